@@ -1,0 +1,93 @@
+// Package peer has the words in which boards speak about themselves: the serial, and the claim that goes into
+// announcements and into every hello.
+package peer
+
+import (
+	"fmt"
+	"regexp"
+	"time"
+)
+
+// Port is the TCP port of hello and join, and the port announced in SRV records. It follows Docker's 2375-2377.
+const Port = 2378
+
+// DefaultCluster is the name of the cluster a board belongs to when nobody named one.
+const DefaultCluster = "pi"
+
+// State is what a board says it is doing.
+type State string
+
+// The states of a board. The first three are outside any swarm.
+const (
+	Waiting  State = "waiting"  // cannot take part yet: no engine, no address
+	Blank    State = "blank"    // ready, in no swarm
+	Electing State = "electing" // about to run swarm init; asks every board it knows first
+	Worker   State = "worker"   // in a swarm
+	Manager  State = "manager"  // in a swarm, and able to admit boards to it
+)
+
+// InSwarm reports whether a board in this state belongs to a swarm.
+func (s State) InSwarm() bool { return s == Worker || s == Manager }
+
+// Claim is what a board says about itself. In an announcement it is a hint that anybody may have sent; in a hello it comes
+// over a channel that enroll has checked.
+type Claim struct {
+	Serial   Serial    `json:"serial"`
+	Cluster  string    `json:"cluster"`            // name of the cluster the board belongs to
+	State    State     `json:"state"`              //
+	Swarm    string    `json:"swarm,omitempty"`    // id of its swarm, empty when in none or not yet known
+	Node     string    `json:"node,omitempty"`     // its node id in the swarm; hello only
+	Model    string    `json:"model,omitempty"`    // such as "Raspberry Pi 4 Model B Rev 1.1"; hello only
+	Hostname string    `json:"hostname,omitempty"` // hello only
+	Clock    time.Time `json:"clock,omitzero"`     // the board's clock when it spoke; hello only
+}
+
+var (
+	clusterForm = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$`)
+	idForm      = regexp.MustCompile(`^[a-z0-9]{0,64}$`)
+)
+
+// textMax bounds the free text of a claim, in bytes. The longest known board model has 44.
+const textMax = 128
+
+// CheckCluster says whether name may name a cluster: 1 to 32 characters of a-z, 0-9 and inner "-".
+func CheckCluster(name string) error {
+	if !clusterForm.MatchString(name) {
+		return fmt.Errorf("cluster %.40q: give 1 to 32 characters of a-z, 0-9 and -, not starting or ending with -", name)
+	}
+	return nil
+}
+
+// Validate checks a claim that came from outside. The error names the field and its value.
+func (c Claim) Validate() error {
+	if s, err := ParseSerial(string(c.Serial)); err != nil {
+		return err
+	} else if s != c.Serial {
+		return fmt.Errorf("serial %q is not in its normal form %q", c.Serial, s)
+	}
+	if err := CheckCluster(c.Cluster); err != nil {
+		return err
+	}
+	switch c.State {
+	case Waiting, Blank, Electing, Worker, Manager:
+	default:
+		return fmt.Errorf("state %.20q is none of waiting, blank, electing, worker, manager", c.State)
+	}
+	if !idForm.MatchString(c.Swarm) {
+		return fmt.Errorf("swarm %.80q is not a swarm id", c.Swarm)
+	}
+	if !idForm.MatchString(c.Node) {
+		return fmt.Errorf("node %.80q is not a node id", c.Node)
+	}
+	for _, f := range []struct{ name, value string }{{"model", c.Model}, {"hostname", c.Hostname}} {
+		if len(f.value) > textMax {
+			return fmt.Errorf("%s has %d bytes, at most %d are allowed", f.name, len(f.value), textMax)
+		}
+		for _, r := range f.value {
+			if r < ' ' || r == 0x7f || r == 0xfffd {
+				return fmt.Errorf("%s %q has characters that cannot be printed", f.name, f.value)
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,37 @@
+// Package secret holds values that must never reach a log, an error or a file by accident.
+package secret
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+)
+
+const mask = "***"
+
+// Secret is a string that prints, formats and marshals as "***". Only Reveal gives the value, so a reader
+// finds every place where one leaves the process by searching for that name.
+type Secret struct{ value string }
+
+// New wraps value. The empty string is allowed and is reported by Empty.
+func New(value string) Secret { return Secret{value: value} }
+
+// Reveal returns the value itself.
+func (s Secret) Reveal() string { return s.value }
+
+// Empty reports whether there is no value.
+func (s Secret) Empty() bool { return s.value == "" }
+
+// String implements fmt.Stringer.
+func (Secret) String() string { return mask }
+
+// Format implements fmt.Formatter, so that no verb, %d and %x included, shows the value.
+func (Secret) Format(f fmt.State, _ rune) {
+	_, _ = io.WriteString(f, mask) // a fmt.State keeps its own error
+}
+
+// MarshalJSON implements json.Marshaler; the value is not part of the result.
+func (Secret) MarshalJSON() ([]byte, error) { return json.Marshal(mask) }
+
+// MarshalText implements encoding.TextMarshaler; the value is not part of the result.
+func (Secret) MarshalText() ([]byte, error) { return []byte(mask), nil }
