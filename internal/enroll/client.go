@@ -1,0 +1,164 @@
+package enroll
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/secret"
+)
+
+// Client asks other boards.
+type Client struct {
+	http  *http.Client
+	trust Trust
+}
+
+// NewClient returns a client that speaks for id and believes whom trust accepts.
+func NewClient(id *Identity, trust Trust) *Client {
+	return &Client{
+		trust: trust,
+		http: &http.Client{
+			Transport: &http.Transport{
+				TLSClientConfig:        id.tlsConfig(),
+				TLSHandshakeTimeout:    handshakeMax,
+				MaxResponseHeaderBytes: headerMax,
+				MaxConnsPerHost:        2,
+				MaxIdleConnsPerHost:    1,
+				MaxIdleConns:           connMax,
+				// Shorter than the server's, so that a connection is not reused in the moment it is closed.
+				IdleConnTimeout: idleMax / 2,
+			},
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
+	}
+}
+
+// Hello tells the board at addr our claim and returns it with its own. The error is ErrRefused when the other board says
+// no, ErrNotPeer when trust does, and a network error otherwise. It takes at most 3 s.
+func (c *Client) Hello(ctx context.Context, addr netip.AddrPort, claim peer.Claim) (Peer, error) {
+	ctx, cancel := context.WithTimeout(ctx, helloMax)
+	defer cancel()
+	var answer peer.Claim
+	contact, err := c.post(ctx, addr, helloPath, claim, &answer)
+	if err != nil {
+		return Peer{}, fmt.Errorf("hello to %s: %w", addr, err)
+	}
+	contact.Claim = answer
+	if err := c.believe(contact); err != nil {
+		return Peer{}, fmt.Errorf("hello to %s: %w", addr, err)
+	}
+	return Peer{Claim: answer, Key: contact.Key, Addr: addr}, nil
+}
+
+// Join asks the manager at m.Addr for a ticket. The answer counts only when it comes from the very board that said hello
+// as m. It takes at most 30 s.
+func (c *Client) Join(ctx context.Context, m Peer, claim peer.Claim) (Ticket, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerMax)
+	defer cancel()
+	var wire ticketWire
+	contact, err := c.post(ctx, m.Addr, joinPath, claim, &wire)
+	if err != nil {
+		return Ticket{}, fmt.Errorf("ask %s for the join token: %w", m.Addr, err)
+	}
+	contact.Purpose, contact.Claim = Join, m.Claim
+	if err := c.believe(contact); err != nil {
+		return Ticket{}, fmt.Errorf("ask %s for the join token: %w", m.Addr, err)
+	}
+	switch {
+	case contact.Key != m.Key:
+		return Ticket{}, fmt.Errorf("ask %s for the join token: another board answers there now", m.Addr)
+	case wire.Token == "":
+		return Ticket{}, fmt.Errorf("ask %s for the join token: the answer has no token", m.Addr)
+	case len(wire.Managers) == 0:
+		return Ticket{}, fmt.Errorf("ask %s for the join token: the answer names no manager", m.Addr)
+	}
+	return Ticket{Token: secret.New(wire.Token), Managers: wire.Managers}, nil
+}
+
+// Close ends the idle connections.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// post sends the claim and decodes the answer into out. It returns who answered, with an empty claim.
+func (c *Client) post(ctx context.Context, addr netip.AddrPort, path string, claim peer.Claim, out any) (Contact, error) {
+	claim.Clock = time.Now().UTC()
+	body, err := json.Marshal(claim)
+	if err != nil {
+		return Contact{}, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+addr.String()+path, bytes.NewReader(body))
+	if err != nil {
+		return Contact{}, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	res, err := c.http.Do(req)
+	if err != nil {
+		return Contact{}, plain(err)
+	}
+	defer func() { _ = res.Body.Close() }() // a failed close of a body that was read loses nothing
+	answer, err := io.ReadAll(io.LimitReader(res.Body, bodyMax+1))
+	switch {
+	case err != nil:
+		return Contact{}, plain(err)
+	case len(answer) > bodyMax:
+		return Contact{}, fmt.Errorf("the answer is longer than %d bytes", bodyMax)
+	case res.StatusCode != http.StatusOK:
+		var r refusal
+		if json.Unmarshal(answer, &r) != nil || r.Error == "" {
+			return Contact{}, fmt.Errorf("%w with status %d", ErrRefused, res.StatusCode)
+		}
+		return Contact{}, fmt.Errorf("%w: %s", ErrRefused, printable(r.Error))
+	}
+	if err := json.Unmarshal(answer, out); err != nil {
+		return Contact{}, fmt.Errorf("the answer is not understood: %w", err)
+	}
+	key, err := peerKey(*res.TLS)
+	if err != nil {
+		return Contact{}, err
+	}
+	return Contact{Asked: true, TLS: *res.TLS, From: addr.Addr(), Key: key}, nil
+}
+
+func (c *Client) believe(contact Contact) error {
+	if err := contact.Claim.Validate(); err != nil {
+		return fmt.Errorf("its claim is not valid: %w", err)
+	}
+	if err := c.trust.Peer(contact); err != nil {
+		return fmt.Errorf("%w: %w", ErrNotPeer, err)
+	}
+	return nil
+}
+
+// plain drops what net/http puts before a cause: the method and the URL, which the caller names better.
+func plain(err error) error {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return errors.New("no answer in time")
+	}
+	for {
+		inner := errors.Unwrap(err)
+		if inner == nil {
+			return err
+		}
+		err = inner
+	}
+}
+
+// printable makes words of another board fit for a log: one line, at most 200 bytes.
+func printable(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, s)
+	return s[:min(len(s), 200)]
+}

@@ -1,0 +1,78 @@
+// Package enroll is the channel between boards: HTTPS in which a board says hello, and in which a manager hands out the
+// token to join. It turns hints into verified peers; trust.go is the one place that decides who is a peer.
+package enroll
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"time"
+
+	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/secret"
+)
+
+// Bounds of the channel. A hello has about 300 bytes and takes a few milliseconds on a LAN; the bounds leave room for a
+// slow board and none for a flood.
+const (
+	bodyMax        = 4 << 10          // bytes of a request or an answer
+	headerMax      = 4 << 10          // bytes of request headers, besides the 4 KiB that net/http adds
+	connMax        = 64               // connections served at once; further ones wait in the kernel's queue
+	connPerSource  = 4                // of which from one address: a silent client cannot shut the others out
+	handshakeMax   = 5 * time.Second  // TLS handshake
+	requestMax     = 10 * time.Second // reading one request
+	answerMax      = 30 * time.Second // serving one request; a join asks the engine for its token
+	idleMax        = 20 * time.Second // a connection without a request
+	sourceRate     = 10               // requests a second from one address
+	sourceBurst    = 30               // requests at once from one address
+	sourcesTracked = 512              // addresses whose rate is remembered
+	helloMax       = 3 * time.Second  // one hello, as the asker sees it
+)
+
+// The paths of version 1 of the protocol.
+const (
+	helloPath = "/v1/hello"
+	joinPath  = "/v1/join"
+)
+
+// Peer is a board that trust has accepted, with the claim it made over the channel.
+type Peer struct {
+	Claim peer.Claim
+	Key   Fingerprint    // of the board's node key
+	Addr  netip.AddrPort // where its channel is reached
+}
+
+// Ticket is all that a board needs to join a swarm as a worker.
+type Ticket struct {
+	Token    secret.Secret
+	Managers []netip.AddrPort // addresses of the swarm's managers, for the engine
+}
+
+// Host is the board that a Server speaks for. Its methods are called by many goroutines at once.
+type Host interface {
+	// Claim is what the board says about itself right now.
+	Claim() peer.Claim
+	// Met tells the board that p has said hello.
+	Met(p Peer)
+	// Ticket returns what p needs to join, or an error that says in words why not now.
+	Ticket(ctx context.Context, p Peer) (Ticket, error)
+}
+
+// Errors of the asking side, for errors.Is.
+var (
+	// ErrRefused: the other board answered, and said no. Its words follow.
+	ErrRefused = errors.New("refused")
+	// ErrNotPeer: trust does not accept the board at the other end.
+	ErrNotPeer = errors.New("not a peer")
+)
+
+// ticketWire is a Ticket as it travels. The token is a plain string here and nowhere else.
+type ticketWire struct {
+	Token    string           `json:"token"`
+	Managers []netip.AddrPort `json:"managers"`
+}
+
+// refusal is the body of every answer that is not 200 OK.
+type refusal struct {
+	Error string `json:"error"`
+}

@@ -1,0 +1,113 @@
+// Package state keeps the little that a board must remember across a power cut, in one file that is only ever replaced as
+// a whole.
+package state
+
+import (
+	"crypto/ed25519"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/google/renameio/v2"
+
+	"github.com/pi-agent/pi-agent/internal/peer"
+)
+
+// version is the form of the file. A file with a greater one was written by a newer pi-agent.
+const version = 1
+
+// fileMax bounds the file, in bytes: a garbage file must not fill a small board's memory.
+const fileMax = 1 << 20
+
+// State is what a board remembers.
+type State struct {
+	Version int         `json:"version"`
+	Serial  peer.Serial `json:"serial"`   // board that this state belongs to; a card may move to another
+	NodeKey []byte      `json:"node_key"` // ed25519 seed, 32 bytes
+}
+
+// Key is the board's node key.
+func (s State) Key() ed25519.PrivateKey { return ed25519.NewKeyFromSeed(s.NodeKey) }
+
+// ErrUnusable: the file is there and cannot be used. Its content was moved aside and nothing was deleted.
+var ErrUnusable = errors.New("state file is unusable")
+
+// Open reads state.json in dir, and makes it with a new node key where there is none or where it belongs to another
+// board. The State is always good to use, also when an error comes with it: then it could not be read (ErrUnusable) or
+// written, and the board is a new one to its peers after the next restart.
+func Open(dir string, serial peer.Serial) (State, error) {
+	path := filepath.Join(dir, "state.json")
+	s, readErr := read(path)
+	if readErr == nil && s.Serial == serial {
+		return s, nil
+	}
+	_, key, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		return State{}, fmt.Errorf("make node key: %w", err)
+	}
+	s = State{Version: version, Serial: serial, NodeKey: key.Seed()}
+	switch {
+	case readErr == nil || errors.Is(readErr, fs.ErrNotExist):
+		return s, write(path, s)
+	case errors.Is(readErr, ErrUnusable):
+		if err := os.Rename(path, path+".bad"); err != nil {
+			return s, errors.Join(readErr, err)
+		}
+		return s, errors.Join(fmt.Errorf("%w; it is kept as %s", readErr, path+".bad"), write(path, s))
+	default: // a card that cannot be read just now may still hold a good file: leave it
+		return s, readErr
+	}
+}
+
+func read(path string) (State, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return State{}, fmt.Errorf("read state: %w", err)
+	}
+	if info.Size() > fileMax {
+		return State{}, fmt.Errorf("%w: %s has %d bytes, at most %d are allowed", ErrUnusable, path, info.Size(), fileMax)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return State{}, fmt.Errorf("read state: %w", err)
+	}
+	var s State
+	if err := json.Unmarshal(b, &s); err != nil {
+		return State{}, fmt.Errorf("%w: %s: %w", ErrUnusable, path, err)
+	}
+	if err := s.validate(); err != nil {
+		return State{}, fmt.Errorf("%w: %s: %w", ErrUnusable, path, err)
+	}
+	return s, nil
+}
+
+func (s State) validate() error {
+	if s.Version < 1 || s.Version > version {
+		return fmt.Errorf("version %d is not understood, this pi-agent writes %d", s.Version, version)
+	}
+	if _, err := peer.ParseSerial(string(s.Serial)); err != nil {
+		return err
+	}
+	if len(s.NodeKey) != ed25519.SeedSize {
+		return fmt.Errorf("node_key has %d bytes, want %d", len(s.NodeKey), ed25519.SeedSize)
+	}
+	return nil
+}
+
+// write replaces the file. Power may go at any instant: afterwards there is the old file or the new one.
+func write(path string, s State) error {
+	b, err := json.MarshalIndent(s, "", "  ")
+	if err != nil {
+		return fmt.Errorf("write state: %w", err)
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return fmt.Errorf("write state: %w", err)
+	}
+	if err := renameio.WriteFile(path, append(b, '\n'), 0o600); err != nil {
+		return fmt.Errorf("write state: %w", err)
+	}
+	return nil
+}

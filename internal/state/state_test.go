@@ -1,0 +1,105 @@
+package state_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/pi-agent/pi-agent/internal/state"
+)
+
+const serial = "10000000aabbcc01"
+
+func TestOpenKeepsTheNodeKey(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "pi-agent")
+	first, err := state.Open(dir, serial)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := state.Open(dir, serial)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(first, again); diff != "" {
+		t.Errorf("state changed (-first +again):\n%s", diff)
+	}
+	info, err := os.Stat(filepath.Join(dir, "state.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := info.Mode().Perm(); got != 0o600 {
+		t.Errorf("mode %o, want 600: it holds the node key", got)
+	}
+	moved, err := state.Open(dir, "10000000aabbcc02")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if moved.Key().Equal(first.Key()) {
+		t.Error("a card moved to another board kept the first board's node key")
+	}
+}
+
+func TestOpenMovesAnUnusableFileAside(t *testing.T) {
+	for name, content := range map[string]string{
+		"truncated": `{"version":1,"serial":"1000`,
+		"empty":     ``,
+		"newer":     `{"version":99,"serial":"10000000aabbcc01","node_key":""}`,
+		"short key": `{"version":1,"serial":"10000000aabbcc01","node_key":"AAAA"}`,
+		"no serial": `{"version":1,"node_key":"AAAA"}`,
+		"huge":      strings.Repeat("x", 1<<20+1),
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			path := filepath.Join(dir, "state.json")
+			if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			s, err := state.Open(dir, serial)
+			if !errors.Is(err, state.ErrUnusable) {
+				t.Errorf("error %v, want ErrUnusable", err)
+			}
+			if len(s.Key()) == 0 || s.Serial != serial {
+				t.Errorf("state %+v is not good to use", s.Serial)
+			}
+			kept, err := os.ReadFile(path + ".bad")
+			if err != nil || string(kept) != content {
+				t.Errorf("the old content is lost: %v", err)
+			}
+			if _, err := state.Open(dir, serial); err != nil {
+				t.Errorf("the second start: %v", err)
+			}
+		})
+	}
+}
+
+func TestOpenGoesOnWhereNothingCanBeWritten(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, err := state.Open(filepath.Join(file, "below"), serial)
+	if err == nil {
+		t.Error("no error, but the state cannot have been written")
+	}
+	if len(s.Key()) == 0 {
+		t.Error("no key to go on with")
+	}
+}
+
+func FuzzOpen(f *testing.F) {
+	f.Add([]byte(`{"version":1,"serial":"10000000aabbcc01","node_key":"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, "state.json"), b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s, _ := state.Open(dir, serial)
+		if s.Serial != serial || len(s.Key()) == 0 {
+			t.Errorf("not good to use: %q", b)
+		}
+	})
+}
