@@ -1,0 +1,83 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+const engineName = "dockerd"
+
+// StartEngine starts dockerd with the arguments of Options.EngineArgs and these, and does not wait for it. Its containers
+// vanish with the Pi; images, volumes and the swarm's state stay on the Pi's disk.
+func (p *Pi) StartEngine(args ...string) error {
+	argv := []string{engineName,
+		"--cgroup-parent=/" + cgroup(p.lab.ID) + "/" + p.Name,
+		"--exec-opt=native.cgroupdriver=cgroupfs",
+	}
+	argv = append(argv, p.lab.options.EngineArgs...)
+	cmd := p.Command(context.Background(), append(argv, args...)...)
+	if tree := p.lab.options.Engine; tree != "" {
+		cmd.Path = filepath.Join(tree, "usr/sbin", engineName)
+		cmd.Env = append(os.Environ(), fmt.Sprintf("PATH=%[1]s/usr/sbin:%[1]s/usr/bin:%s", tree, os.Getenv("PATH")))
+	}
+	_, err := p.start(engineName, cmd)
+	return err
+}
+
+// StopEngine stops dockerd as systemd does, and waits for its end.
+func (p *Pi) StopEngine() error { return p.stop(engineName) }
+
+// KillEngine lets dockerd crash. Its containerd and containers run on, and the next engine finds them.
+func (p *Pi) KillEngine() error { return p.kill(engineName) }
+
+// WaitEngine returns when the engine answers, with an error when it has ended or ctx has.
+func (p *Pi) WaitEngine(ctx context.Context) error {
+	proc := p.Process(engineName)
+	if proc == nil {
+		return fmt.Errorf("%s: %s was not started", p.Name, engineName)
+	}
+	client := http.Client{Transport: &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", p.DockerSocket())
+		},
+	}}
+	again := time.NewTicker(50 * time.Millisecond)
+	defer again.Stop()
+	for {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://docker/_ping", nil)
+		if err != nil {
+			return err
+		}
+		if answer, err := client.Do(request); err == nil {
+			answer.Body.Close()
+			if answer.StatusCode == http.StatusOK {
+				return nil
+			}
+		}
+		select {
+		case <-again.C:
+		case <-proc.Done():
+			return fmt.Errorf("%s: engine ended: %w", p.Name, errors.Join(proc.Wait(), errors.New(p.lastLines(engineName))))
+		case <-ctx.Done():
+			return fmt.Errorf("%s: engine does not answer: %w", p.Name, ctx.Err())
+		}
+	}
+}
+
+// DockerSocket is the engine's socket as this process reaches it; empty while the Pi is off. It changes with every boot.
+func (p *Pi) DockerSocket() string { return p.Path("/run/docker.sock") }
+
+// DockerHost is DockerSocket in the form that DOCKER_HOST and client.WithHost take.
+func (p *Pi) DockerHost() string { return "unix://" + p.DockerSocket() }
+
+// Docker runs the docker command inside the Pi and returns its standard output.
+func (p *Pi) Docker(ctx context.Context, args ...string) ([]byte, error) {
+	return p.Exec(ctx, append([]string{"docker"}, args...)...)
+}

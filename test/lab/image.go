@@ -1,0 +1,51 @@
+package lab
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"fmt"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// WebImage is the image of the demo service that LoadWeb makes. It listens on port 80 and wants the Pi's /etc/hostname
+// mounted read-only at the same path, to say which Pi it runs on.
+const WebImage = "pi-agent/web:demo"
+
+// LoadWeb makes WebImage on every Pi that is on, without a registry. The engines must be up.
+//
+//	docker service create --name web --publish 8080:80 --mode global \
+//		--mount type=bind,src=/etc/hostname,dst=/etc/hostname,readonly --no-resolve-image pi-agent/web:demo
+func (l *Lab) LoadWeb(ctx context.Context) error {
+	program, err := build("test/lab/web")
+	if err != nil {
+		return err
+	}
+	var image bytes.Buffer
+	w := tar.NewWriter(&image)
+	if err := w.WriteHeader(&tar.Header{Name: "web", Mode: 0o755, Size: int64(len(program))}); err != nil {
+		return err
+	}
+	if _, err := w.Write(program); err != nil {
+		return err
+	}
+	if err := w.Close(); err != nil {
+		return err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	for _, p := range l.Pis {
+		if _, err := p.on(); err != nil {
+			continue
+		}
+		g.Go(func() error {
+			c := p.Command(ctx, "docker", "import", "--change", `ENTRYPOINT ["/web"]`, "--change", "EXPOSE 80", "-", WebImage)
+			c.Stdin = bytes.NewReader(image.Bytes())
+			if _, err := c.Output(); err != nil {
+				return fmt.Errorf("%s: import %s: %w", p.Name, WebImage, err)
+			}
+			return nil
+		})
+	}
+	return g.Wait()
+}

@@ -1,0 +1,150 @@
+package lab
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// The two switches of the LAN. They are not connected, so Pis on one do not hear those on the other.
+const (
+	bridge = "br0" // where Pis are plugged in; has the gateway address
+	apart  = "br1" // where Partition moves them to
+)
+
+// Link says in which state a network interface comes up. The zero value is as after DHCP.
+type Link struct {
+	NoAddr  bool // without an IPv4 address, and so without a route
+	NoRoute bool // without a default route
+	Down    bool // not up at all; without address and route
+}
+
+func (l *Lab) startLAN() error {
+	dir := filepath.Join(l.Dir, "lan")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return err
+	}
+	var err error
+	if l.lan, err = l.boot(dir, lanNamespaces); err != nil {
+		return err
+	}
+	return l.lan.ip(
+		"link set lo up",
+		"link add "+bridge+" type bridge",
+		"link add "+apart+" type bridge",
+		"addr add "+l.Gateway().String()+"/24 dev "+bridge,
+		"link set "+bridge+" up",
+		"link set "+apart+" up",
+	)
+}
+
+// Gateway is the LAN's own address, to which the default routes of the Pis point. It forwards nothing.
+func (l *Lab) Gateway() netip.Addr { return l.host(254) }
+
+func (l *Lab) host(n byte) netip.Addr {
+	a := l.options.Subnet.Masked().Addr().As4()
+	a[3] = n
+	return netip.AddrFrom4(a)
+}
+
+// InLAN calls f as Pi.Enter does, but on a host of its own with the Gateway's address.
+func (l *Lab) InLAN(f func() error) error { return l.lan.enter(f) }
+
+// Partition plugs these Pis into a switch of their own: they hear each other, and nothing of the others. Mend undoes it.
+func (l *Lab) Partition(pis ...*Pi) error {
+	for _, p := range pis {
+		if err := l.lan.ip("link set " + p.Name + " master " + apart); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ip runs commands of ip(8) inside the machine, in one go. The first that fails ends it.
+func (m *machine) ip(commands ...string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	c := command(ctx, m.enter, []string{"ip", "-batch", "-"})
+	c.Stdin = strings.NewReader(strings.Join(commands, "\n") + "\n")
+	if out, err := c.CombinedOutput(); err != nil {
+		return fmt.Errorf("ip %s: %w: %s", strings.Join(commands, "; "), err, out)
+	}
+	return nil
+}
+
+// Cut makes every packet to and from the Pi vanish, while its interface looks well, as behind a broken access point.
+func (p *Pi) Cut() error { return p.lab.lan.ip("link set " + p.Name + " nomaster") }
+
+// Mend undoes Cut, Unplug and Partition.
+func (p *Pi) Mend() error {
+	return p.lab.lan.ip("link set "+p.Name+" master "+bridge, "link set "+p.Name+" up")
+}
+
+// Unplug takes the cable out at the switch: the Pi's interface loses its carrier and keeps its addresses.
+func (p *Pi) Unplug() error { return p.lab.lan.ip("link set " + p.Name + " down") }
+
+// LinkDown sets the Pi's interface down from inside. The kernel drops its routes then, and keeps IPv4 addresses.
+func (p *Pi) LinkDown() error { return p.ip("link set eth0 down") }
+
+// LinkUp sets the Pi's interface up. It does not bring routes back.
+func (p *Pi) LinkUp() error { return p.ip("link set eth0 up") }
+
+// SetAddr adds an address such as 10.77.0.99/24 to the Pi's interface, or does nothing if it is there.
+func (p *Pi) SetAddr(a netip.Prefix) error { return p.ip("addr replace " + a.String() + " dev eth0") }
+
+// DelAddr removes an address. Routes through it go with it.
+func (p *Pi) DelAddr(a netip.Prefix) error { return p.ip("addr del " + a.String() + " dev eth0") }
+
+// DefaultRoute adds or removes the default route.
+func (p *Pi) DefaultRoute(on bool) error {
+	if on {
+		return p.ip("route replace default via " + p.lab.Gateway().String() + " dev eth0")
+	}
+	return p.ip("route del default")
+}
+
+// RecreateLink removes the Pi's interface and makes it anew, with the same name and hardware address and another index, as
+// when a USB adapter is plugged again.
+func (p *Pi) RecreateLink(state Link) error {
+	if err := p.lab.lan.ip("link del " + p.Name); err != nil {
+		return err
+	}
+	return p.connect(state)
+}
+
+// connect makes the cable from the Pi to the switch.
+func (p *Pi) connect(state Link) error {
+	m, err := p.on()
+	if err != nil {
+		return err
+	}
+	err = p.lab.lan.ip(
+		fmt.Sprintf("link add %s type veth peer name eth0 address %s netns %d", p.Name, p.MAC, m.cmd.Process.Pid),
+		"link set "+p.Name+" master "+bridge+" up")
+	if err != nil {
+		return err
+	}
+	commands := []string{"link set lo up"}
+	if !state.Down {
+		commands = append(commands, "link set eth0 up")
+	}
+	if !state.Down && !state.NoAddr {
+		commands = append(commands, "addr add "+p.Addr.String()+" brd + dev eth0")
+		if !state.NoRoute {
+			commands = append(commands, "route add default via "+p.lab.Gateway().String()+" dev eth0")
+		}
+	}
+	return m.ip(commands...)
+}
+
+func (p *Pi) ip(commands ...string) error {
+	m, err := p.on()
+	if err != nil {
+		return err
+	}
+	return m.ip(commands...)
+}

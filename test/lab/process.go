@@ -1,0 +1,147 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// stopPatience is how long Stop waits after SIGTERM before it kills.
+const stopPatience = 20 * time.Second
+
+// Process is a long-running program inside a Pi. Its output goes to the Pi's log of that name.
+type Process struct {
+	Name string
+
+	cmd  *Cmd
+	done chan struct{}
+	err  error // how it ended; valid after done
+}
+
+// Start starts a long-running program inside the Pi, such as avahi-daemon or tcpdump. Its output is appended to the log of
+// that name. One name runs once at a time.
+func (p *Pi) Start(name string, argv ...string) (*Process, error) {
+	return p.start(name, p.Command(context.Background(), argv...))
+}
+
+func (p *Pi) start(name string, cmd *Cmd) (*Process, error) {
+	if old := p.Process(name); old != nil && old.Running() {
+		return nil, fmt.Errorf("%s: %s runs already", p.Name, name)
+	}
+	log, err := os.OpenFile(p.logPath(name), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("%s: start %s: %w", p.Name, name, err)
+	}
+	proc := &Process{Name: name, cmd: cmd, done: make(chan struct{})}
+	go func() {
+		proc.err = cmd.Wait()
+		close(proc.done)
+	}()
+	p.mu.Lock()
+	p.processes[name] = proc
+	p.mu.Unlock()
+	return proc, nil
+}
+
+// Process returns the last process of that name since the Pi was booted, or nil.
+func (p *Pi) Process(name string) *Process {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.processes[name]
+}
+
+// Running reports whether the process is alive.
+func (p *Process) Running() bool {
+	select {
+	case <-p.done:
+		return false
+	default:
+		return true
+	}
+}
+
+// Done is closed when the process has ended.
+func (p *Process) Done() <-chan struct{} { return p.done }
+
+// Signal sends a signal. A process that has ended is an error.
+func (p *Process) Signal(s os.Signal) error { return p.cmd.Process.Signal(s) }
+
+// Wait waits for the end of the process and says how it ended, as exec.Cmd.Wait.
+func (p *Process) Wait() error {
+	<-p.done
+	return p.err
+}
+
+// Kill sends SIGKILL and waits for the end.
+func (p *Process) Kill() {
+	_ = p.cmd.Process.Kill() // may have ended already
+	<-p.done
+}
+
+// Stop sends SIGTERM and waits for the end. A process that ends with another status than 0, or has to be killed after
+// 20 s, is an error.
+func (p *Process) Stop() error {
+	if err := p.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return err
+	}
+	select {
+	case <-p.done:
+		return p.err
+	case <-time.After(stopPatience):
+		p.Kill()
+		return fmt.Errorf("%s had to be killed %v after SIGTERM", p.Name, stopPatience)
+	}
+}
+
+func (p *Pi) stop(name string) error {
+	proc := p.Process(name)
+	if proc == nil {
+		return fmt.Errorf("%s: %s was not started", p.Name, name)
+	}
+	if err := proc.Stop(); err != nil {
+		return fmt.Errorf("%s: stop %s: %w", p.Name, name, err)
+	}
+	return nil
+}
+
+func (p *Pi) kill(name string) error {
+	proc := p.Process(name)
+	if proc == nil {
+		return fmt.Errorf("%s: %s was not started", p.Name, name)
+	}
+	proc.Kill()
+	return nil
+}
+
+func (p *Pi) logPath(name string) string { return filepath.Join(p.Dir, "log", name+".log") }
+
+// Logs names the logs there are, in alphabetical order.
+func (p *Pi) Logs() []string {
+	paths, _ := filepath.Glob(p.logPath("*")) // the pattern is well-formed
+	for i, path := range paths {
+		paths[i] = strings.TrimSuffix(filepath.Base(path), ".log")
+	}
+	return paths
+}
+
+// LogOf returns what all processes of that name have written so far, over all boots; empty if there is none.
+func (p *Pi) LogOf(name string) string {
+	b, _ := os.ReadFile(p.logPath(name)) // no log is an empty log
+	return string(b)
+}
+
+// lastLines is the end of a log, for an error.
+func (p *Pi) lastLines(name string) string {
+	lines := strings.Split(strings.TrimSpace(p.LogOf(name)), "\n")
+	return strings.Join(lines[max(0, len(lines)-5):], "\n")
+}
