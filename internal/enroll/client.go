@@ -79,8 +79,8 @@ func (c *Client) Join(ctx context.Context, m Peer, claim peer.Claim) (Ticket, er
 		return Ticket{}, fmt.Errorf("ask %s for the join token: another board answers there now", m.Addr)
 	case wire.Token == "":
 		return Ticket{}, fmt.Errorf("ask %s for the join token: the answer has no token", m.Addr)
-	case len(wire.Managers) == 0:
-		return Ticket{}, fmt.Errorf("ask %s for the join token: the answer names no manager", m.Addr)
+	case len(wire.Managers) == 0 || len(wire.Managers) > managersMax:
+		return Ticket{}, fmt.Errorf("ask %s for the join token: the answer names %d managers, want 1 to %d", m.Addr, len(wire.Managers), managersMax)
 	}
 	return Ticket{Token: secret.New(wire.Token), Managers: wire.Managers}, nil
 }

@@ -27,6 +27,7 @@ const (
 	sourceBurst    = 30               // requests at once from one address
 	sourcesTracked = 512              // addresses whose rate is remembered
 	helloMax       = 3 * time.Second  // one hello, as the asker sees it
+	managersMax    = 16               // managers named in a ticket; Docker advises at most 7
 )
 
 // The paths of version 1 of the protocol.

@@ -17,11 +17,12 @@ const DefaultCluster = "pi"
 // State is what a board says it is doing.
 type State string
 
-// The states of a board. The first three are outside any swarm.
+// The states of a board. The first four are outside any swarm.
 const (
 	Waiting  State = "waiting"  // cannot take part yet: no engine, no address
 	Blank    State = "blank"    // ready, in no swarm
-	Electing State = "electing" // about to run swarm init; asks every board it knows first
+	Electing State = "electing" // wants to run swarm init, and asks every board it knows first; yields to a lower serial
+	Founding State = "founding" // runs swarm init; yields to nobody any more
 	Worker   State = "worker"   // in a swarm
 	Manager  State = "manager"  // in a swarm, and able to admit boards to it
 )
@@ -69,9 +70,9 @@ func (c Claim) Validate() error {
 		return err
 	}
 	switch c.State {
-	case Waiting, Blank, Electing, Worker, Manager:
+	case Waiting, Blank, Electing, Founding, Worker, Manager:
 	default:
-		return fmt.Errorf("state %.20q is none of waiting, blank, electing, worker, manager", c.State)
+		return fmt.Errorf("state %.20q is none of waiting, blank, electing, founding, worker, manager", c.State)
 	}
 	if !idForm.MatchString(c.Swarm) {
 		return fmt.Errorf("swarm %.80q is not a swarm id", c.Swarm)

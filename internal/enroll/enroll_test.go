@@ -1,0 +1,357 @@
+package enroll_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/pi-agent/pi-agent/internal/enroll"
+	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/secret"
+)
+
+const token = "SWMTKN-1-secret"
+
+// host is a board behind a server.
+type host struct {
+	claim peer.Claim
+	err   error // of Ticket
+
+	mu  sync.Mutex
+	met []enroll.Peer
+}
+
+func (h *host) Claim() peer.Claim { return h.claim }
+
+func (h *host) Met(p enroll.Peer) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.met = append(h.met, p)
+}
+
+func (h *host) Ticket(context.Context, enroll.Peer) (enroll.Ticket, error) {
+	return enroll.Ticket{Token: secret.New(token), Managers: []netip.AddrPort{netip.MustParseAddrPort("10.77.0.1:2377")}}, h.err
+}
+
+func claim(serial peer.Serial, state peer.State) peer.Claim {
+	return peer.Claim{Serial: serial, Cluster: "pi", State: state, Model: "Raspberry Pi 4 Model B Rev 1.1", Hostname: "pi"}
+}
+
+func identity(t *testing.T, serial peer.Serial) *enroll.Identity {
+	t.Helper()
+	_, key, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, err := enroll.NewIdentity(serial, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+// serve runs a server for h on loopback until the test ends.
+func serve(t *testing.T, id *enroll.Identity, h *host) (netip.AddrPort, *observer.ObservedLogs) {
+	t.Helper()
+	core, logs := observer.New(zap.DebugLevel)
+	s := enroll.NewServer("127.0.0.1:0", id, h, enroll.SameName{Cluster: "pi"}, zap.New(core))
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-done; err != nil {
+			t.Errorf("server: %v", err)
+		}
+	})
+	select {
+	case <-s.Ready():
+	case err := <-done:
+		t.Fatal(err)
+	}
+	return netip.MustParseAddrPort(s.Addr().String()), logs
+}
+
+func client(t *testing.T, id *enroll.Identity) *enroll.Client {
+	t.Helper()
+	c := enroll.NewClient(id, enroll.SameName{Cluster: "pi"})
+	t.Cleanup(c.Close)
+	return c
+}
+
+func TestHelloAndJoin(t *testing.T) {
+	managerID, boardID := identity(t, "10000000aabbcc01"), identity(t, "10000000aabbcc02")
+	h := &host{claim: claim("10000000aabbcc01", peer.Manager)}
+	addr, logs := serve(t, managerID, h)
+	c := client(t, boardID)
+
+	p, err := c.Hello(t.Context(), addr, claim("10000000aabbcc02", peer.Blank))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.Key != managerID.Key() || p.Addr != addr {
+		t.Errorf("key %v at %v, want %v at %v", p.Key, p.Addr, managerID.Key(), addr)
+	}
+	if off := time.Since(p.Claim.Clock).Abs(); off > time.Minute {
+		t.Errorf("the other clock is off by %v, so it was not exchanged", off)
+	}
+	p.Claim.Clock = time.Time{}
+	if diff := cmp.Diff(h.claim, p.Claim); diff != "" {
+		t.Errorf("claim (-want +got):\n%s", diff)
+	}
+	want := enroll.Peer{Key: boardID.Key(), Addr: netip.AddrPortFrom(addr.Addr(), peer.Port)}
+	if len(h.met) != 1 || h.met[0].Key != want.Key || h.met[0].Addr != want.Addr || h.met[0].Claim.Serial != "10000000aabbcc02" {
+		t.Errorf("met %+v, want one board %+v", h.met, want)
+	}
+
+	ticket, err := c.Join(t.Context(), p, claim("10000000aabbcc02", peer.Blank))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ticket.Token.Reveal() != token || len(ticket.Managers) != 1 {
+		t.Errorf("ticket %+v", ticket)
+	}
+	for _, e := range logs.All() {
+		if strings.Contains(e.Message, token) || strings.Contains(cmp.Diff(nil, e.ContextMap()), token) {
+			t.Errorf("the token is in the log: %v", e)
+		}
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	managerID, boardID := identity(t, "10000000aabbcc01"), identity(t, "10000000aabbcc02")
+	h := &host{claim: claim("10000000aabbcc01", peer.Blank), err: errors.New("this board is not a manager now")}
+	addr, _ := serve(t, managerID, h)
+	c := client(t, boardID)
+	mine := claim("10000000aabbcc02", peer.Blank)
+
+	t.Run("another cluster", func(t *testing.T) {
+		other := mine
+		other.Cluster = "class-b"
+		_, err := c.Hello(t.Context(), addr, other)
+		if !errors.Is(err, enroll.ErrRefused) || !strings.Contains(err.Error(), `cluster "class-b"`) {
+			t.Errorf("error %v", err)
+		}
+		if len(h.met) != 0 {
+			t.Error("the host was told of a board that is no peer")
+		}
+	})
+	t.Run("the other side belongs to another cluster", func(t *testing.T) {
+		lenient := enroll.NewClient(boardID, enroll.SameName{Cluster: "class-b"})
+		defer lenient.Close()
+		if _, err := lenient.Hello(t.Context(), addr, mine); !errors.Is(err, enroll.ErrNotPeer) {
+			t.Errorf("error %v, want ErrNotPeer", err)
+		}
+	})
+	t.Run("no ticket", func(t *testing.T) {
+		p, err := c.Hello(t.Context(), addr, mine)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = c.Join(t.Context(), p, mine)
+		if !errors.Is(err, enroll.ErrRefused) || !strings.Contains(err.Error(), "not a manager now") {
+			t.Errorf("error %v", err)
+		}
+	})
+	t.Run("the manager was replaced by another board", func(t *testing.T) {
+		h.err = nil
+		p := enroll.Peer{Claim: h.claim, Key: boardID.Key(), Addr: addr}
+		if _, err := c.Join(t.Context(), p, mine); err == nil || !strings.Contains(err.Error(), "another board answers") {
+			t.Errorf("error %v", err)
+		}
+	})
+	t.Run("nobody there", func(t *testing.T) {
+		l, err := net.Listen("tcp4", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		closed := netip.MustParseAddrPort(l.Addr().String())
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Hello(t.Context(), closed, mine); err == nil || !strings.HasSuffix(err.Error(), "connection refused") {
+			t.Errorf("error %v", err)
+		}
+	})
+	t.Run("silent server", func(t *testing.T) {
+		l, err := net.Listen("tcp4", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = l.Close() }()
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		defer cancel()
+		if _, err := c.Hello(ctx, netip.MustParseAddrPort(l.Addr().String()), mine); err == nil || !strings.HasSuffix(err.Error(), "no answer in time") {
+			t.Errorf("error %v", err)
+		}
+	})
+}
+
+// raw is an HTTP client that speaks the protocol without its manners.
+func raw(t *testing.T, withKey bool) *http.Client {
+	t.Helper()
+	cfg := &tls.Config{InsecureSkipVerify: true}
+	if withKey {
+		_, key, err := ed25519.GenerateKey(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cert, err := enroll.NewTestCertificate("10000000aabbcc03", key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg.Certificates = []tls.Certificate{cert}
+	}
+	tr := &http.Transport{TLSClientConfig: cfg}
+	t.Cleanup(tr.CloseIdleConnections)
+	return &http.Client{Transport: tr}
+}
+
+func TestServerAgainstBadRequests(t *testing.T) {
+	h := &host{claim: claim("10000000aabbcc01", peer.Manager)}
+	addr, _ := serve(t, identity(t, "10000000aabbcc01"), h)
+	url := "https://" + addr.String()
+
+	if res, err := raw(t, false).Post(url+"/v1/hello", "application/json", strings.NewReader("{}")); err == nil {
+		_ = res.Body.Close()
+		t.Error("a board without a node key was served")
+	}
+	old := raw(t, true)
+	old.Transport.(*http.Transport).TLSClientConfig.MaxVersion = tls.VersionTLS12
+	if res, err := old.Post(url+"/v1/hello", "application/json", strings.NewReader("{}")); err == nil {
+		_ = res.Body.Close()
+		t.Error("TLS 1.2 was served")
+	}
+
+	c := raw(t, true)
+	good := `{"serial":"10000000aabbcc03","cluster":"pi","state":"blank"`
+	for name, tt := range map[string]struct {
+		path, body string
+		status     int
+		word       string
+	}{
+		"not JSON":       {"/v1/hello", "hello", 400, "not understood"},
+		"empty":          {"/v1/hello", "", 400, "not understood"},
+		"no serial":      {"/v1/hello", "{}", 400, "serial"},
+		"bad state":      {"/v1/hello", `{"serial":"10000000aabbcc03","cluster":"pi","state":"king"}`, 400, "state"},
+		"too long":       {"/v1/hello", good + `,"model":"` + strings.Repeat("x", 8<<10) + `"}`, 400, "too large"},
+		"other cluster":  {"/v1/join", `{"serial":"10000000aabbcc03","cluster":"b","state":"blank"}`, 403, "cluster"},
+		"unknown field":  {"/v1/hello", good + `,"later":1}`, 200, ""},
+		"other version":  {"/v2/hello", good + "}", 404, ""},
+		"hello by join":  {"/v1/join", good + "}", 200, ""},
+		"bad clock":      {"/v1/hello", good + `,"clock":"yesterday"}`, 400, "not understood"},
+		"deep structure": {"/v1/hello", strings.Repeat("[", 4000), 400, "not understood"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			res, err := c.Post(url+tt.path, "application/json", strings.NewReader(tt.body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = res.Body.Close() }()
+			b, err := io.ReadAll(res.Body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if res.StatusCode != tt.status || !strings.Contains(string(b), tt.word) {
+				t.Errorf("%d %s, want %d with %q", res.StatusCode, b, tt.status, tt.word)
+			}
+		})
+	}
+	res, err := c.Get(url + "/v1/hello")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = res.Body.Close()
+	if res.StatusCode != http.StatusMethodNotAllowed {
+		t.Errorf("GET: %d", res.StatusCode)
+	}
+}
+
+func TestServerBoundsRates(t *testing.T) {
+	h := &host{claim: claim("10000000aabbcc01", peer.Manager)}
+	addr, _ := serve(t, identity(t, "10000000aabbcc01"), h)
+	c := raw(t, true)
+	refused := 0
+	for range 100 {
+		res, err := c.Post("https://"+addr.String()+"/v1/hello", "application/json", bytes.NewReader([]byte("{}")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.Copy(io.Discard, res.Body)
+		_ = res.Body.Close()
+		if res.StatusCode == http.StatusTooManyRequests {
+			refused++
+		}
+	}
+	if refused == 0 {
+		t.Error("100 requests in a row from one address were all served")
+	}
+}
+
+func TestServerBoundsConnectionsOfOneSource(t *testing.T) {
+	h := &host{claim: claim("10000000aabbcc01", peer.Manager)}
+	addr, _ := serve(t, identity(t, "10000000aabbcc01"), h)
+	var silent []net.Conn
+	defer func() {
+		for _, c := range silent {
+			_ = c.Close()
+		}
+	}()
+	for range 4 {
+		c, err := net.Dial("tcp4", addr.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		silent = append(silent, c)
+	}
+	c, err := net.Dial("tcp4", addr.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	silent = append(silent, c)
+	if err := c.SetReadDeadline(time.Now().Add(3 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Read(make([]byte, 1)); err == nil || errors.Is(err, context.DeadlineExceeded) || isTimeout(err) {
+		t.Errorf("the fifth silent connection of one address is kept open: %v", err)
+	}
+	_ = silent[0].Close()
+	eventually(t, func() error {
+		_, err := client(t, identity(t, "10000000aabbcc02")).Hello(t.Context(), addr, claim("10000000aabbcc02", peer.Blank))
+		return err
+	})
+}
+
+func isTimeout(err error) bool {
+	var ne net.Error
+	return errors.As(err, &ne) && ne.Timeout()
+}
+
+// eventually repeats f, which must itself take time or be cheap, until it succeeds or 5 s are over.
+func eventually(t *testing.T, f func() error) {
+	t.Helper()
+	end := time.Now().Add(5 * time.Second)
+	for {
+		err := f()
+		if err == nil {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatal(err)
+		}
+	}
+}
