@@ -33,7 +33,7 @@ func (p *Pi) StartEngine(args ...string) error {
 // StopEngine stops dockerd as systemd does, and waits for its end.
 func (p *Pi) StopEngine() error { return p.stop(engineName) }
 
-// KillEngine lets dockerd crash. Its containerd and containers run on, and the next engine finds them.
+// KillEngine lets dockerd crash. Its containers run on, and the next engine finds them.
 func (p *Pi) KillEngine() error { return p.kill(engineName) }
 
 // WaitEngine returns when the engine answers, with an error when it has ended or ctx has.

@@ -15,8 +15,10 @@ const WebImage = "pi-agent/web:demo"
 
 // LoadWeb makes WebImage on every Pi that is on, without a registry. The engines must be up.
 //
-//	docker service create --name web --publish 8080:80 --mode global \
-//		--mount type=bind,src=/etc/hostname,dst=/etc/hostname,readonly --no-resolve-image pi-agent/web:demo
+//	docker service create --name web --mode global --publish mode=host,target=80,published=80 --no-resolve-image \
+//		--mount type=bind,src=/etc/hostname,dst=/etc/hostname,readonly pi-agent/web:demo
+//
+// Publishing without mode=host needs IPVS in the machine's kernel.
 func (l *Lab) LoadWeb(ctx context.Context) error {
 	program, err := build("test/lab/web")
 	if err != nil {
@@ -35,7 +37,7 @@ func (l *Lab) LoadWeb(ctx context.Context) error {
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	for _, p := range l.Pis {
-		if _, err := p.on(); err != nil {
+		if !p.On() {
 			continue
 		}
 		g.Go(func() error {

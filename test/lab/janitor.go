@@ -46,7 +46,7 @@ func (l *Lab) claim() error {
 		return err
 	}
 	// One at a time, so that nobody sweeps a directory between its making and its locking.
-	gate, err := lock(filepath.Join(Base(), ".gate"), 0)
+	gate, err := lock(filepath.Join(Base(), ".gate"), os.O_CREATE, 0)
 	if err != nil {
 		return err
 	}
@@ -60,7 +60,7 @@ func (l *Lab) claim() error {
 	} else if err != nil {
 		return err
 	}
-	held, err := lock(filepath.Join(l.Dir, lockName), unix.LOCK_NB)
+	held, err := lock(filepath.Join(l.Dir, lockName), os.O_CREATE, unix.LOCK_NB)
 	if err != nil {
 		return err
 	}
@@ -90,9 +90,9 @@ func runJanitor(dir string) {
 	_, _ = io.Copy(io.Discard, os.NewFile(3, "lifeline"))
 	if err := wipe(dir); err != nil {
 		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
+		unix.Exit(1)
 	}
-	os.Exit(0)
+	unix.Exit(0)
 }
 
 // sweep wipes the labs whose holder and janitor are both dead.
@@ -102,7 +102,7 @@ func sweep() error {
 		return err
 	}
 	for _, path := range labs {
-		held, err := lock(path, unix.LOCK_NB)
+		held, err := lock(path, 0, unix.LOCK_NB)
 		if errors.Is(err, unix.EWOULDBLOCK) || errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -118,14 +118,14 @@ func sweep() error {
 	return nil
 }
 
-// lock opens path and takes its lock, which ends when every copy of the file is closed.
-func lock(path string, flags int) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
+// lock opens path and takes its lock, which ends when every copy of the open file is closed.
+func lock(path string, openFlags, lockFlags int) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|openFlags, 0o644)
 	if err != nil {
 		return nil, err
 	}
 	for {
-		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|flags)
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|lockFlags)
 		if err == nil {
 			return f, nil
 		}

@@ -147,6 +147,7 @@ func (l *Lab) Close() error {
 	if l.lan != nil {
 		<-l.lan.gone
 	}
+	l.lifeline.Close()
 	if err := l.janitor.Wait(); err != nil {
 		return fmt.Errorf("clean up %s: %w (its words are in %s)", l.Dir, err, filepath.Join(l.Dir, janitorLog))
 	}

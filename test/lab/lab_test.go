@@ -2,6 +2,9 @@ package lab_test
 
 import (
 	"context"
+	"io"
+	"net"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -50,12 +53,10 @@ func TestSwarm(t *testing.T) {
 	start := time.Now()
 	l := lab.New(t, lab.Options{})
 	t.Logf("3 pis are on after %v", time.Since(start))
-	if err := l.StartEngines(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	must(t, l.StartEngines(t.Context()))
 	t.Logf("3 engines answer after %v", time.Since(start))
 
-	m := l.Pis[0]
+	m, last := l.Pis[0], l.Pis[2]
 	docker(t, m, "swarm", "init", "--advertise-addr", m.Addr.Addr().String())
 	token := docker(t, m, "swarm", "join-token", "-q", "worker")
 	for _, p := range l.Pis[1:] {
@@ -66,24 +67,111 @@ func TestSwarm(t *testing.T) {
 	eventually(t, m, ready)
 	t.Logf("3 nodes are ready after %v", time.Since(start))
 
-	if err := l.Pis[2].PowerOff(); err != nil {
-		t.Fatal(err)
-	}
+	must(t, last.PowerOff())
 	eventually(t, m, down)
-	if err := l.Pis[2].PowerOn(); err != nil {
-		t.Fatal(err)
-	}
-	if err := l.Pis[2].StartEngine(); err != nil {
-		t.Fatal(err)
-	}
+	must(t, last.PowerOn())
+	must(t, last.StartEngine())
 	eventually(t, m, ready)
 
-	if err := l.Pis[2].Cut(); err != nil {
-		t.Fatal(err)
-	}
+	must(t, last.Cut())
 	eventually(t, m, down)
-	if err := l.Pis[2].Mend(); err != nil {
-		t.Fatal(err)
-	}
+	must(t, last.Mend())
 	eventually(t, m, ready)
+}
+
+func TestWebOnEveryPi(t *testing.T) {
+	l := lab.New(t, lab.Options{N: 2})
+	must(t, l.StartEngines(t.Context()))
+	must(t, l.LoadWeb(t.Context()))
+	m := l.Pis[0]
+	docker(t, m, "swarm", "init", "--advertise-addr", "eth0")
+	docker(t, l.Pis[1], "swarm", "join", "--token", docker(t, m, "swarm", "join-token", "-q", "worker"), m.Addr.Addr().String())
+	// The routing mesh would need IPVS in the kernel, which not every machine has.
+	docker(t, m, "service", "create", "--quiet", "--name", "web", "--mode", "global", "--no-resolve-image",
+		"--publish", "mode=host,target=80,published=80",
+		"--mount", "type=bind,src=/etc/hostname,dst=/etc/hostname,readonly", lab.WebImage)
+	for _, p := range l.Pis {
+		var said string
+		err := l.InLAN(func() (err error) {
+			said, err = get(netip.AddrPortFrom(p.Addr.Addr(), 80))
+			return err
+		})
+		if err != nil || !strings.HasPrefix(said, "hello from "+p.Name+", container ") {
+			t.Errorf("%s answers %q, %v", p.Name, said, err)
+		}
+	}
+}
+
+// get speaks just enough HTTP to stay on the calling thread, which is inside the lab.
+func get(addr netip.AddrPort) (string, error) {
+	conn, err := net.DialTimeout("tcp4", addr.String(), 5*time.Second)
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
+		return "", err
+	}
+	if _, err := io.WriteString(conn, "GET / HTTP/1.0\r\n\r\n"); err != nil {
+		return "", err
+	}
+	answer, err := io.ReadAll(conn)
+	_, body, _ := strings.Cut(string(answer), "\r\n\r\n")
+	return body, err
+}
+
+func TestEngineRestarts(t *testing.T) {
+	l := lab.New(t, lab.Options{N: 1, EngineArgs: []string{"--live-restore"}})
+	p := l.Pis[0]
+	must(t, l.StartEngines(t.Context()))
+	must(t, l.LoadWeb(t.Context()))
+	id := docker(t, p, "run", "-d", lab.WebImage)
+	const uptime = "{{.State.Pid}} {{.State.Running}}"
+	before := docker(t, p, "inspect", "-f", uptime, id)
+
+	must(t, p.KillEngine())
+	must(t, l.StartEngines(t.Context()))
+	if after := docker(t, p, "inspect", "-f", uptime, id); after != before {
+		t.Errorf("after a crash of the engine the container is %q, was %q", after, before)
+	}
+	must(t, p.StopEngine())
+	must(t, l.StartEngines(t.Context(), "--label=k=again"))
+	if labels := docker(t, p, "info", "-f", "{{.Labels}}"); labels != "[k=again]" {
+		t.Errorf("labels are %s, want [k=again]", labels)
+	}
+	must(t, p.StopEngine())
+	must(t, p.WriteFile("/etc/docker/daemon.json", `{"labels": ["k=file"]}`, 0o644))
+	must(t, l.StartEngines(t.Context()))
+	if labels := docker(t, p, "info", "-f", "{{.Labels}}"); labels != "[k=file]" {
+		t.Errorf("labels are %s, want [k=file]", labels)
+	}
+}
+
+func TestEngineThatCannotStart(t *testing.T) {
+	l := lab.New(t, lab.Options{N: 1})
+	err := l.StartEngines(t.Context(), "--no-such-option")
+	if err == nil || !strings.Contains(err.Error(), "no-such-option") {
+		t.Errorf("StartEngines() = %v, want an error that says why", err)
+	}
+}
+
+func TestEngineOfAnotherRelease(t *testing.T) {
+	lab.Need(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	tree, err := lab.FetchEngine(ctx, "trixie")
+	if err != nil {
+		t.Skip(err) // no network, or a machine without apt
+	}
+	l := lab.New(t, lab.Options{N: 2, Engine: tree})
+	must(t, l.StartEngines(ctx))
+	m := l.Pis[0]
+	if v := docker(t, m, "version", "-f", "{{.Server.Version}}"); !strings.HasPrefix(v, "26.1.") {
+		t.Errorf("engine is %s, want 26.1", v)
+	}
+	docker(t, m, "swarm", "init", "--advertise-addr", "eth0")
+	docker(t, l.Pis[1], "swarm", "join", "--token", docker(t, m, "swarm", "join-token", "-q", "worker"), m.Addr.Addr().String())
+	eventually(t, m, map[string]string{"pi1": "Ready", "pi2": "Ready"})
+	must(t, l.LoadWeb(ctx))
+	docker(t, m, "run", "-d", lab.WebImage)
 }

@@ -32,8 +32,15 @@ func (l *Lab) startLAN() error {
 	if l.lan, err = l.boot(dir, lanNamespaces); err != nil {
 		return err
 	}
+	// What is not for the LAN is refused at once, as by a router without an uplink. Silence would make every engine wait
+	// for its registry.
+	forward := func() error { return os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0o644) }
+	if err := l.lan.enter(forward); err != nil {
+		return err
+	}
 	return l.lan.ip(
 		"link set lo up",
+		"route add unreachable default",
 		"link add "+bridge+" type bridge",
 		"link add "+apart+" type bridge",
 		"addr add "+l.Gateway().String()+"/24 dev "+bridge,
@@ -42,7 +49,7 @@ func (l *Lab) startLAN() error {
 	)
 }
 
-// Gateway is the LAN's own address, to which the default routes of the Pis point. It forwards nothing.
+// Gateway is the LAN's own address, the Pis' router and name server. It has no uplink and answers no name.
 func (l *Lab) Gateway() netip.Addr { return l.host(254) }
 
 func (l *Lab) host(n byte) netip.Addr {
@@ -51,7 +58,7 @@ func (l *Lab) host(n byte) netip.Addr {
 	return netip.AddrFrom4(a)
 }
 
-// InLAN calls f as Pi.Enter does, but on a host of its own with the Gateway's address.
+// InLAN calls f as Pi.Enter does, but on the host that has the Gateway's address. It has the machine's own files.
 func (l *Lab) InLAN(f func() error) error { return l.lan.enter(f) }
 
 // Partition plugs these Pis into a switch of their own: they hear each other, and nothing of the others. Mend undoes it.
@@ -90,7 +97,7 @@ func (p *Pi) Unplug() error { return p.lab.lan.ip("link set " + p.Name + " down"
 // LinkDown sets the Pi's interface down from inside. The kernel drops its routes then, and keeps IPv4 addresses.
 func (p *Pi) LinkDown() error { return p.ip("link set eth0 down") }
 
-// LinkUp sets the Pi's interface up. It does not bring routes back.
+// LinkUp sets the Pi's interface up. It does not bring the default route back.
 func (p *Pi) LinkUp() error { return p.ip("link set eth0 up") }
 
 // SetAddr adds an address such as 10.77.0.99/24 to the Pi's interface, or does nothing if it is there.

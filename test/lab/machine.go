@@ -34,13 +34,16 @@ func init() {
 type machine struct {
 	cmd  *exec.Cmd
 	gone chan struct{} // closed when every process in it is dead
-	kept []string      // namespaces it has of its own, as named in /proc/PID/ns, in the order to enter them
+	kept []string      // namespaces it can be entered by, as named in /proc/PID/ns, in the order to enter them
 }
 
 const (
 	lanNamespaces = unix.CLONE_NEWNET | unix.CLONE_NEWPID
 	piNamespaces  = lanNamespaces | unix.CLONE_NEWNS | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC
 )
+
+// piOnly are the namespaces a Pi has of its own, in the order to enter them.
+var piOnly = []string{"ipc", "uts", "net", "pid", "mnt"}
 
 // boot starts a machine that keeps its notes in dir. Arguments are those of runInit.
 func (l *Lab) boot(dir string, namespaces uintptr, args ...string) (*machine, error) {
@@ -67,7 +70,7 @@ func (l *Lab) boot(dir string, namespaces uintptr, args ...string) (*machine, er
 	}
 	m := &machine{cmd: cmd, gone: make(chan struct{}), kept: []string{"net"}}
 	if namespaces == piNamespaces {
-		m.kept = []string{"ipc", "uts", "net", "pid", "mnt"}
+		m.kept = piOnly
 	}
 	go func() {
 		_ = cmd.Wait() // always "killed" or the like
@@ -107,7 +110,7 @@ func runInit(args []string) {
 	ready.Close()
 	go reapOrphans()
 	_, _ = io.Copy(io.Discard, lifeline) // ends when the lab closes it or is dead
-	os.Exit(0)
+	unix.Exit(0)                         // at once; os.Exit lets the race detector linger for a second
 }
 
 // reapOrphans does the one duty of a process 1.

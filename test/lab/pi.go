@@ -55,7 +55,7 @@ func defaultSerial(i int) string {
 
 func (p *Pi) disk() string { return filepath.Join(p.Dir, "disk") }
 
-// flash makes the Pi's disk as a new card: blank but for hostname, machine id and pi-agent.toml.
+// flash makes the Pi's disk as a new card: blank but for its names, its name server and pi-agent.toml.
 func (p *Pi) flash() error {
 	if err := os.RemoveAll(p.disk()); err != nil {
 		return err
@@ -81,6 +81,7 @@ func (p *Pi) flash() error {
 	for path, text := range map[string]string{
 		"hostname":               p.Name + "\n",
 		"hosts":                  "127.0.0.1 localhost\n127.0.1.1 " + p.Name + "\n",
+		"resolv.conf":            "nameserver " + p.lab.Gateway().String() + "\n",
 		"machine-id":             hex.EncodeToString(id[:16]) + "\n",
 		"pi-agent/pi-agent.toml": p.config(p.lab.options.Config),
 	} {
@@ -93,7 +94,7 @@ func (p *Pi) flash() error {
 
 // Boot turns the power on. Neither engine nor agent is started.
 func (p *Pi) Boot(state Link) error {
-	if _, err := p.on(); err == nil {
+	if p.On() {
 		return fmt.Errorf("%s is on already", p.Name)
 	}
 	m, err := p.lab.boot(p.Dir, piNamespaces, p.Name, p.disk())
@@ -130,7 +131,7 @@ func (p *Pi) PowerOff() error {
 
 // Reflash pulls the plug if need be and puts a new card in: everything the Pi has written is gone, its serial is the same.
 func (p *Pi) Reflash() error {
-	if _, err := p.on(); err == nil {
+	if p.On() {
 		if err := p.PowerOff(); err != nil {
 			return err
 		}
@@ -149,6 +150,12 @@ func (p *Pi) reap() {
 	for _, proc := range p.processes {
 		<-proc.done
 	}
+}
+
+// On reports whether the power is on.
+func (p *Pi) On() bool {
+	_, err := p.on()
+	return err == nil
 }
 
 func (p *Pi) on() (*machine, error) {

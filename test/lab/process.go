@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -58,6 +59,20 @@ func (p *Pi) Process(name string) *Process {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.processes[name]
+}
+
+// Running names the programs started with Start, StartEngine and StartAgent that are alive, in alphabetical order.
+func (p *Pi) Running() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var names []string
+	for name, proc := range p.processes {
+		if proc.Running() {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 // Running reports whether the process is alive.
@@ -123,7 +138,7 @@ func (p *Pi) kill(name string) error {
 	return nil
 }
 
-func (p *Pi) logPath(name string) string { return filepath.Join(p.Dir, "log", name+".log") }
+func (p *Pi) logPath(name string) string { return LogPath(p.lab.ID, p.Name, name) }
 
 // Logs names the logs there are, in alphabetical order.
 func (p *Pi) Logs() []string {
@@ -138,6 +153,20 @@ func (p *Pi) Logs() []string {
 func (p *Pi) LogOf(name string) string {
 	b, _ := os.ReadFile(p.logPath(name)) // no log is an empty log
 	return string(b)
+}
+
+// WaitLog returns when the log of that name has the text, written now or earlier.
+func (p *Pi) WaitLog(ctx context.Context, name, text string) error {
+	again := time.NewTicker(20 * time.Millisecond)
+	defer again.Stop()
+	for !strings.Contains(p.LogOf(name), text) {
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			return fmt.Errorf("%s: no %q in the log of %s: %w", p.Name, text, name, ctx.Err())
+		}
+	}
+	return nil
 }
 
 // lastLines is the end of a log, for an error.

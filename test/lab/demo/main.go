@@ -1,0 +1,314 @@
+// Command demo shows the main job: three virtual Pis with real Docker Engines become one swarm by themselves, and then do
+// what a class does with it. It ends with a verdict, and with status 1 when something was not as it should be.
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/pi-agent/pi-agent/test/lab"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	started := time.Now()
+	if err := run(ctx); err != nil {
+		fmt.Printf("\nFAIL: %v\n", err)
+		os.Exit(1)
+	}
+	fmt.Printf("\nPASS: three Pis, one swarm, healed after a pulled plug; %.0f s in all.\n", time.Since(started).Seconds())
+}
+
+func run(ctx context.Context) (err error) {
+	say("Three virtual Pis get power: each has its own network namespace, Docker Engine, name and serial.")
+	l, err := lab.Start(lab.Options{N: 3})
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if os.Getenv("KEEP") == "1" && err == nil && ctx.Err() == nil {
+			err = keep(ctx, l)
+		}
+		say("Taking everything down.")
+		err = errors.Join(err, l.Close())
+	}()
+	for _, pi := range l.Pis {
+		fmt.Printf("  %s  serial %s  %s\n", pi.Name, pi.Serial, pi.Addr.Addr())
+	}
+	if err := l.StartEngines(ctx); err != nil {
+		return err
+	}
+
+	say("pi-agent starts on all three. From here on nobody types anything until they are a swarm.")
+	began := time.Now()
+	logs := follow(l, began)
+	defer logs.stop()
+	if err := l.StartAgents(); err != nil {
+		return err
+	}
+	manager, err := formed(ctx, l)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("\n  A swarm of three after %.1f s; the manager is %s, which has the lowest serial.\n", time.Since(began).Seconds(), manager.Name)
+	if err := show(ctx, manager, "node", "ls"); err != nil {
+		return err
+	}
+	return practise(ctx, l, manager)
+}
+
+// practise does the class's own steps on a swarm.
+func practise(ctx context.Context, l *lab.Lab, manager *lab.Pi) error {
+	say("A web service with two replicas. It answers with /etc/hostname of its Pi, which is mounted read-only.\n" +
+		"(Its ports are published with mode=host, on the Pis that run it: the routing mesh needs IPVS in the kernel.)")
+	if err := l.LoadWeb(ctx); err != nil {
+		return err
+	}
+	if err := show(ctx, manager, "service", "create", "--detach", "--name", "web", "--replicas", "2", "--publish", "mode=host,target=80",
+		"--mount", "type=bind,src=/etc/hostname,dst=/etc/hostname,readonly", "--no-resolve-image", lab.WebImage); err != nil {
+		return err
+	}
+	if err := answering(ctx, l, manager, 2, 2); err != nil {
+		return err
+	}
+
+	say("Scale to four, and back to two.")
+	for _, n := range []int{4, 2} {
+		if err := show(ctx, manager, "service", "scale", "--detach", fmt.Sprintf("web=%d", n)); err != nil {
+			return err
+		}
+		if err := answering(ctx, l, manager, n, 2); err != nil {
+			return err
+		}
+	}
+
+	victim, err := workerWithTask(ctx, l, manager)
+	if err != nil {
+		return err
+	}
+	say(fmt.Sprintf("The plug of %s is pulled, which runs a replica.", victim.Name))
+	pulled := time.Now()
+	if err := victim.PowerOff(); err != nil {
+		return err
+	}
+	if err := await(ctx, 90*time.Second, func() error { return nodeState(ctx, manager, victim.Name, "Down") }); err != nil {
+		return err
+	}
+	if err := answering(ctx, l, manager, 2, 2); err != nil {
+		return err
+	}
+	fmt.Printf("\n  Down was noticed and the replica runs elsewhere %.0f s after the plug was pulled.\n", time.Since(pulled).Seconds())
+	if err := show(ctx, manager, "node", "ls"); err != nil {
+		return err
+	}
+
+	say(fmt.Sprintf("%s is plugged in again.", victim.Name))
+	if err := victim.PowerOn(); err != nil {
+		return err
+	}
+	if err := errors.Join(victim.StartEngine(), victim.StartAgent()); err != nil {
+		return err
+	}
+	if err := await(ctx, 90*time.Second, func() error { return nodeState(ctx, manager, victim.Name, "Ready") }); err != nil {
+		return err
+	}
+	return show(ctx, manager, "node", "ls")
+}
+
+// formed waits for one swarm of all Pis and returns its manager, which must be the Pi with the lowest serial.
+func formed(ctx context.Context, l *lab.Lab) (*lab.Pi, error) {
+	lowest := slices.MinFunc(l.Pis, func(a, b *lab.Pi) int { return strings.Compare(a.Serial, b.Serial) })
+	return lowest, await(ctx, 2*time.Minute, func() error {
+		out, err := lowest.Docker(ctx, "node", "ls", "--format", "{{.Status}}")
+		if n := strings.Count(string(out), "Ready"); err != nil || n != len(l.Pis) {
+			return fmt.Errorf("%d of %d nodes are ready at %s", n, len(l.Pis), lowest.Name)
+		}
+		return nil
+	})
+}
+
+// answering waits until the service has n tasks that all answer, from at least this many Pis.
+func answering(ctx context.Context, l *lab.Lab, manager *lab.Pi, n, boards int) error {
+	var answers []string
+	err := await(ctx, time.Minute, func() error {
+		running, err := manager.Docker(ctx, "service", "ps", "web", "--filter", "desired-state=running", "--format", "{{.CurrentState}}")
+		if got := strings.Count(string(running), "Running"); err != nil || got != n {
+			return fmt.Errorf("%d of %d tasks run", got, n)
+		}
+		answers = nil
+		from := map[string]bool{}
+		for _, pi := range l.Pis {
+			if !pi.On() {
+				continue
+			}
+			ports, err := pi.Docker(ctx, "ps", "--filter", "label=com.docker.swarm.service.name=web", "--format", "{{.Ports}}")
+			if err != nil {
+				return err
+			}
+			for line := range strings.Lines(string(ports)) {
+				answer, err := fetch(l, pi.Addr.Addr(), line)
+				if err != nil {
+					return err
+				}
+				answers = append(answers, fmt.Sprintf("  http://%s  %s", pi.Addr.Addr(), answer))
+				from[pi.Name] = true
+			}
+		}
+		if len(answers) != n || len(from) < boards {
+			return fmt.Errorf("%d answers from %d Pis, want %d from at least %d", len(answers), len(from), n, boards)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	fmt.Println(strings.Join(answers, "\n"))
+	return nil
+}
+
+// fetch asks one task, over the LAN. ports is what docker ps shows, such as "0.0.0.0:32768->80/tcp".
+func fetch(l *lab.Lab, addr netip.Addr, ports string) (answer string, err error) {
+	_, rest, _ := strings.Cut(ports, ":")
+	port, _, ok := strings.Cut(rest, "->")
+	if !ok {
+		return "", fmt.Errorf("no published port in %q", ports)
+	}
+	err = l.InLAN(func() error {
+		conn, err := net.DialTimeout("tcp4", net.JoinHostPort(addr.String(), port), 5*time.Second)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = conn.Close() }()
+		if err := conn.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
+			return err
+		}
+		if _, err := fmt.Fprintf(conn, "GET / HTTP/1.0\r\n\r\n"); err != nil {
+			return err
+		}
+		res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			return err
+		}
+		var body bytes.Buffer
+		_, err = body.ReadFrom(res.Body)
+		answer = strings.TrimSpace(body.String())
+		return err
+	})
+	return answer, err
+}
+
+// workerWithTask returns a Pi that runs a replica and is not the manager.
+func workerWithTask(ctx context.Context, l *lab.Lab, manager *lab.Pi) (*lab.Pi, error) {
+	out, err := manager.Docker(ctx, "service", "ps", "web", "--filter", "desired-state=running", "--format", "{{.Node}}")
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range strings.Fields(string(out)) {
+		if pi := l.Pi(name); pi != nil && pi != manager {
+			return pi, nil
+		}
+	}
+	return nil, fmt.Errorf("no worker runs a replica; they run on %q", out)
+}
+
+func nodeState(ctx context.Context, manager *lab.Pi, name, want string) error {
+	out, err := manager.Docker(ctx, "node", "ls", "--filter", "name="+name, "--format", "{{.Status}}")
+	if got := strings.TrimSpace(string(out)); err != nil || got != want {
+		return errors.Join(err, fmt.Errorf("%s is %s, want %s", name, got, want))
+	}
+	return nil
+}
+
+// await repeats check every 300 ms until it succeeds; its last error is returned when the time is over.
+func await(ctx context.Context, limit time.Duration, check func() error) error {
+	limited, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	tick := time.NewTicker(300 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := check()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-limited.Done():
+			return errors.Join(ctx.Err(), fmt.Errorf("after %v: %w", limit, err))
+		case <-tick.C:
+		}
+	}
+}
+
+// show runs a docker command on a Pi as a person at its keyboard would, and prints both.
+func show(ctx context.Context, pi *lab.Pi, args ...string) error {
+	fmt.Printf("\n  %s $ docker %s\n", pi.Name, strings.Join(args, " "))
+	out, err := pi.Docker(ctx, args...)
+	for line := range strings.Lines(string(out)) {
+		fmt.Printf("  %s", line)
+	}
+	return err
+}
+
+func say(text string) { fmt.Printf("\n== %s\n", strings.ReplaceAll(text, "\n", "\n   ")) }
+
+// keep leaves the lab up until Ctrl-C.
+func keep(ctx context.Context, l *lab.Lab) error {
+	say("The lab stays up until you press Ctrl-C. In another terminal, look around with:")
+	fmt.Printf("  go run ./test/lab/cmd/pilab list\n  go run ./test/lab/cmd/pilab exec -lab %s %s -- docker node ls\n", l.ID, l.Pis[0].Name)
+	<-ctx.Done()
+	return nil
+}
+
+// followed prints the logs of all agents, each line with the Pi's name in front.
+type followed struct {
+	cancel context.CancelFunc
+	g      errgroup.Group
+}
+
+func follow(l *lab.Lab, began time.Time) *followed {
+	ctx, cancel := context.WithCancel(context.Background())
+	f := &followed{cancel: cancel}
+	for _, pi := range l.Pis {
+		f.g.Go(func() error {
+			path := lab.LogPath(l.ID, pi.Name, "agent")
+			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+				return err
+			}
+			tail := exec.CommandContext(ctx, "tail", "-n", "+1", "-F", path)
+			out, err := tail.StdoutPipe()
+			if err != nil {
+				return err
+			}
+			if err := tail.Start(); err != nil {
+				return err
+			}
+			for lines := bufio.NewScanner(out); lines.Scan(); {
+				fmt.Printf("  %5.1f s  %-4s %s\n", time.Since(began).Seconds(), pi.Name, lines.Text())
+			}
+			_ = tail.Wait() // it is killed when the demo ends
+			return nil
+		})
+	}
+	return f
+}
+
+func (f *followed) stop() {
+	f.cancel()
+	_ = f.g.Wait() // what could not be shown is no reason to fail
+}

@@ -1,0 +1,204 @@
+package lab_test
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pi-agent/pi-agent/test/lab"
+)
+
+// reach tells whether the LAN's gateway can open a connection to the Pi's usual address.
+func reach(t *testing.T, l *lab.Lab, p *lab.Pi) error {
+	t.Helper()
+	var listener net.Listener
+	err := p.Enter(func() (err error) {
+		listener, err = net.Listen("tcp4", ":7")
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return l.InLAN(func() error {
+		conn, err := net.DialTimeout("tcp4", netip.AddrPortFrom(p.Addr.Addr(), 7).String(), 300*time.Millisecond)
+		if err == nil {
+			conn.Close()
+		}
+		return err
+	})
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func run(t *testing.T, p *lab.Pi, argv ...string) string {
+	t.Helper()
+	out, err := p.Exec(t.Context(), argv...)
+	must(t, err)
+	return strings.TrimSpace(string(out))
+}
+
+func TestLinks(t *testing.T) {
+	l := lab.New(t, lab.Options{N: 3})
+	p, other := l.Pis[0], l.Pis[1]
+	check := func(what string, want bool) {
+		t.Helper()
+		if err := reach(t, l, p); (err == nil) != want {
+			t.Errorf("%s: reaching %s gives %v, want success %v", what, p.Name, err, want)
+		}
+	}
+	check("after boot", true)
+	must(t, p.Cut())
+	check("cut", false)
+	if state := run(t, p, "cat", "/sys/class/net/eth0/operstate"); state != "up" {
+		t.Errorf("cut: eth0 is %s, want up", state)
+	}
+	must(t, p.Mend())
+	check("mended", true)
+	must(t, p.Unplug())
+	check("unplugged", false)
+	if state := run(t, p, "cat", "/sys/class/net/eth0/operstate"); state == "up" {
+		t.Errorf("unplugged: eth0 is still up")
+	}
+	must(t, p.Mend())
+	check("plugged again", true)
+	must(t, l.Partition(p, other))
+	check("partitioned", false)
+	must(t, p.Mend())
+	check("united", true)
+	must(t, p.LinkDown())
+	check("link down", false)
+	must(t, p.LinkUp())
+	check("link up", true)
+	must(t, p.DelAddr(p.Addr))
+	check("address gone", false)
+	must(t, p.SetAddr(p.Addr))
+	check("address back", true)
+	must(t, p.DefaultRoute(true))
+	must(t, p.DefaultRoute(true))
+	must(t, p.DefaultRoute(false))
+	if r := run(t, p, "ip", "route", "show", "default"); r != "" {
+		t.Errorf("default route is %q, want none", r)
+	}
+	before := run(t, p, "cat", "/sys/class/net/eth0/ifindex")
+	must(t, p.RecreateLink(lab.Link{}))
+	check("link made anew", true)
+	if after := run(t, p, "cat", "/sys/class/net/eth0/ifindex"); after == before {
+		t.Errorf("the new link has the index of the old one, %s", after)
+	}
+	must(t, p.RecreateLink(lab.Link{NoRoute: true}))
+	if r := run(t, p, "ip", "-4", "route"); strings.Contains(r, "default") || !strings.Contains(r, "eth0") {
+		t.Errorf("without default route: routes are %q", r)
+	}
+	must(t, p.RecreateLink(lab.Link{NoAddr: true}))
+	check("without address", false)
+	must(t, p.RecreateLink(lab.Link{Down: true}))
+	if state := run(t, p, "cat", "/sys/class/net/eth0/operstate"); state != "down" {
+		t.Errorf("eth0 is %s, want down", state)
+	}
+}
+
+func TestDiskOutlivesPower(t *testing.T) {
+	l := lab.New(t, lab.Options{N: 2, Serials: []string{"00000000f0a1b2c3"}, Config: `cluster = "test"`})
+	p := l.Pis[0]
+	config := "serial = \"00000000f0a1b2c3\"\ncluster = \"test\""
+	if got := run(t, p, "cat", "/etc/pi-agent/pi-agent.toml"); got != config {
+		t.Errorf("config is %q, want %q", got, config)
+	}
+	must(t, p.SetConfig("expect = 2"))
+	must(t, p.WriteFile("/var/lib/pi-agent/state.json", "{}", 0o600))
+	must(t, p.WriteFile("/run/pi-agent/agent.sock", "", 0o600))
+	if _, err := os.Stat(p.Path("/var/lib/pi-agent/state.json")); err != nil {
+		t.Error(err)
+	}
+	must(t, p.PowerOff())
+	if _, err := p.Exec(t.Context(), "true"); err == nil || p.On() {
+		t.Error("a Pi without power runs programs")
+	}
+	must(t, p.PowerOn())
+	if got := run(t, p, "tail", "-n1", "/etc/pi-agent/pi-agent.toml"); got != "expect = 2" {
+		t.Errorf("after a power cut the config ends in %q", got)
+	}
+	run(t, p, "test", "-f", "/var/lib/pi-agent/state.json")
+	run(t, p, "test", "!", "-e", "/run/pi-agent")
+	if name := run(t, p, "cat", "/etc/hostname"); name != "pi1" || run(t, p, "hostname") != name {
+		t.Errorf("hostname is %q", name)
+	}
+	if a, b := run(t, p, "cat", "/etc/machine-id"), run(t, l.Pis[1], "cat", "/etc/machine-id"); a == b || len(a) != 32 {
+		t.Errorf("machine ids are %q and %q", a, b)
+	}
+
+	must(t, p.Reflash())
+	must(t, p.PowerOn())
+	run(t, p, "test", "!", "-e", "/var/lib/pi-agent/state.json")
+	if got := run(t, p, "cat", "/etc/pi-agent/pi-agent.toml"); got != config {
+		t.Errorf("config on the new card is %q, want %q", got, config)
+	}
+	must(t, reach(t, l, p))
+	for _, path := range []string{"/etc/pi-agent", "/var/lib/pi-agent", "/boot/firmware"} {
+		if b, err := os.ReadFile(filepath.Join(path, "pi-agent.toml")); err == nil && strings.Contains(string(b), "f0a1b2c3") {
+			t.Errorf("the lab has written to the machine's own %s", path)
+		}
+	}
+}
+
+// agent stands in for pi-agent: it says what it was started with and how it ends.
+const agent = `#!/bin/sh
+echo "$(hostname) runs $*"
+trap 'echo stopped; exit 0' TERM
+while :; do sleep 0.1; done
+`
+
+func TestAgent(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "agent")
+	must(t, os.WriteFile(path, []byte(agent), 0o755))
+	l := lab.New(t, lab.Options{N: 2, Agent: path})
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	must(t, l.StartAgents("--debug"))
+	for _, p := range l.Pis {
+		must(t, p.WaitLog(ctx, "pi-agent", p.Name+" runs run --config /etc/pi-agent/pi-agent.toml --debug\n"))
+	}
+	p := l.Pis[0]
+	if err := p.StartAgent(); err == nil {
+		t.Error("a second agent could be started")
+	}
+	must(t, p.StopAgent())
+	if !strings.HasSuffix(p.Log(), "stopped\n") {
+		t.Errorf("after SIGTERM the log is %q", p.Log())
+	}
+	must(t, p.StartAgent())
+	must(t, p.KillAgent())
+	if running := p.Running(); len(running) > 0 {
+		t.Errorf("%v run on after SIGKILL", running)
+	}
+	must(t, l.Pis[1].PowerOff())
+	if strings.Contains(l.Pis[1].Log(), "stopped") {
+		t.Error("the power cut let the agent say goodbye")
+	}
+}
+
+func TestAvahiSeesAvahi(t *testing.T) {
+	l := lab.New(t, lab.Options{N: 2})
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	for _, p := range l.Pis {
+		must(t, p.StartAvahi(ctx))
+	}
+	_, err := l.Pis[0].Start("publish", "avahi-publish", "-s", "probe", "_pi-agent._tcp", "2378")
+	must(t, err)
+	must(t, l.Pis[0].WaitLog(ctx, "publish", "Established"))
+	if out := run(t, l.Pis[1], "avahi-browse", "-rtp", "_pi-agent._tcp"); !strings.Contains(out, "10.77.0.11") {
+		t.Errorf("pi2 sees %q", out)
+	}
+}
