@@ -13,8 +13,8 @@ import (
 
 const engineName = "dockerd"
 
-// StartEngine starts dockerd with the arguments of Options.EngineArgs and these, and does not wait for it. Its containers
-// vanish with the Pi; images, volumes and the swarm's state stay on the Pi's disk.
+// StartEngine starts dockerd with the arguments of Options.EngineArgs and these, and does not wait for it. Its
+// containers vanish with the Pi; images, volumes and the swarm's state stay on the Pi's disk.
 func (p *Pi) StartEngine(args ...string) error {
 	argv := []string{engineName,
 		"--cgroup-parent=/" + cgroup(p.lab.ID) + "/" + p.Name,
@@ -71,7 +71,8 @@ func (p *Pi) WaitEngine(ctx context.Context) error {
 	}
 }
 
-// DockerSocket is the engine's socket as this process reaches it; empty while the Pi is off. It changes with every boot.
+// DockerSocket is the engine's socket as this process reaches it; empty while the Pi is off. It changes with every
+// boot.
 func (p *Pi) DockerSocket() string { return p.Path("/run/docker.sock") }
 
 // DockerHost is DockerSocket in the form that DOCKER_HOST and client.WithHost take.

@@ -19,9 +19,9 @@ const (
 
 var suiteForm = regexp.MustCompile(`^[a-z][a-z-]{1,30}$`)
 
-// FetchEngine makes the engine of another Debian release available for Options.Engine, such as "trixie" for 26.1.5. It is
-// downloaded once, verified by apt, and kept unpacked in the user's cache directory; the machine's own apt and packages
-// stay as they are. runc remains the machine's own, for that of a newer release may want a newer C library.
+// FetchEngine makes the engine of another Debian release available for Options.Engine, such as "trixie" for 26.1.5.
+// It is downloaded once, verified by apt, and kept unpacked in the user's cache directory; the machine's own apt and
+// packages stay as they are. runc remains the machine's own, for that of a newer release may want a newer C library.
 func FetchEngine(ctx context.Context, suite string) (string, error) {
 	if !suiteForm.MatchString(suite) {
 		return "", fmt.Errorf("release %q: give a name such as trixie", suite)

@@ -26,8 +26,8 @@ const (
 	patience = 20 * time.Second // how long a dead lab's processes and cgroups may take to vanish
 )
 
-// Base is the directory in which every lab has its own, named by its id: PI_LAB_DIR, or /var/tmp/pi-agent-lab. It must not
-// be below /etc, /var/lib, /boot or /run.
+// Base is the directory in which every lab has its own, named by its id: PI_LAB_DIR, or /var/tmp/pi-agent-lab. It
+// must not be below /etc, /var/lib, /boot or /run.
 func Base() string {
 	if dir := os.Getenv("PI_LAB_DIR"); dir != "" {
 		return dir

@@ -1,9 +1,10 @@
 // Package lab makes virtual Pis on one Linux machine, for tests that want the real thing: each has its own network
-// interface on a common LAN, its own Docker Engine, hostname, /etc, /var/lib and process tree, and can have its plug pulled.
+// interface on a common LAN, its own Docker Engine, hostname, /etc, /var/lib and process tree, and can have its plug
+// pulled.
 //
 // A virtual Pi is a process in namespaces of its own. Killing that process is the power cut: the kernel then ends
-// everything inside and takes mounts and interfaces down. The LAN is one more such process that holds a bridge. Nothing is
-// added to the machine's own network, and no packet leaves the lab.
+// everything inside and takes mounts and interfaces down. The LAN is one more such process that holds a bridge.
+// Nothing is added to the machine's own network, and no packet leaves the lab.
 //
 //	l := lab.New(t, lab.Options{N: 3})
 //	if err := l.StartEngines(t.Context()); err != nil {

@@ -21,6 +21,12 @@ func docker(t *testing.T, p *lab.Pi, args ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
+func join(t *testing.T, worker, manager *lab.Pi) {
+	t.Helper()
+	token := docker(t, manager, "swarm", "join-token", "-q", "worker")
+	docker(t, worker, "swarm", "join", "--token", token, manager.Addr.Addr().String())
+}
+
 // eventually waits until the manager's list of nodes shows these states, by hostname.
 func eventually(t *testing.T, manager *lab.Pi, want map[string]string) {
 	t.Helper()
@@ -58,9 +64,8 @@ func TestSwarm(t *testing.T) {
 
 	m, last := l.Pis[0], l.Pis[2]
 	docker(t, m, "swarm", "init", "--advertise-addr", m.Addr.Addr().String())
-	token := docker(t, m, "swarm", "join-token", "-q", "worker")
 	for _, p := range l.Pis[1:] {
-		docker(t, p, "swarm", "join", "--token", token, m.Addr.Addr().String())
+		join(t, p, m)
 	}
 	ready := map[string]string{"pi1": "Ready", "pi2": "Ready", "pi3": "Ready"}
 	down := map[string]string{"pi1": "Ready", "pi2": "Ready", "pi3": "Down"}
@@ -85,7 +90,7 @@ func TestWebOnEveryPi(t *testing.T) {
 	must(t, l.LoadWeb(t.Context()))
 	m := l.Pis[0]
 	docker(t, m, "swarm", "init", "--advertise-addr", "eth0")
-	docker(t, l.Pis[1], "swarm", "join", "--token", docker(t, m, "swarm", "join-token", "-q", "worker"), m.Addr.Addr().String())
+	join(t, l.Pis[1], m)
 	// The routing mesh would need IPVS in the kernel, which not every machine has.
 	docker(t, m, "service", "create", "--quiet", "--name", "web", "--mode", "global", "--no-resolve-image",
 		"--publish", "mode=host,target=80,published=80",
@@ -170,7 +175,7 @@ func TestEngineOfAnotherRelease(t *testing.T) {
 		t.Errorf("engine is %s, want 26.1", v)
 	}
 	docker(t, m, "swarm", "init", "--advertise-addr", "eth0")
-	docker(t, l.Pis[1], "swarm", "join", "--token", docker(t, m, "swarm", "join-token", "-q", "worker"), m.Addr.Addr().String())
+	join(t, l.Pis[1], m)
 	eventually(t, m, map[string]string{"pi1": "Ready", "pi2": "Ready"})
 	must(t, l.LoadWeb(ctx))
 	docker(t, m, "run", "-d", lab.WebImage)

@@ -61,7 +61,8 @@ func (l *Lab) host(n byte) netip.Addr {
 // InLAN calls f as Pi.Enter does, but on the host that has the Gateway's address. It has the machine's own files.
 func (l *Lab) InLAN(f func() error) error { return l.lan.enter(f) }
 
-// Partition plugs these Pis into a switch of their own: they hear each other, and nothing of the others. Mend undoes it.
+// Partition plugs these Pis into a switch of their own: they hear each other, and nothing of the others. Mend undoes
+// it.
 func (l *Lab) Partition(pis ...*Pi) error {
 	for _, p := range pis {
 		if err := l.lan.ip("link set " + p.Name + " master " + apart); err != nil {
@@ -114,8 +115,8 @@ func (p *Pi) DefaultRoute(on bool) error {
 	return p.ip("route del default")
 }
 
-// RecreateLink removes the Pi's interface and makes it anew, with the same name and hardware address and another index, as
-// when a USB adapter is plugged again.
+// RecreateLink removes the Pi's interface and makes it anew, with the same name and hardware address and another
+// index, as when a USB adapter is plugged again.
 func (p *Pi) RecreateLink(state Link) error {
 	if err := p.lab.lan.ip("link del " + p.Name); err != nil {
 		return err

@@ -11,8 +11,8 @@ import (
 	"sync"
 )
 
-// Pi is a virtual Raspberry Pi. Its methods may be called from several goroutines, but power, link and process changes of
-// one Pi should come from one.
+// Pi is a virtual Raspberry Pi. Its methods may be called from several goroutines, but power, link and process
+// changes of one Pi should come from one.
 //
 // It sees the machine's files, with an /etc, /var/lib, /boot and /run of its own. What is written there and in
 // /var/lib/docker stays through power cuts, except in /run. Everything else, /tmp too, is the machine's and shared.
@@ -129,7 +129,8 @@ func (p *Pi) PowerOff() error {
 	return nil
 }
 
-// Reflash pulls the plug if need be and puts a new card in: everything the Pi has written is gone, its serial is the same.
+// Reflash pulls the plug if need be and puts a new card in: everything the Pi has written is gone, its serial is the
+// same.
 func (p *Pi) Reflash() error {
 	if p.On() {
 		if err := p.PowerOff(); err != nil {
@@ -167,8 +168,8 @@ func (p *Pi) on() (*machine, error) {
 	return p.machine, nil
 }
 
-// Enter calls f on a thread that is inside the Pi: files it opens, sockets it makes and programs it starts belong there.
-// f must not start goroutines for such work, nor end its own (as t.Fatal does).
+// Enter calls f on a thread that is inside the Pi: files it opens, sockets it makes and programs it starts belong
+// there. f must not start goroutines for such work, nor end its own (as t.Fatal does).
 func (p *Pi) Enter(f func() error) error {
 	m, err := p.on()
 	if err != nil {

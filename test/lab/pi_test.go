@@ -146,7 +146,8 @@ func TestDiskOutlivesPower(t *testing.T) {
 	}
 	must(t, reach(t, l, p))
 	for _, path := range []string{"/etc/pi-agent", "/var/lib/pi-agent", "/boot/firmware"} {
-		if b, err := os.ReadFile(filepath.Join(path, "pi-agent.toml")); err == nil && strings.Contains(string(b), "f0a1b2c3") {
+		b, _ := os.ReadFile(filepath.Join(path, "pi-agent.toml")) // most machines have none
+		if strings.Contains(string(b), "f0a1b2c3") {
 			t.Errorf("the lab has written to the machine's own %s", path)
 		}
 	}

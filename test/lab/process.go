@@ -24,8 +24,8 @@ type Process struct {
 	err  error // how it ended; valid after done
 }
 
-// Start starts a long-running program inside the Pi, such as avahi-daemon or tcpdump. Its output is appended to the log of
-// that name. One name runs once at a time.
+// Start starts a long-running program inside the Pi, such as avahi-daemon or tcpdump. Its output is appended to the
+// log of that name. One name runs once at a time.
 func (p *Pi) Start(name string, argv ...string) (*Process, error) {
 	return p.start(name, p.Command(context.Background(), argv...))
 }
