@@ -1,0 +1,129 @@
+package discovery
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/mdns"
+	"go.uber.org/zap"
+)
+
+const (
+	queryWait = time.Second // mdns.QueryContext takes all of it, even when its context is cancelled
+	queryMax  = 512         // entries; further ones are lost
+)
+
+// found is a board that answered a question, with the address it named.
+type found struct {
+	sighting
+	addr netip.Addr
+}
+
+// answer is the outcome of one question.
+type answer struct {
+	link  Link // where it was asked
+	found []found
+	err   error
+}
+
+// query asks once, on the link, and waits queryWait for answers. It fails where there is no default route, because the
+// client of hashicorp/mdns joins the group on whatever interface that leads to; announcements are heard all the same.
+func query(ctx context.Context, link Link, logger *log.Logger) ([]found, error) {
+	// The client leaks a socket when it cannot join, so that is found out before.
+	probe, err := net.ListenMulticastUDP("udp4", nil, groupUDP)
+	if err != nil {
+		return nil, fmt.Errorf("join the mDNS group without a route: %w", err)
+	}
+	_ = probe.Close() // nothing was written
+	iface, err := net.InterfaceByIndex(link.Index)
+	if err != nil {
+		return nil, fmt.Errorf("find %s: %w", link.Name, err)
+	}
+	entries := make(chan *mdns.ServiceEntry, queryMax)
+	err = mdns.QueryContext(ctx, &mdns.QueryParam{
+		Service:     strings.TrimSuffix(serviceName, "."+domain),
+		Domain:      strings.TrimSuffix(domain, "."),
+		Timeout:     queryWait,
+		Interface:   iface,
+		Entries:     entries,
+		DisableIPv6: true,
+		Logger:      logger,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("ask on %s: %w", link.Name, err)
+	}
+	// The client goes on writing into entries that it has handed over, so they are read only now.
+	var all []found
+	for len(entries) > 0 {
+		if f, ok := readEntry(<-entries, logger); ok {
+			all = append(all, f)
+		}
+	}
+	return all, nil
+}
+
+// readEntry passes over what is not a board: the client hands over whatever service speaks while it listens.
+func readEntry(e *mdns.ServiceEntry, logger *log.Logger) (found, bool) {
+	if !isInstance(e.Name) || e.Port < 1 || e.Port > 0xffff {
+		return found{}, false
+	}
+	addr, ok := netip.AddrFromSlice(e.AddrV4.To4())
+	if !ok || !usable(addr) {
+		return found{}, false
+	}
+	claim, err := claimOf(e.Name, uint16(e.Port), e.InfoFields)
+	if err != nil {
+		logger.Printf("ignored an answer: %v", err)
+		return found{}, false
+	}
+	return found{sighting{serial: claim.Serial, claim: claim, port: uint16(e.Port), ttl: recordTTL}, addr}, true
+}
+
+// usable reports whether a board can be reached at addr.
+func usable(addr netip.Addr) bool {
+	return addr.Is4() && !addr.IsUnspecified() && !addr.IsLoopback() && !addr.IsMulticast() && addr.As4() != [4]byte{255, 255, 255, 255}
+}
+
+// serve answers questions on the link until the result is shut down.
+func serve(link Link, z *zone, logger *log.Logger) (responder, error) {
+	iface, err := net.InterfaceByIndex(link.Index)
+	if err != nil {
+		return nil, fmt.Errorf("find %s: %w", link.Name, err)
+	}
+	server, err := mdns.NewServer(&mdns.Config{Zone: z, Iface: iface, Logger: logger})
+	if err != nil {
+		return nil, fmt.Errorf("answer questions on %s: %w", link.Name, err)
+	}
+	return server, nil
+}
+
+// quietLogger is for hashicorp/mdns, which has a line for every odd packet on the LAN and one for every question asked.
+func quietLogger(l *zap.Logger) *log.Logger {
+	return log.New(quiet{l}, "", 0)
+}
+
+type quiet struct{ log *zap.Logger }
+
+var _ io.Writer = quiet{}
+
+func (q quiet) Write(line []byte) (int, error) {
+	if !bytes.Contains(line, []byte("[INFO]")) {
+		q.log.Debug(string(bytes.TrimSpace(line)))
+	}
+	return len(line), nil
+}
+
+// hint makes a hint of what was said at now.
+func (s sighting) hint(addr netip.Addr, now time.Time) Hint {
+	return Hint{Claim: s.claim, Addr: netip.AddrPortFrom(addr, s.port), Heard: now, Expires: now.Add(s.ttl)}
+}
+
+// place is where a hint of the sighting is filed.
+func (s sighting) place(addr netip.Addr) place { return place{s.serial, addr} }

@@ -1,0 +1,86 @@
+package discovery
+
+import (
+	"cmp"
+	"errors"
+	"maps"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/pi-agent/pi-agent/internal/peer"
+)
+
+// Bounds of the cache. Whoever can send to the link can invent boards.
+const (
+	hintsMax     = 256
+	hintsPerAddr = 4 // so that one address alone cannot fill the cache
+)
+
+// errFull is the error of a new hint that finds no room.
+var errFull = errors.New("no room for another board")
+
+// place is what a hint is filed under: a board that is heard from two addresses has two hints.
+type place struct {
+	serial peer.Serial
+	addr   netip.Addr
+}
+
+// cache has what was heard and still holds.
+type cache map[place]Hint
+
+// put files a hint that was just heard. fresh means that the place is new, changed that the hint says something else than
+// before, or is new.
+func (c cache) put(h Hint) (fresh, changed bool, err error) {
+	at := place{h.Claim.Serial, h.Addr.Addr()}
+	old, known := c[at]
+	if !known {
+		here := 0
+		for p := range c {
+			if p.addr == at.addr {
+				here++
+			}
+		}
+		if len(c) >= hintsMax || here >= hintsPerAddr {
+			return false, false, errFull
+		}
+	}
+	c[at] = h
+	return !known, !known || old.Claim != h.Claim || old.Addr != h.Addr, nil
+}
+
+// remove forgets a place and reports whether it was known.
+func (c cache) remove(at place) bool {
+	_, known := c[at]
+	delete(c, at)
+	return known
+}
+
+// expire forgets what no longer holds at now. It returns when the next hint expires, zero when there is none.
+func (c cache) expire(now time.Time) (next time.Time, gone bool) {
+	for at, h := range c {
+		switch {
+		case !h.Expires.After(now):
+			delete(c, at)
+			gone = true
+		case next.IsZero() || h.Expires.Before(next):
+			next = h.Expires
+		}
+	}
+	return next, gone
+}
+
+// split sorts the hints by serial and address, and sets apart the addresses of boards that have our own serial.
+func (c cache) split(own peer.Serial) (hints []Hint, twins []netip.Addr) {
+	sorted := slices.SortedFunc(maps.Keys(c), func(a, b place) int {
+		return cmp.Or(cmp.Compare(a.serial, b.serial), a.addr.Compare(b.addr))
+	})
+	for _, at := range sorted {
+		if at.serial == own {
+			twins = append(twins, at.addr)
+		} else {
+			hints = append(hints, c[at])
+		}
+	}
+	return hints, twins
+}

@@ -1,0 +1,727 @@
+package discovery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/miekg/dns"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/pi-agent/pi-agent/internal/peer"
+)
+
+// lan is a link in memory. What one socket sends, all of them hear, the sender included.
+type lan struct {
+	mu      sync.Mutex
+	sockets []*lanConn
+	log     []sent
+	lost    func() bool // whether a packet misses one receiver; nil is never
+	openErr error
+}
+
+type sent struct {
+	at   time.Time
+	from netip.Addr
+	msg  *dns.Msg
+}
+
+type lanConn struct {
+	lan    *lan
+	addr   netip.Addr
+	in     chan packet
+	closed chan struct{}
+	fail   chan error
+}
+
+func (l *lan) open(link Link) (conn, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.openErr != nil {
+		return nil, l.openErr
+	}
+	c := &lanConn{lan: l, addr: link.Addr, in: make(chan packet, 1000), closed: make(chan struct{}), fail: make(chan error, 1)}
+	l.sockets = append(l.sockets, c)
+	return c, nil
+}
+
+func (l *lan) deliver(p packet) {
+	for _, c := range l.sockets {
+		if l.lost != nil && l.lost() {
+			continue
+		}
+		select {
+		case c.in <- p:
+		default:
+		}
+	}
+}
+
+// inject delivers a packet that no socket of the lan sent.
+func (l *lan) inject(from string, ttl int, data []byte) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.deliver(packet{from: netip.MustParseAddrPort(from), ttl: ttl, data: data})
+}
+
+// since returns what addr has sent after start.
+func (l *lan) since(start time.Time, addr string) []sent {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(l.log), func(s sent) bool {
+		return s.at.Before(start) || s.from != netip.MustParseAddr(addr)
+	})
+}
+
+func (c *lanConn) Receive() (packet, error) {
+	select {
+	case p := <-c.in:
+		return p, nil
+	case err := <-c.fail:
+		return packet{}, err
+	case <-c.closed:
+		return packet{}, errors.New("closed")
+	}
+}
+
+func (c *lanConn) Send(data []byte) error {
+	msg := new(dns.Msg)
+	if err := msg.Unpack(data); err != nil {
+		return err
+	}
+	c.lan.mu.Lock()
+	defer c.lan.mu.Unlock()
+	c.lan.log = append(c.lan.log, sent{time.Now(), c.addr, msg})
+	c.lan.deliver(packet{from: netip.AddrPortFrom(c.addr, mdnsPort), ttl: mdnsTTL, data: data})
+	return nil
+}
+
+func (c *lanConn) Close() error {
+	c.lan.mu.Lock()
+	defer c.lan.mu.Unlock()
+	close(c.closed)
+	c.lan.sockets = slices.DeleteFunc(c.lan.sockets, func(o *lanConn) bool { return o == c })
+	return nil
+}
+
+type fakeResponder struct{}
+
+func (fakeResponder) Shutdown() error { return nil }
+
+// board is a service on a lan.
+type board struct {
+	*Service
+	lan   *lan
+	asks  []time.Time
+	found []found             // answers to each question; guarded by lan.mu
+	own   map[netip.Addr]bool // addresses of the machine, besides the one of the link
+	logs  *observer.ObservedLogs
+	stop  context.CancelFunc
+	ended chan error
+}
+
+func (l *lan) join(t *testing.T, serial peer.Serial, addr string) *board {
+	t.Helper()
+	b := &board{lan: l, own: map[netip.Addr]bool{}, ended: make(chan error, 1)}
+	core, logs := observer.New(zap.InfoLevel)
+	b.logs = logs
+	log := zaptest.NewLogger(t, zaptest.Level(zap.WarnLevel), zaptest.WrapOptions(zap.WrapCore(func(c zapcore.Core) zapcore.Core {
+		return zapcore.NewTee(c, core)
+	})))
+	b.Service = newService(log, network{
+		open:  l.open,
+		serve: func(Link, *zone) (responder, error) { return fakeResponder{}, nil },
+		ask: func(context.Context, Link) ([]found, error) {
+			b.asks = append(b.asks, time.Now())
+			time.Sleep(queryWait) // virtual, as the real one
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			if b.found == nil {
+				return nil, errors.New("no route")
+			}
+			return b.found, nil
+		},
+		local: func(a netip.Addr) (bool, error) { return b.own[a], nil },
+	})
+	b.SetLink(linkAt(addr))
+	b.SetClaim(claimFor(serial, peer.Blank))
+	var ctx context.Context
+	ctx, b.stop = context.WithCancel(t.Context())
+	go func() { b.ended <- b.Run(ctx) }()
+	<-b.Ready()
+	return b
+}
+
+func (b *board) finds(all ...found) {
+	b.lan.mu.Lock()
+	defer b.lan.mu.Unlock()
+	b.found = all
+}
+
+func linkAt(addr string) Link { return Link{Name: "eth0", Index: 2, Addr: netip.MustParseAddr(addr)} }
+
+func (b *board) leave(t *testing.T) {
+	t.Helper()
+	b.stop()
+	if err := <-b.ended; err != nil {
+		t.Errorf("Run() = %v", err)
+	}
+}
+
+// sees returns the hints as text, such as "10000000aabbcc02 blank 192.0.2.2:2378".
+func (b *board) sees() string {
+	var all []string
+	for _, h := range b.Snapshot().Hints {
+		all = append(all, fmt.Sprintf("%s %s %s", h.Claim.Serial, h.Claim.State, h.Addr))
+	}
+	return strings.Join(all, ", ")
+}
+
+func (b *board) hasChanged() bool {
+	select {
+	case <-b.Changed():
+		return true
+	default:
+		return false
+	}
+}
+
+func pass(d time.Duration) {
+	time.Sleep(d) // virtual
+	synctest.Wait()
+}
+
+func wantSees(t *testing.T, b *board, want string) {
+	t.Helper()
+	if got := b.sees(); got != want {
+		t.Errorf("%s sees %q, want %q", b.got.link.Addr, got, want)
+	}
+}
+
+const (
+	addrA, addrB = "192.0.2.1", "192.0.2.2"
+	blankA       = "10000000aabbcc01 blank 192.0.2.1:2378"
+	blankB       = "10000000aabbcc02 blank 192.0.2.2:2378"
+)
+
+func TestTwoBoardsFindEachOtherAndSayGoodbye(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &lan{}
+		a := l.join(t, serialA, addrA)
+		pass(10 * time.Minute)
+		if !a.hasChanged() {
+			t.Error("no signal although the board heard itself")
+		}
+		if s := a.Snapshot(); s.SelfHeard.IsZero() || s.Hints != nil || s.Twins != nil {
+			t.Errorf("alone: %+v", s)
+		}
+		b := l.join(t, serialB, addrB)
+		pass(2 * time.Second)
+		wantSees(t, a, blankB)
+		wantSees(t, b, blankA) // without asking
+
+		pass(10 * time.Minute)
+		for a.hasChanged() {
+		}
+		start := time.Now()
+		b.SetClaim(claimFor(serialB, peer.Founding))
+		b.SetClaim(claimFor(serialB, peer.Manager))
+		synctest.Wait()
+		wantSees(t, a, strings.ReplaceAll(blankB, "blank", "manager"))
+		if !a.hasChanged() || time.Since(start) != 0 {
+			t.Error("a change is not announced at once")
+		}
+
+		pass(10 * time.Minute)
+		if a.hasChanged() {
+			t.Error("a signal although nothing has changed")
+		}
+		b.leave(t)
+		synctest.Wait()
+		wantSees(t, a, "")
+		if !a.hasChanged() {
+			t.Error("no signal after a goodbye")
+		}
+		a.leave(t)
+	})
+}
+
+func TestChangesAreRateLimitedAndNotLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &lan{}
+		a, b := l.join(t, serialA, addrA), l.join(t, serialB, addrB)
+		defer a.leave(t)
+		defer b.leave(t)
+		states := []peer.State{peer.Blank, peer.Electing, peer.Founding, peer.Manager, peer.Worker}
+		start := time.Now()
+		for i := range 200 {
+			b.SetClaim(claimFor(serialB, states[i%len(states)]))
+			pass(50 * time.Millisecond)
+		}
+		pass(announceGap)
+		wantSees(t, a, strings.ReplaceAll(blankB, "blank", "worker"))
+		all := l.since(start, addrB)
+		for i := 1; i < len(all); i++ {
+			if gap := all[i].at.Sub(all[i-1].at); gap < announceGap {
+				t.Errorf("announced twice within %s", gap)
+			}
+		}
+	})
+}
+
+func TestClaimThatDiffersInHelloFieldsIsNotAnnounced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &lan{}
+		a := l.join(t, serialA, addrA)
+		defer a.leave(t)
+		pass(10 * time.Second)
+		start := time.Now()
+		c := claimFor(serialA, peer.Blank)
+		c.Hostname, c.Clock = "raspberrypi", time.Now()
+		a.SetClaim(c)
+		a.SetLink(linkAt(addrA))
+		pass(5 * time.Second)
+		if n := len(l.since(start, addrA)); n != 0 {
+			t.Errorf("%d announcements of the same thing", n)
+		}
+	})
+}
+
+func TestSettledSwarmIsQuiet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const boards, minutes = 20, 60
+		l := &lan{}
+		rng := rand.New(rand.NewPCG(1, 2))
+		l.lost = func() bool { return rng.IntN(10) == 0 } // Wi-Fi
+		for i := range boards {
+			b := l.join(t, peer.Serial(fmt.Sprintf("10000000aabbcc%02x", i)), fmt.Sprintf("192.0.2.%d", i+1))
+			defer b.leave(t)
+		}
+		pass(time.Minute)
+		start := time.Now()
+		pass(minutes * time.Minute)
+		total := 0
+		for i := range boards {
+			n := len(l.since(start, fmt.Sprintf("192.0.2.%d", i+1)))
+			if n > 4*minutes {
+				t.Errorf("board %d sent %d packets in %d minutes, want at most 4 a minute", i, n, minutes)
+			}
+			total += n
+		}
+		t.Logf("%.2f packets a minute for each board", float64(total)/boards/minutes)
+	})
+}
+
+func TestHintsExpireAndTTLIsHonoured(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &lan{}
+		a := l.join(t, serialA, addrA)
+		defer a.leave(t)
+		st := mustState(t, claimFor(serialB, peer.Blank), addrB)
+		short, err := response(3*time.Second, st.ptr(), st.srv(), st.txt(), st.a())
+		if err != nil {
+			t.Fatal(err)
+		}
+		pass(10 * time.Second)
+		l.inject(addrB+":5353", 255, short)
+		pass(2999 * time.Millisecond)
+		wantSees(t, a, blankB)
+		a.hasChanged()
+		pass(time.Millisecond)
+		wantSees(t, a, "")
+		if !a.hasChanged() {
+			t.Error("no signal when a hint expired")
+		}
+	})
+}
+
+func TestBoardAtTwoAddresses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &lan{}
+		a, b := l.join(t, serialA, addrA), l.join(t, serialB, addrB)
+		defer a.leave(t)
+		defer b.leave(t)
+		data, err := mustState(t, claimFor(serialB, peer.Blank), "192.0.2.3").announcement()
+		if err != nil {
+			t.Fatal(err)
+		}
+		pass(5 * time.Second)
+		l.inject("192.0.2.3:5353", 255, data)
+		synctest.Wait()
+		wantSees(t, a, blankB+", "+strings.ReplaceAll(blankB, addrB, "192.0.2.3"))
+		if got := b.Snapshot(); !slices.Equal(got.Twins, []netip.Addr{netip.MustParseAddr("192.0.2.3")}) || b.sees() != blankA {
+			t.Errorf("the board with the twin sees %+v", got)
+		}
+		pass(recordTTL)
+		wantSees(t, a, blankB)
+		if got := b.Snapshot().Twins; got != nil {
+			t.Errorf("twins %v, want them forgotten", got)
+		}
+	})
+}
+
+func TestAddressChange(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &lan{}
+		a, b := l.join(t, serialA, addrA), l.join(t, serialB, addrB)
+		defer a.leave(t)
+		defer b.leave(t)
+		pass(time.Minute)
+		b.SetLink(linkAt("192.0.2.9"))
+		pass(announceGap)
+		wantSees(t, a, strings.ReplaceAll(blankB, addrB, "192.0.2.9"))
+		if s := b.Snapshot(); s.Twins != nil || s.SelfHeard.IsZero() {
+			t.Errorf("after the change: %+v", s)
+		}
+		b.SetLink(Link{})
+		synctest.Wait()
+		wantSees(t, a, "")
+		wantSees(t, b, blankA) // kept until it expires
+		if !b.Snapshot().SelfHeard.IsZero() {
+			t.Error("SelfHeard outlives the link")
+		}
+		pass(recordTTL)
+		wantSees(t, b, "")
+	})
+}
+
+func TestOtherAddressOfThisMachineIsNoTwin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &lan{}
+		a := l.join(t, serialA, addrA)
+		defer a.leave(t)
+		a.own[netip.MustParseAddr("192.0.2.77")] = true
+		data, err := mustState(t, claimFor(serialA, peer.Blank), "192.0.2.77").announcement()
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.inject("192.0.2.77:5353", 255, data)
+		pass(time.Second)
+		if s := a.Snapshot(); s.Twins != nil || s.SelfHeard.IsZero() {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
+func TestQuestionsAreAnsweredByMulticast(t *testing.T) {
+	tests := []struct {
+		name, from string
+		ttl        int
+		change     func(*dns.Msg)
+		want       int
+	}{
+		{"from a responder", "192.0.2.50:5353", 255, func(*dns.Msg) {}, 1},
+		{"from this machine", addrA + ":5353", 255, func(*dns.Msg) {}, 1},
+		{"for the kinds of service", "192.0.2.50:5353", 255, func(m *dns.Msg) { m.Question[0].Name = metaName }, 1},
+		{"from a one-shot client, which the responder answers", "192.0.2.50:40000", 255, func(*dns.Msg) {}, 0},
+		{"from beyond a router", "192.0.2.50:5353", 254, func(*dns.Msg) {}, 0},
+		{"for another service", "192.0.2.50:5353", 255, func(m *dns.Msg) { m.Question[0].Name = "_ipp._tcp.local." }, 0},
+		{"with another opcode", "192.0.2.50:5353", 255, func(m *dns.Msg) { m.Opcode = dns.OpcodeStatus }, 0},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := &lan{}
+				a := l.join(t, serialA, addrA)
+				defer a.leave(t)
+				pass(2 * time.Second)
+				start := time.Now()
+				query := new(dns.Msg)
+				query.SetQuestion(serviceName, dns.TypePTR)
+				tt.change(query)
+				data, err := query.Pack()
+				if err != nil {
+					t.Fatal(err)
+				}
+				for range 5 { // a burst is answered once
+					l.inject(tt.from, tt.ttl, data)
+				}
+				pass(800 * time.Millisecond)
+				all := l.since(start, addrA)
+				if len(all) != tt.want {
+					t.Fatalf("%d answers, want %d", len(all), tt.want)
+				}
+				if len(all) > 0 && all[0].at.Sub(start) < answerMin {
+					t.Errorf("answered after %s", all[0].at.Sub(start))
+				}
+			})
+		})
+	}
+}
+
+func TestBadPacketsAreIgnored(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &lan{}
+		a := l.join(t, serialA, addrA)
+		defer a.leave(t)
+		st := mustState(t, claimFor(serialB, peer.Blank), addrB)
+		good, err := st.announcement()
+		if err != nil {
+			t.Fatal(err)
+		}
+		txt := st.txt()
+		txt.(*dns.TXT).Txt[0] = "v=2"
+		newer, err := response(recordTTL, st.ptr(), st.srv(), txt, st.a())
+		if err != nil {
+			t.Fatal(err)
+		}
+		pass(10 * time.Second)
+		for a.hasChanged() {
+		}
+		l.inject(addrB+":5353", 254, good)
+		l.inject(addrB+":5354", 255, good)
+		l.inject("127.0.0.1:5353", 255, good)
+		l.inject("0.0.0.0:5353", 255, good)
+		l.inject(addrB+":5353", 255, good[:40])
+		l.inject(addrB+":5353", 255, nil)
+		l.inject(addrB+":5353", 255, newer)
+		l.inject(addrB+":5353", 255, newer)
+		pass(time.Second)
+		wantSees(t, a, "")
+		if a.hasChanged() {
+			t.Error("a signal although nothing was taken")
+		}
+		warnings := a.logs.FilterLevelExact(zap.WarnLevel).All()
+		if len(warnings) != 1 || !strings.Contains(warnings[0].Message, `version "2"`) {
+			t.Errorf("warnings %v, want one about the version", warnings)
+		}
+		l.inject(addrB+":5353", 255, good)
+		synctest.Wait()
+		wantSees(t, a, blankB)
+	})
+}
+
+func TestFloodIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &lan{}
+		a := l.join(t, serialA, addrA)
+		defer a.leave(t)
+		flood := func(n int, addr func(i int) string) {
+			for i := range n {
+				c := claimFor(peer.Serial(fmt.Sprintf("2%015x", i)), peer.Blank)
+				data, err := mustState(t, c, addr(i)).announcement()
+				if err != nil {
+					t.Fatal(err)
+				}
+				l.inject(addr(i)+":5353", 255, data)
+				synctest.Wait()
+			}
+		}
+		flood(20, func(int) string { return "192.0.2.66" })
+		if n := len(a.Snapshot().Hints); n != hintsPerAddr {
+			t.Errorf("%d hints of one address, want %d", n, hintsPerAddr)
+		}
+		flood(1000, func(i int) string { return fmt.Sprintf("198.51.%d.%d", i/250, i%250+1) })
+		if n := len(a.Snapshot().Hints); n != hintsMax {
+			t.Errorf("%d hints, want %d", n, hintsMax)
+		}
+		if n := a.logs.FilterLevelExact(zap.WarnLevel).Len(); n != 1 {
+			t.Errorf("%d warnings, want one", n)
+		}
+		pass(recordTTL)
+		wantSees(t, a, "")
+	})
+}
+
+func TestAsking(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &lan{}
+		a := l.join(t, serialA, addrA)
+		pass(time.Minute)
+		if a.asks != nil {
+			t.Fatal("asked without being told to")
+		}
+		start := time.Now()
+		a.SetAsking(true)
+		pass(10 * time.Minute)
+		asks := a.asks
+		if len(asks) < 12 || !asks[0].Equal(start) {
+			t.Fatalf("asked at %v from %v", asks, start)
+		}
+		for i := 1; i < len(asks); i++ {
+			pause := min(askFirst<<(i-1), askMax)
+			got := asks[i].Sub(asks[i-1]) - queryWait
+			if got < pause*7/8 || got > pause*9/8 {
+				t.Errorf("pause %d is %s, want about %s", i, got, pause)
+			}
+		}
+		a.SetAsking(false)
+		pass(10 * time.Minute)
+		if len(a.asks) != len(asks) {
+			t.Error("goes on asking")
+		}
+		a.SetAsking(true)
+		synctest.Wait()
+		a.leave(t) // waits for the question under way
+	})
+}
+
+func TestAnswersAreOlderThanAnnouncements(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &lan{}
+		a := l.join(t, serialA, addrA)
+		defer a.leave(t)
+		pass(10 * time.Second)
+		blank := func(s peer.Serial, addr string) found {
+			return found{sighting{s, claimFor(s, peer.Blank), peer.Port, recordTTL}, netip.MustParseAddr(addr)}
+		}
+		const parting, third = peer.Serial("10000000aabbcc03"), peer.Serial("10000000aabbcc04")
+		a.finds(
+			blank(serialA, addrA),
+			blank(serialA, "192.0.2.200"),
+			blank(serialB, addrB),
+			blank(parting, "192.0.2.3"),
+			blank(third, "192.0.2.4"),
+		)
+		a.SetAsking(true)
+		pass(queryWait / 2)
+		news, err := mustState(t, claimFor(serialB, peer.Manager), addrB).announcement()
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.inject(addrB+":5353", 255, news)
+		bye, err := mustState(t, claimFor(parting, peer.Blank), "192.0.2.3").goodbye()
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.inject("192.0.2.3:5353", 255, bye)
+		pass(queryWait/2 + time.Millisecond)
+		wantSees(t, a, strings.ReplaceAll(blankB, "blank", "manager")+", 10000000aabbcc04 blank 192.0.2.4:2378")
+		if got := a.Snapshot().Twins; !slices.Equal(got, []netip.Addr{netip.MustParseAddr("192.0.2.200")}) {
+			t.Errorf("twins %v", got)
+		}
+		// What was asked on a link that is gone says nothing of the new one.
+		a.finds(blank(serialA, addrA))
+		pass(askFirst * 9 / 8)
+		a.SetLink(linkAt("192.0.2.99"))
+		pass(queryWait)
+		if got := a.Snapshot().Twins; len(got) != 1 {
+			t.Errorf("twins %v after a change of the address", got)
+		}
+	})
+}
+
+func TestLinkThatDoesNotOpen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &lan{openErr: errors.New("no such device")}
+		a := l.join(t, serialA, addrA)
+		defer a.leave(t)
+		pass(10 * time.Minute)
+		warnings := a.logs.FilterLevelExact(zap.WarnLevel).All()
+		if len(warnings) != 1 || !strings.Contains(warnings[0].Message, "eth0") ||
+			!strings.Contains(warnings[0].Message, "no such device") {
+			t.Errorf("warnings %v, want one that names the interface and the error", warnings)
+		}
+		l.mu.Lock()
+		l.openErr = nil
+		l.mu.Unlock()
+		pass(reopenMax)
+		if a.Snapshot().SelfHeard.IsZero() {
+			t.Fatal("not opened again")
+		}
+		l.mu.Lock()
+		l.sockets[0].fail <- errors.New("network is down")
+		l.mu.Unlock()
+		start := time.Now()
+		pass(3 * time.Second)
+		if len(l.since(start, addrA)) == 0 {
+			t.Error("silent after a socket that failed")
+		}
+	})
+}
+
+func TestDeafBoardSaysSoAndKeepsTrying(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		deaf := true
+		l := &lan{lost: func() bool { return deaf }}
+		a := l.join(t, serialA, addrA)
+		defer a.leave(t)
+		start := time.Now()
+		pass(30 * time.Minute)
+		if !a.Snapshot().SelfHeard.IsZero() {
+			t.Error("a deaf board heard itself")
+		}
+		warnings := a.logs.FilterLevelExact(zap.WarnLevel).All()
+		if len(warnings) != 1 || !strings.Contains(warnings[0].Message, "firewall") {
+			t.Errorf("warnings %v, want one about a firewall", warnings)
+		}
+		if n := len(l.since(start, addrA)); n > 4*30 {
+			t.Errorf("%d packets in 30 minutes", n)
+		}
+		l.mu.Lock()
+		deaf = false
+		l.mu.Unlock()
+		pass(announceMax)
+		if a.Snapshot().SelfHeard.IsZero() {
+			t.Error("still deaf")
+		}
+	})
+}
+
+func TestInvalidClaimIsNotAnnounced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &lan{}
+		a := l.join(t, serialA, addrA)
+		defer a.leave(t)
+		pass(10 * time.Second)
+		a.SetClaim(peer.Claim{Serial: serialA})
+		synctest.Wait()
+		start := time.Now().Add(time.Nanosecond)
+		pass(5 * time.Minute)
+		if n := len(l.since(start, addrA)); n != 0 {
+			t.Errorf("%d announcements of an invalid claim", n)
+		}
+		if a.logs.FilterLevelExact(zap.WarnLevel).Len() != 1 {
+			t.Errorf("warnings %v, want one", a.logs.All())
+		}
+	})
+}
+
+func FuzzHear(f *testing.F) {
+	st := mustState(f, claimFor(serialB, peer.Blank), addrB)
+	for _, make := range []func() ([]byte, error){st.announcement, st.goodbye} {
+		data, err := make()
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
+	query := new(dns.Msg)
+	query.SetQuestion(serviceName, dns.TypePTR)
+	query.Answer = []dns.RR{st.ptr()}
+	data, err := query.Pack()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(data)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		s := newService(zap.NewNop(), network{local: func(netip.Addr) (bool, error) { return false, nil }})
+		own := mustState(t, claimFor(serialA, peer.Blank), addrA)
+		s.zone.now.Store(&own)
+		s.got = wishes{link: linkAt(addrA), claim: own.claim}
+		now := time.Now()
+		s.hear(packet{from: netip.MustParseAddrPort(addrB + ":5353"), ttl: mdnsTTL, data: data}, now)
+		s.publish()
+		if n := len(s.cache); n > hintsPerAddr {
+			t.Errorf("%d hints from one packet", n)
+		}
+		for at, h := range s.cache {
+			lifetime := h.Expires.Sub(now)
+			if err := h.Claim.Validate(); err != nil || h.Claim.Serial != at.serial || h.Addr.Port() == 0 ||
+				lifetime < time.Second || lifetime > ttlMax {
+				t.Errorf("hint %+v: %v", h, err)
+			}
+		}
+	})
+}
