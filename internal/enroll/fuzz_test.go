@@ -18,7 +18,9 @@ import (
 // strictHost fails the test when the server passes on a claim that is not valid.
 type strictHost struct{ t *testing.T }
 
-func (strictHost) Claim() peer.Claim { return peer.Claim{Serial: "10000000aabbcc01", Cluster: "pi", State: peer.Blank} }
+func (strictHost) Claim() peer.Claim {
+	return peer.Claim{Serial: "10000000aabbcc01", Cluster: "pi", State: peer.Blank}
+}
 
 func (h strictHost) Met(p Peer) {
 	if err := p.Claim.Validate(); err != nil {

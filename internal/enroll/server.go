@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log"
 	"net"
 	"net/http"
 	"net/netip"
@@ -58,7 +59,7 @@ func (s *Server) Run(ctx context.Context) error {
 		WriteTimeout:      answerMax,
 		IdleTimeout:       idleMax,
 		MaxHeaderBytes:    headerMax,
-		ErrorLog:          zap.NewStdLog(s.log.WithOptions(zap.IncreaseLevel(zap.WarnLevel))), // strangers' broken handshakes
+		ErrorLog:          s.quiet(), // strangers' broken handshakes
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 	}
 	h.Protocols = new(http.Protocols)
@@ -83,6 +84,15 @@ func (s *Server) Run(ctx context.Context) error {
 		return nil
 	})
 	return g.Wait()
+}
+
+// quiet is the log for what net/http has to say: strangers' broken handshakes, mostly.
+func (s *Server) quiet() *log.Logger {
+	std, err := zap.NewStdLogAt(s.log, zap.DebugLevel)
+	if err != nil { // only for a level that does not exist
+		return zap.NewStdLog(zap.NewNop())
+	}
+	return std
 }
 
 func (s *Server) hello(w http.ResponseWriter, r *http.Request) {

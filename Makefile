@@ -1,0 +1,64 @@
+# make help lists the targets. demo and test need root on Debian, and install what they lack through apt.
+
+GO         ?= go
+VERSION    := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+# No HTTP/2: neither the Docker Engine nor a hello needs it, and it is 0.6 MB of a small binary.
+TAGS       := nethttpomithttp2
+BUILD      := CGO_ENABLED=0 $(GO) build -trimpath -tags $(TAGS) -ldflags '-s -w -X main.version=$(VERSION)'
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+ERRCHECK    := github.com/kisielk/errcheck@v1.30.0
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@latest
+# What the virtual Pis need of Debian.
+LAB_PACKAGES := docker.io iproute2 iptables util-linux avahi-daemon avahi-utils dbus tcpdump ca-certificates procps
+
+.PHONY: help build demo test unit lint vuln lab e2e bench fuzz deps clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 10
+
+build: ## static stripped binaries in bin/: arm64, arm (ARMv6 code, so that it runs on ARMv6 and ARMv7) and amd64
+	GOOS=linux GOARCH=arm64 $(BUILD) -o bin/pi-agent-linux-arm64 ./cmd/pi-agent
+	GOOS=linux GOARCH=arm GOARM=6 $(BUILD) -o bin/pi-agent-linux-arm ./cmd/pi-agent
+	GOOS=linux GOARCH=amd64 $(BUILD) -o bin/pi-agent-linux-amd64 ./cmd/pi-agent
+
+demo: deps ## three virtual Pis become a swarm before your eyes (KEEP=1 leaves it up)
+	PI_AGENT= $(GO) run ./test/lab/demo
+
+test: lint unit e2e ## everything: linters, unit tests, and the agent on real engines
+	@echo "make test: all passed."
+
+unit: deps ## unit tests with the race detector
+	$(GO) test -race -timeout 10m ./internal/... ./cmd/...
+
+lint: ## gofmt, vet, staticcheck, errcheck, tidy go.mod
+	@test -z "$$(gofmt -l .)" || { echo "gofmt wants:"; gofmt -l .; exit 1; }
+	$(GO) vet ./...
+	$(GO) run $(STATICCHECK) -checks all ./...
+	$(GO) run $(ERRCHECK) ./...
+	$(GO) mod tidy -diff
+	@$(MAKE) --no-print-directory vuln
+
+vuln: ## govulncheck, where its database can be reached
+	@out=$$($(GO) run $(GOVULNCHECK) ./... 2>&1); rc=$$?; \
+	if echo "$$out" | grep -qE 'vuln.go.dev|no such host|fetching vulnerabilities'; then echo "note: govulncheck could not reach its database and checked nothing"; \
+	else echo "$$out"; exit $$rc; fi
+
+e2e: deps ## the agent on virtual Pis with real engines
+	$(GO) test -count=1 -timeout 60m -v ./test/...
+
+bench: deps ## times, sizes, memory and traffic, with the ratios that matter
+	$(GO) run ./test/bench
+
+fuzz: ## every fuzz target for FUZZTIME (default 30s)
+	@for p in $$($(GO) list ./...); do for f in $$($(GO) test -list '^Fuzz' $$p | grep ^Fuzz); do \
+	  $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $${FUZZTIME:-30s} $$p || exit 1; done; done
+
+deps: ## install what tests and demo need, when root and when something is missing
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  missing=""; for p in $(LAB_PACKAGES); do dpkg-query -W -f '$${db:Status-Status}' $$p 2>/dev/null | grep -qx installed || missing="$$missing $$p"; done; \
+	  if [ -n "$$missing" ]; then echo "installing$$missing"; apt-get update -qq && \
+	    DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi; \
+	  command -v docker >/dev/null || DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends docker-cli >/dev/null; fi
+
+clean: ## remove what was built
+	rm -rf bin dist

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/pi-agent/pi-agent/internal/address"
+	"github.com/pi-agent/pi-agent/internal/board"
+	"github.com/pi-agent/pi-agent/internal/bootstrap"
+	"github.com/pi-agent/pi-agent/internal/config"
+	"github.com/pi-agent/pi-agent/internal/discovery"
+	"github.com/pi-agent/pi-agent/internal/enroll"
+	"github.com/pi-agent/pi-agent/internal/journal"
+	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/sdnotify"
+	"github.com/pi-agent/pi-agent/internal/state"
+	"github.com/pi-agent/pi-agent/internal/swarm"
+)
+
+// runCommand is the daemon. It returns when ctx ends, after a goodbye to the other boards, and leaves the swarm as it is.
+func runCommand(ctx context.Context, args []string, _, stderr io.Writer) error {
+	fs := flag.NewFlagSet("run", flag.ContinueOnError)
+	fs.SetOutput(stderr)
+	path := fs.String("config", config.Path, "`file` with the settings; it may be absent at its default place")
+	dir := fs.String("state", cmp.Or(os.Getenv("STATE_DIRECTORY"), "/var/lib/pi-agent"), "`directory` for what must survive a power cut")
+	if err := parse(fs, args); errors.Is(err, flag.ErrHelp) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	cfg, err := config.Load(*path)
+	if err != nil {
+		return err
+	}
+	return daemon(ctx, cfg, *dir, journal.New(cfg.Log, stderr))
+}
+
+func daemon(ctx context.Context, cfg config.Config, dir string, log *zap.Logger) error {
+	this, err := board.Read("/", cfg.Serial)
+	if err != nil {
+		return err
+	}
+	log.Info(fmt.Sprintf("pi-agent %s starts on %s, serial %s from %s.", version, this.Model, this.Serial, this.SerialFrom))
+	kept, err := state.Open(dir, this.Serial)
+	if err != nil {
+		log.Warn(fmt.Sprintf("The state cannot be kept as it should: %v.", err))
+	}
+	id, err := enroll.NewIdentity(this.Serial, kept.Key())
+	if err != nil {
+		return err
+	}
+	trust := enroll.SameName{Cluster: cfg.Cluster}
+	log.Warn(fmt.Sprintf("There is no cluster key: every machine on this network that names cluster %q may join, or lead.", cfg.Cluster))
+
+	engine := swarm.NewDocker(cfg.Docker, log.Named("docker"))
+	defer engine.Close()
+	client := enroll.NewClient(id, trust)
+	defer client.Close()
+	found := discovery.New(log.Named("mdns"))
+	notify := sdnotify.New(log)
+	loop := bootstrap.NewLoop(bootstrap.Options{
+		Serial: this.Serial, Key: id.Key(), Model: this.Model, Hostname: hostname,
+		Cluster: cfg.Cluster, Expect: cfg.Expect, Settle: cfg.Settle,
+		Engine: engine, Discovery: found, Asker: client,
+		Network: address.Kernel{Want: cfg.Interface}, Notify: notify, Log: log,
+	})
+	server := enroll.NewServer(fmt.Sprintf(":%d", peer.Port), id, loop, trust, log.Named("hello"))
+
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return server.Run(ctx) })
+	select { // who hears an announcement says hello at once, so the server comes first
+	case <-server.Ready():
+		g.Go(func() error { return found.Run(ctx) })
+		g.Go(func() error { return loop.Run(ctx) })
+	case <-ctx.Done():
+	}
+	g.Go(func() error {
+		<-ctx.Done()
+		notify.Stopping()
+		return nil
+	})
+	err = g.Wait()
+	log.Info("pi-agent stops; the swarm stays as it is.")
+	return err
+}
+
+// hostname is the name of this machine, or none when the kernel has none to give.
+func hostname() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return ""
+	}
+	return name
+}

@@ -1,0 +1,114 @@
+package bootstrap
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/pi-agent/pi-agent/internal/swarm"
+)
+
+// act carries a decision out. It reports whether something was done, so that the next turn follows at once. What fails is
+// said, and decided anew after a pause.
+func (l *Loop) act(ctx context.Context, a Action) bool {
+	switch {
+	case a.Kind == Serve:
+		l.serve(ctx)
+		return false
+	case a.Kind == Wait, a.Kind == Stay, time.Now().Before(l.retryAt):
+		return false
+	case a.Kind == Propose:
+		if l.proposed.IsZero() {
+			l.proposed = time.Now()
+		}
+		return false
+	}
+	limited, cancel := context.WithTimeout(ctx, actMax)
+	defer cancel()
+	err := l.change(limited, a)
+	l.statusAt = time.Time{}
+	if ctx.Err() == nil {
+		l.pause(err)
+	}
+	return err == nil
+}
+
+// pause makes the next change wait after one that failed.
+func (l *Loop) pause(err error) {
+	if err == nil {
+		l.retries, l.retryAt, l.refusal = 0, time.Time{}, ""
+		return
+	}
+	wait := min(retryFirst<<min(l.retries, 10), retryMax)
+	l.retries++
+	l.retryAt = time.Now().Add(wait)
+	log := l.Log.Warn
+	if l.refusal == err.Error() {
+		log = l.Log.Debug
+	}
+	l.refusal = err.Error()
+	log(fmt.Sprintf("That did not work, and will be tried again: %v.", err), zap.Duration("next_try_in", wait))
+}
+
+func (l *Loop) change(ctx context.Context, a Action) error {
+	switch a.Kind {
+	case Join:
+		return l.join(ctx, a.Target)
+	case Init:
+		return l.init(ctx)
+	default:
+		if err := l.Engine.Leave(ctx, false); err != nil {
+			return fmt.Errorf("end the pending join: %w", err)
+		}
+		return nil
+	}
+}
+
+// init founds the swarm. Before the engine is called, the claim says founding and the view is looked at once more: two
+// boards that elect at the same time have then either seen each other electing, and the higher serial yields, or one has
+// seen the other founding, and yields.
+func (l *Loop) init(ctx context.Context) error {
+	l.founding = true
+	// A board whose init fails or is withdrawn stops electing, so that it cannot hold up the others.
+	defer func() { l.founding, l.proposed = false, time.Time{} }()
+	l.speak()
+	if again := Decide(l.view(time.Now())); again.Kind != Init {
+		return nil
+	}
+	routes, err := l.Network.Routes()
+	if err != nil {
+		return fmt.Errorf("init swarm: %w", err)
+	}
+	pool, err := swarm.ChoosePool(routes)
+	if err != nil {
+		return fmt.Errorf("init swarm: %w", err)
+	}
+	if err := l.Engine.Init(ctx, swarm.InitRequest{Advertise: l.link.Addr, Pool: pool}); err != nil {
+		return fmt.Errorf("init swarm: %w", err)
+	}
+	l.observeEngine(ctx) // before founding ends, so that no blank claim comes between founding and manager
+	l.Log.Info("Started the swarm.", zap.String("swarm", l.status.SwarmID), zap.Stringer("advertise", l.link.Addr), zap.Stringer("overlay_pool", pool))
+	return nil
+}
+
+func (l *Loop) join(ctx context.Context, m Peer) error {
+	name := m.Claim.Serial.Name()
+	t, err := l.Asker.Join(ctx, m.Peer, l.Claim())
+	if err != nil {
+		return fmt.Errorf("join the swarm of %s: %w", name, err)
+	}
+	err = l.Engine.Join(ctx, swarm.JoinRequest{Advertise: l.link.Addr, Managers: t.Managers, Token: t.Token})
+	if err != nil {
+		return fmt.Errorf("join the swarm of %s: %w", name, err)
+	}
+	return nil
+}
+
+// ticketBase is what a manager needs to hand out tickets, beside the token.
+type ticketBase struct {
+	advertise netip.Addr
+	managers  []netip.AddrPort
+}

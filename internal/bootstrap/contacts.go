@@ -1,0 +1,235 @@
+package bootstrap
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/pi-agent/pi-agent/internal/discovery"
+	"github.com/pi-agent/pi-agent/internal/enroll"
+	"github.com/pi-agent/pi-agent/internal/peer"
+)
+
+// Pace of asking.
+const (
+	askPace     = 5 * time.Second  // between hellos to one board while outside a swarm
+	askPaceIn   = 30 * time.Second // the same in a swarm, to managers only
+	askAgain    = time.Second      // soonest repetition, whatever is heard
+	askAgainMax = 30 * time.Second // longest pause after failures; they double
+	contactMax  = 256              // addresses remembered
+	forgetBlank = time.Minute      // after the last answer of a board outside any swarm
+)
+
+// contact is an address at which there may be a board.
+type contact struct {
+	addr     netip.AddrPort
+	since    time.Time  // when it became known
+	hint     peer.Claim // what was announced from there, a zero claim when nothing
+	hintEnds time.Time
+
+	met      bool
+	answer   enroll.Peer // its newest claim, valid when met
+	firstMet time.Time
+	lastMet  time.Time
+	able     time.Time
+
+	asking   bool
+	asked    time.Time // start of the newest ask that has ended
+	next     time.Time // not before
+	failures int
+	reported bool // its silence was logged
+}
+
+// contacts is what the board knows of others: who was heard, who answered, whom to ask next. It is safe for concurrent
+// use: the server reports boards that say hello while the loop asks.
+type contacts struct {
+	mu   sync.Mutex
+	self enroll.Fingerprint
+	all  map[netip.AddrPort]*contact
+}
+
+func newContacts(self enroll.Fingerprint) *contacts {
+	return &contacts{self: self, all: map[netip.AddrPort]*contact{}}
+}
+
+// at returns the contact for an address, making it when there is room.
+func (t *contacts) at(addr netip.AddrPort, now time.Time) *contact {
+	c := t.all[addr]
+	if c == nil && len(t.all) < contactMax {
+		c = &contact{addr: addr, since: now}
+		t.all[addr] = c
+	}
+	return c
+}
+
+// heard takes in the announcements of boards in the given cluster. News about a board makes it due to be asked.
+func (t *contacts) heard(hints []discovery.Hint, cluster string, now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, h := range hints {
+		if h.Claim.Cluster != cluster {
+			continue
+		}
+		c := t.at(h.Addr, now)
+		if c == nil {
+			continue
+		}
+		if c.hint != h.Claim && (!c.met || c.answer.Claim.State != h.Claim.State || c.answer.Claim.Swarm != h.Claim.Swarm) {
+			c.next = later(now, c.asked.Add(askAgain))
+			c.failures = 0
+		}
+		c.hint, c.hintEnds = h.Claim, h.Expires
+	}
+}
+
+// expect makes sure that an address is asked, for example a manager that only the engine knows of.
+func (t *contacts) expect(addr netip.AddrPort, now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.at(addr, now)
+}
+
+// hurry makes contacts due now, as far as they were not asked in this second.
+func (t *contacts) hurry(which func(*contact) bool, now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, c := range t.all {
+		if which(c) {
+			c.next = later(now, c.asked.Add(askAgain))
+		}
+	}
+}
+
+// meet takes in a board that has answered, or that said hello by itself. It reports whether this is its first time.
+func (t *contacts) meet(p enroll.Peer, now time.Time) (first bool) {
+	if p.Key == t.self {
+		return false
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	c := t.at(p.Addr, now)
+	if c == nil {
+		return false
+	}
+	first = !c.met || c.answer.Key != p.Key
+	if first {
+		c.firstMet = now
+	}
+	if first || c.answer.Claim.State == peer.Waiting {
+		c.able = now
+	}
+	c.met, c.answer, c.lastMet = true, p, now
+	c.failures, c.reported = 0, false
+	return first
+}
+
+// due marks the contacts to ask now as being asked and returns their addresses, with the time until the next one is due.
+// pace gives the time between two hellos to a contact; zero means that it need not be asked. While this board is electing,
+// every contact is asked once at once.
+func (t *contacts) due(pace func(*contact) time.Duration, proposed, now time.Time) (addrs []netip.AddrPort, next time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	next = askPaceIn
+	for _, c := range t.all {
+		pace := pace(c)
+		if c.asking || pace == 0 {
+			continue
+		}
+		if elect := !proposed.IsZero() && c.asked.Before(proposed); !elect && now.Before(c.next) {
+			next = min(next, c.next.Sub(now))
+			continue
+		}
+		c.asking = true
+		c.next = now.Add(pace)
+		addrs = append(addrs, c.addr)
+	}
+	return addrs, next
+}
+
+// answered ends an ask that was begun at started. It reports the silence of a board that announces itself, once.
+func (t *contacts) answered(addr netip.AddrPort, started, now time.Time, err error) (report bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	c := t.all[addr]
+	if c == nil {
+		return false
+	}
+	c.asking, c.asked = false, started
+	if err == nil {
+		return false
+	}
+	c.next = now.Add(min(askAgain<<min(c.failures, 10), askAgainMax))
+	c.failures++
+	if c.failures < 3 || c.reported {
+		return false
+	}
+	c.reported = true
+	return true
+}
+
+// forget drops the contacts that are neither announced nor answering.
+func (t *contacts) forget(now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for addr, c := range t.all {
+		keep := forgetBlank
+		if c.met && c.answer.Claim.State.InSwarm() {
+			keep = swarmRemembered
+		}
+		if news := later(c.since, later(c.lastMet, c.hintEnds)); !c.asking && now.Sub(news) >= keep {
+			delete(t.all, addr)
+		}
+	}
+}
+
+// peers returns the verified boards in order of serial, those with the serial of this board apart. A board that answers
+// at two addresses counts once, at the one where it answered last.
+func (t *contacts) peers(self peer.Serial) (others, twins []Peer) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	newest := map[enroll.Fingerprint]*contact{}
+	for _, c := range t.all {
+		if old := newest[c.answer.Key]; c.met && (old == nil || c.lastMet.After(old.lastMet)) {
+			newest[c.answer.Key] = c
+		}
+	}
+	for _, c := range newest {
+		p := Peer{Peer: c.answer, Met: c.lastMet, Able: c.able}
+		if p.Claim.Serial == self {
+			twins = append(twins, p)
+		} else {
+			others = append(others, p)
+		}
+	}
+	bySerial := func(a, b Peer) int {
+		return cmp.Or(cmp.Compare(a.Claim.Serial, b.Claim.Serial), a.Addr.Compare(b.Addr))
+	}
+	slices.SortFunc(others, bySerial)
+	slices.SortFunc(twins, bySerial)
+	return others, twins
+}
+
+// newest is when the most recently met board was first met.
+func (t *contacts) newest() time.Time {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var at time.Time
+	for _, c := range t.all {
+		at = later(at, c.firstMet)
+	}
+	return at
+}
+
+// unasked counts the contacts whose newest answer, or silence, is older than since.
+func (t *contacts) unasked(since time.Time) (n int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, c := range t.all {
+		if c.asked.Before(since) {
+			n++
+		}
+	}
+	return n
+}

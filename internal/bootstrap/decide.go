@@ -1,0 +1,263 @@
+// Package bootstrap makes one swarm out of many boards: Decide says what a board should do in view of what it observes,
+// and Loop observes, decides and acts, again and again. Nothing that matters lives in memory only, so that a power cut at
+// any instruction is answered by deciding again.
+package bootstrap
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/pi-agent/pi-agent/internal/enroll"
+	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/swarm"
+)
+
+// Patience of a decision.
+const (
+	// freshFor is how long the answer of a board counts: three times the pace at which boards outside a swarm ask.
+	freshFor = 3 * askPace
+	// swarmRemembered is how long a blank board holds back from founding a swarm after it last spoke to a board that is in
+	// one: a manager that restarts is back within that time.
+	swarmRemembered = 5 * time.Minute
+	// turnLength is how long the lowest board may take to found the swarm before the next one has its turn.
+	turnLength = time.Minute
+	// pendingMax is how long a first join may stay pending in the engine before it is abandoned.
+	pendingMax = 45 * time.Second
+	// managerSilentMax is how long a worker's manager may be silent before the worker says so.
+	managerSilentMax = time.Minute
+)
+
+// Kind is what to do.
+type Kind int
+
+// The kinds of action.
+const (
+	Wait    Kind = iota // for what Reason says
+	Serve               // be a manager: admit boards, label nodes
+	Stay                // be a worker
+	Join                // join the swarm of Target
+	Propose             // tell every known board that this one wants to found the swarm, and ask it
+	Init                // found the swarm
+	Abandon             // end a join that does not get anywhere
+)
+
+// String implements fmt.Stringer.
+func (k Kind) String() string {
+	return [...]string{"wait", "serve", "stay", "join", "propose", "init", "abandon"}[k]
+}
+
+// Action is a decision with its reason.
+type Action struct {
+	Kind    Kind
+	Reason  string    // one plain sentence; it changes only when there is news
+	Trouble bool      // a person should look
+	Until   time.Time // when waiting ends by itself; zero when it does not
+	Target  Peer      // the manager to join
+}
+
+// Peer is another board, with its newest answer.
+type Peer struct {
+	enroll.Peer
+	Met  time.Time // its newest answer
+	Able time.Time // since when it could have founded a swarm, or since it was first met
+}
+
+// View is all that a decision depends on.
+type View struct {
+	Now    time.Time
+	Serial peer.Serial
+
+	Link      error // why there is no usable address; nil when there is one
+	Engine    swarm.Status
+	EngineErr error     // why Engine is not known; nil when it is
+	Pending   time.Time // since when the engine has been joining; zero when it is not
+
+	Peers     []Peer    // verified, other than this board, in order of serial
+	Twins     []Peer    // verified boards with this board's serial
+	Listening time.Time // since when this board has heard its own announcements; zero when it does not
+	NewBoard  time.Time // when the newest of Peers was first met; zero without any
+	Proposed  time.Time // since when this board has been electing; zero when it is not
+	Unasked   int       // boards heard of, and not asked since Proposed
+
+	Expect int           // boards expected, 0 when not known
+	Settle time.Duration // how long no new board may appear before the election
+}
+
+// Decide says what the board should do now. The rules are tried in order and the first that matches wins; every wait
+// says what it waits for.
+func Decide(v View) Action {
+	switch {
+	case v.EngineErr != nil:
+		return engineTrouble(v.EngineErr)
+	case v.Engine.State == swarm.Active && v.Engine.Manager:
+		return serve(v)
+	case v.Engine.State == swarm.Active:
+		return stay(v)
+	case v.Engine.State == swarm.Locked:
+		return trouble("The swarm is locked: give its key with docker swarm unlock")
+	case v.Engine.State == swarm.Failed:
+		return trouble("The Docker Engine cannot enter its swarm: %s", v.Engine.Error)
+	case v.Engine.State == swarm.Pending:
+		return pending(v)
+	case v.Engine.LiveRestore:
+		return engineTrouble(swarm.ErrLiveRestore)
+	case v.Link != nil:
+		return wait("Waiting for the network: %v", v.Link)
+	case len(v.Twins) > 0:
+		return trouble("Two boards have the serial %s: this one and %s; give one of them another with serial in pi-agent.toml",
+			v.Serial, v.Twins[0].Addr.Addr())
+	}
+	return blank(v)
+}
+
+func engineTrouble(err error) Action {
+	if errors.Is(err, swarm.ErrUnreachable) {
+		return wait("Waiting for the Docker Engine: %v", err)
+	}
+	return trouble("The Docker Engine cannot take part: %v", err)
+}
+
+func serve(v View) Action {
+	for _, p := range v.Peers {
+		if p.Claim.State == peer.Manager && p.Claim.Swarm != "" && p.Claim.Swarm != v.Engine.SwarmID && v.fresh(p) {
+			return Action{Kind: Serve, Trouble: true, Reason: fmt.Sprintf(
+				"There are two swarms: this board manages %s, %s at %s manages %s; docker swarm leave on the boards of one of them lets them join the other",
+				v.Engine.SwarmID, p.Claim.Serial.Name(), p.Addr.Addr(), p.Claim.Swarm)}
+		}
+	}
+	return Action{Kind: Serve, Reason: "This board is a manager of the swarm"}
+}
+
+func stay(v View) Action {
+	for _, p := range v.Peers {
+		if !managedBy(v.Engine, p) {
+			continue
+		}
+		if v.Now.Sub(p.Met) < managerSilentMax {
+			return Action{Kind: Stay, Reason: fmt.Sprintf("This board is a worker in the swarm of %s", p.Claim.Serial.Name())}
+		}
+		return Action{Kind: Stay, Trouble: true, Reason: fmt.Sprintf(
+			"This board is a worker and its manager %s at %s does not answer; containers go on running", p.Claim.Serial.Name(), p.Addr.Addr())}
+	}
+	return Action{Kind: Stay, Reason: "This board is a worker in a swarm and looks for its manager"}
+}
+
+// managedBy reports whether p is at the address of one of the managers that the engine knows.
+func managedBy(s swarm.Status, p Peer) bool {
+	for _, m := range s.Managers {
+		if m.Addr() == p.Addr.Addr() {
+			return true
+		}
+	}
+	return false
+}
+
+// pending tells a member that waits for its manager after a power cut, which has a node id and must never leave, from a
+// first join, which has none and loses nothing by being abandoned.
+func pending(v View) Action {
+	switch {
+	case v.Engine.NodeID != "":
+		return wait("This board is a member of a swarm and waits for its manager")
+	case v.Now.Sub(v.Pending) < pendingMax:
+		return waitUntil(v.Pending.Add(pendingMax), "The Docker Engine is joining a swarm")
+	}
+	return Action{Kind: Abandon, Reason: "The Docker Engine does not get into the swarm it is joining: trying anew"}
+}
+
+func blank(v View) Action {
+	for _, p := range v.Peers { // in order of serial: of several managers all blank boards choose the same
+		if p.Claim.State == peer.Manager && v.fresh(p) {
+			return Action{Kind: Join, Target: p, Reason: fmt.Sprintf("Joining the swarm of %s", p.Claim.Serial.Name())}
+		}
+	}
+	for _, p := range v.Peers {
+		if p.Claim.State.InSwarm() && v.Now.Sub(p.Met) < swarmRemembered {
+			return wait("%s is in a swarm: waiting for its manager to answer", p.Claim.Serial.Name())
+		}
+	}
+	return elect(v)
+}
+
+// elect decides among boards that are all outside any swarm.
+func elect(v View) Action {
+	var lower []Peer
+	boards := 1
+	for _, p := range v.Peers {
+		if !v.fresh(p) {
+			continue
+		}
+		boards++
+		if p.Claim.Serial < v.Serial {
+			lower = append(lower, p)
+		}
+		switch {
+		case p.Claim.State == peer.Founding:
+			return wait("%s is starting the swarm", p.Claim.Serial.Name())
+		case p.Claim.State == peer.Electing && (v.Proposed.IsZero() || p.Claim.Serial < v.Serial):
+			return wait("%s is about to start the swarm", p.Claim.Serial.Name())
+		}
+	}
+	if v.Listening.IsZero() {
+		return wait("Waiting to hear this board's own announcement, to know that multicast works on this network")
+	}
+	settled := later(v.Listening, v.NewBoard)
+	if v.Expect == 0 || boards < v.Expect {
+		settled = settled.Add(v.Settle)
+	}
+	if v.Now.Before(settled) {
+		return waitUntil(settled, "Looking for other boards, %s so far", v.seen(boards))
+	}
+	for turn, p := range lower {
+		end := later(settled, p.Able).Add(time.Duration(turn+1) * turnLength)
+		if v.Now.Before(end) {
+			if p.Claim.State == peer.Waiting {
+				return waitUntil(end, "Waiting for %s, which has the lowest serial, to get ready", p.Claim.Serial.Name())
+			}
+			return waitUntil(end, "Waiting for %s, which has the lowest serial, to start the swarm", p.Claim.Serial.Name())
+		}
+	}
+	reason := fmt.Sprintf("This board has the lowest serial of the %d seen and starts the swarm", boards)
+	switch {
+	case len(lower) > 0:
+		reason = fmt.Sprintf("%s did not start the swarm in its time: this board is next and starts it", lower[0].Claim.Serial.Name())
+	case boards == 1:
+		reason = "No other board is seen: this board starts the swarm alone"
+	}
+	if v.Proposed.IsZero() || v.Unasked > 0 {
+		return Action{Kind: Propose, Reason: reason}
+	}
+	return Action{Kind: Init, Reason: reason}
+}
+
+func (v View) fresh(p Peer) bool { return v.Now.Sub(p.Met) < freshFor }
+
+func (v View) seen(boards int) string {
+	if v.Expect > 0 {
+		return fmt.Sprintf("%d of %d seen", boards, v.Expect)
+	}
+	return fmt.Sprintf("%d seen", boards)
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+func wait(format string, args ...any) Action {
+	return Action{Kind: Wait, Reason: fmt.Sprintf(format, args...)}
+}
+
+func waitUntil(t time.Time, format string, args ...any) Action {
+	a := wait(format, args...)
+	a.Until = t
+	return a
+}
+
+func trouble(format string, args ...any) Action {
+	a := wait(format, args...)
+	a.Trouble = true
+	return a
+}

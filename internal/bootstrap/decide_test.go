@@ -1,0 +1,222 @@
+package bootstrap
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pi-agent/pi-agent/internal/enroll"
+	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/swarm"
+)
+
+var now = time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)
+
+func ago(d time.Duration) time.Time { return now.Add(-d) }
+
+// board is a peer that answered a second ago and has been able to act for an hour.
+func board(serial peer.Serial, state peer.State, change ...func(*Peer)) Peer {
+	p := Peer{Peer: enroll.Peer{
+		Claim: peer.Claim{Serial: serial, Cluster: "pi", State: state},
+		Key:   enroll.Fingerprint{serial[15]},
+		Addr:  netip.MustParseAddrPort("10.77.0.9:2378"),
+	}, Met: ago(time.Second), Able: ago(time.Hour)}
+	for _, c := range change {
+		c(&p)
+	}
+	return p
+}
+
+func met(d time.Duration) func(*Peer)  { return func(p *Peer) { p.Met = ago(d) } }
+func able(d time.Duration) func(*Peer) { return func(p *Peer) { p.Able = ago(d) } }
+func in(id string) func(*Peer)         { return func(p *Peer) { p.Claim.Swarm = id } }
+func at(a string) func(*Peer) {
+	return func(p *Peer) { p.Addr = netip.MustParseAddrPort(a) }
+}
+
+const (
+	low  = peer.Serial("1000000000000001")
+	mine = peer.Serial("1000000000000005")
+	mid  = peer.Serial("1000000000000006")
+	high = peer.Serial("1000000000000009")
+)
+
+func TestDecide(t *testing.T) {
+	// The base view: a blank board that has listened for an hour, with nobody else there.
+	tests := []struct {
+		name   string
+		change func(*View)
+		want   Kind
+		reason string // a part of it
+	}{
+		{"engine down", func(v *View) { v.EngineErr = fmt.Errorf("%w: connection refused", swarm.ErrUnreachable) }, Wait, "Docker Engine"},
+		{"engine down though a manager is seen", func(v *View) {
+			v.EngineErr = swarm.ErrUnreachable
+			v.Peers = []Peer{board(low, peer.Manager)}
+		}, Wait, "Docker Engine"},
+		{"engine too old", func(v *View) { v.EngineErr = errors.New("client version 1.51 is too new") }, Wait, "too new"},
+		{"live-restore", func(v *View) { v.Engine.LiveRestore = true }, Wait, "live-restore"},
+		{"no address", func(v *View) { v.Link = errors.New("eth0 has no IPv4 address yet") }, Wait, "eth0 has no IPv4 address yet"},
+		{"locked", func(v *View) { v.Engine.State = swarm.Locked }, Wait, "docker swarm unlock"},
+		{"failed", func(v *View) { v.Engine.State, v.Engine.Error = swarm.Failed, "certificate expired" }, Wait, "certificate expired"},
+
+		{"manager", func(v *View) { v.Engine.State, v.Engine.Manager = swarm.Active, true }, Serve, "manager"},
+		{"manager without network still serves", func(v *View) {
+			v.Engine.State, v.Engine.Manager = swarm.Active, true
+			v.Link = errors.New("eth0 has no cable")
+		}, Serve, "manager"},
+		{"manager hears another swarm", func(v *View) {
+			v.Engine = swarm.Status{State: swarm.Active, Manager: true, SwarmID: "aaa"}
+			v.Peers = []Peer{board(low, peer.Manager, in("bbb"))}
+		}, Serve, "two swarms"},
+		{"manager hears its fellow manager", func(v *View) {
+			v.Engine = swarm.Status{State: swarm.Active, Manager: true, SwarmID: "aaa"}
+			v.Peers = []Peer{board(low, peer.Manager, in("aaa"))}
+		}, Serve, "This board is a manager"},
+		{"worker", func(v *View) {
+			v.Engine = worker()
+			v.Peers = []Peer{board(low, peer.Manager, at("10.77.0.1:2378"))}
+		}, Stay, "worker in the swarm of pi-000001"},
+		{"worker whose manager is silent stays", func(v *View) {
+			v.Engine = worker()
+			v.Peers = []Peer{board(low, peer.Manager, at("10.77.0.1:2378"), met(2*time.Minute))}
+		}, Stay, "does not answer"},
+		{"worker stays when another swarm is there", func(v *View) {
+			v.Engine = worker()
+			v.Peers = []Peer{board(low, peer.Manager, in("other"))}
+		}, Stay, "looks for its manager"},
+
+		{"first join under way", func(v *View) { v.Engine.State, v.Pending = swarm.Pending, ago(time.Second) }, Wait, "joining"},
+		{"first join hangs", func(v *View) { v.Engine.State, v.Pending = swarm.Pending, ago(pendingMax) }, Abandon, "anew"},
+		{"member waits for its manager for ever", func(v *View) {
+			v.Engine.State, v.Engine.NodeID, v.Pending = swarm.Pending, "n1", ago(24*time.Hour)
+		}, Wait, "member of a swarm"},
+
+		{"join a manager", func(v *View) { v.Peers = []Peer{board(high, peer.Manager)} }, Join, "pi-000009"},
+		{"join though the own serial is lower and the election is on", func(v *View) {
+			v.Proposed = ago(time.Second)
+			v.Peers = []Peer{board(high, peer.Manager)}
+		}, Join, "pi-000009"},
+		{"join the lowest of several managers", func(v *View) {
+			v.Peers = []Peer{board(low, peer.Manager), board(high, peer.Manager)}
+		}, Join, "pi-000001"},
+		{"a silent manager is waited for", func(v *View) {
+			v.Peers = []Peer{board(high, peer.Manager, met(time.Minute))}
+		}, Wait, "waiting for its manager"},
+		{"a worker alone: its swarm is waited for", func(v *View) {
+			v.Peers = []Peer{board(high, peer.Worker)}
+		}, Wait, "pi-000009 is in a swarm"},
+		{"a swarm silent for long is not waited for", func(v *View) {
+			v.Peers = []Peer{board(high, peer.Manager, met(swarmRemembered))}
+		}, Propose, "alone"},
+
+		{"twin", func(v *View) { v.Twins = []Peer{board(mine, peer.Blank)} }, Wait, "Two boards have the serial 1000000000000005"},
+
+		{"does not hear itself", func(v *View) { v.Listening = time.Time{} }, Wait, "own announcement"},
+		{"not settled alone", func(v *View) { v.Listening = ago(14 * time.Second) }, Wait, "1 seen"},
+		{"settled alone", func(v *View) { v.Listening = ago(15 * time.Second) }, Propose, "alone"},
+		{"a new board unsettles", func(v *View) {
+			v.Peers, v.NewBoard = []Peer{board(high, peer.Blank)}, ago(14*time.Second)
+		}, Wait, "2 seen"},
+		{"settled", func(v *View) {
+			v.Peers, v.NewBoard = []Peer{board(high, peer.Blank)}, ago(15*time.Second)
+		}, Propose, "lowest serial of the 2 seen"},
+		{"expected boards are all there", func(v *View) {
+			v.Expect = 2
+			v.Peers, v.NewBoard = []Peer{board(high, peer.Blank)}, ago(0)
+		}, Propose, "lowest serial of the 2 seen"},
+		{"an expected board is missing", func(v *View) {
+			v.Expect = 3
+			v.Peers, v.NewBoard = []Peer{board(high, peer.Blank)}, ago(0)
+		}, Wait, "2 of 3 seen"},
+		{"a missing board is not waited for beyond settle", func(v *View) {
+			v.Expect = 3
+			v.Peers, v.NewBoard = []Peer{board(high, peer.Blank)}, ago(15*time.Second)
+		}, Propose, "lowest serial of the 2 seen"},
+		{"a silent board does not count", func(v *View) {
+			v.Expect = 2
+			v.Listening = ago(time.Second)
+			v.Peers = []Peer{board(high, peer.Blank, met(freshFor))}
+		}, Wait, "1 of 2 seen"},
+
+		{"another is lowest", func(v *View) {
+			v.Peers, v.NewBoard = []Peer{board(low, peer.Blank)}, ago(20*time.Second)
+		}, Wait, "Waiting for pi-000001"},
+		{"another is lowest and not ready", func(v *View) {
+			v.Peers, v.NewBoard = []Peer{board(low, peer.Waiting)}, ago(20*time.Second)
+		}, Wait, "to get ready"},
+		{"the lowest had its turn", func(v *View) {
+			v.Peers, v.NewBoard = []Peer{board(low, peer.Blank)}, ago(75*time.Second)
+		}, Propose, "pi-000001 did not start"},
+		{"the lowest has just become able", func(v *View) {
+			v.Peers, v.NewBoard = []Peer{board(low, peer.Blank, able(59*time.Second))}, ago(time.Hour)
+		}, Wait, "Waiting for pi-000001"},
+		{"the second has its turn after the first", func(v *View) {
+			v.Peers, v.NewBoard = []Peer{board("1000000000000000", peer.Blank), board(low, peer.Blank)}, ago(130*time.Second)
+		}, Wait, "Waiting for pi-000001"},
+
+		{"somebody founds", func(v *View) {
+			v.Proposed = ago(time.Second)
+			v.Peers = []Peer{board(high, peer.Founding)}
+		}, Wait, "pi-000009 is starting"},
+		{"a higher one elects first", func(v *View) { v.Peers = []Peer{board(high, peer.Electing)} }, Wait, "about to start"},
+		{"a higher one elects at the same time", func(v *View) {
+			v.Proposed = ago(time.Second)
+			v.Peers = []Peer{board(high, peer.Electing)}
+		}, Init, "lowest"},
+		{"a lower one elects at the same time", func(v *View) {
+			v.Proposed = ago(time.Second)
+			v.Peers = []Peer{board(low, peer.Electing)}
+		}, Wait, "about to start"},
+		{"not all are asked yet", func(v *View) { v.Proposed, v.Unasked = ago(time.Second), 1 }, Propose, "alone"},
+		{"all are asked", func(v *View) { v.Proposed = ago(time.Second) }, Init, "alone"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			v := View{
+				Now: now, Serial: mine, Engine: swarm.Status{State: swarm.Inactive},
+				Listening: ago(time.Hour), Settle: 15 * time.Second,
+			}
+			tt.change(&v)
+			got := Decide(v)
+			if got.Kind != tt.want || !strings.Contains(got.Reason, tt.reason) {
+				t.Errorf("Decide = %v, %q; want %v with %q", got.Kind, got.Reason, tt.want, tt.reason)
+			}
+			if !got.Until.IsZero() && !got.Until.After(v.Now) {
+				t.Errorf("waits until %v, which is past", got.Until)
+			}
+			if again := Decide(v); again.Kind != got.Kind || again.Reason != got.Reason {
+				t.Errorf("the same view gave %v, %q and then %v, %q", got.Kind, got.Reason, again.Kind, again.Reason)
+			}
+		})
+	}
+}
+
+func worker() swarm.Status {
+	return swarm.Status{State: swarm.Active, NodeID: "n2", Managers: []netip.AddrPort{netip.MustParseAddrPort("10.77.0.1:2377")}}
+}
+
+// Of two boards that know each other, never both may go on to found a swarm, whatever either has proposed.
+func TestDecideNeverLetsTwoFound(t *testing.T) {
+	states := []peer.State{peer.Waiting, peer.Blank, peer.Electing, peer.Founding}
+	decide := func(self, other peer.Serial, own, others peer.State) Kind {
+		v := View{
+			Now: now, Serial: self, Engine: swarm.Status{State: swarm.Inactive}, Listening: ago(time.Hour),
+			Settle: 15 * time.Second, NewBoard: ago(time.Minute), Peers: []Peer{board(other, others)},
+		}
+		if own == peer.Electing || own == peer.Founding {
+			v.Proposed = ago(time.Second)
+		}
+		return Decide(v).Kind
+	}
+	for _, a := range states {
+		for _, b := range states {
+			if decide(low, high, a, b) == Init && decide(high, low, b, a) == Init {
+				t.Errorf("both found when the lower is %s and the higher is %s", a, b)
+			}
+		}
+	}
+}

@@ -1,0 +1,414 @@
+package bootstrap
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/pi-agent/pi-agent/internal/address"
+	"github.com/pi-agent/pi-agent/internal/discovery"
+	"github.com/pi-agent/pi-agent/internal/enroll"
+	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/swarm"
+)
+
+// Pace of the loop. Whatever is heard, asked or changed wakes it earlier.
+const (
+	turnPace   = 2 * time.Second        // between turns outside a swarm
+	turnPaceIn = 5 * time.Second        // between turns in a swarm; also how old the list of nodes gets
+	statusAge  = 500 * time.Millisecond // how old the engine's status may be, so that a flood of hellos does not reach it
+	nodesMax   = 10 * time.Second       // time for a call that a manager without majority leaves hanging
+	actMax     = 50 * time.Second       // time for one action
+	retryFirst = time.Second            // pause after an action that was refused; doubles
+	retryMax   = 30 * time.Second       //
+	asksAtOnce = 16                     // hellos under way
+)
+
+// Discovery finds hints. discovery.Service is the real one.
+type Discovery interface {
+	SetLink(discovery.Link)
+	SetClaim(peer.Claim)
+	SetAsking(bool)
+	Snapshot() discovery.Snapshot
+	Changed() <-chan struct{}
+}
+
+// Asker asks other boards. enroll.Client is the real one.
+type Asker interface {
+	Hello(ctx context.Context, addr netip.AddrPort, claim peer.Claim) (enroll.Peer, error)
+	Join(ctx context.Context, manager enroll.Peer, claim peer.Claim) (enroll.Ticket, error)
+}
+
+// Network tells the cluster interface and the routes. address.Kernel is the real one.
+type Network interface {
+	// Link is the one cluster interface, or an error that says in words what is missing.
+	Link() (address.Link, error)
+	// Routes lists the destinations that have a route.
+	Routes() ([]netip.Prefix, error)
+	// Watch calls notify after every change, until ctx ends.
+	Watch(ctx context.Context, notify func()) error
+}
+
+// Notifier tells the service manager how it goes. sdnotify.Notifier is the real one.
+type Notifier interface {
+	Ready()
+	Status(text string)
+	Watchdog()
+}
+
+// Options are the parts and settings of a Loop.
+type Options struct {
+	Serial   peer.Serial
+	Key      enroll.Fingerprint // of this board's node key
+	Model    string
+	Hostname func() string
+	Cluster  string
+	Expect   int
+	Settle   time.Duration
+
+	Engine    swarm.Engine
+	Discovery Discovery
+	Asker     Asker
+	Network   Network
+	Notify    Notifier
+	Log       *zap.Logger
+}
+
+// Loop observes, decides and acts for one board. It is also the enroll.Host of the board.
+type Loop struct {
+	Options
+	contacts *contacts
+	claim    atomic.Pointer[peer.Claim]
+	wake     chan struct{}
+	asks     chan struct{}              // one element for each hello under way
+	ticket   atomic.Pointer[ticketBase] // nil when this board is not a manager
+
+	background sync.WaitGroup
+
+	// What follows belongs to the goroutine of Run.
+	link      address.Link
+	linkErr   error
+	status    swarm.Status
+	statusErr error
+	statusAt  time.Time // zero makes the next turn ask the engine
+	engineUp  string    // version of the engine that was last said to be up, empty while it is down
+	pending   time.Time
+	listening time.Time
+	proposed  time.Time
+	founding  bool
+	last      Action
+	retryAt   time.Time
+	retries   int
+	refusal   string // the newest one that was logged
+	nodes     nodeList
+}
+
+// NewLoop returns the loop of a board.
+func NewLoop(o Options) *Loop {
+	l := &Loop{
+		Options:  o,
+		contacts: newContacts(o.Key),
+		wake:     make(chan struct{}, 1),
+		asks:     make(chan struct{}, asksAtOnce),
+		linkErr:  errors.New("not looked at yet"),
+	}
+	l.claim.Store(&peer.Claim{Serial: o.Serial, Cluster: o.Cluster, State: peer.Waiting, Model: o.Model, Hostname: o.Hostname()})
+	return l
+}
+
+// Run turns until ctx ends, then returns nil. It leaves the swarm as it is.
+func (l *Loop) Run(ctx context.Context) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer l.background.Wait()
+	defer stop()
+	l.background.Go(func() {
+		if err := l.Network.Watch(ctx, l.nudge); err != nil {
+			l.Log.Warn(fmt.Sprintf("Changes of the network are noticed a few seconds late: %v.", err))
+		}
+	})
+
+	ready := sync.OnceFunc(l.Notify.Ready)
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-l.wake:
+		case <-l.Discovery.Changed():
+		case <-timer.C:
+		}
+		pause := l.turn(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		ready()
+		l.Notify.Watchdog()
+		timer.Reset(pause)
+	}
+}
+
+// Claim implements enroll.Host.
+func (l *Loop) Claim() peer.Claim { return *l.claim.Load() }
+
+// Met implements enroll.Host.
+func (l *Loop) Met(p enroll.Peer) {
+	if l.contacts.meet(p, time.Now()) {
+		l.found(p)
+	}
+	l.nudge()
+}
+
+func (l *Loop) found(p enroll.Peer) {
+	if p.Claim.Serial == l.Serial {
+		return // its twin: Decide names it
+	}
+	l.Log.Info(fmt.Sprintf("Found %s at %s.", p.Claim.Serial.Name(), p.Addr.Addr()), zap.String("serial", string(p.Claim.Serial)),
+		zap.String("model", p.Claim.Model), zap.String("state", string(p.Claim.State)), zap.Stringer("key", p.Key))
+}
+
+func (l *Loop) nudge() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+// turn is one round: observe, decide, act. It returns how long the next one may wait.
+func (l *Loop) turn(ctx context.Context) time.Duration {
+	l.observe(ctx)
+	v := l.view(time.Now())
+	a := Decide(v)
+	l.tell(a, v.Now)
+	if a.Kind != Propose && a.Kind != Init {
+		l.proposed = time.Time{}
+	}
+	acted := l.act(ctx, a)
+	l.speak()
+	pause := l.ask(ctx)
+	if acted {
+		return 0
+	}
+	if l.Claim().State.InSwarm() {
+		pause = min(pause, turnPaceIn)
+	} else {
+		pause = min(pause, turnPace)
+	}
+	if !a.Until.IsZero() {
+		pause = min(pause, time.Until(a.Until))
+	}
+	return max(0, pause)
+}
+
+// observe brings up to date what is known of the network, the engine and the other boards.
+func (l *Loop) observe(ctx context.Context) {
+	l.observeLink()
+	if now := time.Now(); now.Sub(l.statusAt) >= statusAge {
+		l.observeEngine(ctx)
+	}
+	heard := l.Discovery.Snapshot()
+	now := time.Now()
+	switch {
+	case heard.SelfHeard.IsZero():
+		l.listening = time.Time{}
+	case l.listening.IsZero():
+		l.listening = now
+	}
+	l.contacts.heard(heard.Hints, l.Cluster, now)
+	for _, twin := range heard.Twins {
+		l.contacts.expect(netip.AddrPortFrom(twin, peer.Port), now)
+	}
+	if l.status.State != swarm.Inactive && !l.status.Manager {
+		for _, m := range l.status.Managers {
+			l.contacts.expect(netip.AddrPortFrom(m.Addr(), peer.Port), now)
+		}
+	}
+	l.contacts.forget(now)
+	l.speak()
+}
+
+func (l *Loop) observeLink() {
+	link, err := l.Network.Link()
+	switch {
+	case err == nil && (l.linkErr != nil || link != l.link):
+		l.Log.Info(fmt.Sprintf("Using %s with address %s.", link.Name, link.Addr))
+	case err != nil && l.linkErr == nil:
+		l.Log.Warn(fmt.Sprintf("The network is gone: %v.", err))
+	}
+	l.link, l.linkErr = link, err
+	if err != nil {
+		l.Discovery.SetLink(discovery.Link{})
+		return
+	}
+	l.Discovery.SetLink(discovery.Link{Name: link.Name, Index: link.Index, Addr: link.Addr})
+}
+
+func (l *Loop) observeEngine(ctx context.Context) {
+	status, err := l.Engine.Status(ctx)
+	if ctx.Err() != nil {
+		return
+	}
+	l.statusAt = time.Now()
+	l.statusErr = err
+	if err != nil {
+		l.ticket.Store(nil)
+		l.engineUp = ""
+		return
+	}
+	l.status = status
+	if l.engineUp != status.Version {
+		l.engineUp = status.Version
+		l.Log.Info(fmt.Sprintf("Docker Engine %s is up.", status.Version), zap.String("state", string(status.State)))
+	}
+	if status.State != swarm.Pending {
+		l.pending = time.Time{}
+	} else if l.pending.IsZero() {
+		l.pending = l.statusAt
+	}
+}
+
+// view is everything that Decide looks at.
+func (l *Loop) view(now time.Time) View {
+	peers, twins := l.contacts.peers(l.Serial)
+	v := View{
+		Now: now, Serial: l.Serial,
+		Link: l.linkErr, Engine: l.status, EngineErr: l.statusErr, Pending: l.pending,
+		Peers: peers, Twins: twins, Listening: l.listening, NewBoard: l.contacts.newest(), Proposed: l.proposed,
+		Expect: l.Expect, Settle: l.Settle,
+	}
+	if !l.proposed.IsZero() {
+		v.Unasked = l.contacts.unasked(l.proposed)
+	}
+	return v
+}
+
+// tell logs a decision that is news, and shows it to the service manager.
+func (l *Loop) tell(a Action, now time.Time) {
+	if a.Kind == l.last.Kind && a.Reason == l.last.Reason {
+		return
+	}
+	known := l.last.Reason == a.Reason // Propose and Init have one reason
+	l.last = a
+	l.Notify.Status(a.Reason)
+	if known {
+		return
+	}
+	var fields []zap.Field
+	if !a.Until.IsZero() {
+		fields = append(fields, zap.Duration("at_most", a.Until.Sub(now).Round(time.Second)))
+	}
+	log := l.Log.Info
+	if a.Trouble {
+		log = l.Log.Warn
+	}
+	log(a.Reason+".", fields...)
+}
+
+// speak brings what the board says about itself in line with what was observed.
+func (l *Loop) speak() {
+	c := l.Claim()
+	old := c
+	c.Hostname = l.Hostname()
+	c.Swarm, c.Node = "", ""
+	member := l.statusErr == nil && l.status.State == swarm.Active
+	switch {
+	case l.statusErr != nil && old.State.InSwarm():
+		return // an engine that restarts is still in its swarm
+	case member && l.status.Manager:
+		c.State, c.Swarm, c.Node = peer.Manager, l.status.SwarmID, l.status.NodeID
+	case member, l.statusErr == nil && l.status.NodeID != "":
+		c.State, c.Swarm, c.Node = peer.Worker, l.swarmOfManager(), l.status.NodeID
+	case l.founding:
+		c.State = peer.Founding
+	case !l.proposed.IsZero():
+		c.State = peer.Electing
+	case l.statusErr != nil || l.linkErr != nil || l.status.State != swarm.Inactive || l.status.LiveRestore:
+		c.State = peer.Waiting
+	default:
+		c.State = peer.Blank
+	}
+	if c != old {
+		l.claim.Store(&c)
+		l.contacts.hurry(func(k *contact) bool {
+			return k.met && (k.answer.Claim.State == peer.Manager || !c.State.InSwarm())
+		}, time.Now())
+	}
+	l.Discovery.SetClaim(c)
+	l.Discovery.SetAsking(!c.State.InSwarm())
+	if member && l.status.Manager {
+		l.ticket.Store(&ticketBase{advertise: l.status.Addr, managers: l.status.Managers})
+	} else {
+		l.ticket.Store(nil)
+	}
+}
+
+// swarmOfManager is the id of the swarm that this worker is in, which its engine does not know and its manager does.
+func (l *Loop) swarmOfManager() string {
+	peers, _ := l.contacts.peers(l.Serial)
+	for _, p := range peers {
+		if p.Claim.State == peer.Manager && managedBy(l.status, p) {
+			return p.Claim.Swarm
+		}
+	}
+	return ""
+}
+
+// ask says hello to the boards that are due, each in its own goroutine, and returns how long until the next one is.
+func (l *Loop) ask(ctx context.Context) time.Duration {
+	if l.linkErr != nil {
+		return turnPace
+	}
+	claim := l.Claim()
+	addrs, next := l.contacts.due(l.pace, l.proposed, time.Now())
+	for _, addr := range addrs {
+		l.background.Go(func() {
+			l.asks <- struct{}{}
+			defer func() { <-l.asks }()
+			l.hello(ctx, addr, claim)
+		})
+	}
+	return next
+}
+
+// pace says how often a contact is asked: outside a swarm everybody knows everybody, in a swarm the workers keep in touch
+// with their manager and managers look after managers of other swarms.
+func (l *Loop) pace(c *contact) time.Duration {
+	self := l.Claim().State
+	manager := c.hint.State == peer.Manager || c.met && c.answer.Claim.State == peer.Manager
+	switch {
+	case !self.InSwarm():
+		return askPace
+	case self == peer.Worker && !c.met && c.hint.Serial == "": // an address that only the engine knows
+		return askPaceIn
+	case manager:
+		return askPaceIn
+	}
+	return 0
+}
+
+func (l *Loop) hello(ctx context.Context, addr netip.AddrPort, claim peer.Claim) {
+	started := time.Now()
+	p, err := l.Asker.Hello(ctx, addr, claim)
+	if ctx.Err() != nil {
+		return
+	}
+	now := time.Now()
+	report := l.contacts.answered(addr, started, now, err)
+	switch {
+	case err == nil:
+		if l.contacts.meet(p, now) {
+			l.found(p)
+		}
+	case report:
+		l.Log.Warn(fmt.Sprintf("A board announces itself at %s and is not understood or not reached: %v.", addr.Addr(), err))
+	default:
+		l.Log.Debug("A hello was not answered.", zap.Stringer("addr", addr), zap.Error(err))
+	}
+	l.nudge()
+}

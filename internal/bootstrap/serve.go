@@ -1,0 +1,135 @@
+package bootstrap
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/pi-agent/pi-agent/internal/enroll"
+	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/swarm"
+)
+
+// The labels that a manager puts on every node, for docker node ls --filter and for placement constraints.
+const (
+	LabelSerial = "pi.serial"
+	LabelModel  = "pi.model"
+)
+
+// nodeList is the list of nodes as the manager saw it last. It is kept for its differences only: what is said of a node
+// is said when it changes.
+type nodeList struct {
+	at    time.Time
+	ready map[string]bool // by node id
+}
+
+// Ticket implements enroll.Host: a manager hands out the token for workers to a board that is in no swarm.
+func (l *Loop) Ticket(ctx context.Context, p enroll.Peer) (enroll.Ticket, error) {
+	base := l.ticket.Load()
+	if base == nil {
+		return enroll.Ticket{}, errors.New("this board is not a manager now")
+	}
+	if p.Claim.State.InSwarm() {
+		return enroll.Ticket{}, fmt.Errorf("%s is in a swarm already", p.Claim.Serial.Name())
+	}
+	token, err := l.Engine.WorkerToken(ctx)
+	if err != nil {
+		return enroll.Ticket{}, fmt.Errorf("the engine gives no join token: %w", err)
+	}
+	managers := []netip.AddrPort{netip.AddrPortFrom(base.advertise, swarm.Port)}
+	for _, m := range base.managers {
+		if m.Addr() != base.advertise {
+			managers = append(managers, m)
+		}
+	}
+	l.Log.Info(fmt.Sprintf("Letting %s join as a worker.", p.Claim.Serial.Name()), zap.Stringer("addr", p.Addr.Addr()), zap.Stringer("key", p.Key))
+	return enroll.Ticket{Token: token, Managers: managers}, nil
+}
+
+// serve does what a manager owes its nodes: it tells their comings and goings, and labels them.
+func (l *Loop) serve(ctx context.Context) {
+	if now := time.Now(); now.Sub(l.nodes.at) < statusAge {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, nodesMax)
+	defer cancel()
+	nodes, err := l.Engine.Nodes(ctx)
+	if err != nil {
+		l.Log.Debug("The list of nodes is not to be had.", zap.Error(err))
+		return
+	}
+	l.nodes.at = time.Now()
+	l.tellNodes(nodes)
+	peers, _ := l.contacts.peers(l.Serial)
+	for _, n := range nodes {
+		labels := l.labels(n, peers)
+		if missing(n.Labels, labels) {
+			if err := l.Engine.Label(ctx, n.ID, labels); err != nil {
+				l.Log.Debug("A node could not be labelled; the next turn tries again.", zap.String("node", n.ID), zap.Error(err))
+			}
+		}
+	}
+}
+
+// labels are those that the node should have; none when it is not known which board it is. A board is taken for a node
+// only when it says so itself and speaks from that node's address.
+func (l *Loop) labels(n swarm.Node, peers []Peer) map[string]string {
+	if n.ID == l.status.NodeID {
+		return boardLabels(l.Serial, l.Model)
+	}
+	for _, p := range peers {
+		if p.Claim.Node == n.ID && p.Addr.Addr() == n.Addr {
+			return boardLabels(p.Claim.Serial, p.Claim.Model)
+		}
+	}
+	return nil
+}
+
+func boardLabels(s peer.Serial, model string) map[string]string {
+	return map[string]string{LabelSerial: string(s), LabelModel: model}
+}
+
+func missing(have, want map[string]string) bool {
+	for k, v := range want {
+		if got, ok := have[k]; !ok || got != v {
+			return true
+		}
+	}
+	return false
+}
+
+// tellNodes says which nodes came, went down, came back and left since the last list.
+func (l *Loop) tellNodes(nodes []swarm.Node) {
+	before := l.nodes.ready
+	l.nodes.ready = make(map[string]bool, len(nodes))
+	up := 0
+	for _, n := range nodes {
+		l.nodes.ready[n.ID] = n.Ready
+		if n.Ready {
+			up++
+		}
+	}
+	count := fmt.Sprintf("%d of %d nodes ready", up, len(nodes))
+	l.Notify.Status(fmt.Sprintf("Manager of the swarm, %s", count))
+	for _, n := range nodes {
+		was, known := before[n.ID]
+		switch {
+		case n.ID == l.status.NodeID, known && was == n.Ready:
+		case n.Ready && !known:
+			l.Log.Info(fmt.Sprintf("%s is in the swarm: %s.", n.Hostname, count), zap.String("node", n.ID), zap.Stringer("addr", n.Addr))
+		case n.Ready:
+			l.Log.Info(fmt.Sprintf("%s is back: %s.", n.Hostname, count), zap.String("node", n.ID), zap.Stringer("addr", n.Addr))
+		default:
+			l.Log.Warn(fmt.Sprintf("%s is down: %s.", n.Hostname, count), zap.String("node", n.ID), zap.Stringer("addr", n.Addr))
+		}
+	}
+	for id := range before {
+		if _, still := l.nodes.ready[id]; !still {
+			l.Log.Info(fmt.Sprintf("A node was taken off the list: %s.", count), zap.String("node", id))
+		}
+	}
+}

@@ -1,0 +1,190 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pi-agent/pi-agent/test/lab"
+)
+
+// What is not there yet when the agent starts on pi1 must not keep the three from becoming a swarm once it is.
+func TestStartedTooEarly(t *testing.T) {
+	waits := func(t *testing.T, pi *lab.Pi, sentence string) {
+		t.Helper()
+		await(t, 30*time.Second, func(context.Context) error {
+			if !strings.Contains(pi.Log(), sentence) {
+				return fmt.Errorf("%s does not say %q", pi.Name, sentence)
+			}
+			return nil
+		})
+	}
+	tests := []struct {
+		name     string
+		boot     lab.Link // of pi1; the others have a network
+		noEngine bool
+		sentence string
+		then     func(context.Context, *lab.Pi) error
+	}{
+		{"before the engine", lab.Link{}, true, "Waiting for the Docker Engine", func(_ context.Context, pi *lab.Pi) error { return pi.StartEngine() }},
+		{"before the link is up", lab.Link{Down: true}, false, "Waiting for the network", func(_ context.Context, pi *lab.Pi) error {
+			if err := pi.LinkUp(); err != nil {
+				return err
+			}
+			return pi.SetAddr(pi.Addr)
+		}},
+		{"before there is an address", lab.Link{NoAddr: true}, false, "Waiting for the network", func(_ context.Context, pi *lab.Pi) error { return pi.SetAddr(pi.Addr) }},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			l := lab.New(t, lab.Options{N: 3, Off: true})
+			pi := l.Pis[0]
+			for _, p := range l.Pis {
+				state := lab.Link{}
+				if p == pi {
+					state = tt.boot
+				}
+				if err := p.Boot(state); err != nil {
+					t.Fatal(err)
+				}
+				if p != pi || !tt.noEngine {
+					if err := p.StartEngine(); err != nil {
+						t.Fatal(err)
+					}
+					if err := p.WaitEngine(t.Context()); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			if err := pi.StartAgent(); err != nil {
+				t.Fatal(err)
+			}
+			waits(t, pi, tt.sentence)
+			if err := tt.then(t.Context(), pi); err != nil {
+				t.Fatal(err)
+			}
+			for _, p := range l.Pis[1:] {
+				if err := p.StartAgent(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			awaitSwarm(t, 90*time.Second, lowest(l.Pis), l.Pis)
+		})
+	}
+}
+
+func TestWithoutDefaultRoute(t *testing.T) {
+	l := lab.New(t, lab.Options{N: 3, Off: true, Config: "expect = 3"})
+	for _, pi := range l.Pis {
+		if err := pi.Boot(lab.Link{NoRoute: true}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	engines(t, l)
+	if err := l.StartAgents(); err != nil {
+		t.Fatal(err)
+	}
+	awaitSwarm(t, time.Minute, lowest(l.Pis), l.Pis)
+}
+
+func TestBesideAvahi(t *testing.T) {
+	l := lab.New(t, lab.Options{N: 4, Config: "expect = 3"})
+	pis, watcher := l.Pis[:3], l.Pis[3]
+	for _, pi := range pis {
+		if err := pi.StartEngine(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, pi := range pis {
+		if err := pi.WaitEngine(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	startAvahi(t, watcher)
+	startAvahi(t, pis[0]) // before the agent
+	for _, pi := range pis {
+		if err := pi.StartAgent(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	startAvahi(t, pis[1]) // after the agent
+	awaitSwarm(t, time.Minute, lowest(pis), pis)
+
+	for _, from := range []*lab.Pi{watcher, pis[0], pis[1]} {
+		await(t, 90*time.Second, func(ctx context.Context) error {
+			out, err := from.Exec(ctx, "avahi-browse", "--resolve", "--terminate", "--parsable", "_pi-agent._tcp")
+			if err != nil {
+				return err
+			}
+			for _, pi := range pis {
+				if err := browsed(string(out), pi); err != nil {
+					return fmt.Errorf("avahi-browse on %s: %w:\n%s", from.Name, err, out)
+				}
+			}
+			return nil
+		})
+	}
+
+	gone := pis[2]
+	if err := gone.StopAgent(); err != nil {
+		t.Fatal(err)
+	}
+	await(t, 10*time.Second, func(ctx context.Context) error {
+		out, err := watcher.Exec(ctx, "avahi-browse", "--cache", "--parsable", "_pi-agent._tcp")
+		if err != nil {
+			return err
+		}
+		if strings.Contains(string(out), "pi-"+gone.Serial) {
+			return fmt.Errorf("%s said goodbye and is still in avahi's cache", gone.Name)
+		}
+		return nil
+	})
+}
+
+// browsed looks for the resolved line of a Pi in the output of avahi-browse.
+func browsed(out string, pi *lab.Pi) error {
+	for line := range strings.Lines(out) {
+		f := strings.SplitN(strings.TrimSpace(line), ";", 10)
+		if len(f) < 10 || f[0] != "=" || f[3] != "pi-"+pi.Serial || f[2] != "IPv4" {
+			continue
+		}
+		state := "state=worker"
+		if strings.Contains(pi.Log(), "Started the swarm.") {
+			state = "state=manager"
+		}
+		for _, want := range []string{"v=1", "serial=" + pi.Serial, "cluster=pi", state} {
+			if !strings.Contains(f[9], `"`+want+`"`) {
+				return fmt.Errorf("%s has TXT %s, want %s", pi.Name, f[9], want)
+			}
+		}
+		if f[6] != "pi-"+pi.Serial+".local" || f[7] != pi.Addr.Addr().String() || f[8] != "2378" {
+			return fmt.Errorf("%s is at %s, %s, port %s", pi.Name, f[6], f[7], f[8])
+		}
+		return nil
+	}
+	return fmt.Errorf("%s is not there", pi.Name)
+}
+
+// startAvahi starts avahi-daemon and the bus it needs, and waits until it answers.
+func startAvahi(t *testing.T, pi *lab.Pi) {
+	t.Helper()
+	if _, err := pi.Exec(t.Context(), "mkdir", "-p", "/run/dbus", "/run/avahi-daemon"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := pi.Start("dbus", "dbus-daemon", "--system", "--nofork", "--nopidfile"); err != nil {
+		t.Fatal(err)
+	}
+	await(t, 10*time.Second, func(ctx context.Context) error {
+		_, err := pi.Exec(ctx, "test", "-S", "/run/dbus/system_bus_socket")
+		return err
+	})
+	if _, err := pi.Start("avahi", "avahi-daemon", "--no-drop-root", "--no-rlimits"); err != nil {
+		t.Fatal(err)
+	}
+	await(t, 10*time.Second, func(ctx context.Context) error {
+		_, err := pi.Exec(ctx, "avahi-browse", "--all", "--terminate")
+		return err
+	})
+}
