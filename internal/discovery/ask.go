@@ -3,11 +3,14 @@ package discovery
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log"
+	"math"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -59,39 +62,64 @@ func query(ctx context.Context, link Link, logger *log.Logger) ([]found, error) 
 	if err != nil {
 		return nil, fmt.Errorf("ask on %s: %w", link.Name, err)
 	}
-	// The client goes on writing into entries that it has handed over, so they are read only now.
+	near, err := prefixes(iface)
+	if err != nil {
+		return nil, fmt.Errorf("list addresses of %s: %w", link.Name, err)
+	}
+	// The client goes on writing into entries that it has handed over, so they are read only now. It does not tell who sent
+	// them, and a board with two interfaces may answer on one LAN with its address on the other: see serve.
 	var all []found
 	for len(entries) > 0 {
-		if f, ok := readEntry(<-entries, logger); ok {
+		f, err := readEntry(<-entries)
+		switch {
+		case errors.Is(err, errForeign): // the client hands over whatever service speaks while it listens
+		case err != nil:
+			logger.Printf("ignored an answer: %v", err)
+		case slices.ContainsFunc(near, func(p netip.Prefix) bool { return p.Contains(f.addr) }):
 			all = append(all, f)
 		}
 	}
 	return all, nil
 }
 
-// readEntry passes over what is not a board: the client hands over whatever service speaks while it listens.
-func readEntry(e *mdns.ServiceEntry, logger *log.Logger) (found, bool) {
-	if !isInstance(e.Name) || e.Port < 1 || e.Port > 0xffff {
-		return found{}, false
+// prefixes lists the networks that are reached over iface without a router.
+func prefixes(iface *net.Interface) ([]netip.Prefix, error) {
+	addrs, err := iface.Addrs()
+	if err != nil {
+		return nil, err
 	}
-	addr, ok := netip.AddrFromSlice(e.AddrV4.To4())
-	if !ok || !usable(addr) {
-		return found{}, false
+	var all []netip.Prefix
+	for _, a := range addrs {
+		if p, err := netip.ParsePrefix(a.String()); err == nil {
+			all = append(all, p)
+		}
+	}
+	return all, nil
+}
+
+func readEntry(e *mdns.ServiceEntry) (found, error) {
+	if e.Port < 0 || e.Port > math.MaxUint16 {
+		return found{}, fmt.Errorf("%.80q has port %d", e.Name, e.Port)
 	}
 	claim, err := claimOf(e.Name, uint16(e.Port), e.InfoFields)
 	if err != nil {
-		logger.Printf("ignored an answer: %v", err)
-		return found{}, false
+		return found{}, err
 	}
-	return found{sighting{serial: claim.Serial, claim: claim, port: uint16(e.Port), ttl: recordTTL}, addr}, true
+	addr, ok := netip.AddrFromSlice(e.AddrV4.To4())
+	if !ok || !usable(addr) {
+		return found{}, fmt.Errorf("%.80q has no usable address", e.Name)
+	}
+	return found{sighting{serial: claim.Serial, claim: claim, port: uint16(e.Port), ttl: recordTTL}, addr}, nil
 }
 
 // usable reports whether a board can be reached at addr.
 func usable(addr netip.Addr) bool {
-	return addr.Is4() && !addr.IsUnspecified() && !addr.IsLoopback() && !addr.IsMulticast() && addr.As4() != [4]byte{255, 255, 255, 255}
+	broadcast := netip.AddrFrom4([4]byte{255, 255, 255, 255})
+	return addr.Is4() && !addr.IsUnspecified() && !addr.IsLoopback() && !addr.IsMulticast() && addr != broadcast
 }
 
-// serve answers questions on the link until the result is shut down.
+// serve answers questions on the link until the result is shut down. Where another program, such as avahi, listens to the
+// group on a second interface, the kernel hands questions from there to mdns.Server as well, and those are answered too.
 func serve(link Link, z *zone, logger *log.Logger) (responder, error) {
 	iface, err := net.InterfaceByIndex(link.Index)
 	if err != nil {
@@ -119,11 +147,3 @@ func (q quiet) Write(line []byte) (int, error) {
 	}
 	return len(line), nil
 }
-
-// hint makes a hint of what was said at now.
-func (s sighting) hint(addr netip.Addr, now time.Time) Hint {
-	return Hint{Claim: s.claim, Addr: netip.AddrPortFrom(addr, s.port), Heard: now, Expires: now.Add(s.ttl)}
-}
-
-// place is where a hint of the sighting is filed.
-func (s sighting) place(addr netip.Addr) place { return place{s.serial, addr} }

@@ -26,11 +26,19 @@ type place struct {
 	addr   netip.Addr
 }
 
+// hint makes a hint of what was said at now.
+func (s sighting) hint(addr netip.Addr, now time.Time) Hint {
+	return Hint{Claim: s.claim, Addr: netip.AddrPortFrom(addr, s.port), Heard: now, Expires: now.Add(s.ttl)}
+}
+
+// place is where the hint of the sighting is filed.
+func (s sighting) place(addr netip.Addr) place { return place{s.serial, addr} }
+
 // cache has what was heard and still holds.
 type cache map[place]Hint
 
-// put files a hint that was just heard. fresh means that the place is new, changed that the hint says something else than
-// before, or is new.
+// put files a hint that was just heard. fresh means that the place is new, changed that it is new or says something else
+// than before.
 func (c cache) put(h Hint) (fresh, changed bool, err error) {
 	at := place{h.Claim.Serial, h.Addr.Addr()}
 	old, known := c[at]

@@ -306,10 +306,11 @@ func (s *Service) open(now time.Time) {
 	s.conn, s.responder, s.packets, s.unheard = c, r, make(chan received), 0
 	go receive(c, s.packets)
 	s.schedule.news(now)
-	s.log.Debug("The mDNS socket is open.", zap.String("interface", s.got.link.Name), zap.Stringer("address", s.got.link.Addr))
+	s.log.Debug("The mDNS socket is open.",
+		zap.String("interface", s.got.link.Name), zap.Stringer("address", s.got.link.Addr))
 }
 
-// receive ends after an error, which c.Close makes; s.close drains what is left.
+// receive ends after an error, which c.Close makes; hangUp drains what is left.
 func receive(c conn, packets chan<- received) {
 	defer close(packets)
 	for {
@@ -363,7 +364,8 @@ func (s *Service) hangUp() {
 
 // broken gives the link up after an error, until a pause is over.
 func (s *Service) broken(err error, now time.Time) {
-	s.complain(err.Error(), fmt.Sprintf("Other boards cannot be found by multicast on %s, trying again: %v.", s.got.link.Name, err))
+	s.complain(err.Error(),
+		fmt.Sprintf("Other boards cannot be found by multicast on %s, trying again: %v.", s.got.link.Name, err))
 	s.hangUp()
 	s.openPause = min(max(2*s.openPause, reopenFirst), reopenMax)
 	s.openAt = now.Add(s.openPause)

@@ -136,9 +136,8 @@ func (l *lan) join(t *testing.T, serial peer.Serial, addr string) *board {
 	b := &board{lan: l, own: map[netip.Addr]bool{}, ended: make(chan error, 1)}
 	core, logs := observer.New(zap.InfoLevel)
 	b.logs = logs
-	log := zaptest.NewLogger(t, zaptest.Level(zap.WarnLevel), zaptest.WrapOptions(zap.WrapCore(func(c zapcore.Core) zapcore.Core {
-		return zapcore.NewTee(c, core)
-	})))
+	log := zaptest.NewLogger(t, zaptest.Level(zap.WarnLevel)).WithOptions(
+		zap.WrapCore(func(c zapcore.Core) zapcore.Core { return zapcore.NewTee(c, core) }))
 	b.Service = newService(log, network{
 		open:  l.open,
 		serve: func(Link, *zone) (responder, error) { return fakeResponder{}, nil },
@@ -179,10 +178,12 @@ func (b *board) leave(t *testing.T) {
 	}
 }
 
-// sees returns the hints as text, such as "10000000aabbcc02 blank 192.0.2.2:2378".
-func (b *board) sees() string {
+func (b *board) sees() string { return text(b.Snapshot().Hints) }
+
+// text writes hints such as "10000000aabbcc02 blank 192.0.2.2:2378".
+func text(hints []Hint) string {
 	var all []string
-	for _, h := range b.Snapshot().Hints {
+	for _, h := range hints {
 		all = append(all, fmt.Sprintf("%s %s %s", h.Claim.Serial, h.Claim.State, h.Addr))
 	}
 	return strings.Join(all, ", ")

@@ -111,7 +111,9 @@ func TestSightingsRefusesAndPassesOver(t *testing.T) {
 		{"other version", func(m *dns.Msg) { m.Answer[3].(*dns.TXT).Txt = txt("v=2") }, `version "2"`, 0, errVersion},
 		{"no version", func(m *dns.Msg) { m.Answer[3].(*dns.TXT).Txt = nil }, "version", 0, errVersion},
 		{"bad state", func(m *dns.Msg) { m.Answer[3].(*dns.TXT).Txt = txt("state=king") }, "king", 0, nil},
-		{"other name", func(m *dns.Msg) { m.Answer[3].(*dns.TXT).Txt = txt("serial=" + string(serialB)) }, "name of another", 0, nil},
+		{"other name", func(m *dns.Msg) {
+			m.Answer[3].(*dns.TXT).Txt = txt("serial=" + string(serialB))
+		}, "name of another", 0, nil},
 		{"port 0", func(m *dns.Msg) { m.Answer[2].(*dns.SRV).Port = 0 }, "port 0", 0, nil},
 		{"no TXT", func(m *dns.Msg) { m.Answer = slices.Delete(m.Answer, 3, 4) }, "", 0, nil},
 		{"no SRV", func(m *dns.Msg) { m.Answer = slices.Delete(m.Answer, 2, 3) }, "", 0, nil},

@@ -1,0 +1,188 @@
+package discovery
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pi-agent/pi-agent/internal/peer"
+)
+
+const soon = 8 * time.Second // start of a process included
+
+// managerB is how board B shows once it is a manager, blankBAt how it shows at another address.
+var managerB = strings.ReplaceAll(blankB, "blank", "manager")
+
+func blankBAt(addr string) string { return strings.ReplaceAll(blankB, addrB, addr) }
+
+func TestNetWithoutDefaultRoute(t *testing.T) {
+	t.Parallel()
+	needRoot(t)
+	sw, hostA, hostB := newSwitch(t), newHost(t, "a"), newHost(t, "b")
+	a := hostA.board(serialA, hostA.plug(sw, "eth0", addrA+"/24"))
+	a.sees(soon)
+	b := hostB.board(serialB, hostB.plug(sw, "eth0", addrB+"/24"))
+	a.sees(soon, blankB)
+	b.sees(soon, blankA)
+	for _, p := range []*process{a, b} {
+		if p.tell(order{}).SelfHeard.IsZero() {
+			t.Errorf("%s does not hear itself", p.h.name)
+		}
+	}
+	manager := claimFor(serialB, peer.Manager)
+	b.tell(order{Claim: &manager})
+	a.sees(2*announceGap, managerB)
+	b.stop()
+	a.sees(time.Second)
+}
+
+func TestNetQuery(t *testing.T) {
+	t.Parallel()
+	needRoot(t, "avahi-daemon", "avahi-publish")
+	sw, hostA, hostB, printer := newSwitch(t), newHost(t, "a"), newHost(t, "b"), newHost(t, "printer")
+	linkA := hostA.plug(sw, "eth0", addrA+"/24")
+	hostB.board(serialB, hostB.plug(sw, "eth0", addrB+"/24")).sees(soon)
+	printer.plug(sw, "eth0", "192.0.2.3/24")
+	printer.avahi()
+
+	r := hostA.query(linkA, 50)
+	if r.Err == "" || r.Found != nil || r.OpenFiles > 0 {
+		t.Errorf("50 questions without a default route: %+v, want an error and no files left open", r)
+	}
+	hostA.sh("ip route add default via 192.0.2.254")
+	publish := printer.command("avahi-publish", "-s", "laser", "_ipp._tcp", "631")
+	if err := publish.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = publish.Process.Kill(); _ = publish.Wait() })
+	if r := hostA.query(linkA, 1); r.Err != "" || !slices.Equal(r.Found, []string{blankB}) {
+		t.Errorf("with a default route: %+v, want %q", r, blankB)
+	}
+}
+
+func TestNetAvahi(t *testing.T) {
+	t.Parallel()
+	needRoot(t, "avahi-daemon", "avahi-browse", "dbus-daemon")
+	sw, before, after, other := newSwitch(t), newHost(t, "before"), newHost(t, "after"), newHost(t, "other")
+	linkA := before.plug(sw, "eth0", addrA+"/24")
+	linkB := after.plug(sw, "eth0", addrB+"/24")
+	other.plug(sw, "eth0", "192.0.2.3/24")
+	other.avahi()
+	before.avahi()
+	a := before.board(serialA, linkA)
+	b := after.board(serialB, linkB)
+	after.avahi()
+	a.sees(soon, blankB)
+	b.sees(soon, blankA)
+	for _, h := range []*host{other, before, after} {
+		eventually(t, 20*time.Second, func() error {
+			seen := h.browse()
+			return errorsIn(map[string][]string{
+				seen[serialA.Instance()]: {serialA.Instance() + ".local", addrA, " 2378 ",
+					`"v=1"`, `"serial=` + string(serialA) + `"`, `"cluster=pi"`, `"state=blank"`},
+				seen[serialB.Instance()]: {serialB.Instance() + ".local", addrB, " 2378 "},
+			})
+		})
+	}
+	manager := claimFor(serialB, peer.Manager)
+	b.tell(order{Claim: &manager})
+	a.sees(2*announceGap, managerB)
+	if got := other.browse()[serialB.Instance()]; !strings.Contains(got, `"state=manager"`) {
+		t.Errorf("avahi on another host has %q, want the new state", got)
+	}
+	b.stop()
+	eventually(t, 10*time.Second, func() error {
+		if got := other.browse()[serialB.Instance()]; got != "" {
+			return errorsIn(map[string][]string{"": {"no " + got}})
+		}
+		return nil
+	})
+}
+
+// errorsIn returns an error for the first text that lacks one of its words.
+func errorsIn(words map[string][]string) error {
+	for text, all := range words {
+		for _, w := range all {
+			if !strings.Contains(text, w) {
+				return &lacks{text, w}
+			}
+		}
+	}
+	return nil
+}
+
+type lacks struct{ text, word string }
+
+func (l *lacks) Error() string { return "\"" + l.text + "\" lacks " + l.word }
+
+func TestNetTwoInterfaces(t *testing.T) {
+	t.Parallel()
+	needRoot(t, "avahi-daemon", "dbus-daemon")
+	lan1, lan2 := newSwitch(t), newSwitch(t)
+	hostA, hostB, hostC := newHost(t, "a"), newHost(t, "b"), newHost(t, "c")
+	a := hostA.board(serialA, hostA.plug(lan1, "eth0", addrA+"/24"))
+	linkB := hostB.plug(lan1, "eth0", addrB+"/24")
+	hostB.plug(lan2, "eth1", "198.51.100.2/24")
+	linkC := hostC.plug(lan2, "eth0", "198.51.100.3/24")
+	hostC.sh("ip route add default via 198.51.100.2")
+	c := hostC.board("10000000aabbcc03", linkC)
+	hostB.avahi() // listens on both, which opens mdns.Server's ears for both
+	b := hostB.board(serialB, linkB)
+	a.sees(soon, blankB)
+	b.sees(soon, blankA) // and not c
+	if r := hostC.query(linkC, 1); r.Err != "" || len(r.Found) != 1 {
+		t.Errorf("on the other LAN a question finds %+v, want its own board alone", r)
+	}
+	c.sees(0)
+}
+
+func TestNetSecondAddressIsAnnounced(t *testing.T) {
+	t.Parallel()
+	needRoot(t)
+	sw, hostA, hostB := newSwitch(t), newHost(t, "a"), newHost(t, "b")
+	linkA := hostA.plug(sw, "eth0", addrA+"/24")
+	hostB.plug(sw, "eth0", addrB+"/24")
+	hostB.sh("ip addr add 169.254.7.7/16 dev eth0 scope link")
+	a := hostA.board(serialA, linkA)
+	hostB.board(serialB, hostB.link("eth0", "169.254.7.7/16"))
+	a.sees(soon, blankBAt("169.254.7.7"))
+}
+
+func TestNetInterfaceComesBack(t *testing.T) {
+	t.Parallel()
+	needRoot(t)
+	sw, hostA, hostB := newSwitch(t), newHost(t, "a"), newHost(t, "b")
+	a := hostA.board(serialA, hostA.plug(sw, "eth0", addrA+"/24"))
+	b := hostB.board(serialB, hostB.plug(sw, "eth0", addrB+"/24"))
+	a.sees(soon, blankB)
+	b.sees(soon, blankA)
+
+	hostB.sh("ip link del eth0")
+	gone := Link{}
+	if got := text(b.tell(order{Link: &gone}).Hints); got != blankA {
+		t.Errorf("without an interface b sees %q, want what it heard before", got)
+	}
+	again := hostB.plug(sw, "eth0", "192.0.2.9/24")
+	manager := claimFor(serialA, peer.Manager)
+	b.tell(order{Link: &again})
+	a.tell(order{Claim: &manager})
+	b.sees(soon, strings.ReplaceAll(blankA, "blank", "manager"))
+	a.sees(soon, blankB, blankBAt("192.0.2.9")) // nobody could say goodbye for the old address
+
+	hostB.sh("ip addr add 192.0.2.10/24 dev eth0")
+	moved := hostB.link("eth0", "192.0.2.10/24")
+	b.tell(order{Link: &moved})
+	a.sees(soon, blankB, blankBAt("192.0.2.10")) // the old address is still there to say goodbye from
+
+	hostB.sh("ip -4 addr flush dev eth0 && ip addr add 192.0.2.11/24 dev eth0")
+	last := hostB.link("eth0", "192.0.2.11/24")
+	b.tell(order{Link: &last})
+	a.sees(soon, blankB, blankBAt("192.0.2.10"), blankBAt("192.0.2.11"))
+	eventually(t, soon, func() error {
+		if b.tell(order{}).SelfHeard.IsZero() {
+			return errorsIn(map[string][]string{"b": {"its own announcement"}})
+		}
+		return nil
+	})
+}
