@@ -44,7 +44,7 @@ func runCommand(ctx context.Context, args []string, _, stderr io.Writer) error {
 }
 
 func daemon(ctx context.Context, cfg config.Config, dir string, log *zap.Logger) error {
-	this, err := board.Read("/", cfg.Serial)
+	this, err := board.Read(os.DirFS("/"), cfg.Serial)
 	if err != nil {
 		return err
 	}

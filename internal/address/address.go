@@ -1,0 +1,87 @@
+// Package address knows the one network interface over which a board takes part in the cluster, and its address.
+package address
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// Link is a network interface as the choice sees it.
+type Link struct {
+	Name  string
+	Index int        // changes when the interface is made anew, as when a USB adapter is plugged again
+	Addr  netip.Addr // its IPv4 address, global before link-local; invalid when it has none
+}
+
+// candidate is a Link with what speaks for and against it.
+type candidate struct {
+	Link
+	up        bool // set up by the system
+	carrier   bool // a cable or a radio connection is there
+	multicast bool
+	wireless  bool
+	metric    int // of its default route; -1 without one
+}
+
+// virtual are the beginnings of names of interfaces that lead to containers and tunnels, never to other boards.
+var virtual = []string{"lo", "docker", "br-", "veth", "tun", "tap", "wg", "vxlan", "dummy", "virbr"}
+
+// choose picks the cluster interface: the one named want, else one with a default route before one without, wired before
+// wireless, the older before the newer. The error says in words what is missing.
+func choose(all []candidate, want string) (Link, error) {
+	var names []string
+	usable := slices.DeleteFunc(slices.Clone(all), func(c candidate) bool {
+		return slices.ContainsFunc(virtual, func(p string) bool { return strings.HasPrefix(c.Name, p) }) && c.Name != want
+	})
+	slices.SortFunc(usable, func(a, b candidate) int {
+		return cmp.Or(compare(b.metric >= 0, a.metric >= 0), cmp.Compare(a.metric, b.metric), compare(a.wireless, b.wireless), cmp.Compare(a.Index, b.Index))
+	})
+	var missing error
+	for _, c := range usable {
+		names = append(names, c.Name)
+		if want != "" && c.Name != want {
+			continue
+		}
+		if err := c.lacks(); err != nil {
+			missing = cmp.Or(missing, err)
+			continue
+		}
+		return c.Link, nil
+	}
+	switch {
+	case missing != nil:
+		return Link{}, missing
+	case want != "" && len(names) > 0:
+		return Link{}, fmt.Errorf("there is no interface %q, only %s; see interface in pi-agent.toml", want, strings.Join(names, ", "))
+	}
+	return Link{}, errors.New("there is no network interface")
+}
+
+// lacks says what a candidate needs before it can be used.
+func (c candidate) lacks() error {
+	switch {
+	case !c.up:
+		return fmt.Errorf("%s is not up", c.Name)
+	case !c.carrier:
+		return fmt.Errorf("%s has no cable and no radio connection", c.Name)
+	case !c.multicast:
+		return fmt.Errorf("%s cannot do multicast, which finding other boards needs", c.Name)
+	case !c.Addr.IsValid():
+		return fmt.Errorf("%s has no IPv4 address yet", c.Name)
+	}
+	return nil
+}
+
+func compare(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	}
+	return 1
+}

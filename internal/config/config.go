@@ -1,0 +1,160 @@
+// Package config reads pi-agent.toml. It is strict: a key that is not known, a value of the wrong type or out of bounds
+// is an error that names file, line, key and what may be given.
+package config
+
+import (
+	"bytes"
+	_ "embed" // for Reference
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/pelletier/go-toml/v2"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/pi-agent/pi-agent/internal/peer"
+)
+
+// Path is where the settings are unless the command line says otherwise.
+const Path = "/etc/pi-agent/pi-agent.toml"
+
+// fileMax bounds the file, in bytes.
+const fileMax = 64 << 10
+
+// Reference is the commented file with every key and its default. It changes nothing when it is used as it is.
+//
+//go:embed reference.toml
+var Reference string
+
+// Config is the settings.
+type Config struct {
+	Expect    int           // boards expected, 0 to 64; 0 is not known
+	Settle    time.Duration // how long no new board may appear before the election, 5 s to 5 min
+	Cluster   string        // name of the cluster, as peer.CheckCluster wants it
+	Interface string        // name of the cluster interface; empty chooses
+	Serial    peer.Serial   // serial of a board that has none; empty asks the board
+	Docker    string        // address of the Docker Engine, unix:// and an absolute path
+	Log       zapcore.Level // info or debug
+}
+
+// Default returns the settings of an empty file.
+func Default() Config {
+	var c Config
+	for _, s := range settings {
+		s.set(&c, s.defaultValue())
+	}
+	return c
+}
+
+// Load reads the file at path. The file at the default Path may be absent, one that was named must be there.
+func Load(path string) (Config, error) {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) && path == Path {
+		return Default(), nil
+	}
+	if err != nil {
+		return Config{}, fmt.Errorf("read settings: %w", err)
+	}
+	defer func() { _ = f.Close() }() // it was only read
+	text, err := io.ReadAll(io.LimitReader(f, fileMax+1))
+	if err != nil {
+		return Config{}, fmt.Errorf("read settings: %w", err)
+	}
+	if len(text) > fileMax {
+		return Config{}, fmt.Errorf("%s is longer than %d bytes", path, fileMax)
+	}
+	c, err := parse(text)
+	if err != nil {
+		return Config{}, located(path, err)
+	}
+	return c, nil
+}
+
+// problem is an error at a line of the file.
+type problem struct {
+	line int
+	text string
+}
+
+// Error implements error.
+func (p problem) Error() string { return fmt.Sprintf("line %d: %s", p.line, p.text) }
+
+// located puts the file's name before each problem, in the form file:line that editors follow.
+func located(path string, err error) error {
+	var all []error
+	for _, p := range err.(interface{ Unwrap() []error }).Unwrap() {
+		at := p.(problem)
+		all = append(all, fmt.Errorf("%s:%d: %s", path, at.line, at.text))
+	}
+	return errors.Join(all...)
+}
+
+// parse reads the text of a file over the defaults. Its error joins problems, in order of their lines.
+func parse(text []byte) (Config, error) {
+	text = bytes.TrimPrefix(text, []byte("\ufeff")) // what some editors on Windows begin a file with
+	values := map[string]any{}
+	if err := toml.Unmarshal(text, &values); err != nil {
+		line := 1
+		var at *toml.DecodeError
+		if errors.As(err, &at) {
+			line, _ = at.Position()
+		}
+		return Config{}, errors.Join(problem{line, strings.TrimPrefix(err.Error(), "toml: ")})
+	}
+	c := Default()
+	var problems []problem
+	for key, value := range values {
+		i := slices.IndexFunc(settings, func(s setting) bool { return s.key == key })
+		switch {
+		case i < 0:
+			problems = append(problems, problem{lineOf(text, key), fmt.Sprintf("there is no setting %q; there are %s", key, strings.Join(keys(), ", "))})
+		case !settings[i].set(&c, value):
+			problems = append(problems, problem{lineOf(text, key), fmt.Sprintf("%s = %.60q is not possible: give %s", key, fmt.Sprint(value), settings[i].bounds)})
+		}
+	}
+	if len(problems) == 0 {
+		return c, nil
+	}
+	slices.SortFunc(problems, func(a, b problem) int {
+		return strings.Compare(fmt.Sprintf("%6d%s", a.line, a.text), fmt.Sprintf("%6d%s", b.line, b.text))
+	})
+	var all []error
+	for _, p := range problems {
+		all = append(all, p)
+	}
+	return Config{}, errors.Join(all...)
+}
+
+// lineOf finds the line where a key is set, or a table of that name begins.
+func lineOf(text []byte, key string) int {
+	k := regexp.QuoteMeta(key)
+	at := regexp.MustCompile(`(?m)^[ \t]*(\[+[ \t]*)?["']?` + k + `["']?[ \t]*[=.\]]`).FindIndex(text)
+	if at == nil {
+		return 1
+	}
+	return 1 + bytes.Count(text[:at[0]], []byte("\n"))
+}
+
+func keys() []string {
+	var all []string
+	for _, s := range settings {
+		all = append(all, s.key)
+	}
+	return all
+}
+
+// defaultValue is the default as the parser sees it.
+func (s setting) defaultValue() any {
+	v := map[string]any{}
+	if err := toml.Unmarshal([]byte("v = "+s.byDefault), &v); err != nil {
+		panic("config: " + s.key + ": " + err.Error())
+	}
+	return slices.Collect(maps.Values(v))[0]
+}

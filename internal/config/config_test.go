@@ -1,0 +1,148 @@
+package config
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/zap/zapcore"
+)
+
+var update = flag.Bool("update", false, "write reference.toml anew from the table of settings")
+
+// reference is what reference.toml must be.
+func reference() string {
+	var b strings.Builder
+	b.WriteString("# Settings of pi-agent. All are optional: the lines below show the defaults. Remove the # in front of a setting and\n" +
+		"# change its value; then restart the service: systemctl restart pi-agent\n")
+	for _, s := range settings {
+		b.WriteString("\n")
+		line := "#"
+		for _, word := range strings.Fields(s.doc + " Give " + s.bounds + ".") {
+			if len(line)+1+len(word) > 118 {
+				b.WriteString(line + "\n")
+				line = "#"
+			}
+			line += " " + word
+		}
+		b.WriteString(line + "\n#" + s.key + " = " + s.byDefault + "\n")
+	}
+	return b.String()
+}
+
+func TestReference(t *testing.T) {
+	if *update {
+		if err := os.WriteFile("reference.toml", []byte(reference()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if diff := cmp.Diff(reference(), Reference); diff != "" {
+		t.Errorf("reference.toml is not what the table of settings says; go test ./internal/config -update writes it (-want +got):\n%s", diff)
+	}
+	uncommented := regexp.MustCompile(`(?m)^#([a-z])`).ReplaceAllString(Reference, "$1")
+	for name, text := range map[string]string{"as it is": Reference, "with every key": uncommented} {
+		c, err := parse([]byte(text))
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if diff := cmp.Diff(Default(), c); diff != "" {
+			t.Errorf("%s it is not the default (-want +got):\n%s", name, diff)
+		}
+	}
+	for _, s := range settings {
+		if !strings.Contains(uncommented, "\n"+s.key+" = ") {
+			t.Errorf("%s is missing", s.key)
+		}
+		if !s.set(&Config{}, s.defaultValue()) {
+			t.Errorf("%s: its default is out of bounds", s.key)
+		}
+	}
+}
+
+func TestLoad(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pi-agent.toml")
+	text := "\ufeff# edited on Windows\r\nexpect = 3\r\nsettle = \"30s\"\r\ncluster = \"class-b\"\r\ninterface = \"eth0\"\r\n" +
+		"serial = \"AABBCC01\"\r\ndocker = \"unix:///tmp/d.sock\"\r\nlog = \"debug\"\r\n"
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got, err := Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Config{
+		Expect: 3, Settle: 30 * time.Second, Cluster: "class-b", Interface: "eth0",
+		Serial: "00000000aabbcc01", Docker: "unix:///tmp/d.sock", Log: zapcore.DebugLevel,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if _, err := Load(filepath.Join(t.TempDir(), "none.toml")); err == nil {
+		t.Error("a file that was named and is not there gives no error")
+	}
+}
+
+func TestLoadRefuses(t *testing.T) {
+	tests := []struct {
+		name, text string
+		want       []string // after the path
+	}{
+		{"unknown key", "expect = 3\nsettel = \"30s\"\n", []string{`:2: there is no setting "settel"; there are expect, settle`}},
+		{"unknown table", "\n[swarm]\nx = 1\n", []string{`:2: there is no setting "swarm"`}},
+		{"wrong type", "expect = \"three\"", []string{`:1: expect = "three" is not possible: give a whole number from 0 to 64`}},
+		{"too many", "# a class\nexpect = 65", []string{`:2: expect = "65" is not possible: give a whole number from 0 to 64`}},
+		{"negative", "expect = -1", []string{`expect = "-1"`}},
+		{"not whole", "expect = 2.5", []string{`expect = "2.5"`}},
+		{"too short", `settle = "1s"`, []string{`settle = "1s" is not possible: give a duration from "5s" to "5m"`}},
+		{"no unit", `settle = 15`, []string{`settle = "15"`}},
+		{"cluster", `cluster = "Class B"`, []string{`:1: cluster = "Class B"`, "a-z"}},
+		{"interface", `interface = "a/b"`, []string{`interface = "a/b"`}},
+		{"serial", `serial = "0000000000000000"`, []string{`serial = "0000000000000000"`, "hexadecimal"}},
+		{"docker", `docker = "tcp://0.0.0.0:2375"`, []string{`docker = "tcp://0.0.0.0:2375"`, "unix://"}},
+		{"log", `log = "warn"`, []string{`log = "warn"`, `"info" or "debug"`}},
+		{"several", "log = 1\nexpect = 99\n", []string{":1: log", ":2: expect"}},
+		{"syntax", "expect = 3\nsettle = \"30s\n", []string{":2: "}},
+		{"twice", "expect = 3\nexpect = 4\n", []string{":2: "}},
+		{"too long", strings.Repeat("# x\n", fileMax/4+1), []string{" is longer than 65536 bytes"}},
+		{"not text", "\xff\xfe=\x00", []string{":1: "}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "pi-agent.toml")
+			if err := os.WriteFile(path, []byte(tt.text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			_, err := Load(path)
+			if err == nil {
+				t.Fatal("no error")
+			}
+			for _, w := range tt.want {
+				if !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), w) {
+					t.Errorf("error %q does not have the file and %q", err, w)
+				}
+			}
+		})
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(Reference))
+	f.Add([]byte("expect = 3\n[x]\ny = 1"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		c, err := parse(text)
+		if err != nil {
+			if located("f", err).Error() == "" {
+				t.Error("an error without words")
+			}
+			return
+		}
+		if c.Expect < 0 || c.Expect > expectMax || c.Settle < settleMin || c.Settle > settleMax || c.Cluster == "" {
+			t.Errorf("out of bounds: %+v", c)
+		}
+	})
+}

@@ -1,0 +1,108 @@
+package config
+
+import (
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+
+	"go.uber.org/zap/zapcore"
+
+	"github.com/pi-agent/pi-agent/internal/peer"
+)
+
+// setting is one key of the file, with all there is to know about it. The parser, its error messages and the reference
+// file are made from this table.
+type setting struct {
+	key       string
+	byDefault string                          // as in the file
+	bounds    string                          // what may be given, in words
+	doc       string                          // for the person who edits the file
+	set       func(c *Config, value any) bool // false when the value is not within bounds
+}
+
+// Bounds of the numbers.
+const (
+	expectMax = 64
+	settleMin = 5 * time.Second
+	settleMax = 5 * time.Minute
+)
+
+var interfaceName = regexp.MustCompile(`^[^\s/:%]{0,15}$`)
+
+var settings = []setting{
+	{
+		"expect", "0", fmt.Sprintf("a whole number from 0 to %d", expectMax),
+		"How many boards there will be. The swarm is made as soon as all of them are seen. 0 means that the number is not known: " +
+			"then the swarm is made when no new board has appeared for the time that settle gives.",
+		func(c *Config, v any) bool {
+			n, ok := v.(int64)
+			c.Expect = int(n)
+			return ok && n >= 0 && n <= expectMax
+		},
+	},
+	{
+		"settle", `"15s"`, `a duration from "5s" to "5m"`,
+		"How long no new board may appear before the swarm is made. Give more when some boards start much later than others.",
+		func(c *Config, v any) bool {
+			s, ok := v.(string)
+			d, err := time.ParseDuration(s)
+			c.Settle = d
+			return ok && err == nil && d >= settleMin && d <= settleMax
+		},
+	},
+	{
+		"cluster", `"` + peer.DefaultCluster + `"`, "1 to 32 characters of a-z, 0-9 and -, not starting or ending with -",
+		"The name of the cluster. Boards with another name are left alone, so that several classes can share a network.",
+		func(c *Config, v any) bool {
+			s, ok := v.(string)
+			c.Cluster = s
+			return ok && peer.CheckCluster(s) == nil
+		},
+	},
+	{
+		"interface", `""`, `the name of a network interface, such as "eth0", or ""`,
+		"The network interface over which the boards reach one another. Empty chooses one: first those with a default route, " +
+			"then wired before wireless.",
+		func(c *Config, v any) bool {
+			s, ok := v.(string)
+			c.Interface = s
+			return ok && interfaceName.MatchString(s)
+		},
+	},
+	{
+		"serial", `""`, `1 to 16 hexadecimal digits, not all zero, or ""`,
+		"The serial of a board that has none of its own. The lowest serial makes the swarm. Empty asks the board.",
+		func(c *Config, v any) bool {
+			s, ok := v.(string)
+			if s == "" {
+				c.Serial = ""
+				return ok
+			}
+			serial, err := peer.ParseSerial(s)
+			c.Serial = serial
+			return err == nil
+		},
+	},
+	{
+		"docker", `"unix:///run/docker.sock"`, `"unix://" and the absolute path of a socket`,
+		"Where the Docker Engine listens.",
+		func(c *Config, v any) bool {
+			s, _ := v.(string)
+			path, ok := strings.CutPrefix(s, "unix://")
+			c.Docker = s
+			return ok && filepath.IsAbs(path)
+		},
+	},
+	{
+		"log", `"info"`, `"info" or "debug"`,
+		"How much is written to the journal.",
+		func(c *Config, v any) bool {
+			s, _ := v.(string)
+			level, err := zapcore.ParseLevel(s)
+			c.Log = level
+			return err == nil && (s == "info" || s == "debug")
+		},
+	},
+}
