@@ -42,6 +42,8 @@ var (
 	ErrAlready = errors.New("already part of a swarm")
 	// ErrNotManager: the call needs a manager and this engine is none. Look at Status again.
 	ErrNotManager = errors.New("not a swarm manager")
+	// ErrNotMember: the call needs a swarm and this engine is in none. Look at Status again.
+	ErrNotMember = errors.New("not part of a swarm")
 	// ErrNoLeader: the managers have no majority, or none is elected yet. Wait.
 	ErrNoLeader = errors.New("swarm has no leader")
 	// ErrPending: the join did not finish in time and goes on in the engine. Leave ends it.
