@@ -21,8 +21,12 @@ build: ## static stripped binaries in bin/: arm64, arm (ARMv6 code, so that it r
 	GOOS=linux GOARCH=arm GOARM=6 $(BUILD) -o bin/pi-agent-linux-arm ./cmd/pi-agent
 	GOOS=linux GOARCH=amd64 $(BUILD) -o bin/pi-agent-linux-amd64 ./cmd/pi-agent
 
-demo: deps ## three virtual Pis become a swarm before your eyes (KEEP=1 leaves it up)
-	PI_AGENT= $(GO) run ./test/lab/demo
+.PHONY: bin/pi-agent
+bin/pi-agent: # as it is shipped, for this machine
+	$(BUILD) -o $@ ./cmd/pi-agent
+
+demo: deps bin/pi-agent ## three virtual Pis become a swarm before your eyes (KEEP=1 leaves it up)
+	PI_AGENT=$(CURDIR)/bin/pi-agent $(GO) run ./test/lab/demo
 
 test: lint unit e2e ## everything: linters, unit tests, and the agent on real engines
 	@echo "make test: all passed."
@@ -43,11 +47,11 @@ vuln: ## govulncheck, where its database can be reached
 	if echo "$$out" | grep -qE 'vuln.go.dev|no such host|fetching vulnerabilities'; then echo "note: govulncheck could not reach its database and checked nothing"; \
 	else echo "$$out"; exit $$rc; fi
 
-e2e: deps ## the agent on virtual Pis with real engines
-	$(GO) test -count=1 -timeout 60m -v ./test/...
+e2e: deps bin/pi-agent ## the agent on virtual Pis with real engines
+	PI_AGENT=$(CURDIR)/bin/pi-agent $(GO) test -count=1 -timeout 60m -v ./test/...
 
-bench: deps ## times, sizes, memory and traffic, with the ratios that matter
-	$(GO) run ./test/bench
+bench: deps bin/pi-agent ## times, sizes, memory and traffic, with the ratios that matter
+	PI_AGENT=$(CURDIR)/bin/pi-agent $(GO) run ./test/bench
 
 fuzz: ## every fuzz target for FUZZTIME (default 30s)
 	@for p in $$($(GO) list ./...); do for f in $$($(GO) test -list '^Fuzz' $$p | grep ^Fuzz); do \

@@ -48,7 +48,7 @@ func daemon(ctx context.Context, cfg config.Config, dir string, log *zap.Logger)
 	if err != nil {
 		return err
 	}
-	log.Info(fmt.Sprintf("pi-agent %s starts on %s, serial %s from %s.", version, this.Model, this.Serial, this.SerialFrom))
+	log.Info(fmt.Sprintf("pi-agent %s starts, serial %s from %s.", version, this.Serial, this.SerialFrom), zap.String("model", this.Model))
 	kept, err := state.Open(dir, this.Serial)
 	if err != nil {
 		log.Warn(fmt.Sprintf("The state cannot be kept as it should: %v.", err))

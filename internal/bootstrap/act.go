@@ -90,7 +90,7 @@ func (l *Loop) init(ctx context.Context) error {
 		return fmt.Errorf("init swarm: %w", err)
 	}
 	l.observeEngine(ctx) // before founding ends, so that no blank claim comes between founding and manager
-	l.Log.Info("Started the swarm.", zap.String("swarm", l.status.SwarmID), zap.Stringer("advertise", l.link.Addr), zap.Stringer("overlay_pool", pool))
+	l.Log.Debug("Started the swarm.", zap.String("swarm", l.status.SwarmID), zap.Stringer("advertise", l.link.Addr), zap.Stringer("overlay_pool", pool))
 	return nil
 }
 

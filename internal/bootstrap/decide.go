@@ -22,6 +22,8 @@ const (
 	swarmRemembered = 5 * time.Minute
 	// turnLength is how long the lowest board may take to found the swarm before the next one has its turn.
 	turnLength = time.Minute
+	// hearMax is how long it may take until the board hears its own announcement, before that is a matter to tell.
+	hearMax = 5 * time.Second
 	// pendingMax is how long a first join may stay pending in the engine before it is abandoned.
 	pendingMax = 45 * time.Second
 	// managerSilentMax is how long a worker's manager may be silent before the worker says so.
@@ -68,7 +70,8 @@ type View struct {
 	Now    time.Time
 	Serial peer.Serial
 
-	Link      error // why there is no usable address; nil when there is one
+	Link      error     // why there is no usable address; nil when there is one
+	Linked    time.Time // since when there is
 	Engine    swarm.Status
 	EngineErr error     // why Engine is not known; nil when it is
 	Pending   time.Time // since when the engine has been joining; zero when it is not
@@ -126,7 +129,7 @@ func serve(v View) Action {
 				v.Engine.SwarmID, p.Claim.Serial.Name(), p.Addr.Addr(), p.Claim.Swarm)}
 		}
 	}
-	return Action{Kind: Serve, Reason: "This board is a manager of the swarm"}
+	return Action{Kind: Serve, Reason: "This board is a manager of swarm " + v.Engine.SwarmID}
 }
 
 func stay(v View) Action {
@@ -192,21 +195,23 @@ func elect(v View) Action {
 			lower = append(lower, p)
 		}
 		switch {
-		case p.Claim.State == peer.Founding:
+		case p.Claim.State == peer.Founding,
+			p.Claim.State == peer.Electing && (v.Proposed.IsZero() || p.Claim.Serial < v.Serial):
 			return wait("%s is starting the swarm", p.Claim.Serial.Name())
-		case p.Claim.State == peer.Electing && (v.Proposed.IsZero() || p.Claim.Serial < v.Serial):
-			return wait("%s is about to start the swarm", p.Claim.Serial.Name())
 		}
 	}
-	if v.Listening.IsZero() {
-		return wait("Waiting to hear this board's own announcement, to know that multicast works on this network")
+	switch {
+	case v.Listening.IsZero() && v.Now.Sub(v.Linked) < hearMax:
+		return waitUntil(v.Linked.Add(hearMax), "Looking for other boards%s", v.seen(boards))
+	case v.Listening.IsZero():
+		return trouble("This board does not hear its own announcements: multicast does not work on this network, or a firewall drops it")
 	}
 	settled := later(v.Listening, v.NewBoard)
 	if v.Expect == 0 || boards < v.Expect {
 		settled = settled.Add(v.Settle)
 	}
 	if v.Now.Before(settled) {
-		return waitUntil(settled, "Looking for other boards, %s so far", v.seen(boards))
+		return waitUntil(settled, "Looking for other boards%s", v.seen(boards))
 	}
 	for turn, p := range lower {
 		end := later(settled, p.Able).Add(time.Duration(turn+1) * turnLength)
@@ -232,11 +237,13 @@ func elect(v View) Action {
 
 func (v View) fresh(p Peer) bool { return v.Now.Sub(p.Met) < freshFor }
 
+// seen is how many of the expected boards are there, this one included. Without a number to compare with it is nothing:
+// each board that is found has a line of its own in the log.
 func (v View) seen(boards int) string {
-	if v.Expect > 0 {
-		return fmt.Sprintf("%d of %d seen", boards, v.Expect)
+	if v.Expect == 0 {
+		return ""
 	}
-	return fmt.Sprintf("%d seen", boards)
+	return fmt.Sprintf(", %d of %d seen", boards, v.Expect)
 }
 
 func later(a, b time.Time) time.Time {

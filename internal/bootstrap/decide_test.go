@@ -116,11 +116,12 @@ func TestDecide(t *testing.T) {
 		{"twin", func(v *View) { v.Twins = []Peer{board(mine, peer.Blank)} }, Wait, "Two boards have the serial 1000000000000005"},
 
 		{"does not hear itself", func(v *View) { v.Listening = time.Time{} }, Wait, "own announcement"},
-		{"not settled alone", func(v *View) { v.Listening = ago(14 * time.Second) }, Wait, "1 seen"},
+		{"does not hear itself yet", func(v *View) { v.Listening, v.Linked = time.Time{}, ago(time.Second) }, Wait, "Looking"},
+		{"not settled alone", func(v *View) { v.Listening = ago(14 * time.Second) }, Wait, "Looking"},
 		{"settled alone", func(v *View) { v.Listening = ago(15 * time.Second) }, Propose, "alone"},
 		{"a new board unsettles", func(v *View) {
 			v.Peers, v.NewBoard = []Peer{board(high, peer.Blank)}, ago(14*time.Second)
-		}, Wait, "2 seen"},
+		}, Wait, "Looking"},
 		{"settled", func(v *View) {
 			v.Peers, v.NewBoard = []Peer{board(high, peer.Blank)}, ago(15*time.Second)
 		}, Propose, "lowest serial of the 2 seen"},
@@ -162,7 +163,7 @@ func TestDecide(t *testing.T) {
 			v.Proposed = ago(time.Second)
 			v.Peers = []Peer{board(high, peer.Founding)}
 		}, Wait, "pi-000009 is starting"},
-		{"a higher one elects first", func(v *View) { v.Peers = []Peer{board(high, peer.Electing)} }, Wait, "about to start"},
+		{"a higher one elects first", func(v *View) { v.Peers = []Peer{board(high, peer.Electing)} }, Wait, "is starting"},
 		{"a higher one elects at the same time", func(v *View) {
 			v.Proposed = ago(time.Second)
 			v.Peers = []Peer{board(high, peer.Electing)}
@@ -170,7 +171,7 @@ func TestDecide(t *testing.T) {
 		{"a lower one elects at the same time", func(v *View) {
 			v.Proposed = ago(time.Second)
 			v.Peers = []Peer{board(low, peer.Electing)}
-		}, Wait, "about to start"},
+		}, Wait, "is starting"},
 		{"not all are asked yet", func(v *View) { v.Proposed, v.Unasked = ago(time.Second), 1 }, Propose, "alone"},
 		{"all are asked", func(v *View) { v.Proposed = ago(time.Second) }, Init, "alone"},
 	}

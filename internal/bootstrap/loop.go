@@ -94,6 +94,7 @@ type Loop struct {
 	// What follows belongs to the goroutine of Run.
 	link      address.Link
 	linkErr   error
+	linked    time.Time
 	status    swarm.Status
 	statusErr error
 	statusAt  time.Time // zero makes the next turn ask the engine
@@ -170,7 +171,7 @@ func (l *Loop) found(p enroll.Peer) {
 		return // its twin: Decide names it
 	}
 	l.Log.Info(fmt.Sprintf("Found %s at %s.", p.Claim.Serial.Name(), p.Addr.Addr()), zap.String("serial", string(p.Claim.Serial)),
-		zap.String("model", p.Claim.Model), zap.String("state", string(p.Claim.State)), zap.Stringer("key", p.Key))
+		zap.String("model", p.Claim.Model), zap.String("state", string(p.Claim.State)))
 }
 
 func (l *Loop) nudge() {
@@ -237,6 +238,7 @@ func (l *Loop) observeLink() {
 	link, err := l.Network.Link()
 	switch {
 	case err == nil && (l.linkErr != nil || link != l.link):
+		l.linked = time.Now()
 		l.Log.Info(fmt.Sprintf("Using %s with address %s.", link.Name, link.Addr))
 	case err != nil && l.linkErr == nil:
 		l.Log.Warn(fmt.Sprintf("The network is gone: %v.", err))
@@ -278,7 +280,7 @@ func (l *Loop) view(now time.Time) View {
 	peers, twins := l.contacts.peers(l.Serial)
 	v := View{
 		Now: now, Serial: l.Serial,
-		Link: l.linkErr, Engine: l.status, EngineErr: l.statusErr, Pending: l.pending,
+		Link: l.linkErr, Linked: l.linked, Engine: l.status, EngineErr: l.statusErr, Pending: l.pending,
 		Peers: peers, Twins: twins, Listening: l.listening, NewBoard: l.contacts.newest(), Proposed: l.proposed,
 		Expect: l.Expect, Settle: l.Settle,
 	}

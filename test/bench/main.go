@@ -195,7 +195,7 @@ func blank(ctx context.Context, l *lab.Lab) error {
 	var g errgroup.Group
 	for _, pi := range l.Pis {
 		g.Go(func() error {
-			if p := pi.Process("agent"); p != nil && p.Running() {
+			if p := pi.Process("pi-agent"); p != nil && p.Running() {
 				if err := pi.StopAgent(); err != nil {
 					return err
 				}

@@ -175,7 +175,7 @@ func blank(t *testing.T, l *lab.Lab) {
 	var g errgroup.Group
 	for _, pi := range l.Pis {
 		g.Go(func() error {
-			if p := pi.Process("agent"); p != nil && p.Running() {
+			if p := pi.Process("pi-agent"); p != nil && p.Running() {
 				if err := pi.KillAgent(); err != nil {
 					return err
 				}

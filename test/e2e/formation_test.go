@@ -130,7 +130,7 @@ func TestFormedSwarmIsLeftAlone(t *testing.T) {
 		}
 		for _, pi := range l.Pis {
 			await(t, time.Minute, func(context.Context) error {
-				if log := pi.Log(); strings.Count(log, " of the swarm.")+strings.Count(log, "in the swarm of") < 2 {
+				if log := pi.Log(); strings.Count(log, "a manager of swarm")+strings.Count(log, "in the swarm of") < 2 {
 					return fmt.Errorf("%s has not found its place again", pi.Name)
 				}
 				return nil

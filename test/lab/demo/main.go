@@ -42,9 +42,10 @@ func run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	var manager *lab.Pi
 	defer func() {
-		if os.Getenv("KEEP") == "1" && err == nil && ctx.Err() == nil {
-			err = keep(ctx, l)
+		if os.Getenv("KEEP") == "1" && err == nil {
+			keep(ctx, l, manager)
 		}
 		say("Taking everything down.")
 		err = errors.Join(err, l.Close())
@@ -63,8 +64,7 @@ func run(ctx context.Context) (err error) {
 	if err := l.StartAgents(); err != nil {
 		return err
 	}
-	manager, err := formed(ctx, l)
-	if err != nil {
+	if manager, err = formed(ctx, l); err != nil {
 		return err
 	}
 	fmt.Printf("\n  A swarm of three after %.1f s; the manager is %s, which has the lowest serial.\n", time.Since(began).Seconds(), manager.Name)
@@ -268,11 +268,11 @@ func show(ctx context.Context, pi *lab.Pi, args ...string) error {
 func say(text string) { fmt.Printf("\n== %s\n", strings.ReplaceAll(text, "\n", "\n   ")) }
 
 // keep leaves the lab up until Ctrl-C.
-func keep(ctx context.Context, l *lab.Lab) error {
-	say("The lab stays up until you press Ctrl-C. In another terminal, look around with:")
-	fmt.Printf("  go run ./test/lab/cmd/pilab list\n  go run ./test/lab/cmd/pilab exec -lab %s %s -- docker node ls\n", l.ID, l.Pis[0].Name)
+func keep(ctx context.Context, l *lab.Lab, manager *lab.Pi) {
+	say("The lab stays up until you press Ctrl-C. Look around from another terminal with:")
+	fmt.Printf("  PI_LAB=%s go run ./test/lab/cmd/pilab exec %s -- docker node ls\n", l.ID, manager.Name)
+	fmt.Printf("  PI_LAB=%s go run ./test/lab/cmd/pilab log -f %s\n", l.ID, manager.Name)
 	<-ctx.Done()
-	return nil
 }
 
 // followed prints the logs of all agents, each line with the Pi's name in front.
@@ -286,11 +286,11 @@ func follow(l *lab.Lab, began time.Time) *followed {
 	f := &followed{cancel: cancel}
 	for _, pi := range l.Pis {
 		f.g.Go(func() error {
-			path := lab.LogPath(l.ID, pi.Name, "agent")
+			path := lab.LogPath(l.ID, pi.Name, "pi-agent")
 			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 				return err
 			}
-			tail := exec.CommandContext(ctx, "tail", "-n", "+1", "-F", path)
+			tail := exec.CommandContext(ctx, "tail", "--lines=+1", "--sleep-interval=0.1", "-F", path)
 			out, err := tail.StdoutPipe()
 			if err != nil {
 				return err
