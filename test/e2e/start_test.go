@@ -141,8 +141,10 @@ func TestBesideAvahi(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		if strings.Contains(string(out), "pi-"+gone.Serial) {
-			return fmt.Errorf("%s said goodbye and is still in avahi's cache", gone.Name)
+		for line := range strings.Lines(string(out)) {
+			if strings.Contains(line, ";IPv4;pi-"+gone.Serial) {
+				return fmt.Errorf("%s said goodbye and is still in avahi's cache", gone.Name)
+			}
 		}
 		return nil
 	})
