@@ -12,15 +12,6 @@ import (
 
 // What is not there yet when the agent starts on pi1 must not keep the three from becoming a swarm once it is.
 func TestStartedTooEarly(t *testing.T) {
-	waits := func(t *testing.T, pi *lab.Pi, sentence string) {
-		t.Helper()
-		await(t, 30*time.Second, func(context.Context) error {
-			if !strings.Contains(pi.Log(), sentence) {
-				return fmt.Errorf("%s does not say %q", pi.Name, sentence)
-			}
-			return nil
-		})
-	}
 	tests := []struct {
 		name     string
 		boot     lab.Link // of pi1; the others have a network
@@ -61,7 +52,7 @@ func TestStartedTooEarly(t *testing.T) {
 			if err := pi.StartAgent(); err != nil {
 				t.Fatal(err)
 			}
-			waits(t, pi, tt.sentence)
+			says(t, pi, tt.sentence)
 			if err := tt.then(t.Context(), pi); err != nil {
 				t.Fatal(err)
 			}
