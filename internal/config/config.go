@@ -4,6 +4,7 @@ package config
 
 import (
 	"bytes"
+	"cmp"
 	_ "embed" // for Reference
 	"errors"
 	"fmt"
@@ -11,12 +12,13 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/pelletier/go-toml/v2"
+	"github.com/pelletier/go-toml/v2/unstable"
 	"go.uber.org/zap/zapcore"
 
 	"github.com/pi-agent/pi-agent/internal/peer"
@@ -99,31 +101,32 @@ func located(path string, err error) error {
 // parse reads the text of a file over the defaults. Its error joins problems, in order of their lines.
 func parse(text []byte) (Config, error) {
 	text = bytes.TrimPrefix(text, []byte("\ufeff")) // what some editors on Windows begin a file with
+	if at := notUTF8(text); at >= 0 {
+		return Config{}, errors.Join(problem{lineAt(text, at), "the file is not UTF-8 text: save it anew with the encoding UTF-8"})
+	}
 	values := map[string]any{}
 	if err := toml.Unmarshal(text, &values); err != nil {
-		line := 1
-		var at *toml.DecodeError
-		if errors.As(err, &at) {
-			line, _ = at.Position()
-		}
-		return Config{}, errors.Join(problem{line, strings.TrimPrefix(err.Error(), "toml: ")})
+		return Config{}, errors.Join(syntaxProblem(text, err))
 	}
 	c := Default()
+	at := lines(text)
 	var problems []problem
 	for key, value := range values {
 		i := slices.IndexFunc(settings, func(s setting) bool { return s.key == key })
 		switch {
 		case i < 0:
-			problems = append(problems, problem{lineOf(text, key), fmt.Sprintf("there is no setting %q; there are %s", key, strings.Join(keys(), ", "))})
+			problems = append(problems, problem{at[key],
+				fmt.Sprintf("there is no setting %q; there are %s", key, strings.Join(keys(), ", "))})
 		case !settings[i].set(&c, value):
-			problems = append(problems, problem{lineOf(text, key), fmt.Sprintf("%s = %.60q is not possible: give %s", key, fmt.Sprint(value), settings[i].bounds)})
+			problems = append(problems, problem{at[key],
+				fmt.Sprintf("%s = %s is not possible: give %s", key, shown(value), settings[i].bounds)})
 		}
 	}
 	if len(problems) == 0 {
 		return c, nil
 	}
 	slices.SortFunc(problems, func(a, b problem) int {
-		return strings.Compare(fmt.Sprintf("%6d%s", a.line, a.text), fmt.Sprintf("%6d%s", b.line, b.text))
+		return cmp.Or(cmp.Compare(a.line, b.line), strings.Compare(a.text, b.text))
 	})
 	var all []error
 	for _, p := range problems {
@@ -132,15 +135,66 @@ func parse(text []byte) (Config, error) {
 	return Config{}, errors.Join(all...)
 }
 
-// lineOf finds the line where a key is set, or a table of that name begins.
-func lineOf(text []byte, key string) int {
-	k := regexp.QuoteMeta(key)
-	at := regexp.MustCompile(`(?m)^[ \t]*(\[+[ \t]*)?["']?` + k + `["']?[ \t]*[=.\]]`).FindIndex(text)
-	if at == nil {
-		return 1
+// syntaxProblem is what the TOML parser found wrong. Most often quotes are missing, so it shows how the setting on that
+// line is written.
+func syntaxProblem(text []byte, err error) problem {
+	line := 1
+	var at *toml.DecodeError
+	if errors.As(err, &at) {
+		line, _ = at.Position()
 	}
-	return 1 + bytes.Count(text[:at[0]], []byte("\n"))
+	p := problem{line, strings.TrimPrefix(err.Error(), "toml: ")}
+	key, _, _ := strings.Cut(strings.Split(string(text), "\n")[line-1], "=")
+	for _, s := range settings {
+		if s.key == strings.TrimSpace(key) {
+			p.text += fmt.Sprintf("; %s takes %s, as in %s = %s", s.key, s.bounds, s.key, s.byDefault)
+		}
+	}
+	return p
 }
+
+// shown is a value about as it stands in the file.
+func shown(value any) string {
+	if s, ok := value.(string); ok {
+		return fmt.Sprintf("%.60q", s)
+	}
+	return fmt.Sprintf("%.60s", fmt.Sprint(value))
+}
+
+// lines tells the line where each key is first set, or a table of that name begins. The text must be valid.
+func lines(text []byte) map[string]int {
+	at := map[string]int{}
+	var p unstable.Parser
+	p.Reset(text)
+	for inTable := false; p.NextExpression(); {
+		e := p.Expression()
+		if e.Kind == unstable.KeyValue && inTable {
+			continue
+		}
+		inTable = e.Kind != unstable.KeyValue
+		key := e.Key()
+		key.Next()
+		if name := string(key.Node().Data); at[name] == 0 {
+			at[name] = p.Shape(key.Node().Raw).Start.Line
+		}
+	}
+	return at
+}
+
+// notUTF8 is the place of the first byte that is not UTF-8, or -1.
+func notUTF8(text []byte) int {
+	for i := 0; i < len(text); {
+		r, size := utf8.DecodeRune(text[i:])
+		if r == utf8.RuneError && size == 1 {
+			return i
+		}
+		i += size
+	}
+	return -1
+}
+
+// lineAt is the line of a place in text.
+func lineAt(text []byte, at int) int { return 1 + bytes.Count(text[:at], []byte("\n")) }
 
 func keys() []string {
 	var all []string

@@ -11,6 +11,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/zap/zapcore"
+
+	"github.com/pi-agent/pi-agent/internal/peer"
 )
 
 var update = flag.Bool("update", false, "write reference.toml anew from the table of settings")
@@ -18,8 +20,8 @@ var update = flag.Bool("update", false, "write reference.toml anew from the tabl
 // reference is what reference.toml must be.
 func reference() string {
 	var b strings.Builder
-	b.WriteString("# Settings of pi-agent. All are optional: the lines below show the defaults. Remove the # in front of a setting and\n" +
-		"# change its value; then restart the service: systemctl restart pi-agent\n")
+	b.WriteString("# Settings of pi-agent. All are optional: the lines below show the defaults. Remove the # in front of a " +
+		"setting and\n# change its value; then restart the service: systemctl restart pi-agent\n")
 	for _, s := range settings {
 		b.WriteString("\n")
 		line := "#"
@@ -37,12 +39,14 @@ func reference() string {
 
 func TestReference(t *testing.T) {
 	if *update {
-		if err := os.WriteFile("reference.toml", []byte(reference()), 0o644); err != nil {
+		Reference = reference()
+		if err := os.WriteFile("reference.toml", []byte(Reference), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if diff := cmp.Diff(reference(), Reference); diff != "" {
-		t.Errorf("reference.toml is not what the table of settings says; go test ./internal/config -update writes it (-want +got):\n%s", diff)
+		t.Errorf("reference.toml differs from the table of settings; go test ./internal/config -update writes it "+
+			"(-want +got):\n%s", diff)
 	}
 	uncommented := regexp.MustCompile(`(?m)^#([a-z])`).ReplaceAllString(Reference, "$1")
 	for name, text := range map[string]string{"as it is": Reference, "with every key": uncommented} {
@@ -95,17 +99,29 @@ func TestLoadRefuses(t *testing.T) {
 		{"unknown key", "expect = 3\nsettel = \"30s\"\n", []string{`:2: there is no setting "settel"; there are expect, settle`}},
 		{"unknown table", "\n[swarm]\nx = 1\n", []string{`:2: there is no setting "swarm"`}},
 		{"wrong type", "expect = \"three\"", []string{`:1: expect = "three" is not possible: give a whole number from 0 to 64`}},
-		{"too many", "# a class\nexpect = 65", []string{`:2: expect = "65" is not possible: give a whole number from 0 to 64`}},
-		{"negative", "expect = -1", []string{`expect = "-1"`}},
-		{"not whole", "expect = 2.5", []string{`expect = "2.5"`}},
+		{"too many", "# a class\nexpect = 65", []string{`:2: expect = 65 is not possible: give a whole number from 0 to 64`}},
+		{"negative", "expect = -1", []string{`expect = -1 `}},
+		{"not whole", "expect = 2.5", []string{`expect = 2.5 `}},
 		{"too short", `settle = "1s"`, []string{`settle = "1s" is not possible: give a duration from "5s" to "5m"`}},
-		{"no unit", `settle = 15`, []string{`settle = "15"`}},
+		{"no unit", `settle = 15`, []string{`settle = 15 is`}},
 		{"cluster", `cluster = "Class B"`, []string{`:1: cluster = "Class B"`, "a-z"}},
 		{"interface", `interface = "a/b"`, []string{`interface = "a/b"`}},
+		{"interface too long", `interface = "wlxb827eb0123456"`, []string{`interface = "wlxb827eb0123456"`, "give the name"}},
+		{"interface too long in bytes", `interface = "ääääääää"`, []string{`interface = "ääääääää"`}},
+		{"interface is a directory", `interface = ".."`, []string{`interface = ".."`}},
 		{"serial", `serial = "0000000000000000"`, []string{`serial = "0000000000000000"`, "hexadecimal"}},
 		{"docker", `docker = "tcp://0.0.0.0:2375"`, []string{`docker = "tcp://0.0.0.0:2375"`, "unix://"}},
 		{"log", `log = "warn"`, []string{`log = "warn"`, `"info" or "debug"`}},
 		{"several", "log = 1\nexpect = 99\n", []string{":1: log", ":2: expect"}},
+		{"several of one name", "cluster = \"\"\"\nexpect = 3\"\"\"\n\nexpect = 99\n[x]\nexpect = 98",
+			[]string{":1: cluster", ":4: expect = 99", `:5: there is no setting "x"`}},
+		{"escaped key", "\n\"\\u0065xpect\" = 99", []string{":2: expect = 99"}},
+		{"dotted key", "\nexpect.boards = 3", []string{":2: expect = map"}},
+		{"no quotes", "expect = 3\nsettle = 15s",
+			[]string{`:2: strings must be quoted; settle takes a duration from "5s" to "5m", as in settle = "15s"`}},
+		{"no quotes, a word", "cluster = class-b", []string{`cluster takes 1 to 32`, `as in cluster = "pi"`}},
+		{"not UTF-8", "expect = 3\n# gr\xfc\xdfe\n", []string{":2: the file is not UTF-8 text: save it"}},
+		{"UTF-16", "\xff\xfee\x00", []string{":1: the file is not UTF-8 text"}},
 		{"syntax", "expect = 3\nsettle = \"30s\n", []string{":2: "}},
 		{"twice", "expect = 3\nexpect = 4\n", []string{":2: "}},
 		{"too long", strings.Repeat("# x\n", fileMax/4+1), []string{" is longer than 65536 bytes"}},
@@ -130,18 +146,34 @@ func TestLoadRefuses(t *testing.T) {
 	}
 }
 
+func TestLoadWithoutFile(t *testing.T) {
+	if _, err := os.Stat(Path); err == nil {
+		t.Skipf("this machine has %s", Path)
+	}
+	got, err := Load(Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(Default(), got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(Reference))
 	f.Add([]byte("expect = 3\n[x]\ny = 1"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		c, err := parse(text)
 		if err != nil {
-			if located("f", err).Error() == "" {
-				t.Error("an error without words")
+			for p := range strings.Lines(located("f", err).Error()) {
+				if !regexp.MustCompile(`^f:[1-9][0-9]*: .`).MatchString(p) {
+					t.Errorf("%q does not name the line and what is wrong", p)
+				}
 			}
 			return
 		}
-		if c.Expect < 0 || c.Expect > expectMax || c.Settle < settleMin || c.Settle > settleMax || c.Cluster == "" {
+		if c.Expect < 0 || c.Expect > expectMax || c.Settle < settleMin || c.Settle > settleMax ||
+			peer.CheckCluster(c.Cluster) != nil || len(c.Interface) > interfaceMax || !strings.HasPrefix(c.Docker, "unix:///") {
 			t.Errorf("out of bounds: %+v", c)
 		}
 	})

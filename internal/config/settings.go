@@ -3,7 +3,6 @@ package config
 import (
 	"fmt"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"time"
 
@@ -29,13 +28,14 @@ const (
 	settleMax = 5 * time.Minute
 )
 
-var interfaceName = regexp.MustCompile(`^[^\s/:%]{0,15}$`)
+// interfaceMax is the longest name of a network interface, in bytes (IFNAMSIZ without its NUL).
+const interfaceMax = 15
 
 var settings = []setting{
 	{
 		"expect", "0", fmt.Sprintf("a whole number from 0 to %d", expectMax),
-		"How many boards there will be. The swarm is made as soon as all of them are seen. 0 means that the number is not known: " +
-			"then the swarm is made when no new board has appeared for the time that settle gives.",
+		"How many boards there will be. The swarm is made as soon as all of them are seen. 0 means that the number " +
+			"is not known: then the swarm is made when no new board has appeared for the time that settle gives.",
 		func(c *Config, v any) bool {
 			n, ok := v.(int64)
 			c.Expect = int(n)
@@ -53,7 +53,8 @@ var settings = []setting{
 		},
 	},
 	{
-		"cluster", `"` + peer.DefaultCluster + `"`, "1 to 32 characters of a-z, 0-9 and -, not starting or ending with -",
+		"cluster", `"` + peer.DefaultCluster + `"`,
+		"1 to 32 characters of a-z, 0-9 and - in quotes, not starting or ending with -",
 		"The name of the cluster. Boards with another name are left alone, so that several classes can share a network.",
 		func(c *Config, v any) bool {
 			s, ok := v.(string)
@@ -68,11 +69,11 @@ var settings = []setting{
 		func(c *Config, v any) bool {
 			s, ok := v.(string)
 			c.Interface = s
-			return ok && interfaceName.MatchString(s)
+			return ok && len(s) <= interfaceMax && s != "." && s != ".." && !strings.ContainsAny(s, "/:% \t\n\v\f\r")
 		},
 	},
 	{
-		"serial", `""`, `1 to 16 hexadecimal digits, not all zero, or ""`,
+		"serial", `""`, `1 to 16 hexadecimal digits in quotes, not all zero, or ""`,
 		"The serial of a board that has none of its own. The lowest serial makes the swarm. Empty asks the board.",
 		func(c *Config, v any) bool {
 			s, ok := v.(string)
