@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"regexp"
 	"strings"
 
 	"github.com/pi-agent/pi-agent/internal/peer"
@@ -17,6 +18,7 @@ type Board struct {
 	Serial     peer.Serial
 	SerialFrom string // where the serial was found, in words
 	Model      string // such as "Raspberry Pi 4 Model B Rev 1.1", or "unknown"
+	BootID     string // made anew by the kernel at every boot; empty when it gives none
 }
 
 // The files that tell, below the root of the file system.
@@ -25,16 +27,20 @@ const (
 	treeModel  = "proc/device-tree/model"
 	cpuinfo    = "proc/cpuinfo"
 	machineID  = "etc/machine-id"
+	bootID     = "proc/sys/kernel/random/boot_id"
 	dmiProduct = "sys/class/dmi/id/product_name"
 )
 
 // fixed are serials that a vendor gave to all its boards, which is as good as none.
 var fixed = map[peer.Serial]bool{"c3d9b8674f4b94f6": true} // Rockchip, in some images
 
+// machineIDForm is a machine id of machine-id(5); an image that was never started has "uninitialized" or nothing there.
+var machineIDForm = regexp.MustCompile(`^[0-9a-f]{32}$`)
+
 // Read finds out who this board is from the files below root. A serial from the settings, when there is one, wins. The
 // error names the remedy for a board that has nothing to be told by.
 func Read(root fs.FS, configured peer.Serial) (Board, error) {
-	b := Board{Model: model(root)}
+	b := Board{Model: model(root), BootID: text(root, bootID)}
 	if configured != "" {
 		b.Serial, b.SerialFrom = configured, "the settings"
 		return b, nil
@@ -51,11 +57,12 @@ func Read(root fs.FS, configured peer.Serial) (Board, error) {
 			return b, nil
 		}
 	}
-	if id := text(root, machineID); id != "" && id != "uninitialized" {
+	if id := text(root, machineID); machineIDForm.MatchString(id) {
 		b.Serial, b.SerialFrom = peer.DeriveSerial(id), "the machine id"
 		return b, nil
 	}
-	return Board{}, errors.New(`this board has no serial number and no /etc/machine-id: set serial = "..." in pi-agent.toml`)
+	return Board{}, errors.New("this board has no serial number and no /etc/machine-id: " +
+		`set serial = "..." in /etc/pi-agent/pi-agent.toml`)
 }
 
 func model(root fs.FS) string {

@@ -26,6 +26,7 @@ const (
 	model = "proc/device-tree/model"
 	cpu   = "proc/cpuinfo"
 	id    = "etc/machine-id"
+	boot  = "proc/sys/kernel/random/boot_id"
 )
 
 func TestRead(t *testing.T) {
@@ -43,11 +44,15 @@ func TestRead(t *testing.T) {
 			board.Board{Serial: "00000000f0a1b2c3", SerialFrom: "the device tree", Model: "Raspberry Pi 3 Model B Plus Rev 1.3"}},
 		{"Pi 4", files(tree, "10000000aabbcc01\x00", model, "Raspberry Pi 4 Model B Rev 1.1\x00"), "",
 			board.Board{Serial: "10000000aabbcc01", SerialFrom: "the device tree", Model: "Raspberry Pi 4 Model B Rev 1.1"}},
-		{"Pi 5", files(tree, "ee14f78c1312ce93\x00", model, "Raspberry Pi 5 Model B Rev 1.0\x00"), "",
-			board.Board{Serial: "ee14f78c1312ce93", SerialFrom: "the device tree", Model: "Raspberry Pi 5 Model B Rev 1.0"}},
-		{"Pi 2 with cpuinfo only", files(cpu, "processor\t: 0\n\nHardware\t: BCM2835\nRevision\t: a01041\nSerial\t\t: 00000000c5d6e7f8\nModel\t\t: Raspberry Pi 2 Model B Rev 1.1\n"), "",
+		{"Pi 5", files(tree, "ee14f78c1312ce93\x00", model, "Raspberry Pi 5 Model B Rev 1.0\x00",
+			boot, "0b6a2f5e-3c1d-4e7f-9a80-5d4c3b2a1f0e\n"), "",
+			board.Board{Serial: "ee14f78c1312ce93", SerialFrom: "the device tree", Model: "Raspberry Pi 5 Model B Rev 1.0",
+				BootID: "0b6a2f5e-3c1d-4e7f-9a80-5d4c3b2a1f0e"}},
+		{"Pi 2 with cpuinfo only", files(cpu, "processor\t: 0\n\nHardware\t: BCM2835\nRevision\t: a01041\n"+
+			"Serial\t\t: 00000000c5d6e7f8\nModel\t\t: Raspberry Pi 2 Model B Rev 1.1\n"), "",
 			board.Board{Serial: "00000000c5d6e7f8", SerialFrom: "/proc/cpuinfo", Model: "Raspberry Pi 2 Model B Rev 1.1"}},
-		{"cpuinfo once for each core", files(cpu, "processor\t: 0\nSerial\t\t: 710863a7e933002c\n\nprocessor\t: 1\nSerial\t\t: 710863a7e933002c\n"), "",
+		{"cpuinfo once for each core", files(cpu, "processor\t: 0\nSerial\t\t: 710863a7e933002c\n\n"+
+			"processor\t: 1\nSerial\t\t: 710863a7e933002c\n"), "",
 			board.Board{Serial: "710863a7e933002c", SerialFrom: "/proc/cpuinfo", Model: "unknown"}},
 		{"all zero in the tree, real in cpuinfo", files(tree, "0000000000000000\x00", cpu, "Serial : 339e7785ac4ed3d6\n"), "",
 			board.Board{Serial: "339e7785ac4ed3d6", SerialFrom: "/proc/cpuinfo", Model: "unknown"}},
@@ -73,8 +78,13 @@ func TestRead(t *testing.T) {
 			}
 		})
 	}
-	for name, root := range map[string]fs.FS{"nothing": files(), "first boot": files(id, "uninitialized\n")} {
-		if b, err := board.Read(root, ""); err == nil || !strings.Contains(err.Error(), "set serial") {
+	const remedy = `set serial = "..." in /etc/pi-agent/pi-agent.toml`
+	for name, root := range map[string]fs.FS{
+		"nothing":    files(),
+		"first boot": files(id, "uninitialized\n"),
+		"cut short":  files(id, "7d3f0a8c\n"),
+	} {
+		if b, err := board.Read(root, ""); err == nil || !strings.Contains(err.Error(), remedy) {
 			t.Errorf("%s: %+v, %v; want an error with the remedy", name, b, err)
 		}
 	}
