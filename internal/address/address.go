@@ -23,42 +23,52 @@ type candidate struct {
 	up        bool // set up by the system
 	carrier   bool // a cable or a radio connection is there
 	multicast bool
+	lonely    bool // loopback, or a tunnel with one other end
 	wireless  bool
 	metric    int // of its default route; -1 without one
 }
 
 // virtual are the beginnings of names of interfaces that lead to containers and tunnels, never to other boards.
-var virtual = []string{"lo", "docker", "br-", "veth", "tun", "tap", "wg", "vxlan", "dummy", "virbr"}
+var virtual = []string{"docker", "br-", "veth", "tun", "tap", "wg", "vxlan", "dummy", "virbr"}
 
-// choose picks the cluster interface: the one named want, else one with a default route before one without, wired before
-// wireless, the older before the newer. The error says in words what is missing.
+// choose picks the cluster interface: the one named want, else one with a default route before one without, the lower
+// metric before the higher, wired before wireless, the older before the newer. The error says in words what is missing
+// at the one that comes first.
 func choose(all []candidate, want string) (Link, error) {
-	var names []string
-	usable := slices.DeleteFunc(slices.Clone(all), func(c candidate) bool {
-		return slices.ContainsFunc(virtual, func(p string) bool { return strings.HasPrefix(c.Name, p) }) && c.Name != want
-	})
+	usable := slices.DeleteFunc(slices.Clone(all), func(c candidate) bool { return c.Name != want && !c.reachesBoards() })
 	slices.SortFunc(usable, func(a, b candidate) int {
-		return cmp.Or(compare(b.metric >= 0, a.metric >= 0), cmp.Compare(a.metric, b.metric), compare(a.wireless, b.wireless), cmp.Compare(a.Index, b.Index))
+		return cmp.Or(
+			compare(b.metric >= 0, a.metric >= 0),
+			cmp.Compare(a.metric, b.metric),
+			compare(a.wireless, b.wireless),
+			cmp.Compare(a.Index, b.Index))
 	})
 	var missing error
+	var names []string
 	for _, c := range usable {
 		names = append(names, c.Name)
 		if want != "" && c.Name != want {
 			continue
 		}
-		if err := c.lacks(); err != nil {
-			missing = cmp.Or(missing, err)
-			continue
+		err := c.lacks()
+		if err == nil {
+			return c.Link, nil
 		}
-		return c.Link, nil
+		missing = cmp.Or(missing, err)
 	}
 	switch {
 	case missing != nil:
 		return Link{}, missing
-	case want != "" && len(names) > 0:
-		return Link{}, fmt.Errorf("there is no interface %q, only %s; see interface in pi-agent.toml", want, strings.Join(names, ", "))
+	case len(names) == 0:
+		return Link{}, errors.New("there is no network interface")
 	}
-	return Link{}, errors.New("there is no network interface")
+	return Link{}, fmt.Errorf("there is no interface %q, only %s; see interface in pi-agent.toml",
+		want, strings.Join(names, ", "))
+}
+
+// reachesBoards tells whether other boards may be at the far end.
+func (c candidate) reachesBoards() bool {
+	return !c.lonely && !slices.ContainsFunc(virtual, func(p string) bool { return strings.HasPrefix(c.Name, p) })
 }
 
 // lacks says what a candidate needs before it can be used.
@@ -66,8 +76,10 @@ func (c candidate) lacks() error {
 	switch {
 	case !c.up:
 		return fmt.Errorf("%s is not up", c.Name)
+	case !c.carrier && c.wireless:
+		return fmt.Errorf("%s is connected to no wireless network", c.Name)
 	case !c.carrier:
-		return fmt.Errorf("%s has no cable and no radio connection", c.Name)
+		return fmt.Errorf("%s has no cable, or nothing is at its other end", c.Name)
 	case !c.multicast:
 		return fmt.Errorf("%s cannot do multicast, which finding other boards needs", c.Name)
 	case !c.Addr.IsValid():
@@ -76,6 +88,7 @@ func (c candidate) lacks() error {
 	return nil
 }
 
+// compare puts what is not so before what is so.
 func compare(a, b bool) int {
 	switch {
 	case a == b:

@@ -1,18 +1,19 @@
 package address
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
+
+// readTries bounds how often a list is read that changes while the kernel gives it. Docker changes interfaces in bursts.
+const readTries = 5
 
 // Kernel reads interfaces and routes from the kernel it runs on, in the current network namespace.
 type Kernel struct {
@@ -21,9 +22,13 @@ type Kernel struct {
 
 // Link is the cluster interface right now. The error says in words what is missing until there is one.
 func (k Kernel) Link() (Link, error) {
-	links, err := netlink.LinkList()
+	links, err := whole(netlink.LinkList)
 	if err != nil {
 		return Link{}, fmt.Errorf("list network interfaces: %w", err)
+	}
+	addrs, err := addresses()
+	if err != nil {
+		return Link{}, err
 	}
 	metrics, err := defaultRoutes()
 	if err != nil {
@@ -32,19 +37,16 @@ func (k Kernel) Link() (Link, error) {
 	all := make([]candidate, 0, len(links))
 	for _, l := range links {
 		a := l.Attrs()
-		addr, err := ipv4(l)
-		if err != nil {
-			return Link{}, err
-		}
 		metric, ok := metrics[a.Index]
 		if !ok {
 			metric = -1
 		}
 		all = append(all, candidate{
-			Link:      Link{Name: a.Name, Index: a.Index, Addr: addr},
+			Link:      Link{Name: a.Name, Index: a.Index, Addr: addrs[a.Index]},
 			up:        a.Flags&net.FlagUp != 0,
 			carrier:   a.RawFlags&unix.IFF_LOWER_UP != 0,
 			multicast: a.Flags&net.FlagMulticast != 0,
+			lonely:    a.Flags&(net.FlagLoopback|net.FlagPointToPoint) != 0,
 			wireless:  wireless(a.Name),
 			metric:    metric,
 		})
@@ -67,76 +69,18 @@ func (Kernel) Routes() ([]netip.Prefix, error) {
 	return all, nil
 }
 
-// Watch calls notify after every change of interfaces, addresses and routes, until ctx ends; then it returns nil. An error
-// means that the kernel cannot be listened to.
-func (Kernel) Watch(ctx context.Context, notify func()) error {
-	for ctx.Err() == nil {
-		lost, err := watch(ctx, notify)
-		if err != nil {
-			return fmt.Errorf("listen to the kernel: %w", err)
-		}
-		select {
-		case <-ctx.Done():
-		case <-lost: // the kernel drops a listener that is too slow: what it missed is looked at anew
-			notify()
-			pause(ctx, time.Second)
-		}
-	}
-	return nil
-}
-
-// watch subscribes until ctx ends or a subscription is lost.
-func watch(ctx context.Context, notify func()) (lost <-chan struct{}, err error) {
-	ctx, cancel := context.WithCancel(ctx)
-	links, addrs, routes := make(chan netlink.LinkUpdate), make(chan netlink.AddrUpdate), make(chan netlink.RouteUpdate)
-	err = errors.Join(
-		netlink.LinkSubscribe(links, ctx.Done()),
-		netlink.AddrSubscribe(addrs, ctx.Done()),
-		netlink.RouteSubscribe(routes, ctx.Done()))
+// addresses gives the IPv4 address of each interface that has one, a global one before a link-local one.
+func addresses() (map[int]netip.Addr, error) {
+	addrs, err := whole(func() ([]netlink.Addr, error) { return netlink.AddrList(nil, netlink.FAMILY_V4) })
 	if err != nil {
-		cancel()
-		return nil, err
+		return nil, fmt.Errorf("list addresses: %w", err)
 	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		defer cancel()
-		for {
-			var open bool
-			select {
-			case _, open = <-links:
-			case _, open = <-addrs:
-			case _, open = <-routes:
-			}
-			if !open {
-				return
-			}
-			notify()
-		}
-	}()
-	return done, nil
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-	case <-t.C:
-	}
-}
-
-// ipv4 is the address of an interface, a global one before a link-local one.
-func ipv4(l netlink.Link) (netip.Addr, error) {
-	addrs, err := netlink.AddrList(l, netlink.FAMILY_V4)
-	if err != nil && !errors.Is(err, unix.ENODEV) {
-		return netip.Addr{}, fmt.Errorf("list addresses of %s: %w", l.Attrs().Name, err)
-	}
-	var found netip.Addr
+	found := map[int]netip.Addr{}
 	for _, a := range addrs {
 		ip, ok := netip.AddrFromSlice(a.IP.To4())
-		if ok && (!found.IsValid() || found.IsLinkLocalUnicast() && !ip.IsLinkLocalUnicast()) {
-			found = ip
+		old := found[a.LinkIndex]
+		if ok && (!old.IsValid() || old.IsLinkLocalUnicast() && !ip.IsLinkLocalUnicast()) {
+			found[a.LinkIndex] = ip
 		}
 	}
 	return found, nil
@@ -153,19 +97,35 @@ func defaultRoutes() (map[int]int, error) {
 		if p, ok := prefix(r.Dst); ok && p.Bits() > 0 {
 			continue
 		}
-		if old, ok := metrics[r.LinkIndex]; !ok || r.Priority < old {
-			metrics[r.LinkIndex] = r.Priority
+		indexes := []int{r.LinkIndex}
+		for _, hop := range r.MultiPath { // one route over several interfaces
+			indexes = append(indexes, hop.LinkIndex)
+		}
+		for _, i := range indexes {
+			if old, ok := metrics[i]; !ok || r.Priority < old {
+				metrics[i] = r.Priority
+			}
 		}
 	}
 	return metrics, nil
 }
 
 func routeList() ([]netlink.Route, error) {
-	routes, err := netlink.RouteList(nil, netlink.FAMILY_V4)
+	routes, err := whole(func() ([]netlink.Route, error) { return netlink.RouteList(nil, netlink.FAMILY_V4) })
 	if err != nil {
 		return nil, fmt.Errorf("list routes: %w", err)
 	}
 	return routes, nil
+}
+
+// whole reads a list anew while it changes under the reading, which may have left something out.
+func whole[T any](read func() ([]T, error)) (all []T, err error) {
+	for range readTries {
+		if all, err = read(); !errors.Is(err, netlink.ErrDumpInterrupted) {
+			break
+		}
+	}
+	return all, err
 }
 
 func prefix(n *net.IPNet) (netip.Prefix, bool) {

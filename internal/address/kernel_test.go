@@ -1,0 +1,215 @@
+package address
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"slices"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/vishvananda/netlink"
+)
+
+// namespaceEnv says that this test binary runs in a network namespace of its own.
+const namespaceEnv = "ADDRESS_TEST_NAMESPACE"
+
+// inNamespace reports whether the test is to go on: in a network namespace that ends with the process. Elsewhere it runs
+// the same test again in one.
+func inNamespace(t *testing.T) bool {
+	t.Helper()
+	if os.Getenv(namespaceEnv) != "" {
+		return true
+	}
+	if os.Geteuid() != 0 {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("needs root, for a network namespace")
+		}
+		t.Skip("needs root, for a network namespace")
+	}
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=1m")
+	cmd.Env = append(os.Environ(), namespaceEnv+"=1")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("in a network namespace: %v\n%s", err, out)
+	}
+	return false
+}
+
+// cable makes an interface, and the far end of its cable, which is no candidate by its name.
+func cable(t *testing.T, name string) (near, far netlink.Link) {
+	t.Helper()
+	peer := "veth-" + name
+	must(t, netlink.LinkAdd(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: name}, PeerName: peer}))
+	return named(t, name), named(t, peer)
+}
+
+func named(t *testing.T, name string) netlink.Link {
+	t.Helper()
+	l, err := netlink.LinkByName(name)
+	must(t, err)
+	return l
+}
+
+func address(t *testing.T, cidr string) *netlink.Addr {
+	t.Helper()
+	a, err := netlink.ParseAddr(cidr)
+	must(t, err)
+	return a
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestKernel(t *testing.T) {
+	if !inNamespace(t) {
+		return
+	}
+	see := func(want string) {
+		t.Helper()
+		got, err := Kernel{}.Link()
+		said := words(err)
+		if err == nil {
+			said = fmt.Sprintf("%s %s", got.Name, got.Addr)
+			if got.Index != named(t, got.Name).Attrs().Index {
+				t.Errorf("%s has index %d, want %d", got.Name, got.Index, named(t, got.Name).Attrs().Index)
+			}
+		}
+		if said != want {
+			t.Errorf("Link() = %q, want %q", said, want)
+		}
+	}
+	must(t, netlink.LinkSetUp(named(t, "lo")))
+	see("there is no network interface")
+	eth0, far0 := cable(t, "eth0")
+	see("eth0 is not up")
+	must(t, netlink.LinkSetUp(eth0))
+	see("eth0 has no cable, or nothing is at its other end")
+	must(t, netlink.LinkSetUp(far0))
+	see("eth0 has no IPv4 address yet")
+	must(t, netlink.AddrAdd(eth0, address(t, "169.254.7.8/16")))
+	see("eth0 169.254.7.8")
+	must(t, netlink.AddrAdd(eth0, address(t, "10.9.8.7/24")))
+	see("eth0 10.9.8.7")
+
+	must(t, netlink.LinkAdd(&netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "docker0"}}))
+	must(t, netlink.LinkSetUp(named(t, "docker0")))
+	must(t, netlink.AddrAdd(named(t, "docker0"), address(t, "172.17.0.1/16")))
+	eth1, far1 := cable(t, "eth1")
+	must(t, errors.Join(netlink.LinkSetUp(eth1), netlink.LinkSetUp(far1), netlink.AddrAdd(eth1, address(t, "10.5.0.7/24"))))
+	see("eth0 10.9.8.7")
+	must(t, netlink.RouteAdd(&netlink.Route{LinkIndex: eth1.Attrs().Index, Gw: net.IPv4(10, 5, 0, 1), Priority: 600}))
+	see("eth1 10.5.0.7")
+	must(t, netlink.RouteAdd(&netlink.Route{LinkIndex: eth0.Attrs().Index, Gw: net.IPv4(10, 9, 8, 1), Priority: 100}))
+	see("eth0 10.9.8.7")
+	must(t, netlink.LinkSetDown(far0))
+	see("eth1 10.5.0.7")
+
+	if got, err := (Kernel{Want: "eth1"}).Link(); err != nil || got.Name != "eth1" {
+		t.Errorf("an interface that the settings name = %+v, %v", got, err)
+	}
+	if got, err := (Kernel{Want: "eth7"}).Link(); err == nil || got.Name != "" {
+		t.Errorf("an interface that is not there = %+v, %v", got, err)
+	}
+}
+
+func TestKernelRoutes(t *testing.T) {
+	if !inNamespace(t) {
+		return
+	}
+	eth0, far0 := cable(t, "eth0")
+	must(t, errors.Join(netlink.LinkSetUp(eth0), netlink.LinkSetUp(far0)))
+	must(t, netlink.AddrAdd(eth0, address(t, "10.9.8.7/24")))
+	must(t, netlink.AddrAdd(eth0, address(t, "169.254.7.8/16")))
+	must(t, netlink.RouteAdd(&netlink.Route{LinkIndex: eth0.Attrs().Index, Gw: net.IPv4(10, 9, 8, 1)}))
+	must(t, netlink.RouteAdd(&netlink.Route{
+		Dst: &net.IPNet{IP: net.IPv4(172, 20, 0, 0), Mask: net.CIDRMask(14, 32)}, Gw: net.IPv4(10, 9, 8, 1),
+	}))
+	got, err := Kernel{}.Routes()
+	must(t, err)
+	slices.SortFunc(got, netip.Prefix.Compare)
+	want := []netip.Prefix{
+		netip.MustParsePrefix("10.9.8.0/24"), netip.MustParsePrefix("169.254.0.0/16"), netip.MustParsePrefix("172.20.0.0/14"),
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("Routes() = %v, want %v", got, want)
+	}
+}
+
+func TestKernelWatch(t *testing.T) {
+	if !inNamespace(t) {
+		return
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	told := make(chan struct{}, 1)
+	ended := make(chan error, 1)
+	go func() {
+		ended <- Kernel{}.Watch(ctx, func() {
+			select {
+			case told <- struct{}{}:
+			default:
+			}
+		})
+	}()
+	hears := func(what string) {
+		t.Helper()
+		select {
+		case <-told:
+		case <-time.After(10 * time.Second):
+			t.Fatalf("not told: %s", what)
+		}
+		for quiet := false; !quiet; { // one change has several messages, of which a late one must not pass for the next
+			select {
+			case <-told:
+			case <-time.After(3 * watchPace):
+				quiet = true
+			}
+		}
+	}
+	hears("that it listens")
+	eth0, far0 := cable(t, "eth0")
+	hears("a new interface")
+	must(t, errors.Join(netlink.LinkSetUp(eth0), netlink.LinkSetUp(far0)))
+	hears("an interface that is up")
+	must(t, netlink.AddrAdd(eth0, address(t, "10.9.8.7/24")))
+	hears("a new address")
+	before, err := Kernel{}.Link()
+	must(t, err)
+	must(t, errors.Join(netlink.AddrDel(eth0, address(t, "10.9.8.7/24")), netlink.AddrAdd(eth0, address(t, "10.9.8.9/24"))))
+	hears("another address")
+	if got, err := (Kernel{}).Link(); err != nil || got.Addr != netip.MustParseAddr("10.9.8.9") || got.Index != before.Index {
+		t.Errorf("after another address: %+v, %v", got, err)
+	}
+	must(t, netlink.RouteAdd(&netlink.Route{LinkIndex: eth0.Attrs().Index, Gw: net.IPv4(10, 9, 8, 1)}))
+	hears("a new route")
+	must(t, netlink.LinkSetDown(far0))
+	hears("a pulled cable")
+
+	must(t, netlink.LinkDel(eth0))
+	hears("an interface that is gone")
+	eth0, far0 = cable(t, "eth0")
+	must(t, errors.Join(netlink.LinkSetUp(eth0), netlink.LinkSetUp(far0), netlink.AddrAdd(eth0, address(t, "10.9.8.9/24"))))
+	hears("an interface made anew")
+	if got, err := (Kernel{}).Link(); err != nil || got.Index == before.Index {
+		t.Errorf("after the interface was made anew: %+v, %v; want another index than %d", got, err, before.Index)
+	}
+
+	cancel()
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Errorf("Watch() = %v after its context ended, want nil", err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("Watch goes on after its context ended")
+	}
+}
