@@ -5,6 +5,7 @@ package journal
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -14,36 +15,40 @@ import (
 	"go.uber.org/zap/zapcore"
 )
 
-// fieldPrefix begins the journal's names of our fields: journalctl PI_AGENT_SERIAL=10000000aabbcc01.
-const fieldPrefix = "PI_AGENT_"
+const (
+	identifier  = "pi-agent"  // journalctl -t pi-agent
+	fieldPrefix = "PI_AGENT_" // begins the journal's names of our fields: journalctl PI_AGENT_SERIAL=10000000aabbcc01
+	fieldMax    = 64          // length of a field's name; the journal drops fields with a longer one
+)
 
-// New returns a logger that writes to the journal with fields when stderr is connected to it, and lines to stderr
-// otherwise.
+// New returns a logger for entries of this level and above. It writes to the journal with fields when the stderr of this
+// process is connected to it, and lines to stderr otherwise.
 func New(level zapcore.Level, stderr io.Writer) *zap.Logger {
-	onJournal, err := journal.StderrIsJournalStream()
-	if err == nil && onJournal {
-		return zap.New(&core{LevelEnabler: level, write: toJournal})
+	lines := &lines{w: stderr}
+	if onJournal, err := journal.StderrIsJournalStream(); err == nil && onJournal {
+		return newLogger(level, toJournal(journal.Send, lines), zap.AddCaller())
 	}
-	var mu sync.Mutex
-	return zap.New(&core{LevelEnabler: level, write: func(e zapcore.Entry, fields map[string]string, line string) error {
-		mu.Lock()
-		defer mu.Unlock()
-		_, err := fmt.Fprintf(stderr, "%-5s %s\n", e.Level.CapitalString(), strings.ReplaceAll(line, "\n", " "))
-		return err
-	}})
+	return newLogger(level, lines.console)
 }
 
-// core is a zapcore.Core that renders an entry to one line and hands it on.
+func newLogger(level zapcore.Level, write writer, options ...zap.Option) *zap.Logger {
+	return zap.New(&core{LevelEnabler: level, write: write}, options...)
+}
+
+// writer writes one entry. It is called from many goroutines at once.
+type writer func(zapcore.Entry, []field) error
+
+// core is a zapcore.Core that puts an entry into words and hands it to its writer.
 type core struct {
 	zapcore.LevelEnabler
-	fields []zapcore.Field
-	write  func(e zapcore.Entry, fields map[string]string, line string) error
+	fields []field
+	write  writer
 }
 
 // With implements zapcore.Core.
 func (c *core) With(fields []zapcore.Field) zapcore.Core {
 	clone := *c
-	clone.fields = append(c.fields[:len(c.fields):len(c.fields)], fields...)
+	clone.fields = slices.Concat(c.fields, render(fields))
 	return &clone
 }
 
@@ -57,44 +62,56 @@ func (c *core) Check(e zapcore.Entry, ce *zapcore.CheckedEntry) *zapcore.Checked
 
 // Write implements zapcore.Core.
 func (c *core) Write(e zapcore.Entry, fields []zapcore.Field) error {
-	values := map[string]string{}
-	line := e.Message
-	if e.LoggerName != "" {
-		line = e.LoggerName + ": " + line
-	}
-	for _, f := range append(c.fields[:len(c.fields):len(c.fields)], fields...) {
-		m := zapcore.NewMapObjectEncoder()
-		f.AddTo(m)
-		for k, v := range m.Fields {
-			values[k] = fmt.Sprint(v)
-			line += " " + k + "=" + quoted(values[k])
-		}
-	}
-	return c.write(e, values, line)
+	return c.write(e, slices.Concat(c.fields, render(fields)))
 }
 
 // Sync implements zapcore.Core. Every entry is written at once.
 func (*core) Sync() error { return nil }
 
-func quoted(s string) string {
-	if s == "" || strings.ContainsAny(s, " \"=\n\t") {
-		return strconv.Quote(s)
+// toJournal returns a writer that sends entries with their fields. Plain journalctl shows the message only, so the fields
+// are in it, too. What cannot be sent becomes a line in the journal's other form, with its priority in front.
+func toJournal(send func(string, journal.Priority, map[string]string) error, lines *lines) writer {
+	return func(e zapcore.Entry, fields []field) error {
+		vars := map[string]string{"SYSLOG_IDENTIFIER": identifier}
+		for _, f := range fields {
+			vars[fieldName(f.key)] = f.value
+		}
+		if e.Caller.Defined {
+			vars["CODE_FILE"], vars["CODE_LINE"], vars["CODE_FUNC"] = e.Caller.File, strconv.Itoa(e.Caller.Line), e.Caller.Function
+		}
+		said := sentence(e, fields)
+		if send(said, priority(e.Level), vars) == nil {
+			return nil
+		}
+		return lines.write(fmt.Sprintf("<%d>%s", priority(e.Level), oneLine(said)))
 	}
-	return s
 }
 
-// toJournal sends an entry with its fields. Plain journalctl shows the message only, so the fields are in it, too.
-func toJournal(e zapcore.Entry, fields map[string]string, line string) error {
-	vars := map[string]string{"SYSLOG_IDENTIFIER": "pi-agent"}
-	for k, v := range fields {
-		vars[fieldName(k)] = v
-	}
-	return journal.Send(line, priority(e.Level), vars)
+// lines writes one line for each entry.
+type lines struct {
+	mu sync.Mutex
+	w  io.Writer
 }
 
-// fieldName makes a name that the journal takes: it drops fields with other characters than A-Z, 0-9 and "_".
-func fieldName(k string) string {
-	return fieldPrefix + strings.Map(func(r rune) rune {
+// console is a writer for a person: the level is there when it is not Info.
+func (l *lines) console(e zapcore.Entry, fields []field) error {
+	level := ""
+	if e.Level != zapcore.InfoLevel {
+		level = e.Level.CapitalString() + " "
+	}
+	return l.write(e.Time.Format("15:04:05 ") + level + oneLine(sentence(e, fields)))
+}
+
+func (l *lines) write(line string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, err := io.WriteString(l.w, line+"\n")
+	return err
+}
+
+// fieldName makes a name that the journal takes: A-Z, 0-9 and "_", and not too long.
+func fieldName(key string) string {
+	name := fieldPrefix + strings.Map(func(r rune) rune {
 		switch {
 		case 'a' <= r && r <= 'z':
 			return r - 'a' + 'A'
@@ -102,7 +119,8 @@ func fieldName(k string) string {
 			return r
 		}
 		return '_'
-	}, k)
+	}, key)
+	return name[:min(len(name), fieldMax)]
 }
 
 func priority(l zapcore.Level) journal.Priority {
