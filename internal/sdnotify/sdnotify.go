@@ -10,25 +10,27 @@ import (
 	"go.uber.org/zap"
 )
 
-// Notifier speaks to the service manager. It is safe for concurrent use.
-type Notifier struct {
-	log *zap.Logger
+// pingPace is the least time between two pings of the watchdog. It is short, since who calls Watchdog after each piece of
+// work may need nearly all of systemd's patience for the next one.
+const pingPace = time.Second
 
-	mu      sync.Mutex
-	status  string
-	pace    time.Duration // between watchdog pings, 0 without a watchdog
-	watched time.Time
+// Notifier speaks to the service manager. It is safe for concurrent use; a nil Notifier says nothing.
+type Notifier struct {
+	log   *zap.Logger
+	limit time.Duration // after which systemd loses patience, 0 without a watchdog
+
+	mu     sync.Mutex
+	status string
+	pinged time.Time
 }
 
 // New returns a Notifier for this process.
 func New(log *zap.Logger) *Notifier {
-	n := &Notifier{log: log}
 	limit, err := daemon.SdWatchdogEnabled(false)
 	if err != nil {
 		log.Warn("The watchdog settings of systemd are not understood.", zap.Error(err))
 	}
-	n.pace = limit / 4
-	return n
+	return &Notifier{log: log, limit: limit}
 }
 
 // Ready says that the service does its work.
@@ -39,28 +41,46 @@ func (n *Notifier) Stopping() { n.send(daemon.SdNotifyStopping) }
 
 // Status shows one line in systemctl status. It is sent when it has changed.
 func (n *Notifier) Status(text string) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if text == n.status {
+	if n == nil {
 		return
 	}
-	n.status = text
-	n.send("STATUS=" + strings.ReplaceAll(text, "\n", " "))
-}
-
-// Watchdog says that the service is alive. It may be called as often as one likes: a ping is sent four times in the time
-// after which systemd would lose patience.
-func (n *Notifier) Watchdog() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if now := time.Now(); n.pace > 0 && now.Sub(n.watched) >= n.pace {
-		n.watched = now
-		n.send(daemon.SdNotifyWatchdog)
+	text = strings.ReplaceAll(text, "\n", " ") // a second line would be an order of its own
+	if text != n.status && n.send("STATUS="+text) {
+		n.status = text
 	}
 }
 
-func (n *Notifier) send(state string) {
-	if _, err := daemon.SdNotify(false, state); err != nil {
+// Watchdog says that the service is alive. It is to be called at least every WatchdogInterval and may be called as often as
+// one likes.
+func (n *Notifier) Watchdog() {
+	if n.WatchdogInterval() == 0 {
+		return
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if now := time.Now(); now.Sub(n.pinged) >= min(pingPace, n.limit/4) && n.send(daemon.SdNotifyWatchdog) {
+		n.pinged = now
+	}
+}
+
+// WatchdogInterval is half of the time after which systemd loses patience, or 0 when there is no watchdog.
+func (n *Notifier) WatchdogInterval() time.Duration {
+	if n == nil {
+		return 0
+	}
+	return n.limit / 2
+}
+
+// send reports whether there was nothing to complain about; outside systemd there is not.
+func (n *Notifier) send(state string) bool {
+	if n == nil {
+		return true
+	}
+	_, err := daemon.SdNotify(false, state)
+	if err != nil {
 		n.log.Debug("systemd was not told.", zap.String("state", state), zap.Error(err))
 	}
+	return err == nil
 }
