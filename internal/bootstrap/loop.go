@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,7 +25,7 @@ const (
 	turnPaceIn = 5 * time.Second        // between turns in a swarm; also how old the list of nodes gets
 	statusAge  = 500 * time.Millisecond // how old the engine's status may be, so that a flood of hellos does not reach it
 	nodesMax   = 10 * time.Second       // time for a call that a manager without majority leaves hanging
-	actMax     = 50 * time.Second       // time for one action
+	actMax     = 40 * time.Second       // time for one action; a turn must end well before systemd's watchdog
 	retryFirst = time.Second            // pause after an action that was refused; doubles
 	retryMax   = 30 * time.Second       //
 	asksAtOnce = 16                     // hellos under way
@@ -309,7 +310,15 @@ func (l *Loop) tell(a Action, now time.Time) {
 	if a.Trouble {
 		log = l.Log.Warn
 	}
-	log(a.Reason+".", fields...)
+	log(sentence(a.Reason), fields...)
+}
+
+// sentence ends a reason, which may be an engine's own words, with a full stop.
+func sentence(reason string) string {
+	if strings.HasSuffix(reason, ".") || strings.HasSuffix(reason, "?") {
+		return reason
+	}
+	return reason + "."
 }
 
 // speak brings what the board says about itself in line with what was observed.

@@ -11,16 +11,24 @@ const mask = "***"
 
 // Secret is a string that prints, formats and marshals as "***". Only Reveal gives the value, so a reader
 // finds every place where one leaves the process by searching for that name.
-type Secret struct{ value string }
+type Secret struct {
+	// A pointer, because fmt cannot call Format on an unexported field of another struct, and shows an address then.
+	value *string
+}
 
 // New wraps value. The empty string is allowed and is reported by Empty.
-func New(value string) Secret { return Secret{value: value} }
+func New(value string) Secret { return Secret{value: &value} }
 
-// Reveal returns the value itself.
-func (s Secret) Reveal() string { return s.value }
+// Reveal returns the value itself, which is empty for the zero Secret.
+func (s Secret) Reveal() string {
+	if s.value == nil {
+		return ""
+	}
+	return *s.value
+}
 
 // Empty reports whether there is no value.
-func (s Secret) Empty() bool { return s.value == "" }
+func (s Secret) Empty() bool { return s.Reveal() == "" }
 
 // String implements fmt.Stringer.
 func (Secret) String() string { return mask }

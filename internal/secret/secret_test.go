@@ -17,9 +17,10 @@ func TestSecretPrintsAsStars(t *testing.T) {
 	type holder struct {
 		Token secret.Secret
 		Ptr   *secret.Secret
+		inner secret.Secret
 	}
 	s := secret.New(value)
-	h := holder{Token: s, Ptr: &s}
+	h := holder{Token: s, Ptr: &s, inner: s}
 	js, err := json.Marshal(h)
 	if err != nil {
 		t.Fatal(err)
@@ -39,7 +40,7 @@ func TestSecretPrintsAsStars(t *testing.T) {
 	if got := s.Reveal(); got != value {
 		t.Errorf("Reveal() = %q, want %q", got, value)
 	}
-	if s.Empty() || !secret.New("").Empty() {
+	if s.Empty() || !secret.New("").Empty() || !(secret.Secret{}).Empty() {
 		t.Error("Empty is wrong")
 	}
 }

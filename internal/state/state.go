@@ -32,7 +32,7 @@ type State struct {
 // Key is the board's node key.
 func (s State) Key() ed25519.PrivateKey { return ed25519.NewKeyFromSeed(s.NodeKey) }
 
-// ErrUnusable: the file is there and cannot be used. Its content was moved aside and nothing was deleted.
+// ErrUnusable says that the file is there and cannot be used. Its content was moved aside and nothing was deleted.
 var ErrUnusable = errors.New("state file is unusable")
 
 // Open reads state.json in dir, and makes it with a new node key where there is none or where it belongs to another
