@@ -89,8 +89,10 @@ func (l *Loop) init(ctx context.Context) error {
 	if err := l.Engine.Init(ctx, swarm.InitRequest{Advertise: l.link.Addr, Pool: pool}); err != nil {
 		return fmt.Errorf("init swarm: %w", err)
 	}
-	l.observeEngine(ctx) // before founding ends, so that no blank claim comes between founding and manager
-	l.Log.Debug("Started the swarm.", zap.String("swarm", l.status.SwarmID), zap.Stringer("advertise", l.link.Addr), zap.Stringer("overlay_pool", pool))
+	// Before founding ends, so that no blank claim comes between founding and manager, and before anybody can join.
+	l.observeEngine(ctx)
+	l.tell(Decide(l.view(time.Now())), time.Now())
+	l.Log.Debug("Init is done.", zap.Stringer("advertise", l.link.Addr), zap.Stringer("overlay_pool", pool))
 	return nil
 }
 

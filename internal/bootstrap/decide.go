@@ -202,7 +202,7 @@ func elect(v View) Action {
 	}
 	switch {
 	case v.Listening.IsZero() && v.Now.Sub(v.Linked) < hearMax:
-		return waitUntil(v.Linked.Add(hearMax), "Looking for other boards%s", v.seen(boards))
+		return waitUntil(v.Linked.Add(max(hearMax, v.Settle)), "Looking for other boards%s", v.seen(boards))
 	case v.Listening.IsZero():
 		return trouble("This board does not hear its own announcements: multicast does not work on this network, or a firewall drops it")
 	}

@@ -299,7 +299,11 @@ func follow(l *lab.Lab, began time.Time) *followed {
 				return err
 			}
 			for lines := bufio.NewScanner(out); lines.Scan(); {
-				fmt.Printf("  %5.1f s  %-4s %s\n", time.Since(began).Seconds(), pi.Name, lines.Text())
+				line := lines.Text()
+				if clock, text, ok := strings.Cut(line, " "); ok && strings.Count(clock, ":") == 2 {
+					line = text // ours counts from the start
+				}
+				fmt.Printf("  %5.1f s  %-4s %s\n", time.Since(began).Seconds(), pi.Name, line)
 			}
 			_ = tail.Wait() // it is killed when the demo ends
 			return nil
