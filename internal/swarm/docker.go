@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	cerrdefs "github.com/containerd/errdefs"
 	api "github.com/docker/docker/api/types/swarm"
 	"github.com/docker/docker/client"
 	"go.uber.org/zap"
@@ -21,10 +22,13 @@ import (
 // Bounds of the calls.
 const (
 	statusMax = 5 * time.Second
-	callMax   = 25 * time.Second // a manager without majority answers after 20 s
-	joinMax   = 25 * time.Second // the engine itself gives up waiting after 20 s
+	callMax   = 30 * time.Second // a manager without majority answers after 20 s, and Leave waits as long for a pending join
+	joinMax   = 25 * time.Second // for each manager; the engine itself gives up waiting after 20 s
 	// certExpiry is how long a node's certificate is valid. Docker's 90 days end a swarm that spent a summer on a shelf.
 	certExpiry = 5 * 365 * 24 * time.Hour
+	// Init waits until certificates are exchanged, which takes the engine 3 s, and looks that often.
+	rotateMax  = 10 * time.Second
+	rotatePace = 100 * time.Millisecond
 	// labelTries bounds the repetitions when somebody else changes a node at the same time.
 	labelTries = 5
 	// listenAny is what the engine listens on; it refuses an empty address.
@@ -48,14 +52,19 @@ func NewDocker(host string, log *zap.Logger) *Docker { return &Docker{host: host
 // Close ends idle connections.
 func (d *Docker) Close() {
 	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.drop()
+	c := d.api
+	d.mu.Unlock()
+	if c != nil {
+		d.drop(c)
+	}
 }
 
-// drop forgets the client. The caller holds d.mu.
-func (d *Docker) drop() {
-	if d.api != nil {
-		_ = d.api.Close() // it only closes idle connections, and returns nil
+// drop forgets the client c, unless somebody else has.
+func (d *Docker) drop(c *client.Client) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.api == c {
+		_ = c.Close() // it only closes idle connections, and returns nil
 		d.api = nil
 	}
 }
@@ -72,15 +81,17 @@ func (d *Docker) call(ctx context.Context, limit time.Duration, f func(context.C
 		}
 		err = f(ctx, c)
 		if first && versionMismatch(err) {
-			d.mu.Lock()
-			d.drop()
-			d.mu.Unlock()
+			d.drop(c)
 			continue
 		}
-		return sorted(ctx, err)
+		if err != nil && ctx.Err() != nil {
+			err = ctx.Err() // the client's Info does not always wrap it
+		}
+		return sorted(err)
 	}
 }
 
+// client returns the client, which keeps up to 6 idle connections for 30 s.
 func (d *Docker) client() (*client.Client, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -121,11 +132,27 @@ func (d *Docker) Status(ctx context.Context) (s Status, err error) {
 
 // Init implements Engine.
 //
-// An engine stores the validity of certificates that Init asks for, and goes on with 90 days until its certificate
-// authority is loaded anew. ForceNewCluster does that at once, and keeps everything else. When power goes between the
-// two calls, the engine's next start does it.
+// An engine stores the validity of certificates that Init asks for, and goes on with 90 days, which its own certificate
+// has already. Exchanging the certificate authority makes the new validity count, for this board's certificate too, and
+// costs nothing as long as no other node is there. When power goes before that has begun, the engine's next start makes
+// the validity count for the nodes to come, and this board gets it when its certificate is renewed, weeks later. When
+// power goes in the midst of it, the next start ends it.
 func (d *Docker) Init(ctx context.Context, r InitRequest) error {
-	req := api.InitRequest{
+	err := d.call(ctx, callMax, func(ctx context.Context, c *client.Client) error {
+		_, err := c.SwarmInit(ctx, initRequest(r))
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if err := d.call(ctx, rotateMax, rotate); err != nil {
+		d.log.Warn("The swarm is up, but certificates of this board may end after 90 days.", zap.Error(err))
+	}
+	return nil
+}
+
+func initRequest(r InitRequest) api.InitRequest {
+	return api.InitRequest{
 		ListenAddr:      addrPort(listenAny),
 		AdvertiseAddr:   addrPort(r.Advertise.String()),
 		DataPathAddr:    r.Advertise.String(),
@@ -134,35 +161,64 @@ func (d *Docker) Init(ctx context.Context, r InitRequest) error {
 		Availability:    api.NodeAvailabilityActive,
 		Spec:            api.Spec{CAConfig: api.CAConfig{NodeCertExpiry: certExpiry}},
 	}
-	init := func(ctx context.Context, c *client.Client) error {
-		_, err := c.SwarmInit(ctx, req)
-		return err
-	}
-	if err := d.call(ctx, callMax, init); err != nil {
-		return err
-	}
-	req.ForceNewCluster = true
-	if err := d.call(ctx, callMax, init); err != nil {
-		d.log.Warn("Certificates of the swarm are valid for 90 days only, until docker is restarted.", zap.Error(err))
-	}
-	return nil
 }
 
-// Join implements Engine. The engine uses the first address only, so each manager is tried by itself; whether that worked
-// is read from the engine's state, for the words of the error leave it open.
-func (d *Docker) Join(ctx context.Context, r JoinRequest) error {
-	err := fmt.Errorf("%w: no manager is known", ErrRefused)
-	for _, m := range r.Managers {
-		if err = d.joinOne(ctx, m, r); err == nil || errors.Is(err, ErrAlready) || errors.Is(err, ErrUnreachable) || ctx.Err() != nil {
+// rotate exchanges the certificate authority, and with it the join tokens, and waits until that is done.
+func rotate(ctx context.Context, c *client.Client) error {
+	s, err := c.SwarmInspect(ctx)
+	if err != nil {
+		return err
+	}
+	s.Spec.CAConfig.ForceRotate++
+	if err := c.SwarmUpdate(ctx, s.Version, s.Spec, api.UpdateFlags{}); err != nil {
+		return err
+	}
+	again := time.NewTicker(rotatePace)
+	defer again.Stop()
+	for {
+		if s, err = c.SwarmInspect(ctx); err != nil || !s.RootRotationInProgress {
 			return err
 		}
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
-	return err
 }
 
+// Join implements Engine.
+func (d *Docker) Join(ctx context.Context, r JoinRequest) error { return joinInTurn(ctx, r, d.joinOne) }
+
+// joinInTurn tries one manager after the other, for an engine uses the first address it is given and no other.
+func joinInTurn(ctx context.Context, r JoinRequest,
+	one func(context.Context, netip.AddrPort, JoinRequest) error) error {
+	var errs error
+	for _, m := range r.Managers {
+		err := one(ctx, m, r)
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(err, ErrAlready), errors.Is(err, ErrUnreachable), errors.Is(err, ErrLiveRestore),
+			errors.Is(err, ErrPending):
+			return err // another manager does not change that
+		case errs == nil:
+			errs = fmt.Errorf("manager %v: %w", m, err)
+		default:
+			errs = fmt.Errorf("%w; manager %v: %w", errs, m, err)
+		}
+	}
+	if errs == nil {
+		return fmt.Errorf("%w: no manager is known", ErrRefused)
+	}
+	return errs
+}
+
+// joinOne asks one manager. Whether that worked is read from the engine's state, for its errors leave it open.
 func (d *Docker) joinOne(ctx context.Context, manager netip.AddrPort, r JoinRequest) error {
-	joinErr := d.call(ctx, joinMax, func(ctx context.Context, c *client.Client) error {
-		return c.SwarmJoin(ctx, api.JoinRequest{
+	var said error
+	err := d.call(ctx, joinMax, func(ctx context.Context, c *client.Client) error {
+		said = c.SwarmJoin(ctx, api.JoinRequest{
 			ListenAddr:    addrPort(listenAny),
 			AdvertiseAddr: addrPort(r.Advertise.String()),
 			DataPathAddr:  r.Advertise.String(),
@@ -170,28 +226,36 @@ func (d *Docker) joinOne(ctx context.Context, manager netip.AddrPort, r JoinRequ
 			JoinToken:     r.Token.Reveal(),
 			Availability:  api.NodeAvailabilityActive,
 		})
+		return said
 	})
-	if joinErr == nil || errors.Is(joinErr, ErrAlready) {
-		return joinErr
-	}
-	s, err := d.Status(ctx)
-	switch {
-	case err != nil:
+	if err == nil || errors.Is(err, ErrAlready) || errors.Is(err, ErrLiveRestore) {
 		return err
+	}
+	if ctx.Err() != nil {
+		return fmt.Errorf("%w: %w", ErrPending, ctx.Err())
+	}
+	s, statusErr := d.Status(ctx)
+	switch {
+	case statusErr != nil:
+		return statusErr
 	case s.State == Active:
 		return nil
 	case s.State == Pending:
 		if err := d.Leave(ctx, false); err != nil {
-			return fmt.Errorf("end the pending join: %w", err)
+			return fmt.Errorf("%w: end it: %w", ErrPending, err)
 		}
-		return fmt.Errorf("%w: %s does not answer", ErrPending, manager)
+		return fmt.Errorf("%w: it does not answer", ErrRefused)
+	case !errors.Is(err, ErrNoLeader) && cerrdefs.IsUnavailable(said):
+		return fmt.Errorf("%w: %w", ErrRefused, err) // no connection, in the words of the kernel or of TLS
 	}
-	return fmt.Errorf("manager %s: %w", manager, joinErr)
+	return err
 }
 
 // Leave implements Engine.
 func (d *Docker) Leave(ctx context.Context, force bool) error {
-	return d.call(ctx, callMax, func(ctx context.Context, c *client.Client) error { return c.SwarmLeave(ctx, force) })
+	return d.call(ctx, callMax, func(ctx context.Context, c *client.Client) error {
+		return c.SwarmLeave(ctx, force)
+	})
 }
 
 // WorkerToken implements Engine.
@@ -208,10 +272,13 @@ func (d *Docker) WorkerToken(ctx context.Context) (token secret.Secret, err erro
 func (d *Docker) Nodes(ctx context.Context) (nodes []Node, err error) {
 	err = d.call(ctx, callMax, func(ctx context.Context, c *client.Client) error {
 		list, err := c.NodeList(ctx, api.NodeListOptions{})
+		if err != nil {
+			return err
+		}
 		for _, n := range list {
 			nodes = append(nodes, nodeOf(n))
 		}
-		return err
+		return nil
 	})
 	return nodes, err
 }

@@ -13,24 +13,29 @@ import (
 // Port is the TCP port on which Swarm managers listen.
 const Port = 2377
 
-// Engine is one board's Docker Engine. Every call may take as long as its context allows; Join takes up to 20 s by itself.
+// Engine is one board's Docker Engine. Every call ends with its context, and by itself within the time that is said, or
+// 40 s. An engine goes on with what it was asked for when the context of the call ends.
 type Engine interface {
-	// Status tells where the engine stands. An engine that does not answer is ErrUnreachable.
+	// Status tells where the engine stands, within 5 s. An engine that does not answer is ErrUnreachable; so is, for 20 s,
+	// a manager that has just lost the majority.
 	Status(ctx context.Context) (Status, error)
-	// Init makes a new swarm with this board as its only manager.
+	// Init makes a new swarm with this board as its only manager. It takes about 4 s, and the swarm is there after the
+	// first.
 	Init(ctx context.Context, r InitRequest) error
-	// Join makes this board a node of an existing swarm, trying the managers in turn.
+	// Join makes this board a node of an existing swarm, trying the managers in turn. One that refuses takes 10 s, one that
+	// is silent 20 s. A Join that fails leaves the engine as it was, unless it returns ErrPending or ErrUnreachable.
 	Join(ctx context.Context, r JoinRequest) error
-	// Leave takes this board out of its swarm, or ends a join that is still pending. Without force a
-	// manager refuses.
+	// Leave takes this board out of its swarm, or ends a join that is still pending, for which it waits up to 20 s. Without
+	// force a manager refuses.
 	Leave(ctx context.Context, force bool) error
 	// WorkerToken returns the join token for workers. Managers only.
 	WorkerToken(ctx context.Context) (secret.Secret, error)
 	// Nodes lists the nodes of the swarm. Managers only.
 	Nodes(ctx context.Context) ([]Node, error)
-	// Label sets these labels of a node and keeps its others. Managers only.
+	// Label sets these labels of a node and keeps its others. A node that has them is not touched. Managers only.
 	Label(ctx context.Context, nodeID string, labels map[string]string) error
-	// Remove takes a node off the list; force also removes one that is not down. Managers only.
+	// Remove takes a node off the list; force also removes one that is ready. The node itself does not learn of it, and goes
+	// on saying that it is active. Managers only.
 	Remove(ctx context.Context, nodeID string, force bool) error
 }
 
@@ -46,16 +51,21 @@ var (
 	ErrNotMember = errors.New("not part of a swarm")
 	// ErrNoLeader: the managers have no majority, or none is elected yet. Wait.
 	ErrNoLeader = errors.New("swarm has no leader")
-	// ErrPending: the join did not finish in time and goes on in the engine. Leave ends it.
+	// ErrPending: the join goes on in the engine, for nobody was there to wait for it. Leave ends it.
 	ErrPending = errors.New("join still pending")
 	// ErrRefused: the manager does not take this token, or does not answer. Ask for a new token or another manager.
 	ErrRefused = errors.New("join refused")
 	// ErrLocked: the swarm is encrypted and waits for its unlock key from a human.
 	ErrLocked = errors.New("swarm is locked")
 	// ErrLiveRestore: the daemon runs with live-restore, which swarm mode does not support. A human must turn it off.
-	ErrLiveRestore = errors.New(`docker has "live-restore" on, which swarm mode does not support: remove it from /etc/docker/daemon.json and restart docker`)
+	ErrLiveRestore = errors.New(`docker has "live-restore" on, which swarm mode does not support: ` +
+		`remove it from /etc/docker/daemon.json and restart docker`)
 	// ErrLastManager: leaving would end the swarm.
 	ErrLastManager = errors.New("last manager of its swarm")
+	// ErrIsManager: leaving would cost the swarm one of its managers, and maybe the majority. Demote it first.
+	ErrIsManager = errors.New("one of the managers of its swarm")
+	// ErrNoNode: the swarm has no such node, or has it no longer.
+	ErrNoNode = errors.New("no such node")
 )
 
 // State is the engine's own word for where it stands with regard to swarms.
@@ -75,9 +85,9 @@ type Status struct {
 	State       State
 	NodeID      string           // own node id, empty when in no swarm
 	Addr        netip.Addr       // advertise address, invalid when in no swarm
-	Manager     bool             // whether this engine is a manager that can serve
+	Manager     bool             // whether this engine is a running manager; without a majority it can do nothing
 	Managers    []netip.AddrPort // managers this engine knows of
-	SwarmID     string           // id of the swarm; known to managers only
+	SwarmID     string           // id of the swarm; known to managers that have a majority only
 	Error       string           // the engine's own words when something is wrong
 	LiveRestore bool             // live-restore is on, so swarm mode will be refused
 	Hostname    string

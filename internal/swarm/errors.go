@@ -4,14 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"net"
 	"strings"
 
+	cerrdefs "github.com/containerd/errdefs"
 	"github.com/docker/docker/client"
 )
 
 // words are what engines say in errors that share one class, "unavailable" mostly, with others that ask for something
-// else to be done. They are the same from Docker 20.10 to 29.
+// else to be done. They are the same in Docker 20.10 and 28.5. The first that fits counts.
 var words = []struct {
 	text string // lower case
 	kind error
@@ -22,30 +25,27 @@ var words = []struct {
 	{"not part of a swarm", ErrNotMember},
 	{"live-restore", ErrLiveRestore},
 	{"removing the last manager", ErrLastManager},
-	{"participating as a manager", ErrLastManager},
+	{"participating as a manager", ErrIsManager},
 	{"timeout was reached before node", ErrPending},
 	{"does not have a leader", ErrNoLeader},
 	{"deadlineexceeded", ErrNoLeader},
 	{"does not match fingerprint", ErrRefused},
 	{"join token", ErrRefused},
-	{"connection refused", ErrRefused},
-	{"no route to host", ErrRefused},
-	{"network is unreachable", ErrRefused},
 }
 
 // sorted puts an error of the client under one of this package's, where it is one of those.
-func sorted(ctx context.Context, err error) error {
+func sorted(err error) error {
 	switch {
 	case err == nil:
 		return nil
+	case errors.Is(err, context.Canceled):
+		return context.Canceled
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("%w in time: %w", ErrUnreachable, context.DeadlineExceeded)
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("%w: no permission for its socket; the agent must run as root or in group docker", ErrUnreachable)
-	case client.IsErrConnectionFailed(err):
-		return fmt.Errorf("%w yet", ErrUnreachable)
-	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return fmt.Errorf("%w in time", ErrUnreachable)
-	case ctx.Err() != nil:
-		return ctx.Err()
+	case noConnection(err):
+		return fmt.Errorf("%w: %s", ErrUnreachable, innermost(err))
 	}
 	text := strings.TrimPrefix(err.Error(), "Error response from daemon: ")
 	low := strings.ToLower(text)
@@ -57,7 +57,28 @@ func sorted(ctx context.Context, err error) error {
 			return w.kind
 		}
 	}
+	if cerrdefs.IsNotFound(err) {
+		return fmt.Errorf("%w: %s", ErrNoNode, text)
+	}
 	return errors.New(text)
+}
+
+// noConnection reports whether the engine was not there, or went away before its answer was complete.
+func noConnection(err error) bool {
+	var op *net.OpError
+	return client.IsErrConnectionFailed(err) || errors.As(err, &op) || errors.Is(err, io.EOF) ||
+		strings.HasSuffix(err.Error(), io.ErrUnexpectedEOF.Error()) // the client's Info wraps nothing
+}
+
+// innermost is the cause of an error without what was put around it.
+func innermost(err error) error {
+	for {
+		inner := errors.Unwrap(err)
+		if inner == nil {
+			return err
+		}
+		err = inner
+	}
 }
 
 // versionMismatch reports whether the engine was exchanged below a client that had settled on an API version.
@@ -67,4 +88,6 @@ func versionMismatch(err error) bool {
 }
 
 // outOfSequence reports whether somebody else changed an object between our looking and our changing it.
-func outOfSequence(err error) bool { return err != nil && strings.Contains(err.Error(), "out of sequence") }
+func outOfSequence(err error) bool {
+	return err != nil && strings.Contains(err.Error(), "out of sequence")
+}

@@ -10,17 +10,20 @@ import (
 const (
 	poolBits   = 16
 	subnetBits = 24
+	// widestBits is the shortest prefix that can be a private network. Shorter ones are default routes, such as the
+	// 0.0.0.0/1 and 128.0.0.0/1 of many a VPN.
+	widestBits = 8
 )
 
 // dockerOwn is where an engine puts the networks of single boards: docker0 and docker_gwbridge.
 var dockerOwn = []netip.Prefix{netip.MustParsePrefix("172.17.0.0/16"), netip.MustParsePrefix("172.18.0.0/16")}
 
 // ChoosePool returns a /16 for overlay networks that overlaps none of the routes. Docker's own choice, 10.0.0.0/8, takes
-// 10.0.0.0/24 for its first network also where the LAN has that subnet, and then no service is reachable. A default
-// route (0.0.0.0/0) does not count.
+// 10.0.0.0/24 for its first network also where the LAN has that subnet, and then no service is reachable. Default routes
+// do not count. The same routes always give the same pool.
 func ChoosePool(routes []netip.Prefix) (netip.Prefix, error) {
 	for _, p := range pools() {
-		if clear(p, routes) && clear(p, dockerOwn) {
+		if isClear(p, routes) && isClear(p, dockerOwn) {
 			return p, nil
 		}
 	}
@@ -43,9 +46,9 @@ func pools() []netip.Prefix {
 	return append(all, netip.MustParsePrefix("192.168.0.0/16"))
 }
 
-func clear(p netip.Prefix, of []netip.Prefix) bool {
+func isClear(p netip.Prefix, of []netip.Prefix) bool {
 	for _, r := range of {
-		if r.Bits() > 0 && r.Overlaps(p) {
+		if r.Bits() >= widestBits && r.Overlaps(p) {
 			return false
 		}
 	}

@@ -2,6 +2,7 @@ package swarm
 
 import (
 	"net/netip"
+	"strings"
 	"testing"
 )
 
@@ -13,6 +14,8 @@ func TestChoosePool(t *testing.T) {
 	}{
 		{"nothing", nil, "10.201.0.0/16"},
 		{"home router", []string{"0.0.0.0/0", "192.168.1.0/24", "172.17.0.0/16"}, "10.201.0.0/16"},
+		{"VPN that takes everything", []string{"0.0.0.0/1", "128.0.0.0/1", "10.8.0.0/24"}, "10.201.0.0/16"},
+		{"IPv6 beside", []string{"fe80::/64", "::/0", "10.201.0.0/16"}, "10.202.0.0/16"},
 		{"LAN where Docker's own choice breaks", []string{"10.0.0.0/24"}, "10.201.0.0/16"},
 		{"LAN in the first candidate", []string{"10.201.7.0/24"}, "10.202.0.0/16"},
 		{"company with all of 10", []string{"10.0.0.0/8"}, "172.31.0.0/16"},
@@ -27,8 +30,8 @@ func TestChoosePool(t *testing.T) {
 			}
 			got, err := ChoosePool(routes)
 			if tt.want == "" {
-				if err == nil {
-					t.Errorf("%v, want an error", got)
+				if err == nil || !strings.Contains(err.Error(), tt.routes[0]) {
+					t.Errorf("%v, %v; want an error that names the routes", got, err)
 				}
 				return
 			}

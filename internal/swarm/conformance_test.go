@@ -1,0 +1,483 @@
+package swarm
+
+// The conformance test: what the rest of the project relies on, asked of the Fake in virtual time and of real engines.
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/pi-agent/pi-agent/internal/secret"
+)
+
+// world is three boards on a LAN, with engines that are up and in no swarm. A hook returns when it has taken effect.
+type world interface {
+	engine(i int) Engine // of the board's present boot
+	addr(i int) netip.Addr
+	silent() netip.Addr // nobody has it
+	powerOff(i int)
+	powerOn(i int)
+	stopEngine(i int)
+	startEngine(i int)
+	liveRestore(i int) // restarts the engine with live-restore on
+	autolock(i int)
+	promote(manager, i int)
+	cut(i int)
+	mend(i int)
+}
+
+// cases are the tests. None of them sleeps a while for something: they wait for it.
+var cases = []struct {
+	name string
+	run  func(*testing.T, world)
+}{
+	{"Quorum", testQuorum}, // first, for it takes longest
+	{"Blank", testBlank},
+	{"Life", testLife},
+	{"NoManager", testNoManager},
+	{"WrongToken", testWrongToken},
+	{"Power", testPower},
+	{"LiveRestore", testLiveRestore},
+	{"Locked", testLocked},
+}
+
+func TestFakeConforms(t *testing.T) {
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { c.run(t, newFakeWorld()) })
+		})
+	}
+}
+
+func TestDockerConforms(t *testing.T) {
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			c.run(t, newLabWorld(t))
+		})
+	}
+}
+
+func testBlank(t *testing.T, w world) {
+	ctx, e := t.Context(), w.engine(0)
+	s := status(t, e)
+	if s.State != Inactive || s.NodeID != "" || s.SwarmID != "" || s.Addr.IsValid() || s.Manager || s.LiveRestore ||
+		s.Hostname == "" || s.Version == "" || len(s.Managers) > 0 || s.Error != "" {
+		t.Errorf("blank engine says %+v", s)
+	}
+	_, err := e.Nodes(ctx)
+	wantErr(t, "Nodes", err, ErrNotManager)
+	_, err = e.WorkerToken(ctx)
+	wantErr(t, "WorkerToken", err, ErrNotManager)
+	wantErr(t, "Label", e.Label(ctx, "x", map[string]string{"a": "b"}), ErrNotManager)
+	wantErr(t, "Remove", e.Remove(ctx, "x", true), ErrNotManager)
+	wantErr(t, "Leave", e.Leave(ctx, false), ErrNotMember)
+	wantErr(t, "Leave with force", e.Leave(ctx, true), ErrNotMember)
+	wantErr(t, "Join without a manager", e.Join(ctx, JoinRequest{Advertise: w.addr(0), Token: someToken}), ErrRefused)
+	ended, cancel := context.WithCancel(ctx)
+	cancel()
+	_, err = e.Status(ended)
+	wantErr(t, "Status without time", err, context.Canceled)
+}
+
+func testLife(t *testing.T, w world) {
+	ctx, m, worker := t.Context(), w.engine(0), w.engine(1)
+	if took := found(t, w); took > 8*time.Second {
+		t.Errorf("Init took %v", took)
+	}
+	wantErr(t, "second Init", initSwarm(t, w, 0), ErrAlready)
+	wantErr(t, "Join of a manager", join(t, w, 0, 0), ErrAlready)
+	wantErr(t, "Leave of the last manager", m.Leave(ctx, false), ErrLastManager)
+	must(t, join(t, w, 1, 0))
+	must(t, join(t, w, 2, 0))
+	wantErr(t, "second Join", join(t, w, 1, 0), ErrAlready)
+	wantErr(t, "Init of a worker", initSwarm(t, w, 1), ErrAlready)
+	awaitReady(t, m, w.addr(0), w.addr(1), w.addr(2))
+
+	sm, sw := status(t, m), status(t, worker)
+	if sm.State != Active || !sm.Manager || sm.SwarmID == "" || sm.NodeID == "" || sm.Addr != w.addr(0) {
+		t.Errorf("manager says %+v", sm)
+	}
+	at := []netip.AddrPort{netip.AddrPortFrom(w.addr(0), Port)}
+	if sw.State != Active || sw.Manager || sw.SwarmID != "" || sw.NodeID == "" || sw.Addr != w.addr(1) ||
+		!slices.Equal(sw.Managers, at) {
+		t.Errorf("worker says %+v", sw)
+	}
+	nodes, err := m.Nodes(ctx)
+	must(t, err)
+	for _, n := range nodes {
+		first := n.ID == sm.NodeID
+		if n.Manager != first || n.Leader != first || !n.Active || n.Hostname == "" || len(n.Labels) > 0 {
+			t.Errorf("node %+v", n)
+		}
+	}
+	_, err = worker.Nodes(ctx)
+	wantErr(t, "Nodes of a worker", err, ErrNotManager)
+
+	must(t, m.Label(ctx, sw.NodeID, map[string]string{"pi.serial": "1", "pi.model": "Zero"}))
+	must(t, m.Label(ctx, sw.NodeID, map[string]string{"pi.model": "5"}))
+	must(t, m.Label(ctx, sw.NodeID, map[string]string{"pi.model": "5"}))
+	if l := fmt.Sprint(node(t, m, sw.NodeID).Labels); l != "map[pi.model:5 pi.serial:1]" {
+		t.Errorf("labels are %s", l)
+	}
+	wantErr(t, "Label of nobody", m.Label(ctx, "nobody", map[string]string{"a": "b"}), ErrNoNode)
+	wantErr(t, "Remove of nobody", m.Remove(ctx, "nobody", true), ErrNoNode)
+	if m.Remove(ctx, sw.NodeID, false) == nil || m.Remove(ctx, sm.NodeID, true) == nil {
+		t.Error("a node that is ready, or a manager, could be removed")
+	}
+
+	must(t, m.Remove(ctx, status(t, w.engine(2)).NodeID, true))
+	if s := status(t, w.engine(2)); s.State != Active {
+		t.Errorf("a worker that was removed says %+v", s)
+	}
+	must(t, w.engine(2).Leave(ctx, false))
+	must(t, worker.Leave(ctx, false))
+	if s := status(t, worker); s.State != Inactive || s.NodeID != "" {
+		t.Errorf("a worker that left says %+v", s)
+	}
+	awaitReady(t, m, w.addr(0))
+	must(t, m.Remove(ctx, sw.NodeID, false))
+	must(t, join(t, w, 1, 0))
+	if s := status(t, worker); s.NodeID == sw.NodeID {
+		t.Error("a node that comes again has its old id")
+	}
+	awaitReady(t, m, w.addr(0), w.addr(1))
+	must(t, m.Leave(ctx, true))
+	if s := status(t, m); s.State != Inactive || s.SwarmID != "" {
+		t.Errorf("a manager that left says %+v", s)
+	}
+	if s := status(t, worker); s.State != Active {
+		t.Errorf("a worker without manager says %+v", s)
+	}
+	found(t, w)
+	if s := status(t, m); s.SwarmID == sm.SwarmID {
+		t.Error("a new swarm has the id of the old one")
+	}
+}
+
+// testNoManager joins where no manager is: a silent address, a closed port, and without waiting for the end.
+func testNoManager(t *testing.T, w world) {
+	request := func(i int, manager netip.Addr) JoinRequest {
+		return JoinRequest{Advertise: w.addr(i), Managers: []netip.AddrPort{netip.AddrPortFrom(manager, Port)}, Token: someToken}
+	}
+	together(
+		func() {
+			done := make(chan error, 1)
+			began := time.Now()
+			go func() { done <- w.engine(0).Join(t.Context(), request(0, w.silent())) }()
+			await(t, 5*time.Second, func() error { return wantState(w.engine(0), Pending) })
+			wantErr(t, "Join of a silent host", <-done, ErrRefused)
+			if took := time.Since(began); took < 15*time.Second || took > 26*time.Second {
+				t.Errorf("Join of a silent host took %v, want about 20 s", took)
+			}
+			check(t, wantState(w.engine(0), Inactive))
+		},
+		func() {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			err := w.engine(1).Join(ctx, request(1, w.silent()))
+			wantErr(t, "Join that nobody waits for", err, ErrPending)
+			wantErr(t, "Join that nobody waits for", err, context.DeadlineExceeded)
+			check(t, wantState(w.engine(1), Pending))
+			wantErr(t, "Leave", w.engine(1).Leave(t.Context(), false), nil)
+			check(t, wantState(w.engine(1), Inactive))
+		},
+		func() {
+			began := time.Now()
+			wantErr(t, "Join of a closed port", w.engine(2).Join(t.Context(), request(2, w.addr(0))), ErrRefused)
+			if took := time.Since(began); took > 15*time.Second {
+				t.Errorf("Join of a closed port took %v, want about 10 s", took)
+			}
+			check(t, wantState(w.engine(2), Inactive))
+		},
+	)
+}
+
+func testWrongToken(t *testing.T, w world) {
+	found(t, w)
+	token, err := w.engine(0).WorkerToken(t.Context())
+	must(t, err)
+	manager := netip.AddrPortFrom(w.addr(0), Port)
+	try := func(i int, token secret.Secret, managers ...netip.AddrPort) error {
+		err := w.engine(i).Join(t.Context(), JoinRequest{Advertise: w.addr(i), Managers: managers, Token: token})
+		if err != nil && strings.Contains(err.Error(), token.Reveal()) {
+			t.Errorf("the token is in the error %q", err)
+		}
+		return err
+	}
+	together(
+		func() {
+			wantErr(t, "Join with a wrong secret", try(1, wrong(token, 3), manager), ErrRefused)
+			check(t, wantState(w.engine(1), Inactive))
+		},
+		func() {
+			wantErr(t, "Join with a malformed token", try(2, secret.New("nonsense"), manager), ErrRefused)
+			wantErr(t, "Join with a wrong CA", try(2, wrong(token, 2), manager), ErrRefused)
+			check(t, wantState(w.engine(2), Inactive))
+		},
+	)
+	wantErr(t, "Join of the second manager", try(1, token, netip.AddrPortFrom(w.addr(2), Port), manager), nil)
+	awaitReady(t, w.engine(0), w.addr(0), w.addr(1))
+}
+
+func testPower(t *testing.T, w world) {
+	found(t, w)
+	must(t, join(t, w, 1, 0))
+	must(t, join(t, w, 2, 0))
+	awaitReady(t, w.engine(0), w.addr(0), w.addr(1), w.addr(2))
+	before := []Status{status(t, w.engine(0)), status(t, w.engine(1)), status(t, w.engine(2))}
+
+	off := w.engine(1)
+	w.powerOff(1)
+	_, err := off.Status(t.Context())
+	wantErr(t, "Status of a board without power", err, ErrUnreachable)
+	w.cut(2)
+	awaitReady(t, w.engine(0), w.addr(0))
+	check(t, wantState(w.engine(2), Active))
+	w.powerOn(1)
+	w.mend(2)
+	awaitReady(t, w.engine(0), w.addr(0), w.addr(1), w.addr(2))
+
+	down := w.engine(0)
+	w.stopEngine(0)
+	_, err = down.Status(t.Context())
+	wantErr(t, "Status", err, ErrUnreachable)
+	_, err = down.Nodes(t.Context())
+	wantErr(t, "Nodes", err, ErrUnreachable)
+	wantErr(t, "Init", initSwarm(t, w, 0), ErrUnreachable)
+	wantErr(t, "Join", down.Join(t.Context(), JoinRequest{
+		Advertise: w.addr(0), Managers: []netip.AddrPort{netip.AddrPortFrom(w.addr(1), Port)}, Token: someToken,
+	}), ErrUnreachable)
+	wantErr(t, "Leave", down.Leave(t.Context(), true), ErrUnreachable)
+	for i := 1; i < 3; i++ {
+		check(t, wantState(w.engine(i), Active))
+	}
+	w.startEngine(0)
+	awaitReady(t, w.engine(0), w.addr(0), w.addr(1), w.addr(2))
+	for i, was := range before {
+		if is := status(t, w.engine(i)); is.NodeID != was.NodeID || is.SwarmID != was.SwarmID || is.Addr != was.Addr {
+			t.Errorf("after power cuts board %d says %+v, before it said %+v", i, is, was)
+		}
+	}
+}
+
+func testLiveRestore(t *testing.T, w world) {
+	w.liveRestore(0)
+	if s := status(t, w.engine(0)); !s.LiveRestore || s.State != Inactive {
+		t.Errorf("with live-restore the engine says %+v", s)
+	}
+	err := initSwarm(t, w, 0)
+	wantErr(t, "Init with live-restore", err, ErrLiveRestore)
+	if err == nil || !strings.Contains(err.Error(), "/etc/docker/daemon.json") {
+		t.Errorf("%q does not say what to do", err)
+	}
+	wantErr(t, "Join with live-restore", w.engine(0).Join(t.Context(), JoinRequest{
+		Advertise: w.addr(0), Managers: []netip.AddrPort{netip.AddrPortFrom(w.addr(1), Port)}, Token: someToken,
+	}), ErrLiveRestore)
+	check(t, wantState(w.engine(0), Inactive))
+}
+
+func testLocked(t *testing.T, w world) {
+	found(t, w)
+	w.autolock(0)
+	w.stopEngine(0)
+	w.startEngine(0)
+	e := w.engine(0)
+	await(t, 10*time.Second, func() error { return wantState(e, Locked) })
+	_, err := e.Nodes(t.Context())
+	wantErr(t, "Nodes", err, ErrLocked)
+	wantErr(t, "Init", initSwarm(t, w, 0), ErrAlready)
+	wantErr(t, "Leave", e.Leave(t.Context(), false), ErrLocked)
+	wantErr(t, "Leave with force", e.Leave(t.Context(), true), nil)
+	check(t, wantState(e, Inactive))
+}
+
+func testQuorum(t *testing.T, w world) {
+	found(t, w)
+	must(t, join(t, w, 1, 0))
+	token, err := w.engine(0).WorkerToken(t.Context())
+	must(t, err)
+	before := status(t, w.engine(0))
+	w.promote(0, 1)
+	await(t, 20*time.Second, func() error {
+		if s := status(t, w.engine(1)); !s.Manager || s.SwarmID != before.SwarmID || len(s.Managers) != 2 {
+			return fmt.Errorf("promoted worker says %+v", s)
+		}
+		return nil
+	})
+	wantErr(t, "Leave of one of two managers", w.engine(1).Leave(t.Context(), false), ErrIsManager)
+
+	w.powerOff(0)
+	e := w.engine(1)
+	together(
+		func() {
+			_, err := e.Nodes(t.Context())
+			wantErr(t, "Nodes without majority", err, ErrNoLeader)
+			wantErr(t, "Join through a manager without majority", w.engine(2).Join(t.Context(), JoinRequest{
+				Advertise: w.addr(2), Managers: []netip.AddrPort{netip.AddrPortFrom(w.addr(1), Port)}, Token: token,
+			}), ErrNoLeader)
+			check(t, wantState(w.engine(2), Inactive))
+		},
+		func() {
+			await(t, 30*time.Second, func() error {
+				s, err := e.Status(t.Context())
+				if err != nil || s.State != Active || !s.Manager || s.SwarmID != "" || s.Error == "" {
+					return fmt.Errorf("manager without majority says %+v, %w", s, err)
+				}
+				return nil
+			})
+			_, err := e.WorkerToken(t.Context())
+			wantErr(t, "WorkerToken without majority", err, ErrNoLeader)
+			wantErr(t, "Leave without majority", e.Leave(t.Context(), false), ErrIsManager)
+		},
+	)
+	w.powerOn(0)
+	awaitReady(t, w.engine(1), w.addr(0), w.addr(1))
+	if s := status(t, w.engine(1)); s.SwarmID != before.SwarmID || s.Error != "" {
+		t.Errorf("with the majority back the manager says %+v", s)
+	}
+}
+
+// someToken has the form of one and opens nothing.
+var someToken = secret.New("SWMTKN-1-3pu6hszjas19xyp7ghgosyx9k8atbfcr8p2is99znpy26u2lkl-7p73s1dx5in4tatdymyhg9hu2")
+
+var pool = netip.MustParsePrefix("10.201.0.0/16")
+
+// wrong returns the token with another character in one of its parts: 2 is about the CA, 3 is the secret.
+func wrong(token secret.Secret, part int) secret.Secret {
+	parts := strings.Split(token.Reveal(), "-")
+	other := "0"
+	if strings.HasPrefix(parts[part], other) {
+		other = "1"
+	}
+	parts[part] = other + parts[part][1:]
+	return secret.New(strings.Join(parts, "-"))
+}
+
+func initSwarm(t *testing.T, w world, i int) error {
+	return w.engine(i).Init(t.Context(), InitRequest{Advertise: w.addr(i), Pool: pool})
+}
+
+// found makes board 0 the manager of a new swarm, and returns how long that took.
+func found(t *testing.T, w world) time.Duration {
+	t.Helper()
+	began := time.Now()
+	must(t, initSwarm(t, w, 0))
+	return time.Since(began)
+}
+
+// join makes board i a worker in the swarm of the manager.
+func join(t *testing.T, w world, i, manager int) error {
+	t.Helper()
+	token, err := w.engine(manager).WorkerToken(t.Context())
+	must(t, err)
+	return w.engine(i).Join(t.Context(), JoinRequest{
+		Advertise: w.addr(i), Managers: []netip.AddrPort{netip.AddrPortFrom(w.addr(manager), Port)}, Token: token,
+	})
+}
+
+func status(t *testing.T, e Engine) Status {
+	t.Helper()
+	s, err := e.Status(t.Context())
+	must(t, err)
+	return s
+}
+
+func node(t *testing.T, manager Engine, id string) Node {
+	t.Helper()
+	nodes, err := manager.Nodes(t.Context())
+	must(t, err)
+	i := slices.IndexFunc(nodes, func(n Node) bool { return n.ID == id })
+	if i < 0 {
+		t.Fatalf("no node %s among %+v", id, nodes)
+	}
+	return nodes[i]
+}
+
+// awaitReady waits until the nodes at these addresses are ready, and no other. It asks in vain when the manager has just
+// lost or found its majority.
+func awaitReady(t *testing.T, manager Engine, addrs ...netip.Addr) {
+	t.Helper()
+	slices.SortFunc(addrs, netip.Addr.Compare)
+	await(t, 60*time.Second, func() error {
+		nodes, err := manager.Nodes(t.Context())
+		if err != nil {
+			return err
+		}
+		var ready []netip.Addr
+		for _, n := range nodes {
+			if n.Ready {
+				ready = append(ready, n.Addr)
+			}
+		}
+		slices.SortFunc(ready, netip.Addr.Compare)
+		if !slices.Equal(ready, addrs) {
+			return fmt.Errorf("ready are %v, want %v", ready, addrs)
+		}
+		return nil
+	})
+}
+
+func wantState(e Engine, want State) error {
+	s, err := e.Status(context.Background())
+	if err == nil && s.State != want {
+		err = fmt.Errorf("state is %s, want %s", s.State, want)
+	}
+	return err
+}
+
+func wantErr(t *testing.T, what string, err, want error) {
+	t.Helper()
+	if !errors.Is(err, want) {
+		t.Errorf("%s: %v, want %v", what, err, want)
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func check(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// await calls f until it returns nil, and gives up after limit.
+func await(t *testing.T, limit time.Duration, f func() error) {
+	t.Helper()
+	again := time.NewTicker(100 * time.Millisecond)
+	defer again.Stop()
+	for over := time.After(limit); ; {
+		err := f()
+		if err == nil {
+			return
+		}
+		select {
+		case <-again.C:
+		case <-over:
+			t.Errorf("after %v: %v", limit, err)
+			return
+		}
+	}
+}
+
+// together runs functions at the same time. They must not call t.Fatal.
+func together(functions ...func()) {
+	var wg sync.WaitGroup
+	for _, f := range functions {
+		wg.Go(f)
+	}
+	wg.Wait()
+}

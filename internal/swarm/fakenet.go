@@ -1,0 +1,281 @@
+package swarm
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/pi-agent/pi-agent/internal/secret"
+)
+
+// FakeNet is a LAN of Fake engines in memory, for tests of many boards. Time passes by the time package alone, so that it
+// runs in virtual time inside a testing/synctest bubble; it must be made inside that bubble then. It starts no goroutine.
+type FakeNet struct {
+	mu      sync.Mutex
+	engines []*Fake
+	reaches func(from, to netip.Addr) bool
+	ids     int
+}
+
+// fakeSwarm is what the managers of a swarm agree on.
+type fakeSwarm struct {
+	net    *FakeNet
+	id     string
+	token  string // for workers
+	nodes  []*fakeNode
+	leader *fakeNode // nil without a majority
+	auto   bool      // managers start locked
+}
+
+// fakeNode is one node of a swarm. It stays on the list when its engine is gone.
+type fakeNode struct {
+	swarm   *fakeSwarm
+	engine  *Fake
+	id      string
+	addr    netip.Addr
+	manager bool
+	labels  map[string]string
+
+	seen  bool      // a manager can talk to it
+	since time.Time // when seen changed
+	ready bool      // follows seen after a while
+}
+
+// fakeJoin is a join on its way. It goes on when nobody waits for it.
+type fakeJoin struct {
+	manager   netip.AddrPort
+	advertise netip.Addr
+	token     secret.Secret
+	began     time.Time
+	err       error // how it ended, once it is no longer pending
+}
+
+// NewFakeNet returns a LAN without boards, on which everybody reaches everybody.
+func NewFakeNet() *FakeNet { return &FakeNet{} }
+
+// NewEngine adds a board that is on, with an engine that is up and in no swarm.
+func (n *FakeNet) NewEngine(hostname string, addr netip.Addr) *Fake {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	f := &Fake{net: n, host: hostname, addr: addr, control: make(chan struct{}, 1), on: true, up: true}
+	n.engines = append(n.engines, f)
+	return f
+}
+
+// SetReach sets who reaches whom; nil means everybody. Two boards talk when each reaches the other. reaches is called
+// at every call of an engine, with the lock of the net held, so it must not call back. What it answers may change.
+func (n *FakeNet) SetReach(reaches func(from, to netip.Addr) bool) {
+	n.change(func() { n.reaches = reaches })
+}
+
+// change looks at the net right before and after something happens in it.
+func (n *FakeNet) change(f func()) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.observe()
+	f()
+	n.observe()
+}
+
+// PowerOff pulls the plug of the board. What it is a member of stays on its card.
+func (f *Fake) PowerOff() { f.net.change(func() { f.on, f.up = false, false }) }
+
+// PowerOn turns the board on, and with it the engine.
+func (f *Fake) PowerOn() {
+	f.net.change(func() {
+		f.on = true
+		f.start()
+	})
+}
+
+// StopEngine ends the engine while the board stays on. The others get an answer from the board then: its port is closed.
+func (f *Fake) StopEngine() { f.net.change(func() { f.up = false }) }
+
+// StartEngine starts the engine of a board that is on.
+func (f *Fake) StartEngine() { f.net.change(f.start) }
+
+func (f *Fake) start() {
+	if !f.on || f.up {
+		return
+	}
+	f.up = true
+	f.boot++
+	f.locked = f.member != nil && f.member.manager && f.member.swarm.auto
+}
+
+// Reflash turns the board off and puts a blank card in.
+func (f *Fake) Reflash() {
+	f.net.change(func() {
+		f.on, f.up = false, false
+		f.member, f.pending, f.locked, f.liveRestore = nil, nil, false, false
+	})
+}
+
+// SetLiveRestore changes what the engine's daemon.json says about live-restore.
+func (f *Fake) SetLiveRestore(on bool) { f.net.change(func() { f.liveRestore = on }) }
+
+// Promote makes this worker a manager, as docker node promote does.
+func (f *Fake) Promote() { f.net.change(func() { f.member.manager = true }) }
+
+// Autolock makes the managers of this engine's swarm wait for a key at their next start, as docker swarm update does.
+func (f *Fake) Autolock() { f.net.change(func() { f.member.swarm.auto = true }) }
+
+// Calls returns the calls so far that asked the engine for a change.
+func (f *Fake) Calls() Calls {
+	f.net.mu.Lock()
+	defer f.net.mu.Unlock()
+	return f.calls
+}
+
+// talk reports whether two boards reach each other.
+func (n *FakeNet) talk(a, b *Fake) bool {
+	return a == b || a.on && b.on && (n.reaches == nil || n.reaches(a.addr, b.addr) && n.reaches(b.addr, a.addr))
+}
+
+// observe brings the net to the present: joins come to their end, managers find or lose a leader, nodes become ready or
+// not. Whatever looks at the net or changes it comes here first. The caller holds n.mu.
+func (n *FakeNet) observe() {
+	for _, f := range n.engines {
+		f.keepMajority()
+	}
+	for _, f := range n.engines {
+		f.progress()
+	}
+	for _, f := range n.engines {
+		if f.member != nil {
+			f.member.swarm.observe()
+		}
+	}
+}
+
+func (f *Fake) manages() bool { return f.up && !f.locked && f.member != nil && f.member.manager }
+
+// keepMajority finds out whether this engine is one of a majority of managers that talk.
+func (f *Fake) keepMajority() {
+	if !f.manages() {
+		f.lost = time.Time{}
+		return
+	}
+	all, here := f.member.swarm.managers(), 0
+	for _, m := range all {
+		if m.here() && m.engine.manages() && f.net.talk(f, m.engine) {
+			here++
+		}
+	}
+	switch {
+	case 2*here > len(all):
+		f.lost = time.Time{}
+	case f.lost.IsZero():
+		f.lost = time.Now()
+	}
+}
+
+// progress goes on with a join that is under way.
+func (f *Fake) progress() {
+	j := f.pending
+	if j == nil || !f.up || time.Since(j.began) < fakeJoining {
+		return
+	}
+	i := slices.IndexFunc(f.net.engines, func(m *Fake) bool { return m.addr == j.manager.Addr() && f.net.talk(f, m) })
+	if i < 0 {
+		return // silence
+	}
+	m := f.net.engines[i]
+	switch {
+	case !m.manages() || j.manager.Port() != Port:
+		j.err = fmt.Errorf("%w: connection refused", ErrRefused)
+	case m.leaderless() > 0:
+		return // as silent as to its own callers
+	case !m.lost.IsZero():
+		j.err = ErrNoLeader
+	case j.token.Reveal() != m.member.swarm.token:
+		j.err = fmt.Errorf("%w: A valid join token is necessary to join this cluster", ErrRefused)
+	default:
+		j.err = nil
+		f.pending, f.member = nil, m.member.swarm.add(f, j.advertise, false)
+		return
+	}
+	if time.Since(j.began) >= fakeRefusal {
+		f.pending = nil
+	}
+}
+
+func (n *FakeNet) newSwarm() *fakeSwarm {
+	id := n.newID()
+	return &fakeSwarm{net: n, id: id, token: "SWMTKN-1-" + id + "-worker"}
+}
+
+// wellFormed reports whether a token has the form of one.
+func wellFormed(token secret.Secret) bool {
+	return strings.HasPrefix(token.Reveal(), "SWMTKN-1-") && strings.Count(token.Reveal(), "-") == 3
+}
+
+// newID returns an id as long as Docker's. The order of ids is that of their making.
+func (n *FakeNet) newID() string {
+	n.ids++
+	return fmt.Sprintf("fake%021d", n.ids)
+}
+
+// add puts a new node on the list, ready at once.
+func (s *fakeSwarm) add(f *Fake, addr netip.Addr, manager bool) *fakeNode {
+	n := &fakeNode{
+		swarm: s, engine: f, id: s.net.newID(), addr: addr, manager: manager, labels: map[string]string{},
+		seen: true, since: time.Now(), ready: true,
+	}
+	s.nodes = append(s.nodes, n)
+	return n
+}
+
+func (s *fakeSwarm) remove(n *fakeNode) {
+	s.nodes = slices.DeleteFunc(s.nodes, func(other *fakeNode) bool { return other == n })
+}
+
+func (s *fakeSwarm) node(id string) (*fakeNode, error) {
+	for _, n := range s.nodes {
+		if n.id == id {
+			return n, nil
+		}
+	}
+	return nil, fmt.Errorf("%w: node %s not found", ErrNoNode, id)
+}
+
+func (s *fakeSwarm) managers() (all []*fakeNode) {
+	for _, n := range s.nodes {
+		if n.manager {
+			all = append(all, n)
+		}
+	}
+	return all
+}
+
+// here reports whether the engine still is this node, and runs.
+func (n *fakeNode) here() bool { return n.engine.up && n.engine.member == n }
+
+// observe elects a leader, and lets it see the nodes.
+func (s *fakeSwarm) observe() {
+	leads := func(n *fakeNode) bool { return n.here() && n.engine.manages() && n.engine.lost.IsZero() }
+	if s.leader == nil || !leads(s.leader) {
+		s.leader = nil
+		if i := slices.IndexFunc(s.managers(), leads); i >= 0 {
+			s.leader = s.managers()[i]
+		}
+	}
+	for _, n := range s.nodes {
+		seen := n.here() && slices.ContainsFunc(s.managers(), func(m *fakeNode) bool {
+			return leads(m) && s.net.talk(n.engine, m.engine)
+		})
+		if seen != n.seen {
+			n.seen, n.since = seen, time.Now()
+		}
+		after := fakeLapse
+		if seen {
+			after = fakeReconnect
+		}
+		if n.ready != seen && time.Since(n.since) >= after {
+			n.ready = seen
+		}
+	}
+}
