@@ -26,7 +26,7 @@ const (
 	joinMax   = 25 * time.Second // for each manager; the engine itself gives up waiting after 20 s
 	// certExpiry is how long a node's certificate is valid. Docker's 90 days end a swarm that spent a summer on a shelf.
 	certExpiry = 5 * 365 * 24 * time.Hour
-	// Init waits until certificates are exchanged, which takes the engine 3 s, and looks that often.
+	// Init waits until certificates are exchanged, which takes the engine up to 3 s, and looks that often.
 	rotateMax  = 10 * time.Second
 	rotatePace = 100 * time.Millisecond
 	// labelTries bounds the repetitions when somebody else changes a node at the same time.
@@ -165,18 +165,13 @@ func initRequest(r InitRequest) api.InitRequest {
 
 // rotate exchanges the certificate authority, and with it the join tokens, and waits until that is done.
 func rotate(ctx context.Context, c *client.Client) error {
-	s, err := c.SwarmInspect(ctx)
-	if err != nil {
-		return err
-	}
-	s.Spec.CAConfig.ForceRotate++
-	if err := c.SwarmUpdate(ctx, s.Version, s.Spec, api.UpdateFlags{}); err != nil {
+	if err := beginRotation(ctx, c); err != nil {
 		return err
 	}
 	again := time.NewTicker(rotatePace)
 	defer again.Stop()
 	for {
-		if s, err = c.SwarmInspect(ctx); err != nil || !s.RootRotationInProgress {
+		if s, err := c.SwarmInspect(ctx); err != nil || !s.RootRotationInProgress {
 			return err
 		}
 		select {
@@ -185,6 +180,15 @@ func rotate(ctx context.Context, c *client.Client) error {
 			return ctx.Err()
 		}
 	}
+}
+
+func beginRotation(ctx context.Context, c *client.Client) error {
+	s, err := c.SwarmInspect(ctx)
+	if err != nil {
+		return err
+	}
+	s.Spec.CAConfig.ForceRotate++
+	return c.SwarmUpdate(ctx, s.Version, s.Spec, api.UpdateFlags{})
 }
 
 // Join implements Engine.

@@ -19,7 +19,7 @@ type Engine interface {
 	// Status tells where the engine stands, within 5 s. An engine that does not answer is ErrUnreachable; so is, for 20 s,
 	// a manager that has just lost the majority.
 	Status(ctx context.Context) (Status, error)
-	// Init makes a new swarm with this board as its only manager. It takes about 4 s, and the swarm is there after the
+	// Init makes a new swarm with this board as its only manager. It takes up to 4 s, and the swarm is there after the
 	// first.
 	Init(ctx context.Context, r InitRequest) error
 	// Join makes this board a node of an existing swarm, trying the managers in turn. One that refuses takes 10 s, one that

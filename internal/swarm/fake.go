@@ -38,7 +38,7 @@ type Calls struct{ Init, Join, Leave, Label, Remove int }
 // Delays of a real engine, measured with Docker 20.10 and 26.1.
 const (
 	fakeInit      = 600 * time.Millisecond
-	fakeRotation  = 3 * time.Second
+	fakeRotation  = 3 * time.Second // or less
 	fakeJoining   = 200 * time.Millisecond
 	fakeRefusal   = 10 * time.Second // until a manager that answers "no", or a closed port, ends a join
 	fakePatience  = 20 * time.Second // until an engine gives up waiting: for a silent manager, for a leader
