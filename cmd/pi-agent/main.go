@@ -29,16 +29,22 @@ var errUsage = errors.New("usage")
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := dispatch(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	status := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
+	os.Exit(status)
+}
+
+// run does what args say and returns the exit status: 2 after a mistake on the command line, 1 after any other error.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	err := dispatch(ctx, args, stdout, stderr)
 	switch {
-	case err == nil:
+	case err == nil, errors.Is(err, flag.ErrHelp):
+		return 0
 	case errors.Is(err, errUsage):
-		os.Exit(2)
-	default:
-		fmt.Fprintln(os.Stderr, "pi-agent:", err)
-		os.Exit(1)
+		return 2
 	}
+	_, _ = fmt.Fprintln(stderr, "pi-agent:", err)
+	return 1
 }
 
 // dispatch runs the command that args name.
@@ -47,19 +53,20 @@ func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 		_, _ = fmt.Fprint(stderr, usage())
 		return errUsage
 	}
-	switch args[0] {
+	name := args[0]
+	switch name {
 	case "help", "-h", "-help", "--help":
 		_, err := fmt.Fprint(stdout, usage())
 		return err
 	case "-version", "--version":
-		args[0] = "version"
+		name = "version"
 	}
 	for _, c := range commands {
-		if c.name == args[0] {
+		if c.name == name {
 			return c.run(ctx, args[1:], stdout, stderr)
 		}
 	}
-	_, _ = fmt.Fprintf(stderr, "pi-agent: there is no command %q\n\n%s", args[0], usage())
+	_, _ = fmt.Fprintf(stderr, "pi-agent: there is no command %q\n\n%s", name, usage())
 	return errUsage
 }
 
@@ -73,7 +80,7 @@ func usage() string {
 	return b.String()
 }
 
-// parse reads the options of a command, which takes no other arguments.
+// parse reads the options of a command, which takes no other arguments. The error is errUsage or flag.ErrHelp.
 func parse(fs *flag.FlagSet, args []string) error {
 	switch err := fs.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
@@ -82,7 +89,7 @@ func parse(fs *flag.FlagSet, args []string) error {
 		return errUsage
 	}
 	if fs.NArg() > 0 {
-		_, _ = fmt.Fprintf(fs.Output(), "pi-agent %s: unexpected argument %q\n", fs.Name(), fs.Arg(0))
+		_, _ = fmt.Fprintf(fs.Output(), "%s: unexpected argument %q\n", fs.Name(), fs.Arg(0))
 		return errUsage
 	}
 	return nil

@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -27,13 +26,11 @@ import (
 
 // runCommand is the daemon. It returns when ctx ends, after a goodbye to the other boards, and leaves the swarm as it is.
 func runCommand(ctx context.Context, args []string, _, stderr io.Writer) error {
-	fs := flag.NewFlagSet("run", flag.ContinueOnError)
+	fs := flag.NewFlagSet("pi-agent run", flag.ContinueOnError)
 	fs.SetOutput(stderr)
 	path := fs.String("config", config.Path, "`file` with the settings; it may be absent at its default place")
 	dir := fs.String("state", cmp.Or(os.Getenv("STATE_DIRECTORY"), "/var/lib/pi-agent"), "`directory` for what must survive a power cut")
-	if err := parse(fs, args); errors.Is(err, flag.ErrHelp) {
-		return nil
-	} else if err != nil {
+	if err := parse(fs, args); err != nil {
 		return err
 	}
 	cfg, err := config.Load(*path)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -13,11 +12,9 @@ import (
 var version = "devel"
 
 func versionCommand(_ context.Context, args []string, stdout, stderr io.Writer) error {
-	fs := flag.NewFlagSet("version", flag.ContinueOnError)
+	fs := flag.NewFlagSet("pi-agent version", flag.ContinueOnError)
 	fs.SetOutput(stderr)
-	if err := parse(fs, args); errors.Is(err, flag.ErrHelp) {
-		return nil
-	} else if err != nil {
+	if err := parse(fs, args); err != nil {
 		return err
 	}
 	_, err := fmt.Fprintf(stdout, "pi-agent %s %s/%s %s\n", version, runtime.GOOS, runtime.GOARCH, runtime.Version())
