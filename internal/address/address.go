@@ -33,11 +33,12 @@ var virtual = []string{"docker", "br-", "veth", "tun", "tap", "wg", "vxlan", "du
 
 // choose picks the cluster interface: the one named want, else one with a default route before one without, the lower
 // metric before the higher, wired before wireless, the older before the newer. The error says in words what is missing
-// at the one that comes first.
+// at the one that comes first; an empty socket is not worth telling while the radio waits for its address.
 func choose(all []candidate, want string) (Link, error) {
 	usable := slices.DeleteFunc(slices.Clone(all), func(c candidate) bool { return c.Name != want && !c.reachesBoards() })
 	slices.SortFunc(usable, func(a, b candidate) int {
 		return cmp.Or(
+			compare(!a.carrier, !b.carrier),
 			compare(b.metric >= 0, a.metric >= 0),
 			cmp.Compare(a.metric, b.metric),
 			compare(a.wireless, b.wireless),

@@ -74,6 +74,10 @@ func TestChoose(t *testing.T) {
 			"eth1 has no IPv4 address yet"},
 		{"the first of two", []candidate{usable("wlan0", 2, radio, down), usable("eth0", 3, noAddr)}, "", "",
 			"eth0 has no IPv4 address yet"},
+		{"the one that is nearly there", []candidate{usable("eth0", 2, unplugged, noAddr), usable("wlan0", 3, radio, noAddr)},
+			"", "", "wlan0 has no IPv4 address yet"},
+		{"wired when nothing is connected", []candidate{usable("wlan0", 2, radio, unplugged), usable("eth0", 3, unplugged)},
+			"", "", "eth0 has no cable, or nothing is at its other end"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

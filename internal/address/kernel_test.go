@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"runtime"
 	"slices"
 	"syscall"
 	"testing"
@@ -149,6 +150,7 @@ func TestKernelWatch(t *testing.T) {
 	if !inNamespace(t) {
 		return
 	}
+	goroutines, files := runtime.NumGoroutine(), openFiles(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	told := make(chan struct{}, 1)
 	ended := make(chan error, 1)
@@ -210,6 +212,24 @@ func TestKernelWatch(t *testing.T) {
 			t.Errorf("Watch() = %v after its context ended, want nil", err)
 		}
 	case <-time.After(10 * time.Second):
-		t.Error("Watch goes on after its context ended")
+		t.Fatal("Watch goes on after its context ended")
 	}
+	if n := openFiles(t); n > files {
+		t.Errorf("%d files are open after Watch, %d before", n, files)
+	}
+	deadline := time.Now().Add(10 * time.Second)
+	for runtime.NumGoroutine() > goroutines { // an ended goroutine is counted until the scheduler has seen to it
+		if time.Now().After(deadline) {
+			t.Fatalf("%d goroutines are left after Watch, %d were there before", runtime.NumGoroutine(), goroutines)
+		}
+		runtime.Gosched()
+	}
+}
+
+// openFiles counts the files and sockets that this process has open.
+func openFiles(t *testing.T) int {
+	t.Helper()
+	fds, err := os.ReadDir("/proc/self/fd")
+	must(t, err)
+	return len(fds)
 }
