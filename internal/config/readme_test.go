@@ -1,0 +1,27 @@
+package config
+
+import (
+	"os"
+	"regexp"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// TestReadme compares the table of settings in README.md with the one of the program, in its order.
+func TestReadme(t *testing.T) {
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got, want [][2]string // key and default
+	for _, row := range regexp.MustCompile("(?m)^\\| `([a-z]+)` \\| `(.*?)` \\| .+ \\|$").FindAllStringSubmatch(string(text), -1) {
+		got = append(got, [2]string{row[1], row[2]})
+	}
+	for _, s := range settings {
+		want = append(want, [2]string{s.key, s.byDefault})
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("README.md has other settings (-want +got):\n%s", diff)
+	}
+}
