@@ -4,7 +4,9 @@ GO         ?= go
 VERSION    := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 # No HTTP/2: neither the Docker Engine nor a hello needs it, and it is 0.6 MB of a small binary.
 TAGS       := nethttpomithttp2
-BUILD      := CGO_ENABLED=0 $(GO) build -trimpath -tags $(TAGS) -ldflags '-s -w -X main.version=$(VERSION)'
+# Inline nothing but in what a TLS handshake calculates with, which needs it: 0.5 MB less, and a handshake as fast.
+INLINE     := -gcflags=all=-l -gcflags=crypto/...= -gcflags=math/...= -gcflags=internal/...=
+BUILD      := CGO_ENABLED=0 $(GO) build -trimpath -tags $(TAGS) $(INLINE) -ldflags '-s -w -X main.version=$(VERSION)'
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 ERRCHECK    := github.com/kisielk/errcheck@v1.30.0
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@latest
