@@ -244,15 +244,17 @@ func (d *Docker) joinOne(ctx context.Context, manager netip.AddrPort, r JoinRequ
 		return statusErr
 	case s.State == Active:
 		return nil
-	case s.State == Pending:
-		if err := d.Leave(ctx, false); err != nil {
-			return fmt.Errorf("%w: end it: %w", ErrPending, err)
+	case s.State == Inactive:
+		if !errors.Is(err, ErrNoLeader) && cerrdefs.IsUnavailable(said) {
+			return fmt.Errorf("%w: %w", ErrRefused, err) // no connection, in the words of the kernel or of TLS
 		}
-		return fmt.Errorf("%w: it does not answer", ErrRefused)
-	case !errors.Is(err, ErrNoLeader) && cerrdefs.IsUnavailable(said):
-		return fmt.Errorf("%w: %w", ErrRefused, err) // no connection, in the words of the kernel or of TLS
+		return err
 	}
-	return err
+	// The engine has stopped waiting for its own attempt, which is pending or has failed since, and takes no other.
+	if err := d.Leave(ctx, false); err != nil && !errors.Is(err, ErrNotMember) {
+		return fmt.Errorf("%w: end it: %w", ErrPending, err)
+	}
+	return fmt.Errorf("%w: it does not answer", ErrRefused)
 }
 
 // Leave implements Engine.

@@ -241,6 +241,8 @@ func TestJoinBelievesState(t *testing.T) {
 		{"in after all", "active", nil, nil},
 		{"unknown words", "inactive", nil, ErrRefused},
 		{"on its way", "pending", reply(""), ErrRefused},
+		{"failed on its way", "error", reply(""), ErrRefused},
+		{"ended by itself", "pending", refusal(503, "This node is not part of a swarm"), ErrRefused},
 		{"on its way for good", "pending", refusal(500, "busy"), ErrPending},
 	}
 	for _, tt := range tests {

@@ -76,8 +76,10 @@ const (
 	Inactive State = "inactive" // in no swarm
 	Pending  State = "pending"  // a join is on its way
 	Active   State = "active"   // in a swarm; a worker says so even when its manager is gone
-	Failed   State = "error"    // in a swarm that cannot be entered, as with expired certificates
-	Locked   State = "locked"   // waits for the unlock key
+	// Failed: in a swarm that cannot be entered, as with expired certificates. Without a NodeID it is only a join that
+	// nobody waited for and that has failed: Leave ends it, or the engine's next start, and until then no other is taken.
+	Failed State = "error"
+	Locked State = "locked" // waits for the unlock key
 )
 
 // Status is where an engine stands.

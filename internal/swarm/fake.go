@@ -74,6 +74,8 @@ func (f *Fake) status() Status {
 	switch {
 	case f.locked:
 		s.State = Locked
+	case f.pending != nil && f.pending.failed:
+		s.State, s.Addr, s.Error = Failed, f.pending.advertise, f.pending.err.Error()
 	case f.pending != nil:
 		s.State, s.Addr = Pending, f.pending.advertise
 		s.Managers = []netip.AddrPort{f.pending.manager}

@@ -51,6 +51,7 @@ type fakeJoin struct {
 	token     secret.Secret
 	began     time.Time
 	err       error // how it ended, once it is no longer pending
+	failed    bool  // it ended in failure after the engine had stopped waiting for it; only Leave or a restart clears it
 }
 
 // NewFakeNet returns a LAN without boards, on which everybody reaches everybody.
@@ -104,6 +105,9 @@ func (f *Fake) start() {
 	f.up = true
 	f.boot++
 	f.locked = f.member != nil && f.member.manager && f.member.swarm.auto
+	if f.pending != nil && f.pending.failed {
+		f.pending = nil
+	}
 }
 
 // Reflash turns the board off and puts a blank card in.
@@ -176,7 +180,7 @@ func (f *Fake) keepMajority() {
 // progress goes on with a join that is under way.
 func (f *Fake) progress() {
 	j := f.pending
-	if j == nil || !f.up || time.Since(j.began) < fakeJoining {
+	if j == nil || j.failed || !f.up || time.Since(j.began) < fakeJoining {
 		return
 	}
 	i := slices.IndexFunc(f.net.engines, func(m *Fake) bool { return m.addr == j.manager.Addr() && f.net.talk(f, m) })
@@ -198,7 +202,10 @@ func (f *Fake) progress() {
 		f.pending, f.member = nil, m.member.swarm.add(f, j.advertise, false)
 		return
 	}
-	if time.Since(j.began) >= fakeRefusal {
+	switch age := time.Since(j.began); {
+	case age >= fakePatience:
+		j.failed = true
+	case age >= fakeRefusal:
 		f.pending = nil
 	}
 }
