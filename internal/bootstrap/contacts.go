@@ -117,7 +117,7 @@ func (t *contacts) meet(p enroll.Peer, now time.Time) (first bool) {
 	if first {
 		c.firstMet = now
 	}
-	if first || c.answer.Claim.State == peer.Waiting {
+	if first || c.answer.Claim.State == peer.Waiting && p.Claim.State != peer.Waiting {
 		c.able = now
 	}
 	c.met, c.answer, c.lastMet = true, p, now
