@@ -17,6 +17,8 @@ import (
 const (
 	// freshFor is how long the answer of a board counts: three times the pace at which boards outside a swarm ask.
 	freshFor = 3 * askPace
+	// rivalFor is the same for a manager of another swarm, whom a manager asks at the pace of a swarm.
+	rivalFor = 3 * askPaceIn
 	// swarmRemembered is how long a blank board holds back from founding a swarm after it last spoke to a board that is in
 	// one: a manager that restarts is back within that time.
 	swarmRemembered = 5 * time.Minute
@@ -123,7 +125,8 @@ func engineTrouble(err error) Action {
 
 func serve(v View) Action {
 	for _, p := range v.Peers {
-		if p.Claim.State == peer.Manager && p.Claim.Swarm != "" && p.Claim.Swarm != v.Engine.SwarmID && v.fresh(p) {
+		if p.Claim.State == peer.Manager && p.Claim.Swarm != "" && p.Claim.Swarm != v.Engine.SwarmID &&
+			v.Now.Sub(p.Met) < rivalFor {
 			return Action{Kind: Serve, Trouble: true, Reason: fmt.Sprintf(
 				"There are two swarms: this board manages %s, %s at %s manages %s; docker swarm leave on the boards of one of them lets them join the other",
 				v.Engine.SwarmID, p.Claim.Serial.Name(), p.Addr.Addr(), p.Claim.Swarm)}
