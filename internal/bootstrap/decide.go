@@ -190,17 +190,17 @@ func elect(v View) Action {
 	var lower []Peer
 	boards := 1
 	for _, p := range v.Peers {
+		first := p.Claim.State == peer.Founding ||
+			p.Claim.State == peer.Electing && (v.Proposed.IsZero() || p.Claim.Serial < v.Serial)
+		if first && v.Now.Sub(p.Met) < turnLength { // also when it has just fallen silent: its engine goes on without it
+			return wait("%s is starting the swarm", p.Claim.Serial.Name())
+		}
 		if !v.fresh(p) {
 			continue
 		}
 		boards++
 		if p.Claim.Serial < v.Serial {
 			lower = append(lower, p)
-		}
-		switch {
-		case p.Claim.State == peer.Founding,
-			p.Claim.State == peer.Electing && (v.Proposed.IsZero() || p.Claim.Serial < v.Serial):
-			return wait("%s is starting the swarm", p.Claim.Serial.Name())
 		}
 	}
 	switch {
