@@ -1,281 +1,375 @@
 package bootstrap
 
+// The simulation: boards that start, lose packets, agents and power at random, in virtual time. SIM_SEEDS is the number of
+// random schedules for each test; SIM_SEED repeats one of them.
+
 import (
 	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net/netip"
+	"os"
 	"slices"
-	"sync"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
 	"time"
 
-	"go.uber.org/zap"
-
-	"github.com/pi-agent/pi-agent/internal/address"
-	"github.com/pi-agent/pi-agent/internal/discovery"
-	"github.com/pi-agent/pi-agent/internal/enroll"
 	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/swarm"
 )
 
-// world is a LAN of boards that run the real Loop in virtual time. Only what is below the loop is simulated: the network,
-// and through swarm.Fake the engines.
-type world struct {
-	rnd    *rand.Rand
-	mu     sync.Mutex
-	boards []*simBoard
-	loss   float64 // part of the announcements and hellos that are lost
-}
+const (
+	seedsDefault = 45
+	simStep      = 100 * time.Millisecond // between two looks at the invariants
+	infoLinesMax = 15                     // from Info up, for each board of three that become a swarm
+	// noticeMax is how long a manager may go unnoticed by a board that reaches it.
+	noticeMax = 10 * time.Second
+)
 
-// simBoard is one board. It is the Discovery, the Asker and the Network of its loop.
-type simBoard struct {
-	w       *world
-	serial  peer.Serial
-	key     enroll.Fingerprint
-	addr    netip.Addr
-	options func(*Options)
-
-	// Guarded by w.mu.
-	loop    *Loop // nil while the agent is not running
-	stop    context.CancelFunc
-	done    chan struct{}
-	noLink  bool
-	claim   peer.Claim
-	hints   map[netip.Addr]discovery.Hint
-	heard   time.Time
-	changed chan struct{}
-}
-
-const hintTTL = 120 * time.Second
-
-func newWorld(seed uint64) *world {
-	return &world{rnd: rand.New(rand.NewPCG(seed, 1))}
-}
-
-func (w *world) add(serial peer.Serial) *simBoard {
-	n := len(w.boards) + 1
-	b := &simBoard{
-		w: w, serial: serial, key: enroll.Fingerprint{byte(n), 1},
-		addr: netip.AddrFrom4([4]byte{10, 77, byte(n >> 8), byte(n)}),
+// simulate runs a test in a world of its own for each seed.
+func simulate(t *testing.T, run func(*testing.T, *world, *rand.Rand)) {
+	first, count := uint64(1), uint64(seedsDefault)
+	if s := number(t, "SIM_SEEDS"); s > 0 {
+		count = s
 	}
-	w.boards = append(w.boards, b)
-	return b
+	if s := number(t, "SIM_SEED"); s > 0 {
+		first, count = s, 1
+	}
+	for seed := first; seed < first+count; seed++ {
+		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) { run(t, newWorld(t, seed), rand.New(rand.NewPCG(seed, 0))) })
+		})
+	}
 }
 
-// chance is true with probability p.
-func (w *world) chance(p float64) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.rnd.Float64() < p
+func number(t *testing.T, name string) uint64 {
+	s := os.Getenv(name)
+	if s == "" {
+		return 0
+	}
+	n, err := strconv.ParseUint(s, 10, 64)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return n
 }
 
-func (w *world) between(low, high time.Duration) time.Duration {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return low + time.Duration(w.rnd.Int64N(int64(high-low)))
-}
-
-// reach delivers to the board at addr, after the time that a packet takes, unless it is lost or nobody is there.
-func (w *world) reach(ctx context.Context, addr netip.Addr) (*simBoard, *Loop, error) {
-	if w.chance(w.loss) {
-		if err := nap(ctx, 3*time.Second); err != nil {
-			return nil, nil, err
+// Boards that start within 5 s become one swarm, and the lowest serial leads it.
+func TestSimFormation(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world, rnd *rand.Rand) {
+		w.loss = float64(rnd.IntN(3)) / 10
+		w.addMany(rnd, 1+rnd.IntN(8))
+		if rnd.IntN(2) == 0 {
+			w.expect = len(w.boards)
 		}
-		return nil, nil, errors.New("no answer in time")
+		plan := w.startAll(t, rnd)
+		w.run(t, plan, 2*time.Minute, w.formed)
+		w.wantLeader(t, w.lowest())
+		w.run(t, nil, time.Minute, nil)
+	})
+}
+
+// Agents are killed and started again as systemd does, at any moment. Engines go on meanwhile.
+func TestSimAgentsDie(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world, rnd *rand.Rand) {
+		w.addMany(rnd, 2+rnd.IntN(6))
+		plan := w.startAll(t, rnd)
+		for range 1 + rnd.IntN(12) {
+			b := w.boards[rnd.IntN(len(w.boards))]
+			at := 5*time.Second + upTo(rnd, 90*time.Second)
+			plan = append(plan,
+				event{at, b, "agent dies", b.kill},
+				event{at + 5*time.Second, b, "agent starts", func() {
+					if b.running() == nil {
+						b.start(t.Context())
+					}
+				}})
+		}
+		w.run(t, plan, 5*time.Minute, w.formed)
+		if len(w.swarms) != 1 {
+			t.Errorf("%d swarms, want one: their engines always ran", len(w.swarms))
+		}
+	})
+}
+
+// Boards lose power at any moment. Two swarms may come of it only when nobody could know of the first.
+func TestSimPowerCuts(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world, rnd *rand.Rand) {
+		w.loss = float64(rnd.IntN(2)) / 10
+		w.addMany(rnd, 2+rnd.IntN(6))
+		plan := w.startAll(t, rnd)
+		for _, b := range w.boards {
+			at := 5 * time.Second
+			for range rnd.IntN(4) {
+				at += upTo(rnd, time.Minute)
+				plan = append(plan, event{at, b, "power off", b.powerOff})
+				at += upTo(rnd, time.Minute)
+				delay := upTo(rnd, 10*time.Second)
+				plan = append(plan, event{at, b, "power on", func() { b.powerOn(t.Context(), delay) }})
+			}
+		}
+		w.run(t, plan, 8*time.Minute, w.formed)
+	})
+}
+
+// A swarm that exists outranks every serial.
+func TestSimLateLowerSerial(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world, rnd *rand.Rand) {
+		w.addMany(rnd, 2+rnd.IntN(6))
+		late := w.lowest()
+		plan := slices.DeleteFunc(w.startAll(t, rnd), func(e event) bool { return e.board == late })
+		w.run(t, plan, 2*time.Minute, w.formed)
+		leader := w.leader()
+		plan = []event{{upTo(rnd, time.Minute), late, "power on", func() { late.powerOn(t.Context(), 0) }}}
+		w.run(t, plan, 2*time.Minute, w.formed)
+		w.wantLeader(t, leader)
+	})
+}
+
+// Of two boards with one serial neither may lead, and each names the other.
+func TestSimTwins(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world, rnd *rand.Rand) {
+		a, b := w.add("10000000000000aa"), w.add("10000000000000aa")
+		w.run(t, w.startAll(t, rnd), 3*time.Minute, nil)
+		for twin, other := range map[*simBoard]*simBoard{a: b, b: a} {
+			if c := twin.engine.Calls(); c != (swarm.Calls{}) {
+				t.Errorf("%v asked its engine for changes: %+v", twin.addr, c)
+			}
+			if !twin.said(other.addr.String()) {
+				t.Errorf("%v does not name its twin %v", twin.addr, other.addr)
+			}
+		}
+	})
+}
+
+// Two swarms that could not know of each other are told by both managers, once, and left alone.
+func TestSimTwoSwarms(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world, rnd *rand.Rand) {
+		w.addMany(rnd, 2)
+		a, b := w.boards[0], w.boards[1]
+		on := func(b *simBoard, at time.Duration) event {
+			return event{at, b, "power on", func() { b.powerOn(t.Context(), upTo(rnd, 5*time.Second)) }}
+		}
+		w.run(t, []event{on(a, 0)}, time.Minute, w.formed)
+		w.run(t, []event{{0, a, "power off", a.powerOff}, on(b, time.Second)}, time.Minute, func() bool { return b.swarm != "" })
+		w.run(t, []event{on(a, 0)}, time.Minute, w.formed)
+		w.run(t, nil, 10*time.Minute, nil)
+		for _, b := range w.boards {
+			told := slices.DeleteFunc(slices.Clone(b.lines), func(s string) bool { return !strings.HasPrefix(s, "There are two") })
+			if len(told) != 1 {
+				t.Errorf("%s told of two swarms %d times, want once", b.serial.Name(), len(told))
+			}
+		}
+	})
+}
+
+// A lowest board whose engine does not start is left out after its turn, and joins when it can.
+func TestSimLowestWithoutEngine(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world, rnd *rand.Rand) {
+		w.addMany(rnd, 3+rnd.IntN(5))
+		out := w.lowest()
+		plan := slices.DeleteFunc(w.startAll(t, rnd), func(e event) bool { return e.board == out })
+		plan = append(plan, event{upTo(rnd, 5*time.Second), out, "power on, engine not for an hour", func() {
+			out.powerOn(t.Context(), time.Hour)
+		}})
+		w.run(t, plan, 3*time.Minute, w.formed)
+		leader := w.leader()
+		if !leader.said(out.serial.Name() + " did not start the swarm in its time") {
+			t.Errorf("%s does not say whom it left out", leader.serial.Name())
+		}
+		plan = []event{{upTo(rnd, time.Minute), out, "engine starts", out.engine.StartEngine}}
+		w.run(t, plan, 2*time.Minute, w.formed)
+		w.wantLeader(t, leader)
+	})
+}
+
+// Agents that start anew in a swarm ask no engine for a change.
+func TestSimRestartChangesNothing(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world, rnd *rand.Rand) {
+		w.addMany(rnd, 1+rnd.IntN(5))
+		w.run(t, w.startAll(t, rnd), 2*time.Minute, w.formed)
+		before := map[*simBoard]swarm.Calls{}
+		for _, b := range w.boards {
+			before[b] = b.engine.Calls()
+		}
+		var plan []event
+		for _, b := range w.boards {
+			at := upTo(rnd, 20*time.Second)
+			plan = append(plan,
+				event{at, b, "agent dies", b.kill},
+				event{at + upTo(rnd, 10*time.Second), b, "agent starts", func() { b.start(t.Context()) }})
+		}
+		w.run(t, plan, 3*time.Minute, nil)
+		for _, b := range w.boards {
+			if is := b.engine.Calls(); is != before[b] {
+				t.Errorf("%s asked its engine for changes: %+v, before it was %+v", b.serial.Name(), is, before[b])
+			}
+		}
+		if !w.formed() {
+			t.Error("the swarm is not whole afterwards")
+		}
+	})
+}
+
+// The story of a formation is short.
+func TestSimShortStory(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world, rnd *rand.Rand) {
+		w.addMany(rnd, 3)
+		w.run(t, w.startAll(t, rnd), 2*time.Minute, w.formed)
+		w.run(t, nil, 5*time.Minute, nil)
+		for _, b := range w.boards {
+			if len(b.lines) >= infoLinesMax {
+				t.Errorf("%s logged %d lines, want less than %d", b.serial.Name(), len(b.lines), infoLinesMax)
+			}
+		}
+	})
+}
+
+// event is something that happens to a board, so long after the beginning of a run.
+type event struct {
+	at    time.Duration
+	board *simBoard
+	what  string
+	do    func()
+}
+
+// addMany adds boards with random serials.
+func (w *world) addMany(rnd *rand.Rand, n int) {
+	for range n {
+		w.add(peer.Serial(fmt.Sprintf("1%015x", rnd.Uint64N(1<<60))))
 	}
-	if err := nap(ctx, w.between(time.Millisecond, 20*time.Millisecond)); err != nil {
-		return nil, nil, err
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
+}
+
+// startAll is the plan that all boards start within 5 s in any order, and their engines up to 10 s later.
+func (w *world) startAll(t *testing.T, rnd *rand.Rand) (plan []event) {
 	for _, b := range w.boards {
-		if b.addr == addr && b.loop != nil && !b.noLink {
-			return b, b.loop, nil
+		delay := upTo(rnd, 10*time.Second)
+		plan = append(plan, event{upTo(rnd, 5*time.Second), b, "power on", func() { b.powerOn(t.Context(), delay) }})
+	}
+	return plan
+}
+
+// run carries out the plan and looks at the invariants all the time. It ends when the plan is done and until is true; when
+// that takes longer than limit after the last event, the test has failed. Without until it goes on to the limit.
+func (w *world) run(t *testing.T, plan []event, limit time.Duration, until func() bool) {
+	t.Helper()
+	slices.SortStableFunc(plan, func(a, b event) int { return int(a.at - b.at) })
+	began := time.Now()
+	deadline := began.Add(limit)
+	for {
+		for len(plan) > 0 && time.Since(began) >= plan[0].at {
+			e := plan[0]
+			plan = plan[1:]
+			w.log.Named("        " + e.board.serial.Name()).Info("*** " + e.what)
+			e.do()
+			e.board.calm = time.Now()
+			deadline = e.board.calm.Add(limit)
+		}
+		if err := w.check(t); err != nil {
+			t.Fatalf("broken: %v", err)
+		}
+		if len(plan) == 0 && until != nil && until() {
+			return
+		}
+		if time.Now().After(deadline) {
+			if until != nil {
+				t.Fatalf("no end within %v", limit)
+			}
+			return
+		}
+		if err := nap(t.Context(), simStep); err != nil {
+			t.Fatal(err)
 		}
 	}
-	return nil, nil, errors.New("connection refused")
 }
 
-// nap lets virtual time pass.
-func nap(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
-}
-
-// start runs the agent of the board.
-func (b *simBoard) start(ctx context.Context, log *zap.Logger, o Options) {
-	ctx, stop := context.WithCancel(ctx)
-	o.Serial, o.Key, o.Cluster, o.Model = b.serial, b.key, "pi", "Simulated Pi"
-	o.Hostname = func() string { return b.serial.Name() }
-	o.Discovery, o.Asker, o.Network, o.Notify = b, b, b, noNotify{}
-	o.Log = log.With(zap.String("board", b.serial.Name()))
-	loop := NewLoop(o)
-	done := make(chan struct{})
-	b.w.mu.Lock()
-	b.loop, b.stop, b.done = loop, stop, done
-	b.hints, b.heard, b.changed = map[netip.Addr]discovery.Hint{}, time.Time{}, make(chan struct{}, 1)
-	b.claim = peer.Claim{}
-	b.w.mu.Unlock()
-	go func() {
-		defer close(done)
-		_ = loop.Run(ctx) // it returns nil only
-	}()
-	go b.announceOften(ctx, loop)
-}
-
-// kill ends the agent as SIGKILL does: it says no goodbye. The caller must not hold w.mu.
-func (b *simBoard) kill() {
-	b.w.mu.Lock()
-	stop, done := b.stop, b.done
-	b.loop = nil
-	b.w.mu.Unlock()
-	if stop != nil {
-		stop()
-		<-done
-	}
-}
-
-func (b *simBoard) running() bool {
-	b.w.mu.Lock()
-	defer b.w.mu.Unlock()
-	return b.loop != nil
-}
-
-func (b *simBoard) announceOften(ctx context.Context, loop *Loop) {
-	for pause := time.Second; nap(ctx, pause) == nil; pause = b.w.between(30*time.Second, 60*time.Second) {
-		b.announce(loop)
-	}
-}
-
-// announce is heard by every board, its own included, unless it is lost on the way to it. Who hears a board for the first
-// time announces itself, as the real one does.
-func (b *simBoard) announce(loop *Loop) {
-	for _, to := range b.w.boards {
-		lost := b.w.chance(b.w.loss) && to != b
-		delay := b.w.between(time.Millisecond, 20*time.Millisecond)
-		go func() {
-			_ = nap(context.Background(), delay) // cannot fail
-			b.w.mu.Lock()
-			defer b.w.mu.Unlock()
-			if lost || b.loop != loop || b.noLink || to.loop == nil || to.noLink || b.claim.Serial == "" {
-				return
-			}
-			now := time.Now()
-			if to == b {
-				b.heard = now
-			} else {
-				_, known := to.hints[b.addr]
-				to.hints[b.addr] = discovery.Hint{Claim: b.claim, Addr: netip.AddrPortFrom(b.addr, peer.Port), Heard: now, Expires: now.Add(hintTTL)}
-				if !known {
-					go to.announce(to.loop)
-				}
-			}
-			select {
-			case to.changed <- struct{}{}:
-			default:
-			}
-		}()
-	}
-}
-
-// SetLink implements Discovery.
-func (*simBoard) SetLink(discovery.Link) {}
-
-// SetAsking implements Discovery.
-func (*simBoard) SetAsking(bool) {}
-
-// SetClaim implements Discovery.
-func (b *simBoard) SetClaim(c peer.Claim) {
-	c.Node, c.Model, c.Hostname = "", "", ""
-	b.w.mu.Lock()
-	news := b.claim != c
-	b.claim = c
-	loop := b.loop
-	b.w.mu.Unlock()
-	if news {
-		go b.announce(loop)
-	}
-}
-
-// Snapshot implements Discovery.
-func (b *simBoard) Snapshot() discovery.Snapshot {
-	b.w.mu.Lock()
-	defer b.w.mu.Unlock()
-	s := discovery.Snapshot{SelfHeard: b.heard}
-	for a, h := range b.hints {
-		if time.Now().After(h.Expires) {
-			delete(b.hints, a)
+// check looks at the invariants: a board never leaves its swarm, and nobody founds a second one while it can know of the
+// first.
+func (w *world) check(t *testing.T) error {
+	for _, b := range w.boards {
+		s, err := b.engine.Status(t.Context())
+		if errors.Is(err, swarm.ErrUnreachable) {
+			b.calm = time.Now()
 			continue
 		}
-		if h.Claim.Serial == b.serial {
-			s.Twins = append(s.Twins, a)
+		if err != nil {
+			return err
+		}
+		if b.running() == nil {
+			b.calm = time.Now()
+		}
+		if b.node != "" && b.node != s.NodeID {
+			return fmt.Errorf("%s was node %s and now is %q, %s", b.serial.Name(), b.node, s.NodeID, s.State)
+		}
+		b.node = s.NodeID
+		if s.SwarmID == "" || b.swarm != "" {
 			continue
 		}
-		s.Hints = append(s.Hints, h)
+		b.swarm = s.SwarmID
+		for _, other := range w.boards {
+			if other != b && other.swarm != "" && couldKnow(b, other) {
+				return fmt.Errorf("%s founds a second swarm beside that of %s", b.serial.Name(), other.serial.Name())
+			}
+		}
+		w.swarms = append(w.swarms, b.swarm)
 	}
-	slices.SortFunc(s.Hints, func(x, y discovery.Hint) int { return x.Addr.Compare(y.Addr) })
-	return s
-}
-
-// Changed implements Discovery.
-func (b *simBoard) Changed() <-chan struct{} { return b.changed }
-
-// Hello implements Asker.
-func (b *simBoard) Hello(ctx context.Context, addr netip.AddrPort, claim peer.Claim) (enroll.Peer, error) {
-	other, loop, err := b.w.reach(ctx, addr.Addr())
-	if err != nil {
-		return enroll.Peer{}, err
-	}
-	loop.Met(enroll.Peer{Claim: claim, Key: b.key, Addr: netip.AddrPortFrom(b.addr, peer.Port)})
-	answer := loop.Claim()
-	if _, _, err := b.w.reach(ctx, addr.Addr()); err != nil { // the way back
-		return enroll.Peer{}, err
-	}
-	return enroll.Peer{Claim: answer, Key: other.key, Addr: addr}, nil
-}
-
-// Join implements Asker.
-func (b *simBoard) Join(ctx context.Context, m enroll.Peer, claim peer.Claim) (enroll.Ticket, error) {
-	_, loop, err := b.w.reach(ctx, m.Addr.Addr())
-	if err != nil {
-		return enroll.Ticket{}, err
-	}
-	t, err := loop.Ticket(ctx, enroll.Peer{Claim: claim, Key: b.key, Addr: netip.AddrPortFrom(b.addr, peer.Port)})
-	if err != nil {
-		return enroll.Ticket{}, fmt.Errorf("%w: %w", enroll.ErrRefused, err)
-	}
-	return t, nil
-}
-
-// Link implements Network.
-func (b *simBoard) Link() (address.Link, error) {
-	b.w.mu.Lock()
-	defer b.w.mu.Unlock()
-	if b.noLink {
-		return address.Link{}, errors.New("eth0 has no cable")
-	}
-	return address.Link{Name: "eth0", Index: 2, Addr: b.addr}, nil
-}
-
-// Routes implements Network.
-func (*simBoard) Routes() ([]netip.Prefix, error) {
-	return []netip.Prefix{netip.MustParsePrefix("10.77.0.0/16")}, nil
-}
-
-// Watch implements Network.
-func (*simBoard) Watch(ctx context.Context, _ func()) error {
-	<-ctx.Done()
 	return nil
 }
 
-type noNotify struct{}
+// couldKnow reports whether b has had the time to notice the manager.
+func couldKnow(b, manager *simBoard) bool {
+	return time.Since(b.calm) > noticeMax && time.Since(manager.calm) > noticeMax
+}
 
-func (noNotify) Ready()        {}
-func (noNotify) Status(string) {}
-func (noNotify) Watchdog()     {}
+// formed reports whether every board that runs is a ready node with its labels. Where more than one swarm could not be
+// avoided, their managers must have said so.
+func (w *world) formed() bool {
+	labelled := map[string]bool{}
+	for _, b := range w.boards {
+		if b.swarm == "" || b.running() == nil {
+			continue
+		}
+		nodes, err := b.engine.Nodes(context.Background())
+		if err != nil || len(w.swarms) > 1 && !b.said("There are two swarms") {
+			return false
+		}
+		for _, n := range nodes {
+			if n.Ready {
+				labelled[n.Labels[LabelSerial]] = true
+			}
+		}
+	}
+	for _, b := range w.boards {
+		if time.Since(b.calm) > 0 && b.running() != nil && !labelled[string(b.serial)] {
+			return false
+		}
+	}
+	return len(labelled) > 0 && !labelled[""]
+}
+
+func (w *world) lowest() *simBoard {
+	return slices.MinFunc(w.boards, func(a, b *simBoard) int {
+		if a.serial < b.serial {
+			return -1
+		}
+		return 1
+	})
+}
+
+// leader is the board that founded the first swarm.
+func (w *world) leader() *simBoard {
+	i := slices.IndexFunc(w.boards, func(b *simBoard) bool { return b.swarm == w.swarms[0] })
+	return w.boards[i]
+}
+
+func (w *world) wantLeader(t *testing.T, want *simBoard) {
+	t.Helper()
+	if len(w.swarms) != 1 || w.leader() != want {
+		t.Errorf("%d swarms, led by %s; want one led by %s", len(w.swarms), w.leader().serial.Name(), want.serial.Name())
+	}
+}
+
+func upTo(rnd *rand.Rand, d time.Duration) time.Duration { return time.Duration(rnd.Int64N(int64(d))) }

@@ -1,0 +1,403 @@
+package bootstrap
+
+// The world of the simulation: a LAN in memory. Its tests are in sim_test.go.
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/pi-agent/pi-agent/internal/address"
+	"github.com/pi-agent/pi-agent/internal/discovery"
+	"github.com/pi-agent/pi-agent/internal/enroll"
+	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/swarm"
+)
+
+// world is a LAN of boards that run the real Loop in virtual time. Only what is below the loop is simulated: the network,
+// and through swarm.Fake the engines.
+type world struct {
+	seed   uint64
+	net    *swarm.FakeNet
+	log    *zap.Logger
+	loss   float64 // part of the announcements and hellos that are lost
+	expect int
+	swarms []string // every swarm that was seen, in order of founding
+
+	mu     sync.Mutex
+	boards []*simBoard
+	dice   map[way]*rand.Rand
+}
+
+// way is one kind of packet from one board to another, numbered from 1.
+type way struct {
+	from, to byte
+	kind     packet
+}
+
+// packet is a kind of packet.
+type packet byte
+
+const (
+	announcement packet = iota
+	question
+	request
+	answer
+	jitter // no packet: the pace of announcements
+)
+
+// simBoard is one board. It is the Discovery, the Asker and the Network of its loop.
+type simBoard struct {
+	w      *world
+	serial peer.Serial
+	key    enroll.Fingerprint
+	addr   netip.Addr
+	engine *swarm.Fake
+
+	// These belong to the goroutine of the test.
+	calm  time.Time // since when the board has been on, with its agent and engine
+	node  string    // its node id, once it has one
+	swarm string    // the swarm that it manages
+
+	// Guarded by w.mu.
+	loop    *Loop // nil while the agent is not running
+	stop    context.CancelFunc
+	done    chan struct{}
+	asking  bool
+	claim   peer.Claim
+	hints   map[netip.Addr]discovery.Hint
+	heard   time.Time
+	changed chan struct{}
+	lines   []string // of the log, from Info up
+}
+
+const (
+	hintTTL   = 120 * time.Second
+	simSettle = 15 * time.Second
+)
+
+// newWorld returns a LAN without boards. A test that fails shows what the boards logged, and how to see it again.
+func newWorld(t *testing.T, seed uint64) *world {
+	var text bytes.Buffer
+	began := time.Now()
+	form := zapcore.EncoderConfig{
+		MessageKey: "message", NameKey: "board", LevelKey: "level", TimeKey: "at", EncodeLevel: zapcore.CapitalLevelEncoder,
+		EncodeTime: func(at time.Time, to zapcore.PrimitiveArrayEncoder) {
+			to.AppendString(fmt.Sprintf("%7.2f", at.Sub(began).Seconds()))
+		},
+	}
+	w := &world{
+		seed: seed, net: swarm.NewFakeNet(), dice: map[way]*rand.Rand{},
+		log: zap.New(zapcore.NewCore(zapcore.NewConsoleEncoder(form), zapcore.Lock(zapcore.AddSync(&text)), zap.InfoLevel)),
+	}
+	t.Cleanup(func() {
+		for _, b := range w.boards {
+			b.kill()
+		}
+		if t.Failed() {
+			t.Logf("replay with SIM_SEED=%d, loss %.2f, expect %d:\n%s", seed, w.loss, w.expect, text.String())
+		}
+	})
+	return w
+}
+
+// add puts a board on the LAN that has no power yet.
+func (w *world) add(serial peer.Serial) *simBoard {
+	n := len(w.boards) + 1
+	b := &simBoard{
+		w: w, serial: serial, key: enroll.Fingerprint{byte(n), 1},
+		addr: netip.AddrFrom4([4]byte{10, 77, byte(n >> 8), byte(n)}),
+	}
+	b.engine = w.net.NewEngine(serial.Name(), b.addr)
+	b.engine.PowerOff()
+	w.boards = append(w.boards, b)
+	return b
+}
+
+// send throws the dice for a packet. Each way has dice of its own, so that a seed means the same however goroutines take
+// turns.
+func (w *world) send(kind packet, from, to *simBoard) (delay time.Duration, lost bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	at := way{from.key[0], to.key[0], kind}
+	if w.dice[at] == nil {
+		w.dice[at] = rand.New(rand.NewPCG(w.seed, uint64(at.from)<<16|uint64(at.to)<<8|uint64(kind)))
+	}
+	lost = w.dice[at].Float64() < w.loss && from != to
+	return time.Millisecond + time.Duration(w.dice[at].Int64N(int64(20*time.Millisecond))), lost
+}
+
+func (w *world) at(addr netip.Addr) *simBoard {
+	i := slices.IndexFunc(w.boards, func(b *simBoard) bool { return b.addr == addr })
+	return w.boards[i]
+}
+
+// reach gets to another board, after the time that a packet takes, unless the packet is lost or nobody is there.
+func (b *simBoard) reach(ctx context.Context, kind packet, to *simBoard) (*Loop, error) {
+	delay, lost := b.w.send(kind, b, to)
+	if lost {
+		if err := nap(ctx, 3*time.Second); err != nil {
+			return nil, err
+		}
+		return nil, errors.New("no answer in time")
+	}
+	if err := nap(ctx, delay); err != nil {
+		return nil, err
+	}
+	if loop := to.running(); loop != nil {
+		return loop, nil
+	}
+	return nil, errors.New("connection refused")
+}
+
+// nap lets virtual time pass.
+func nap(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}
+
+// powerOn starts the board with a new boot of its engine, which takes a while, and of its agent.
+func (b *simBoard) powerOn(ctx context.Context, engineAfter time.Duration) {
+	b.engine.PowerOn()
+	if engineAfter > 0 {
+		b.engine.StopEngine()
+		time.AfterFunc(engineAfter, b.engine.StartEngine)
+	}
+	b.start(ctx)
+}
+
+func (b *simBoard) powerOff() {
+	b.kill()
+	b.engine.PowerOff()
+}
+
+// start runs the agent of the board.
+func (b *simBoard) start(ctx context.Context) {
+	ctx, stop := context.WithCancel(ctx)
+	log := b.w.log.Named(b.serial.Name()).WithOptions(zap.Hooks(func(e zapcore.Entry) error {
+		b.w.mu.Lock()
+		defer b.w.mu.Unlock()
+		b.lines = append(b.lines, e.Message)
+		return nil
+	}))
+	loop := NewLoop(Options{
+		Serial: b.serial, Key: b.key, Model: "Simulated Pi", Hostname: b.serial.Name, Cluster: "pi",
+		Expect: b.w.expect, Settle: simSettle,
+		Engine: b.engine, Discovery: b, Asker: b, Network: b, Notify: noNotify{}, Log: log,
+	})
+	done := make(chan struct{})
+	b.w.mu.Lock()
+	b.loop, b.stop, b.done = loop, stop, done
+	b.hints, b.heard, b.changed = map[netip.Addr]discovery.Hint{}, time.Time{}, make(chan struct{}, 1)
+	b.claim, b.asking = peer.Claim{}, false
+	b.w.mu.Unlock()
+	go func() {
+		defer close(done)
+		_ = loop.Run(ctx) // it returns nil only
+	}()
+	go b.announceOften(ctx, loop)
+	go b.inquire(ctx)
+}
+
+// kill ends the agent as SIGKILL does: it says no goodbye, and its engine goes on. The caller must not hold w.mu.
+func (b *simBoard) kill() {
+	b.w.mu.Lock()
+	running, stop, done := b.loop != nil, b.stop, b.done
+	b.loop = nil
+	b.w.mu.Unlock()
+	if running {
+		stop()
+		<-done
+	}
+}
+
+// running is the agent, nil when it is not running.
+func (b *simBoard) running() *Loop {
+	b.w.mu.Lock()
+	defer b.w.mu.Unlock()
+	return b.loop
+}
+
+// said reports whether the log has a line with this text.
+func (b *simBoard) said(text string) bool {
+	b.w.mu.Lock()
+	defer b.w.mu.Unlock()
+	return slices.ContainsFunc(b.lines, func(line string) bool { return strings.Contains(line, text) })
+}
+
+// announceOften keeps the pace of discovery: twice at the start, then every 30 to 60 s.
+func (b *simBoard) announceOften(ctx context.Context, loop *Loop) {
+	for pause := time.Second; nap(ctx, pause) == nil; {
+		b.announce(loop)
+		part, _ := b.w.send(jitter, b, b)
+		pause = 30*time.Second + 1400*part
+	}
+}
+
+// inquire makes the others announce themselves, after 1, 2, 4 and more seconds, as long as the board wants it.
+func (b *simBoard) inquire(ctx context.Context) {
+	for pause := time.Second; nap(ctx, pause) == nil; pause = min(2*pause, time.Minute) {
+		b.w.mu.Lock()
+		asking := b.asking
+		b.w.mu.Unlock()
+		for _, to := range b.w.boards {
+			delay, lost := b.w.send(question, b, to)
+			if !asking || lost || to == b {
+				continue
+			}
+			time.AfterFunc(delay, func() {
+				if loop := to.running(); loop != nil {
+					to.announce(loop)
+				}
+			})
+		}
+	}
+}
+
+// announce is heard by every board, its own included, unless it is lost on the way to it. Who hears a board for the first
+// time announces itself, as the real one does.
+func (b *simBoard) announce(loop *Loop) {
+	for _, to := range b.w.boards {
+		delay, lost := b.w.send(announcement, b, to)
+		if !lost {
+			time.AfterFunc(delay, func() { b.hear(loop, to) })
+		}
+	}
+}
+
+func (b *simBoard) hear(loop *Loop, to *simBoard) {
+	b.w.mu.Lock()
+	defer b.w.mu.Unlock()
+	if b.loop == nil || b.loop != loop || to.loop == nil || b.claim.Serial == "" {
+		return
+	}
+	now := time.Now()
+	if to == b {
+		b.heard = now
+	} else {
+		_, known := to.hints[b.addr]
+		to.hints[b.addr] = discovery.Hint{
+			Claim: b.claim, Addr: netip.AddrPortFrom(b.addr, peer.Port), Heard: now, Expires: now.Add(hintTTL),
+		}
+		if !known {
+			go to.announce(to.loop)
+		}
+	}
+	select {
+	case to.changed <- struct{}{}:
+	default:
+	}
+}
+
+// SetLink implements Discovery.
+func (*simBoard) SetLink(discovery.Link) {}
+
+// SetAsking implements Discovery.
+func (b *simBoard) SetAsking(on bool) {
+	b.w.mu.Lock()
+	defer b.w.mu.Unlock()
+	b.asking = on
+}
+
+// SetClaim implements Discovery.
+func (b *simBoard) SetClaim(c peer.Claim) {
+	c.Node, c.Model, c.Hostname = "", "", ""
+	b.w.mu.Lock()
+	news := b.claim != c
+	b.claim = c
+	loop := b.loop
+	b.w.mu.Unlock()
+	if news {
+		go b.announce(loop)
+	}
+}
+
+// Snapshot implements Discovery.
+func (b *simBoard) Snapshot() discovery.Snapshot {
+	b.w.mu.Lock()
+	defer b.w.mu.Unlock()
+	s := discovery.Snapshot{SelfHeard: b.heard}
+	for a, h := range b.hints {
+		if time.Now().After(h.Expires) {
+			delete(b.hints, a)
+			continue
+		}
+		if h.Claim.Serial == b.serial {
+			s.Twins = append(s.Twins, a)
+			continue
+		}
+		s.Hints = append(s.Hints, h)
+	}
+	slices.SortFunc(s.Hints, func(x, y discovery.Hint) int { return x.Addr.Compare(y.Addr) })
+	return s
+}
+
+// Changed implements Discovery.
+func (b *simBoard) Changed() <-chan struct{} { return b.changed }
+
+// Hello implements Asker.
+func (b *simBoard) Hello(ctx context.Context, addr netip.AddrPort, claim peer.Claim) (enroll.Peer, error) {
+	other := b.w.at(addr.Addr())
+	loop, err := b.reach(ctx, request, other)
+	if err != nil {
+		return enroll.Peer{}, err
+	}
+	loop.Met(enroll.Peer{Claim: claim, Key: b.key, Addr: netip.AddrPortFrom(b.addr, peer.Port)})
+	said := loop.Claim()
+	if _, err := other.reach(ctx, answer, b); err != nil {
+		return enroll.Peer{}, err
+	}
+	return enroll.Peer{Claim: said, Key: other.key, Addr: addr}, nil
+}
+
+// Join implements Asker.
+func (b *simBoard) Join(ctx context.Context, m enroll.Peer, claim peer.Claim) (enroll.Ticket, error) {
+	loop, err := b.reach(ctx, request, b.w.at(m.Addr.Addr()))
+	if err != nil {
+		return enroll.Ticket{}, err
+	}
+	t, err := loop.Ticket(ctx, enroll.Peer{Claim: claim, Key: b.key, Addr: netip.AddrPortFrom(b.addr, peer.Port)})
+	if err != nil {
+		return enroll.Ticket{}, fmt.Errorf("%w: %w", enroll.ErrRefused, err)
+	}
+	return t, nil
+}
+
+// Link implements Network.
+func (b *simBoard) Link() (address.Link, error) {
+	return address.Link{Name: "eth0", Index: 2, Addr: b.addr}, nil
+}
+
+// Routes implements Network.
+func (*simBoard) Routes() ([]netip.Prefix, error) {
+	return []netip.Prefix{netip.MustParsePrefix("10.77.0.0/16")}, nil
+}
+
+// Watch implements Network.
+func (*simBoard) Watch(ctx context.Context, _ func()) error {
+	<-ctx.Done()
+	return nil
+}
+
+type noNotify struct{}
+
+func (noNotify) Ready()        {}
+func (noNotify) Status(string) {}
+func (noNotify) Watchdog()     {}
