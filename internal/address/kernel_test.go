@@ -101,6 +101,8 @@ func TestKernel(t *testing.T) {
 	see("eth0 169.254.7.8")
 	must(t, netlink.AddrAdd(eth0, address(t, "10.9.8.7/24")))
 	see("eth0 10.9.8.7")
+	must(t, netlink.AddrAdd(eth0, address(t, "10.9.8.9/24")))
+	see("eth0 10.9.8.7")
 
 	must(t, netlink.LinkAdd(&netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "docker0"}}))
 	must(t, netlink.LinkSetUp(named(t, "docker0")))
@@ -111,6 +113,7 @@ func TestKernel(t *testing.T) {
 	must(t, netlink.RouteAdd(&netlink.Route{LinkIndex: eth1.Attrs().Index, Gw: net.IPv4(10, 5, 0, 1), Priority: 600}))
 	see("eth1 10.5.0.7")
 	must(t, netlink.RouteAdd(&netlink.Route{LinkIndex: eth0.Attrs().Index, Gw: net.IPv4(10, 9, 8, 1), Priority: 100}))
+	must(t, netlink.RouteAdd(&netlink.Route{LinkIndex: eth0.Attrs().Index, Gw: net.IPv4(10, 9, 8, 1), Priority: 700}))
 	see("eth0 10.9.8.7")
 	must(t, netlink.LinkSetDown(far0))
 	see("eth1 10.5.0.7")
