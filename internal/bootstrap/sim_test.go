@@ -66,9 +66,44 @@ func TestSimFormation(t *testing.T) {
 			w.expect = len(w.boards)
 		}
 		plan := w.startAll(t, rnd)
-		w.run(t, plan, 2*time.Minute, w.formed)
+		w.run(t, plan, 3*time.Minute, w.formed)
 		w.wantLeader(t, w.lowest())
 		w.run(t, nil, time.Minute, nil)
+	})
+}
+
+// Boards become able to lead at the very moment when another takes the lead: the lowest one's engine comes up as its turn
+// ends, and the last of the expected boards comes as the others stop waiting for it.
+func TestSimCloseCalls(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world, rnd *rand.Rand) {
+		w.addMany(rnd, 2+rnd.IntN(3))
+		late := w.lowest()
+		if rnd.IntN(2) == 0 {
+			w.expect = len(w.boards)
+		}
+		if rnd.IntN(4) == 0 {
+			w.loss = 0.1
+		}
+		plan := slices.DeleteFunc(w.startAll(t, rnd), func(e event) bool { return e.board == late })
+		for i := range plan { // engines that are up already, so that all waits end together
+			b := plan[i].board
+			plan[i].do = func() { b.powerOn(t.Context(), 0) }
+		}
+		on, last := upTo(rnd, 5*time.Second), time.Duration(0)
+		for _, e := range plan {
+			last = max(last, e.at)
+		}
+		moment := upTo(rnd, 2*time.Second) - 500*time.Millisecond // about when the others act
+		if rnd.IntN(2) == 0 {
+			engine := max(last, on) + simSettle + turnLength + moment
+			plan = append(plan, event{on, late, "power on, engine later", func() { late.powerOn(t.Context(), engine-on) }})
+		} else {
+			plan = append(plan, event{last + simSettle + moment, late, "power on", func() { late.powerOn(t.Context(), 0) }})
+		}
+		w.run(t, plan, 4*time.Minute, w.formed)
+		if len(w.swarms) != 1 {
+			t.Errorf("%d swarms, want one", len(w.swarms))
+		}
 	})
 }
 
