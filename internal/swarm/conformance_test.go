@@ -297,6 +297,11 @@ func testPower(t *testing.T, w world) {
 	for i := 1; i < 3; i++ {
 		check(t, wantState(w.engine(i), Active))
 	}
+	w.stopEngine(1)
+	w.startEngine(1)
+	if s := status(t, w.engine(1)); s.State != Pending || s.NodeID != before[1].NodeID || s.Addr != before[1].Addr {
+		t.Errorf("a worker that starts without its manager says %+v", s)
+	}
 	w.startEngine(0)
 	awaitReady(t, w.engine(0), w.addr(0), w.addr(1), w.addr(2))
 	for i, was := range before {

@@ -26,6 +26,7 @@ type Fake struct {
 	locked      bool      // waits for the unlock key
 	lost        time.Time // when this manager lost the majority; zero while it has it
 	member      *fakeNode // nil when in no swarm; survives power cuts
+	alone       bool      // a worker that has not found a manager since its engine started
 	pending     *fakeJoin // nil when no join is under way
 	calls       Calls
 }
@@ -81,6 +82,9 @@ func (f *Fake) status() Status {
 		s.Managers = []netip.AddrPort{f.pending.manager}
 	case f.member != nil:
 		s.State, s.NodeID, s.Addr, s.Manager = Active, f.member.id, f.member.addr, f.member.manager
+		if f.alone {
+			s.State = Pending
+		}
 		for _, m := range f.member.swarm.managers() {
 			s.Managers = append(s.Managers, netip.AddrPortFrom(m.addr, Port))
 		}

@@ -105,6 +105,7 @@ func (f *Fake) start() {
 	f.up = true
 	f.boot++
 	f.locked = f.member != nil && f.member.manager && f.member.swarm.auto
+	f.alone = f.member != nil && !f.member.manager
 	if f.pending != nil && f.pending.failed {
 		f.pending = nil
 	}
@@ -274,6 +275,9 @@ func (s *fakeSwarm) observe() {
 		seen := n.here() && slices.ContainsFunc(s.managers(), func(m *fakeNode) bool {
 			return leads(m) && s.net.talk(n.engine, m.engine)
 		})
+		if seen {
+			n.engine.alone = false
+		}
 		if seen != n.seen {
 			n.seen, n.since = seen, time.Now()
 		}
