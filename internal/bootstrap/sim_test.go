@@ -21,7 +21,7 @@ import (
 )
 
 const (
-	seedsDefault = 45
+	seedsDefault = 35
 	simStep      = 100 * time.Millisecond // between two looks at the invariants
 	infoLinesMax = 15                     // from Info up, for each board of three that become a swarm
 	// noticeMax is how long a manager may go unnoticed by a board that reaches it.
