@@ -101,6 +101,8 @@ func Decide(v View) Action {
 		return stay(v)
 	case v.Engine.State == swarm.Locked:
 		return trouble("The swarm is locked: give its key with docker swarm unlock")
+	case v.Engine.State == swarm.Failed && v.Engine.NodeID == "":
+		return Action{Kind: Abandon, Reason: "The Docker Engine did not get into the swarm it was joining: trying anew"}
 	case v.Engine.State == swarm.Failed:
 		return trouble("The Docker Engine cannot enter its swarm: %s", v.Engine.Error)
 	case v.Engine.State == swarm.Pending:

@@ -61,7 +61,10 @@ func TestDecide(t *testing.T) {
 		{"live-restore", func(v *View) { v.Engine.LiveRestore = true }, Wait, "live-restore"},
 		{"no address", func(v *View) { v.Link = errors.New("eth0 has no IPv4 address yet") }, Wait, "eth0 has no IPv4 address yet"},
 		{"locked", func(v *View) { v.Engine.State = swarm.Locked }, Wait, "docker swarm unlock"},
-		{"failed", func(v *View) { v.Engine.State, v.Engine.Error = swarm.Failed, "certificate expired" }, Wait, "certificate expired"},
+		{"failed", func(v *View) {
+			v.Engine.State, v.Engine.NodeID, v.Engine.Error = swarm.Failed, "n1", "certificate expired"
+		}, Wait, "certificate expired"},
+		{"a first join failed after nobody waited for it", func(v *View) { v.Engine.State = swarm.Failed }, Abandon, "anew"},
 
 		{"manager", func(v *View) { v.Engine.State, v.Engine.Manager = swarm.Active, true }, Serve, "manager"},
 		{"manager without network still serves", func(v *View) {

@@ -58,7 +58,7 @@ func openGroup(link Link) (conn, error) {
 		return nil, fmt.Errorf("open a socket: %w", err)
 	}
 	file := os.NewFile(uintptr(fd), "mdns group")
-	defer file.Close() // FilePacketConn has its own duplicate
+	defer func() { _ = file.Close() }() // FilePacketConn has its own duplicate
 	if err := setUp(fd, link); err != nil {
 		return nil, err
 	}

@@ -28,6 +28,7 @@ type world interface {
 	startEngine(i int)
 	liveRestore(i int) // restarts the engine with live-restore on
 	autolock(i int)
+	exchanged() // waits until the swarm that board 0 has founded has its lasting join token
 	promote(manager, i int)
 	cut(i int)
 	mend(i int)
@@ -240,6 +241,7 @@ func testLateFailure(t *testing.T, w world) {
 
 func testWrongToken(t *testing.T, w world) {
 	found(t, w)
+	w.exchanged()
 	token, err := w.engine(0).WorkerToken(t.Context())
 	must(t, err)
 	manager := netip.AddrPortFrom(w.addr(0), Port)
@@ -372,7 +374,7 @@ func testQuorum(t *testing.T, w world) {
 			check(t, wantState(w.engine(2), Inactive))
 		},
 		func() {
-			await(t, 30*time.Second, func() error {
+			await(t, 90*time.Second, func() error { // the engine is silent for 20 s, and longer on a busy machine
 				s, err := e.Status(t.Context())
 				if err != nil || s.State != Active || !s.Manager || s.SwarmID != "" || s.Error == "" {
 					return fmt.Errorf("manager without majority says %+v, %w", s, err)

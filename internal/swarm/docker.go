@@ -26,9 +26,6 @@ const (
 	joinMax   = 25 * time.Second // for each manager; the engine itself gives up waiting after 20 s
 	// certExpiry is how long a node's certificate is valid. Docker's 90 days end a swarm that spent a summer on a shelf.
 	certExpiry = 5 * 365 * 24 * time.Hour
-	// Init waits until certificates are exchanged, which takes the engine up to 3 s, and looks that often.
-	rotateMax  = 10 * time.Second
-	rotatePace = 100 * time.Millisecond
 	// labelTries bounds the repetitions when somebody else changes a node at the same time.
 	labelTries = 5
 	// listenAny is what the engine listens on; it refuses an empty address.
@@ -133,10 +130,11 @@ func (d *Docker) Status(ctx context.Context) (s Status, err error) {
 // Init implements Engine.
 //
 // An engine stores the validity of certificates that Init asks for, and goes on with 90 days, which its own certificate
-// has already. Exchanging the certificate authority makes the new validity count, for this board's certificate too, and
-// costs nothing as long as no other node is there. When power goes before that has begun, the engine's next start makes
+// has already. Exchanging the certificate authority makes the new validity count, for this board's certificate too. It
+// is done within 3 s, and boards may join meanwhile. When power goes before it has begun, the engine's next start makes
 // the validity count for the nodes to come, and this board gets it when its certificate is renewed, weeks later. When
-// power goes in the midst of it, the next start ends it.
+// power goes in the midst of it, the next start ends it. ForceNewCluster would be quicker, but now and then leaves an
+// engine that cannot make overlay networks until it is restarted.
 func (d *Docker) Init(ctx context.Context, r InitRequest) error {
 	err := d.call(ctx, callMax, func(ctx context.Context, c *client.Client) error {
 		_, err := c.SwarmInit(ctx, initRequest(r))
@@ -145,8 +143,8 @@ func (d *Docker) Init(ctx context.Context, r InitRequest) error {
 	if err != nil {
 		return err
 	}
-	if err := d.call(ctx, rotateMax, rotate); err != nil {
-		d.log.Warn("The swarm is up, but certificates of this board may end after 90 days.", zap.Error(err))
+	if err := d.call(ctx, callMax, rotate); err != nil {
+		d.log.Warn("The swarm is up, but the certificate of this board may end after 90 days.", zap.Error(err))
 	}
 	return nil
 }
@@ -163,26 +161,8 @@ func initRequest(r InitRequest) api.InitRequest {
 	}
 }
 
-// rotate exchanges the certificate authority, and with it the join tokens, and waits until that is done.
+// rotate begins the exchange of the certificate authority, and with it of the join tokens.
 func rotate(ctx context.Context, c *client.Client) error {
-	if err := beginRotation(ctx, c); err != nil {
-		return err
-	}
-	again := time.NewTicker(rotatePace)
-	defer again.Stop()
-	for {
-		if s, err := c.SwarmInspect(ctx); err != nil || !s.RootRotationInProgress {
-			return err
-		}
-		select {
-		case <-again.C:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
-func beginRotation(ctx context.Context, c *client.Client) error {
 	s, err := c.SwarmInspect(ctx)
 	if err != nil {
 		return err

@@ -19,8 +19,7 @@ type Engine interface {
 	// Status tells where the engine stands, within 5 s. An engine that does not answer is ErrUnreachable; so is, for 20 s,
 	// a manager that has just lost the majority.
 	Status(ctx context.Context) (Status, error)
-	// Init makes a new swarm with this board as its only manager. It takes up to 4 s, and the swarm is there after the
-	// first.
+	// Init makes a new swarm with this board as its only manager. It takes about a second.
 	Init(ctx context.Context, r InitRequest) error
 	// Join makes this board a node of an existing swarm, trying the managers in turn. One that refuses takes 10 s, one that
 	// is silent 20 s. A Join that fails leaves the engine as it was, unless it returns ErrPending or ErrUnreachable.
@@ -28,7 +27,8 @@ type Engine interface {
 	// Leave takes this board out of its swarm, or ends a join that is still pending, for which it waits up to 20 s. Without
 	// force a manager refuses.
 	Leave(ctx context.Context, force bool) error
-	// WorkerToken returns the join token for workers. Managers only.
+	// WorkerToken returns the join token for workers. Managers only. One that is asked for in the first 3 s of a swarm is
+	// good for those seconds only.
 	WorkerToken(ctx context.Context) (secret.Secret, error)
 	// Nodes lists the nodes of the swarm. Managers only.
 	Nodes(ctx context.Context) ([]Node, error)

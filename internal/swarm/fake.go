@@ -39,7 +39,6 @@ type Calls struct{ Init, Join, Leave, Label, Remove int }
 // Delays of a real engine, measured with Docker 20.10 and 26.1.
 const (
 	fakeInit      = 600 * time.Millisecond
-	fakeRotation  = 3 * time.Second // or less
 	fakeJoining   = 200 * time.Millisecond
 	fakeRefusal   = 10 * time.Second // until a manager that answers "no", or a closed port, ends a join
 	fakePatience  = 20 * time.Second // until an engine gives up waiting: for a silent manager, for a leader
@@ -113,17 +112,9 @@ func (f *Fake) Init(ctx context.Context, r InitRequest) error {
 		f.net.mu.Unlock()
 		return ended
 	}
-	s := f.net.newSwarm()
-	f.member = s.add(f, r.Advertise, true)
+	f.member = f.net.newSwarm().add(f, r.Advertise, true)
 	f.net.mu.Unlock()
-	if ended != nil { // nobody waits, and the engine has done it
-		return ended
-	}
-	_ = f.take(ctx, boot, fakeRotation) // the swarm is there, whether somebody waits for this or not
-	f.net.mu.Lock()
-	defer f.net.mu.Unlock()
-	s.token += "r"
-	return nil
+	return ended // when nobody waits any more, the engine has done it all the same
 }
 
 // mayEnter tells why the engine cannot enter a swarm.

@@ -14,6 +14,8 @@ type fakeWorld struct {
 	cuts   map[netip.Addr]bool
 }
 
+func (*fakeWorld) exchanged() {}
+
 func newFakeWorld() *fakeWorld {
 	w := &fakeWorld{net: NewFakeNet(), cuts: map[netip.Addr]bool{}}
 	for i, name := range []string{"pi1", "pi2", "pi3"} {

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -102,15 +103,18 @@ func (w *labWorld) promote(manager, i int) {
 	w.docker(manager, "node", "promote", status(w.t, w.engine(i)).NodeID)
 }
 
-// Certificates are valid for years on the manager and its workers, and networks lie in the pool.
+// Certificates are valid for years on the manager and on workers that join at once, and networks lie in the pool.
 func TestSwarmOutlivesSummer(t *testing.T) {
 	t.Parallel()
 	w := newLabWorld(t)
 	found(t, w)
 	must(t, join(t, w, 1, 0))
-	for i := range 2 {
-		check(t, w.longValid(i))
+	must(t, join(t, w, 2, 0))
+	for i := range 3 {
+		await(t, 20*time.Second, func() error { return w.longValid(i) })
 	}
+	w.exchanged()
+	awaitReady(t, w.engine(0), w.addr(0), w.addr(1), w.addr(2))
 	w.docker(0, "network", "create", "--driver", "overlay", "probe")
 	for _, name := range []string{"ingress", "probe"} {
 		var networks []struct {
@@ -141,7 +145,7 @@ func TestPowerCutDuringInit(t *testing.T) {
 		_, err = c.SwarmInit(t.Context(), initRequest(InitRequest{Advertise: w.addr(i), Pool: pool}))
 		must(t, err)
 		if i == 1 {
-			must(t, beginRotation(t.Context(), c))
+			must(t, rotate(t.Context(), c))
 		}
 	}
 	for i := range 2 {
@@ -152,6 +156,18 @@ func TestPowerCutDuringInit(t *testing.T) {
 	await(t, 30*time.Second, func() error { return w.longValid(1) })
 	must(t, join(t, w, 2, 0))
 	check(t, w.longValid(2))
+}
+
+func (w *labWorld) exchanged() {
+	await(w.t, 20*time.Second, func() error {
+		c, err := w.engines[0].client()
+		must(w.t, err)
+		s, err := c.SwarmInspect(w.t.Context())
+		if err == nil && s.RootRotationInProgress {
+			return errors.New("the certificate authority is still being exchanged")
+		}
+		return err
+	})
 }
 
 // longValid is an error unless the certificate of board i is valid for as long as we want.
