@@ -218,6 +218,11 @@ func elect(v View) Action {
 	if v.Now.Before(settled) {
 		return waitUntil(settled, "Looking for other boards%s", v.seen(boards))
 	}
+	for _, p := range v.Peers {
+		if end := p.Able.Add(turnLength); v.fresh(p) && p.Claim.State == peer.Waiting && p.Claim.Serial > v.Serial && v.Now.Before(end) {
+			return waitUntil(end, "Waiting for %s to get ready, for it may be in a swarm already", p.Claim.Serial.Name())
+		}
+	}
 	for turn, p := range lower {
 		end := later(settled, p.Able).Add(time.Duration(turn+1) * turnLength)
 		if v.Now.Before(end) {

@@ -152,6 +152,12 @@ func TestDecide(t *testing.T) {
 		{"another is lowest and not ready", func(v *View) {
 			v.Peers, v.NewBoard = []Peer{board(low, peer.Waiting)}, ago(20*time.Second)
 		}, Wait, "to get ready"},
+		{"a higher one is not ready, and may be in a swarm", func(v *View) {
+			v.Peers, v.NewBoard = []Peer{board(high, peer.Waiting, able(20*time.Second))}, ago(20*time.Second)
+		}, Wait, "may be in a swarm already"},
+		{"a higher one does not get ready", func(v *View) {
+			v.Peers, v.NewBoard = []Peer{board(high, peer.Waiting, able(time.Minute))}, ago(time.Minute)
+		}, Propose, "lowest serial"},
 		{"the lowest had its turn", func(v *View) {
 			v.Peers, v.NewBoard = []Peer{board(low, peer.Blank)}, ago(75*time.Second)
 		}, Propose, "pi-000001 did not start"},
