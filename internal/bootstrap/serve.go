@@ -102,13 +102,16 @@ func missing(have, want map[string]string) bool {
 	return false
 }
 
-// tellNodes says which nodes came, went down, came back and left since the last list.
+// tellNodes says which nodes came, went down, came back and left since the last list. A node that is on its way in is not
+// ready yet, and no news.
 func (l *Loop) tellNodes(nodes []swarm.Node) {
 	before := l.nodes.ready
 	l.nodes.ready = make(map[string]bool, len(nodes))
 	up := 0
 	for _, n := range nodes {
-		l.nodes.ready[n.ID] = n.Ready
+		if _, known := before[n.ID]; n.Ready || known || before == nil {
+			l.nodes.ready[n.ID] = n.Ready
+		}
 		if n.Ready {
 			up++
 		}
@@ -117,11 +120,12 @@ func (l *Loop) tellNodes(nodes []swarm.Node) {
 	l.Notify.Status(fmt.Sprintf("Manager of the swarm, %s", count))
 	for _, n := range nodes {
 		was, known := before[n.ID]
+		ready, tells := l.nodes.ready[n.ID]
 		switch {
-		case n.ID == l.status.NodeID, known && was == n.Ready:
-		case n.Ready && !known:
+		case !tells, n.ID == l.status.NodeID, known && was == ready:
+		case ready && !known:
 			l.Log.Info(fmt.Sprintf("%s is in the swarm: %s.", n.Hostname, count), zap.String("node", n.ID), zap.Stringer("addr", n.Addr))
-		case n.Ready:
+		case ready:
 			l.Log.Info(fmt.Sprintf("%s is back: %s.", n.Hostname, count), zap.String("node", n.ID), zap.Stringer("addr", n.Addr))
 		default:
 			l.Log.Warn(fmt.Sprintf("%s is down: %s.", n.Hostname, count), zap.String("node", n.ID), zap.Stringer("addr", n.Addr))
