@@ -10,8 +10,9 @@ BUILD      := CGO_ENABLED=0 $(GO) build -trimpath -tags $(TAGS) $(INLINE) -ldfla
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 ERRCHECK    := github.com/kisielk/errcheck@v1.30.0
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@latest
-# What the virtual Pis, and the race detector, need of Debian.
-LAB_PACKAGES := gcc libc6-dev docker.io iproute2 iptables util-linux avahi-daemon avahi-utils dbus tcpdump ca-certificates procps
+# What virtual Pis, whole machines and the race detector need of Debian.
+LAB_PACKAGES := gcc libc6-dev docker.io iproute2 iptables util-linux avahi-daemon avahi-utils dbus tcpdump \
+	ca-certificates procps gpg systemd-container mmdebstrap dnsmasq-base
 
 .PHONY: help build demo test unit lint vuln lab e2e bench fuzz deps clean
 

@@ -17,7 +17,7 @@ const (
 
 // StartAgent starts "pi-agent run" with the Pi's config and these further arguments. Its journal is Log.
 func (p *Pi) StartAgent(args ...string) error {
-	path, err := p.lab.agent()
+	path, err := p.lab.AgentPath()
 	if err != nil {
 		return err
 	}
@@ -52,8 +52,8 @@ func (p *Pi) config(lines string) string {
 	return "serial = " + strconv.Quote(p.Serial) + "\n" + lines + "\n"
 }
 
-// agent returns the path of the agent, which is built at first use.
-func (l *Lab) agent() (string, error) {
+// AgentPath returns the path of the agent that Options.Agent says, which is built at first use.
+func (l *Lab) AgentPath() (string, error) {
 	if path := l.options.Agent; path != "" {
 		return path, nil
 	}

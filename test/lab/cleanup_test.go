@@ -17,7 +17,8 @@ import (
 	"github.com/pi-agent/pi-agent/test/lab"
 )
 
-// holdEnv makes the test binary a holder: a process that has a lab with running containers and does nothing else.
+// holdEnv makes the test binary a holder: a process that has a lab and does nothing else. With the value "machines" it
+// is one with a whole machine, else one with Pis and running containers.
 const holdEnv = "PI_LAB_TEST_HOLD"
 
 func TestMain(m *testing.M) {
@@ -31,11 +32,21 @@ func TestMain(m *testing.M) {
 }
 
 func hold() error {
+	ctx := context.Background()
+	if os.Getenv(holdEnv) == "machines" {
+		l, err := lab.Start(lab.Options{Machines: []string{"trixie"}})
+		if err != nil {
+			return err
+		}
+		if err := l.Machines[0].WaitBoot(ctx); err != nil {
+			return err
+		}
+		return stay(l)
+	}
 	l, err := lab.Start(lab.Options{N: 2})
 	if err != nil {
 		return err
 	}
-	ctx := context.Background()
 	if err := l.StartEngines(ctx); err != nil {
 		return err
 	}
@@ -47,16 +58,20 @@ func hold() error {
 			return err
 		}
 	}
+	return stay(l)
+}
+
+func stay(l *lab.Lab) error {
 	fmt.Println(l.ID)
-	_, err = io.Copy(io.Discard, os.Stdin) // until killed
+	_, err := io.Copy(io.Discard, os.Stdin) // until killed
 	return err
 }
 
 // startHolder returns a holder and the id of its lab.
-func startHolder(t *testing.T) (*exec.Cmd, string) {
+func startHolder(t *testing.T, kind string) (*exec.Cmd, string) {
 	t.Helper()
 	cmd := exec.Command("/proc/self/exe")
-	cmd.Env = append(os.Environ(), holdEnv+"=1")
+	cmd.Env = append(os.Environ(), holdEnv+"="+kind)
 	cmd.Stderr = os.Stderr
 	if _, err := cmd.StdinPipe(); err != nil {
 		t.Fatal(err)
@@ -109,19 +124,23 @@ func traces(t *testing.T, id string) (found []string) {
 }
 
 func TestKilledHolderLeavesNothing(t *testing.T) {
-	lab.Need(t)
-	holder, id := startHolder(t)
-	if n := len(traces(t, id)); n < 20 {
-		t.Fatalf("a running lab shows only %d traces", n)
-	}
-	if err := holder.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	if err := lab.AwaitEnd(id); err != nil {
-		t.Fatal(err)
-	}
-	if found := traces(t, id); len(found) > 0 {
-		t.Errorf("left behind:\n%s", strings.Join(found, "\n"))
+	for kind, need := range map[string]func(testing.TB){"pis": lab.Need, "machines": lab.NeedMachines} {
+		t.Run(kind, func(t *testing.T) {
+			need(t)
+			holder, id := startHolder(t, kind)
+			if n := len(traces(t, id)); n < 20 {
+				t.Fatalf("a running lab shows only %d traces", n)
+			}
+			if err := holder.Process.Kill(); err != nil {
+				t.Fatal(err)
+			}
+			if err := lab.AwaitEnd(id); err != nil {
+				t.Fatal(err)
+			}
+			if found := traces(t, id); len(found) > 0 {
+				t.Errorf("left behind:\n%s", strings.Join(found, "\n"))
+			}
+		})
 	}
 }
 
@@ -155,7 +174,7 @@ func killJanitor(t *testing.T, holder int) {
 func TestNextLabSweepsDeadOne(t *testing.T) {
 	lab.Need(t)
 	t.Setenv("PI_LAB_DIR", t.TempDir()) // where no lab of another test sweeps first
-	holder, id := startHolder(t)
+	holder, id := startHolder(t, "pis")
 	killJanitor(t, holder.Process.Pid)
 	if err := holder.Process.Kill(); err != nil {
 		t.Fatal(err)

@@ -73,12 +73,12 @@ func (p *Pi) WaitEngine(ctx context.Context) error {
 
 // DockerSocket is the engine's socket as this process reaches it; empty while the Pi is off. It changes with every
 // boot.
-func (p *Pi) DockerSocket() string { return p.Path("/run/docker.sock") }
+func (c *Computer) DockerSocket() string { return c.Path("/run/docker.sock") }
 
 // DockerHost is DockerSocket in the form that DOCKER_HOST and client.WithHost take.
-func (p *Pi) DockerHost() string { return "unix://" + p.DockerSocket() }
+func (c *Computer) DockerHost() string { return "unix://" + c.DockerSocket() }
 
-// Docker runs the docker command inside the Pi and returns its standard output.
-func (p *Pi) Docker(ctx context.Context, args ...string) ([]byte, error) {
-	return p.Exec(ctx, append([]string{"docker"}, args...)...)
+// Docker runs the docker command inside and returns its standard output.
+func (c *Computer) Docker(ctx context.Context, args ...string) ([]byte, error) {
+	return c.Exec(ctx, append([]string{"docker"}, args...)...)
 }

@@ -15,7 +15,7 @@ import (
 // enter calls f on a thread that is inside the machine: files it opens, sockets it makes and programs it starts belong
 // there. f must not start goroutines for such work, nor end its own (as t.Fatal does).
 func (m *machine) enter(f func() error) error {
-	return enterPid(m.cmd.Process.Pid, m.kept, f)
+	return enterPid(m.inside, m.kept, f)
 }
 
 func enterPid(pid int, namespaces []string, f func() error) error {

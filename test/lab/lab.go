@@ -12,6 +12,14 @@
 //	}
 //	out, err := l.Pis[0].Docker(t.Context(), "swarm", "init", "--advertise-addr", "eth0")
 //
+// A Machine is more than that: a whole Debian with systemd, docker.io, avahi-daemon and NetworkManager, booted by
+// systemd-nspawn behind a DHCP server, to try the package on.
+//
+//	l := lab.New(t, lab.Options{Machines: []string{"trixie", "bookworm"}})
+//	if err := l.Machines[0].Install(t.Context(), "dist/pi-agent.deb"); err != nil {
+//		t.Fatal(err)
+//	}
+//
 // A lab ends with Close, and also when the process that holds it dies in whatever way.
 package lab
 
@@ -33,8 +41,10 @@ import (
 type Options struct {
 	// ID tells this lab from others on the machine: letters, digits and "-". Default: random.
 	ID string
-	// N is the number of Pis, 1 to 200. Default 3.
+	// N is the number of Pis, 1 to 200. Default 3, or none in a lab with machines.
 	N int
+	// Machines are the whole machines m1, m2 and so on, each given by its Debian release: trixie or bookworm.
+	Machines []string
 	// Serials are the serials of pi1, pi2 and so on. Default: 10000000aabbccXX, where the order of serials is not the
 	// order of names; among two to six Pis pi2 has the lowest.
 	Serials []string
@@ -49,18 +59,21 @@ type Options struct {
 	Agent string
 	// Config has further lines of every pi-agent.toml, below the serial.
 	Config string
-	// Off leaves the Pis without power, for a test that boots them itself.
+	// Off leaves all without power, for a test that boots them itself.
 	Off bool
 }
 
-// Lab is a LAN and its Pis.
+// Lab is a LAN and what is plugged into it.
 type Lab struct {
 	ID  string
 	Dir string // everything the lab keeps on disk; gone after Close
 	Pis []*Pi  // pi1 first
 
+	Machines []*Machine // m1 first
+
 	options Options
 	lan     *machine
+	dhcp    *Process // nil before it is first started
 
 	installing sync.Mutex
 
@@ -70,10 +83,10 @@ type Lab struct {
 
 // Start makes a lab. The caller must be root and must call Close.
 func Start(o Options) (*Lab, error) {
-	if o.N == 0 {
+	if o.N == 0 && len(o.Machines) == 0 {
 		o.N = 3
 	}
-	if o.N < 1 || o.N > 200 {
+	if o.N < 0 || o.N > 200 {
 		return nil, fmt.Errorf("lab of %d pis: give 1 to 200", o.N)
 	}
 	if !o.Subnet.IsValid() {
@@ -112,6 +125,29 @@ func (l *Lab) build() error {
 			return err
 		}
 	}
+	if len(l.options.Machines) > 0 {
+		return l.buildMachines()
+	}
+	return nil
+}
+
+func (l *Lab) buildMachines() error {
+	if err := l.StartDHCP(); err != nil {
+		return err
+	}
+	for i, suite := range l.options.Machines {
+		m, err := l.newMachine(i, suite)
+		if err != nil {
+			return err
+		}
+		l.Machines = append(l.Machines, m)
+		if l.options.Off {
+			continue
+		}
+		if err := m.Boot(context.Background()); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -144,6 +180,12 @@ func (l *Lab) Close() error {
 	err := l.lifelineEnd.Close()
 	for _, p := range l.Pis {
 		p.reap()
+	}
+	for _, m := range l.Machines {
+		m.reap()
+	}
+	if l.dhcp != nil {
+		<-l.dhcp.Done()
 	}
 	if l.lan != nil {
 		<-l.lan.gone

@@ -29,7 +29,7 @@ func (l *Lab) startLAN() error {
 		return err
 	}
 	var err error
-	if l.lan, err = l.boot(dir, lanNamespaces); err != nil {
+	if l.lan, err = l.boot(dir, lanNamespaces, initName); err != nil {
 		return err
 	}
 	// What is not for the LAN is refused at once, as by a router without an uplink. Silence would make every engine wait
@@ -84,35 +84,38 @@ func (m *machine) ip(commands ...string) error {
 	return nil
 }
 
-// Cut makes every packet to and from the Pi vanish, while its interface looks well, as behind a broken access point.
-func (p *Pi) Cut() error { return p.lab.lan.ip("link set " + p.Name + " nomaster") }
+// Cut makes every packet to and from the computer vanish, while its interface looks well, as behind a broken access
+// point.
+func (c *Computer) Cut() error { return c.lab.lan.ip("link set " + c.Name + " nomaster") }
 
 // Mend undoes Cut, Unplug and Partition.
-func (p *Pi) Mend() error {
-	return p.lab.lan.ip("link set "+p.Name+" master "+bridge, "link set "+p.Name+" up")
+func (c *Computer) Mend() error {
+	return c.lab.lan.ip("link set "+c.Name+" master "+bridge, "link set "+c.Name+" up")
 }
 
-// Unplug takes the cable out at the switch: the Pi's interface loses its carrier and keeps its addresses.
-func (p *Pi) Unplug() error { return p.lab.lan.ip("link set " + p.Name + " down") }
+// Unplug takes the cable out at the switch: the computer's interface loses its carrier and keeps its addresses.
+func (c *Computer) Unplug() error { return c.lab.lan.ip("link set " + c.Name + " down") }
 
-// LinkDown sets the Pi's interface down from inside. The kernel drops its routes then, and keeps IPv4 addresses.
-func (p *Pi) LinkDown() error { return p.ip("link set eth0 down") }
+// LinkDown sets the computer's interface down from inside. The kernel drops its routes then, and keeps IPv4 addresses.
+func (c *Computer) LinkDown() error { return c.ip("link set eth0 down") }
 
-// LinkUp sets the Pi's interface up. It does not bring the default route back.
-func (p *Pi) LinkUp() error { return p.ip("link set eth0 up") }
+// LinkUp sets the computer's interface up. It does not bring the default route back.
+func (c *Computer) LinkUp() error { return c.ip("link set eth0 up") }
 
-// SetAddr adds an address such as 10.77.0.99/24 to the Pi's interface, or does nothing if it is there.
-func (p *Pi) SetAddr(a netip.Prefix) error { return p.ip("addr replace " + a.String() + " dev eth0") }
+// SetAddr adds an address such as 10.77.0.99/24 to the computer's interface, or does nothing if it is there.
+func (c *Computer) SetAddr(a netip.Prefix) error {
+	return c.ip("addr replace " + a.String() + " dev eth0")
+}
 
 // DelAddr removes an address. Routes through it go with it.
-func (p *Pi) DelAddr(a netip.Prefix) error { return p.ip("addr del " + a.String() + " dev eth0") }
+func (c *Computer) DelAddr(a netip.Prefix) error { return c.ip("addr del " + a.String() + " dev eth0") }
 
 // DefaultRoute adds or removes the default route.
-func (p *Pi) DefaultRoute(on bool) error {
+func (c *Computer) DefaultRoute(on bool) error {
 	if on {
-		return p.ip("route replace default via " + p.lab.Gateway().String() + " dev eth0")
+		return c.ip("route replace default via " + c.lab.Gateway().String() + " dev eth0")
 	}
-	return p.ip("route del default")
+	return c.ip("route del default")
 }
 
 // RecreateLink removes the Pi's interface and makes it anew, with the same name and hardware address and another
@@ -124,16 +127,9 @@ func (p *Pi) RecreateLink(state Link) error {
 	return p.connect(state)
 }
 
-// connect makes the cable from the Pi to the switch.
+// connect makes the cable from the Pi to the switch, and what a DHCP client would do then.
 func (p *Pi) connect(state Link) error {
-	m, err := p.on()
-	if err != nil {
-		return err
-	}
-	err = p.lab.lan.ip(
-		fmt.Sprintf("link add %s type veth peer name eth0 address %s netns %d", p.Name, p.MAC, m.cmd.Process.Pid),
-		"link set "+p.Name+" master "+bridge+" up")
-	if err != nil {
+	if err := p.plugIn(); err != nil {
 		return err
 	}
 	commands := []string{"link set lo up"}
@@ -146,11 +142,22 @@ func (p *Pi) connect(state Link) error {
 			commands = append(commands, "route add default via "+p.lab.Gateway().String()+" dev eth0")
 		}
 	}
-	return m.ip(commands...)
+	return p.ip(commands...)
 }
 
-func (p *Pi) ip(commands ...string) error {
-	m, err := p.on()
+// plugIn makes the cable to the switch.
+func (c *Computer) plugIn() error {
+	m, err := c.on()
+	if err != nil {
+		return err
+	}
+	return c.lab.lan.ip(
+		fmt.Sprintf("link add %s type veth peer name eth0 address %s netns %d", c.Name, c.MAC, m.cmd.Process.Pid),
+		"link set "+c.Name+" master "+bridge+" up")
+}
+
+func (c *Computer) ip(commands ...string) error {
+	m, err := c.on()
 	if err != nil {
 		return err
 	}

@@ -18,6 +18,7 @@ import (
 // caller of a real program uses, says which.
 const (
 	initName    = "pi-agent-lab-init"    // process 1 of a machine
+	debianName  = "pi-agent-lab-debian"  // the same, around a whole Debian
 	janitorName = "pi-agent-lab-janitor" // cleans up after the lab
 )
 
@@ -25,16 +26,25 @@ func init() {
 	switch os.Args[0] {
 	case initName:
 		runInit(os.Args[1:])
+	case debianName:
+		runDebian(os.Args[1:])
 	case janitorName:
 		runJanitor(os.Args[1])
 	}
 }
 
+// The files that boot gives to process 1 beside the usual three.
+const (
+	lifelineFD = 3 // ends when the lab closes it or is dead
+	readyFD    = 4 // takes the one word that boot waits for
+)
+
 // machine is a process that keeps namespaces alive.
 type machine struct {
-	cmd  *exec.Cmd
-	gone chan struct{} // closed when every process in it is dead
-	kept []string      // namespaces it can be entered by, as named in /proc/PID/ns, in the order to enter them
+	cmd    *exec.Cmd
+	gone   chan struct{} // closed when every process in it is dead
+	inside int           // the process by which it is entered
+	kept   []string      // the namespaces of that one to enter, as named in /proc/PID/ns, in this order
 }
 
 const (
@@ -45,8 +55,9 @@ const (
 // piOnly are the namespaces a Pi has of its own, in the order to enter them.
 var piOnly = []string{"ipc", "uts", "net", "pid", "mnt"}
 
-// boot starts a machine that keeps its notes in dir. Arguments are those of runInit.
-func (l *Lab) boot(dir string, namespaces uintptr, args ...string) (*machine, error) {
+// boot starts a machine that keeps its notes in dir. Program is initName or debianName, with the arguments of runInit or
+// runDebian.
+func (l *Lab) boot(dir string, namespaces uintptr, program string, args ...string) (*machine, error) {
 	log, err := os.OpenFile(filepath.Join(dir, "init.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return nil, err
@@ -59,7 +70,7 @@ func (l *Lab) boot(dir string, namespaces uintptr, args ...string) (*machine, er
 	defer ready.Close()
 
 	cmd := exec.Command("/proc/self/exe")
-	cmd.Args = append([]string{initName}, args...)
+	cmd.Args = append([]string{program}, args...)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.ExtraFiles = []*os.File{l.lifeline, readyEnd}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: namespaces, Setsid: true}
@@ -68,7 +79,7 @@ func (l *Lab) boot(dir string, namespaces uintptr, args ...string) (*machine, er
 	if err != nil {
 		return nil, err
 	}
-	m := &machine{cmd: cmd, gone: make(chan struct{}), kept: []string{"net"}}
+	m := &machine{cmd: cmd, gone: make(chan struct{}), inside: cmd.Process.Pid, kept: []string{"net"}}
 	if namespaces == piNamespaces {
 		m.kept = piOnly
 	}
@@ -99,30 +110,46 @@ func (m *machine) kill() {
 // runInit is process 1 of a machine. Its arguments are a hostname and the directory that is the machine's disk, or none
 // for a machine that is only a network. It never returns, and ends when the lab does.
 func runInit(args []string) {
-	lifeline, ready := os.NewFile(3, "lifeline"), os.NewFile(4, "ready")
-	word := "ready"
+	var err error
 	if len(args) == 2 {
-		if err := setUp(args[0], args[1]); err != nil {
-			word = err.Error()
-		}
+		err = setUp(args[0], args[1])
+	}
+	tell(err)
+	go reapOrphans(0)
+	liveOut()
+}
+
+// tell says the one word that boot waits for.
+func tell(err error) {
+	ready, word := os.NewFile(readyFD, "ready"), "ready"
+	if err != nil {
+		word = err.Error()
 	}
 	_, _ = ready.WriteString(word) // a reader that is gone has closed the lifeline, too
 	ready.Close()
-	go reapOrphans()
-	_, _ = io.Copy(io.Discard, lifeline) // ends when the lab closes it or is dead
-	unix.Exit(0)                         // at once; os.Exit lets the race detector linger for a second
 }
 
-// reapOrphans does the one duty of a process 1.
-func reapOrphans() {
+// liveOut returns never: this process ends when the lab closes its lifeline or is dead.
+func liveOut() {
+	_, _ = io.Copy(io.Discard, os.NewFile(lifelineFD, "lifeline"))
+	unix.Exit(0) // at once; os.Exit lets the race detector linger for a second
+}
+
+// reapOrphans does the one duty of a process 1. It ends the machine when the process main does, if there is one.
+func reapOrphans(main int) {
 	died := make(chan os.Signal, 1)
 	signal.Notify(died, unix.SIGCHLD)
-	for range died {
+	for {
 		for {
-			if pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil); pid <= 0 && !errors.Is(err, unix.EINTR) {
+			pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil)
+			if pid > 0 && pid == main {
+				unix.Exit(0)
+			}
+			if pid <= 0 && !errors.Is(err, unix.EINTR) {
 				break
 			}
 		}
+		<-died
 	}
 }
 

@@ -1,42 +1,32 @@
 package lab
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
-	"sync"
 )
 
-// Pi is a virtual Raspberry Pi. Its methods may be called from several goroutines, but power, link and process
-// changes of one Pi should come from one.
+// Pi is a virtual Raspberry Pi without an operating system of its own: what it runs is what the test starts.
 //
 // It sees the machine's files, with an /etc, /var/lib, /boot and /run of its own. What is written there and in
 // /var/lib/docker stays through power cuts, except in /run. Everything else, /tmp too, is the machine's and shared.
 type Pi struct {
-	Name   string       // pi1, pi2 and so on; also the hostname
-	Serial string       // as in its pi-agent.toml
-	MAC    string       // hardware address of eth0
-	Addr   netip.Prefix // address that eth0 gets at boot
-	Dir    string       // what the lab keeps about it: disk, logs
-
-	lab *Lab
-
-	mu        sync.Mutex
-	machine   *machine // nil while the power is off
-	processes map[string]*Process
+	Computer              // its name, pi1, pi2 and so on, is also the hostname
+	Addr     netip.Prefix // address that eth0 gets at boot
 }
 
 func (l *Lab) newPi(i int) (*Pi, error) {
 	p := &Pi{
-		Name:   fmt.Sprintf("pi%d", i+1),
-		Serial: defaultSerial(i),
-		MAC:    fmt.Sprintf("b8:27:eb:77:00:%02x", i+1),
-		Addr:   netip.PrefixFrom(l.host(byte(11+i)), 24),
-		lab:    l,
+		Computer: Computer{
+			Name:   fmt.Sprintf("pi%d", i+1),
+			Serial: defaultSerial(i),
+			MAC:    fmt.Sprintf("b8:27:eb:77:00:%02x", i+1),
+			lab:    l,
+		},
+		Addr: netip.PrefixFrom(l.host(byte(11+i)), 24),
 	}
 	if i < len(l.options.Serials) {
 		p.Serial = l.options.Serials[i]
@@ -97,13 +87,11 @@ func (p *Pi) Boot(state Link) error {
 	if p.On() {
 		return fmt.Errorf("%s is on already", p.Name)
 	}
-	m, err := p.lab.boot(p.Dir, piNamespaces, p.Name, p.disk())
+	m, err := p.lab.boot(p.Dir, piNamespaces, initName, p.Name, p.disk())
 	if err != nil {
 		return fmt.Errorf("boot %s: %w", p.Name, err)
 	}
-	p.mu.Lock()
-	p.machine, p.processes = m, map[string]*Process{}
-	p.mu.Unlock()
+	p.powered(m)
 	if err := p.connect(state); err != nil {
 		return fmt.Errorf("connect %s: %w", p.Name, err)
 	}
@@ -112,22 +100,6 @@ func (p *Pi) Boot(state Link) error {
 
 // PowerOn is Boot with a network as usual.
 func (p *Pi) PowerOn() error { return p.Boot(Link{}) }
-
-// PowerOff pulls the plug: all processes get SIGKILL at once. It returns when they are dead.
-func (p *Pi) PowerOff() error {
-	m, err := p.on()
-	if err != nil {
-		return err
-	}
-	m.kill()
-	p.reap()
-	p.mu.Lock()
-	p.machine = nil
-	p.mu.Unlock()
-	// The kernel takes the interface away in its own time, and the next boot wants the name.
-	_ = p.lab.lan.ip("link del " + p.Name)
-	return nil
-}
 
 // Reflash pulls the plug if need be and puts a new card in: everything the Pi has written is gone, its serial is the
 // same.
@@ -138,73 +110,4 @@ func (p *Pi) Reflash() error {
 		}
 	}
 	return p.flash()
-}
-
-// reap waits for the end of a Pi that is about to die, and of what was started in it.
-func (p *Pi) reap() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.machine == nil {
-		return
-	}
-	<-p.machine.gone
-	for _, proc := range p.processes {
-		<-proc.done
-	}
-}
-
-// On reports whether the power is on.
-func (p *Pi) On() bool {
-	_, err := p.on()
-	return err == nil
-}
-
-func (p *Pi) on() (*machine, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.machine == nil {
-		return nil, fmt.Errorf("%s is off", p.Name)
-	}
-	return p.machine, nil
-}
-
-// Enter calls f on a thread that is inside the Pi: files it opens, sockets it makes and programs it starts belong
-// there. f must not start goroutines for such work, nor end its own (as t.Fatal does).
-func (p *Pi) Enter(f func() error) error {
-	m, err := p.on()
-	if err != nil {
-		return err
-	}
-	return m.enter(f)
-}
-
-// Command is exec.CommandContext for a program inside the Pi.
-func (p *Pi) Command(ctx context.Context, argv ...string) *Cmd { return command(ctx, p.Enter, argv) }
-
-// Exec runs a program inside the Pi and returns its standard output. The error has its standard error in the text.
-func (p *Pi) Exec(ctx context.Context, argv ...string) ([]byte, error) {
-	out, err := p.Command(ctx, argv...).Output()
-	if err != nil {
-		err = fmt.Errorf("%s: %v: %w", p.Name, argv, err)
-	}
-	return out, err
-}
-
-// Path is a file of the Pi as this process reaches it; empty while the Pi is off. It works for sockets, too.
-func (p *Pi) Path(name string) string {
-	m, err := p.on()
-	if err != nil {
-		return ""
-	}
-	return fmt.Sprintf("/proc/%d/root%s", m.cmd.Process.Pid, name)
-}
-
-// WriteFile writes a file of the Pi, and the directories above it. The Pi must be on.
-func (p *Pi) WriteFile(name, text string, mode os.FileMode) error {
-	return p.Enter(func() error {
-		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
-			return err
-		}
-		return os.WriteFile(name, []byte(text), mode)
-	})
 }

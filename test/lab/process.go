@@ -24,49 +24,57 @@ type Process struct {
 	err  error // how it ended; valid after done
 }
 
-// Start starts a long-running program inside the Pi, such as avahi-daemon or tcpdump. Its output is appended to the
+// Start starts a long-running program inside the computer, such as avahi-daemon or tcpdump. Its output is appended to the
 // log of that name. One name runs once at a time.
-func (p *Pi) Start(name string, argv ...string) (*Process, error) {
-	return p.start(name, p.Command(context.Background(), argv...))
+func (c *Computer) Start(name string, argv ...string) (*Process, error) {
+	return c.start(name, c.Command(context.Background(), argv...))
 }
 
-func (p *Pi) start(name string, cmd *Cmd) (*Process, error) {
-	if old := p.Process(name); old != nil && old.Running() {
-		return nil, fmt.Errorf("%s: %s runs already", p.Name, name)
+func (c *Computer) start(name string, cmd *Cmd) (*Process, error) {
+	if old := c.Process(name); old != nil && old.Running() {
+		return nil, fmt.Errorf("%s: %s runs already", c.Name, name)
 	}
-	log, err := os.OpenFile(p.logPath(name), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	log, err := os.OpenFile(c.logPath(name), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return nil, err
 	}
 	defer log.Close()
 	cmd.Stdout, cmd.Stderr = log, log
+	proc, err := startProcess(name, cmd)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", c.Name, err)
+	}
+	c.mu.Lock()
+	c.processes[name] = proc
+	c.mu.Unlock()
+	return proc, nil
+}
+
+func startProcess(name string, cmd *Cmd) (*Process, error) {
 	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("%s: start %s: %w", p.Name, name, err)
+		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
 	proc := &Process{Name: name, cmd: cmd, done: make(chan struct{})}
 	go func() {
 		proc.err = cmd.Wait()
 		close(proc.done)
 	}()
-	p.mu.Lock()
-	p.processes[name] = proc
-	p.mu.Unlock()
 	return proc, nil
 }
 
-// Process returns the last process of that name since the Pi was booted, or nil.
-func (p *Pi) Process(name string) *Process {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.processes[name]
+// Process returns the last process of that name since it was booted, or nil.
+func (c *Computer) Process(name string) *Process {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.processes[name]
 }
 
 // Running names the programs started with Start, StartEngine and StartAgent that are alive, in alphabetical order.
-func (p *Pi) Running() []string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+func (c *Computer) Running() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	var names []string
-	for name, proc := range p.processes {
+	for name, proc := range c.processes {
 		if proc.Running() {
 			names = append(names, name)
 		}
@@ -118,31 +126,31 @@ func (p *Process) Stop() error {
 	}
 }
 
-func (p *Pi) stop(name string) error {
-	proc := p.Process(name)
+func (c *Computer) stop(name string) error {
+	proc := c.Process(name)
 	if proc == nil {
-		return fmt.Errorf("%s: %s was not started", p.Name, name)
+		return fmt.Errorf("%s: %s was not started", c.Name, name)
 	}
 	if err := proc.Stop(); err != nil {
-		return fmt.Errorf("%s: stop %s: %w", p.Name, name, err)
+		return fmt.Errorf("%s: stop %s: %w", c.Name, name, err)
 	}
 	return nil
 }
 
-func (p *Pi) kill(name string) error {
-	proc := p.Process(name)
+func (c *Computer) kill(name string) error {
+	proc := c.Process(name)
 	if proc == nil {
-		return fmt.Errorf("%s: %s was not started", p.Name, name)
+		return fmt.Errorf("%s: %s was not started", c.Name, name)
 	}
 	proc.Kill()
 	return nil
 }
 
-func (p *Pi) logPath(name string) string { return LogPath(p.lab.ID, p.Name, name) }
+func (c *Computer) logPath(name string) string { return LogPath(c.lab.ID, c.Name, name) }
 
 // Logs names the logs there are, in alphabetical order.
-func (p *Pi) Logs() []string {
-	paths, _ := filepath.Glob(p.logPath("*")) // the pattern is well-formed
+func (c *Computer) Logs() []string {
+	paths, _ := filepath.Glob(c.logPath("*")) // the pattern is well-formed
 	for i, path := range paths {
 		paths[i] = strings.TrimSuffix(filepath.Base(path), ".log")
 	}
@@ -150,27 +158,27 @@ func (p *Pi) Logs() []string {
 }
 
 // LogOf returns what all processes of that name have written so far, over all boots; empty if there is none.
-func (p *Pi) LogOf(name string) string {
-	b, _ := os.ReadFile(p.logPath(name)) // no log is an empty log
+func (c *Computer) LogOf(name string) string {
+	b, _ := os.ReadFile(c.logPath(name)) // no log is an empty log
 	return string(b)
 }
 
 // WaitLog returns when the log of that name has the text, written now or earlier.
-func (p *Pi) WaitLog(ctx context.Context, name, text string) error {
+func (c *Computer) WaitLog(ctx context.Context, name, text string) error {
 	again := time.NewTicker(20 * time.Millisecond)
 	defer again.Stop()
-	for !strings.Contains(p.LogOf(name), text) {
+	for !strings.Contains(c.LogOf(name), text) {
 		select {
 		case <-again.C:
 		case <-ctx.Done():
-			return fmt.Errorf("%s: no %q in the log of %s: %w", p.Name, text, name, ctx.Err())
+			return fmt.Errorf("%s: no %q in the log of %s: %w", c.Name, text, name, ctx.Err())
 		}
 	}
 	return nil
 }
 
 // lastLines is the end of a log, for an error.
-func (p *Pi) lastLines(name string) string {
-	lines := strings.Split(strings.TrimSpace(p.LogOf(name)), "\n")
+func (c *Computer) lastLines(name string) string {
+	lines := strings.Split(strings.TrimSpace(c.LogOf(name)), "\n")
 	return strings.Join(lines[max(0, len(lines)-5):], "\n")
 }

@@ -2,15 +2,28 @@ package lab
 
 import (
 	"bytes"
+	"context"
 	"os"
 	"os/exec"
 	"testing"
+	"time"
 )
 
 // Need skips the test where no lab can be made, and says why. With CI=true in the environment the test fails instead.
 func Need(t testing.TB) {
 	t.Helper()
-	reason := missing()
+	need(t, "dockerd", "containerd", "runc", "docker", "ip", "iptables")
+}
+
+// NeedMachines is Need for a lab that has only machines.
+func NeedMachines(t testing.TB) {
+	t.Helper()
+	need(t, "systemd-nspawn", "mmdebstrap", "unshare", "dnsmasq", "ip")
+}
+
+func need(t testing.TB, tools ...string) {
+	t.Helper()
+	reason := missing(tools)
 	switch {
 	case reason == "":
 	case os.Getenv("CI") == "true":
@@ -20,11 +33,11 @@ func Need(t testing.TB) {
 	}
 }
 
-func missing() string {
+func missing(tools []string) string {
 	if os.Getuid() != 0 {
 		return "a lab needs root"
 	}
-	for _, tool := range []string{"dockerd", "containerd", "runc", "docker", "ip", "iptables"} {
+	for _, tool := range tools {
 		if _, err := exec.LookPath(tool); err != nil {
 			return "a lab needs " + tool + " in the PATH"
 		}
@@ -33,13 +46,18 @@ func missing() string {
 }
 
 // tail is how many bytes of each log a failed test shows.
-const tail = 4000
+const tail = 6000
 
 // New makes a lab that ends with the test, or skips the test as Need does. When the test fails, the end of every log is
 // shown.
 func New(t testing.TB, o Options) *Lab {
 	t.Helper()
-	Need(t)
+	if len(o.Machines) > 0 {
+		NeedMachines(t)
+	}
+	if len(o.Machines) == 0 || o.N > 0 {
+		Need(t)
+	}
 	l, err := Start(o)
 	if err != nil {
 		t.Fatal(err)
@@ -58,11 +76,23 @@ func New(t testing.TB, o Options) *Lab {
 func (l *Lab) showLogs(t testing.TB) {
 	for _, p := range l.Pis {
 		for _, name := range p.Logs() {
-			b := []byte(p.LogOf(name))
-			if len(b) > tail {
-				b = b[len(b)-tail:]
-			}
-			t.Logf("%s, end of the log of %s:\n%s", p.Name, name, bytes.TrimSpace(b))
+			showLog(t, p.Name, name, []byte(p.LogOf(name)))
 		}
 	}
+	for _, m := range l.Machines {
+		if !m.On() {
+			continue
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		journal, err := m.Exec(ctx, "journalctl", "--quiet", "--no-pager", "--lines=100", "--output=short-precise")
+		cancel()
+		if err != nil {
+			t.Log(err)
+		}
+		showLog(t, m.Name, "systemd", journal)
+	}
+}
+
+func showLog(t testing.TB, host, name string, log []byte) {
+	t.Logf("%s, end of the log of %s:\n%s", host, name, bytes.TrimSpace(log[max(0, len(log)-tail):]))
 }

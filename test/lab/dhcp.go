@@ -1,0 +1,78 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+// leaseTime is that of every lease. Clients ask for more after half of it.
+const leaseTime = 2 * time.Minute
+
+// StartDHCP lets the gateway give addresses to who asks, from .100 to .199, as a home router does. It does so from the
+// start in a lab with machines.
+func (l *Lab) StartDHCP() error {
+	if l.dhcp != nil && l.dhcp.Running() {
+		return errors.New("the DHCP server runs already")
+	}
+	dir := filepath.Join(l.Dir, "lan")
+	log, err := os.OpenFile(filepath.Join(dir, "dnsmasq.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	// In the LAN's pid namespace, too, to die with it.
+	enter := func(f func() error) error { return enterPid(l.lan.inside, []string{"net", "pid"}, f) }
+	cmd := command(context.Background(), enter, []string{"dnsmasq",
+		"--keep-in-foreground", "--conf-file=/dev/null", "--pid-file=", "--user=root", "--log-facility=-", "--log-dhcp",
+		"--no-resolv", "--no-hosts", "--interface=" + bridge, "--bind-interfaces",
+		"--dhcp-authoritative", "--no-ping",
+		fmt.Sprintf("--dhcp-range=%v,%v,%d", l.host(100), l.host(199), int(leaseTime.Seconds())),
+		"--dhcp-leasefile=" + filepath.Join(dir, "leases-"+l.host(0).String()),
+	})
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // an interrupt from the keyboard is not for it
+	l.dhcp, err = startProcess("dnsmasq", cmd)
+	return err
+}
+
+// StopDHCP lets nobody get or keep an address any more. Leases run on until they end.
+func (l *Lab) StopDHCP() error {
+	if l.dhcp == nil {
+		return errors.New("the DHCP server was never started")
+	}
+	l.dhcp.Kill() // it has nothing to finish
+	return nil
+}
+
+// Renumber replaces the router by one with another subnet, an IPv4 /24. A machine gets an address of the new one when its
+// lease ends, or when it has been unplugged for so long that it has given up its old one, or is rebooted. Pis keep
+// theirs, which then are of no use.
+func (l *Lab) Renumber(subnet netip.Prefix) error {
+	if !subnet.Addr().Is4() || subnet.Bits() != 24 {
+		return fmt.Errorf("subnet %v: give an IPv4 /24", subnet)
+	}
+	serving := l.dhcp != nil && l.dhcp.Running()
+	if serving {
+		if err := l.StopDHCP(); err != nil {
+			return err
+		}
+	}
+	old := l.Gateway()
+	l.options.Subnet = subnet
+	if err := l.lan.ip(
+		"addr del "+old.String()+"/24 dev "+bridge,
+		"addr add "+l.Gateway().String()+"/24 dev "+bridge,
+	); err != nil {
+		return err
+	}
+	if serving {
+		return l.StartDHCP()
+	}
+	return nil
+}
