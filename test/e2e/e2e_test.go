@@ -35,15 +35,20 @@ type info struct {
 	}
 }
 
-func infoOf(ctx context.Context, pi *lab.Pi) (i info, err error) {
-	out, err := pi.Docker(ctx, "info", "--format", "{{json .}}")
+// engine is what runs docker commands: a Pi or a whole machine.
+type engine interface {
+	Docker(ctx context.Context, args ...string) ([]byte, error)
+}
+
+func infoOf(ctx context.Context, e engine) (i info, err error) {
+	out, err := e.Docker(ctx, "info", "--format", "{{json .}}")
 	if err != nil {
 		return i, err
 	}
 	return i, json.Unmarshal(out, &i)
 }
 
-func nodesOf(ctx context.Context, manager *lab.Pi) ([]node, error) {
+func nodesOf(ctx context.Context, manager engine) ([]node, error) {
 	out, err := manager.Docker(ctx, "node", "ls", "--format", "{{json .}}")
 	if err != nil {
 		return nil, err
