@@ -1,5 +1,5 @@
-// Package config reads pi-agent.toml. It is strict: a key that is not known, a value of the wrong type or out of bounds
-// is an error that names file, line, key and what may be given.
+// Package config reads pi-agent.toml, and over it the one on the boot partition. It is strict: a key that is not known, a
+// value of the wrong type or out of bounds is an error that names file, line, key and what may be given.
 package config
 
 import (
@@ -27,6 +27,10 @@ import (
 // Path is where the settings are unless the command line says otherwise.
 const Path = "/etc/pi-agent/pi-agent.toml"
 
+// BootPaths are the places on the boot partition, which any computer can write after flashing a card. The first file that
+// is there wins over the one at Path.
+var BootPaths = []string{"/boot/firmware/pi-agent.toml", "/boot/pi-agent.toml"}
+
 // fileMax bounds the file, in bytes.
 const fileMax = 64 << 10
 
@@ -42,8 +46,17 @@ type Config struct {
 	Cluster   string        // name of the cluster, as peer.CheckCluster wants it
 	Interface string        // name of the cluster interface; empty chooses
 	Serial    peer.Serial   // serial of a board that has none; empty asks the board
+	Rename    bool          // whether a name of the image or of another board is changed
 	Docker    string        // address of the Docker Engine, unix:// and an absolute path
 	Log       zapcore.Level // info or debug
+
+	DockerWithoutSudo bool // whether the user with id 1000 is put into group docker
+
+	// Boot is the file on the boot partition that was read; empty without one.
+	Boot string
+	// BootErr is what is wrong with it, a line for each problem, nil when all is well. Settings in it that are not
+	// wrong are in force.
+	BootErr error
 }
 
 // Default returns the settings of an empty file.
@@ -55,28 +68,51 @@ func Default() Config {
 	return c
 }
 
-// Load reads the file at path. The file at the default Path may be absent, one that was named must be there.
+// Load reads the file at path, and when that is the default Path also the one on the boot partition, key by key. At the
+// default Path there may be no file; one that was named must be there, and stands alone. A mistake in the file at path
+// is an error. One on the boot partition, where nobody may have but a keyboardless board to be told by, is in BootErr.
 func Load(path string) (Config, error) {
-	f, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) && path == Path {
-		return Default(), nil
+	if path == Path {
+		return load(path, BootPaths)
 	}
+	return over(Default(), path)
+}
+
+func load(path string, boot []string) (Config, error) {
+	c, err := over(Default(), path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return Config{}, err
+	}
+	for _, b := range boot {
+		with, err := over(c, b)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		with.Boot, with.BootErr = b, err
+		return with, nil
+	}
+	return c, nil
+}
+
+// over reads the file at path over the settings c. With an error come the settings that are not wrong.
+func over(c Config, path string) (Config, error) {
+	f, err := os.Open(path)
 	if err != nil {
-		return Config{}, fmt.Errorf("read settings: %w", err)
+		return c, fmt.Errorf("read settings: %w", err)
 	}
 	defer func() { _ = f.Close() }() // it was only read
 	text, err := io.ReadAll(io.LimitReader(f, fileMax+1))
 	if err != nil {
-		return Config{}, fmt.Errorf("read settings: %w", err)
+		return c, fmt.Errorf("read settings: %w", err)
 	}
 	if len(text) > fileMax {
-		return Config{}, fmt.Errorf("%s is longer than %d bytes", path, fileMax)
+		return c, fmt.Errorf("%s is longer than %d bytes", path, fileMax)
 	}
-	c, err := parse(text)
+	c, err = parse(c, text)
 	if err != nil {
-		return Config{}, located(path, err)
+		err = located(path, err)
 	}
-	return c, nil
+	return c, err
 }
 
 // problem is an error at a line of the file.
@@ -98,28 +134,31 @@ func located(path string, err error) error {
 	return errors.Join(all...)
 }
 
-// parse reads the text of a file over the defaults. Its error joins problems, in order of their lines.
-func parse(text []byte) (Config, error) {
+// parse reads the text of a file over the settings c. Its error joins problems, in order of their lines; with it come the
+// settings that are not wrong.
+func parse(c Config, text []byte) (Config, error) {
 	text = bytes.TrimPrefix(text, []byte("\ufeff")) // what some editors on Windows begin a file with
 	if at := notUTF8(text); at >= 0 {
-		return Config{}, errors.Join(problem{lineAt(text, at), "the file is not UTF-8 text: save it anew with the encoding UTF-8"})
+		return c, errors.Join(problem{lineAt(text, at), "the file is not UTF-8 text: save it anew with the encoding UTF-8"})
 	}
 	values := map[string]any{}
 	if err := toml.Unmarshal(text, &values); err != nil {
-		return Config{}, errors.Join(syntaxProblem(text, err))
+		return c, errors.Join(syntaxProblem(text, err))
 	}
-	c := Default()
 	at := lines(text)
 	var problems []problem
 	for key, value := range values {
 		i := slices.IndexFunc(settings, func(s setting) bool { return s.key == key })
+		with := c
 		switch {
 		case i < 0:
 			problems = append(problems, problem{at[key],
 				fmt.Sprintf("there is no setting %q; there are %s", key, strings.Join(keys(), ", "))})
-		case !settings[i].set(&c, value):
+		case !settings[i].set(&with, value):
 			problems = append(problems, problem{at[key],
 				fmt.Sprintf("%s = %s is not possible: give %s", key, shown(value), settings[i].bounds)})
+		default:
+			c = with
 		}
 	}
 	if len(problems) == 0 {
@@ -132,7 +171,7 @@ func parse(text []byte) (Config, error) {
 	for _, p := range problems {
 		all = append(all, p)
 	}
-	return Config{}, errors.Join(all...)
+	return c, errors.Join(all...)
 }
 
 // syntaxProblem is what the TOML parser found wrong. Most often quotes are missing, so it shows how the setting on that

@@ -2,6 +2,8 @@ package config
 
 import (
 	"flag"
+	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -50,7 +52,7 @@ func TestReference(t *testing.T) {
 	}
 	uncommented := regexp.MustCompile(`(?m)^#([a-z])`).ReplaceAllString(Reference, "$1")
 	for name, text := range map[string]string{"as it is": Reference, "with every key": uncommented} {
-		c, err := parse([]byte(text))
+		c, err := parse(Default(), []byte(text))
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
@@ -71,7 +73,7 @@ func TestReference(t *testing.T) {
 func TestLoad(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pi-agent.toml")
 	text := "\ufeff# edited on Windows\r\nexpect = 3\r\nsettle = \"30s\"\r\ncluster = \"class-b\"\r\ninterface = \"eth0\"\r\n" +
-		"serial = \"AABBCC01\"\r\ndocker = \"unix:///tmp/d.sock\"\r\nlog = \"debug\"\r\n"
+		"serial = \"AABBCC01\"\r\nhostname = \"keep\"\r\ndocker_without_sudo = false\r\ndocker = \"unix:///tmp/d.sock\"\r\nlog = \"debug\"\r\n"
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -111,6 +113,8 @@ func TestLoadRefuses(t *testing.T) {
 		{"interface is a directory", `interface = ".."`, []string{`interface = ".."`}},
 		{"serial", `serial = "0000000000000000"`, []string{`serial = "0000000000000000"`, "hexadecimal"}},
 		{"docker", `docker = "tcp://0.0.0.0:2375"`, []string{`docker = "tcp://0.0.0.0:2375"`, "unix://"}},
+		{"hostname", `hostname = "pi1"`, []string{`hostname = "pi1"`, `"auto" or "keep"`}},
+		{"docker_without_sudo", `docker_without_sudo = "no"`, []string{`docker_without_sudo = "no"`, `true or false`}},
 		{"log", `log = "warn"`, []string{`log = "warn"`, `"info" or "debug"`}},
 		{"several", "log = 1\nexpect = 99\n", []string{":1: log", ":2: expect"}},
 		{"several of one name", "cluster = \"\"\"\nexpect = 3\"\"\"\n\nexpect = 99\n[x]\nexpect = 98",
@@ -146,9 +150,73 @@ func TestLoadRefuses(t *testing.T) {
 	}
 }
 
+func TestLoadBoot(t *testing.T) {
+	dir := t.TempDir()
+	etc, firmware, boot := filepath.Join(dir, "etc.toml"), filepath.Join(dir, "firmware.toml"), filepath.Join(dir, "boot.toml")
+	with := func(change func(*Config)) Config {
+		c := Default()
+		c.Expect = 3 // as in /etc
+		change(&c)
+		return c
+	}
+	tests := []struct {
+		name  string
+		files map[string]string
+		want  Config
+		wrong string // a part of BootErr
+	}{
+		{"none", nil, with(func(*Config) {}), ""},
+		{"older place", map[string]string{boot: "expect = 4"}, with(func(c *Config) { c.Boot, c.Expect = boot, 4 }), ""},
+		{"both places", map[string]string{boot: "expect = 4", firmware: "cluster = \"b\""},
+			with(func(c *Config) { c.Boot, c.Cluster = firmware, "b" }), ""},
+		{"a mistake leaves the rest in force", map[string]string{firmware: "cluster = \"b\"\nexpect = 99"},
+			with(func(c *Config) { c.Boot, c.Cluster = firmware, "b" }), firmware + ":2: expect = 99"},
+		{"a mistake that nothing can be read beyond", map[string]string{firmware: "cluster = b\nexpect = 4"},
+			with(func(c *Config) { c.Boot = firmware }), firmware + ":1: "},
+		{"too long", map[string]string{firmware: strings.Repeat("# x\n", fileMax/4+1)},
+			with(func(c *Config) { c.Boot = firmware }), "is longer than"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			for _, path := range []string{etc, firmware, boot} {
+				_ = os.Remove(path) // it may be there from the test before
+			}
+			files := map[string]string{etc: "expect = 3"}
+			maps.Copy(files, tt.files)
+			for path, text := range files {
+				if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			got, err := load(etc, []string{firmware, boot})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if wrong := fmt.Sprint(got.BootErr); !strings.Contains(wrong, tt.wrong) || (got.BootErr != nil) != (tt.wrong != "") {
+				t.Errorf("BootErr is %q, want %q", wrong, tt.wrong)
+			}
+			got.BootErr = nil
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+	if err := os.WriteFile(etc, []byte("expect = x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := load(etc, []string{firmware}); err == nil || !strings.Contains(err.Error(), etc+":1: ") {
+		t.Errorf("a mistake in the first file gives %v", err)
+	}
+	if _, err := load(filepath.Join(dir, "none"), []string{firmware}); err != nil {
+		t.Errorf("without the first file: %v", err)
+	}
+}
+
 func TestLoadWithoutFile(t *testing.T) {
-	if _, err := os.Stat(Path); err == nil {
-		t.Skipf("this machine has %s", Path)
+	for _, path := range append([]string{Path}, BootPaths...) {
+		if _, err := os.Stat(path); err == nil {
+			t.Skipf("this machine has %s", path)
+		}
 	}
 	got, err := Load(Path)
 	if err != nil {
@@ -163,7 +231,7 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(Reference))
 	f.Add([]byte("expect = 3\n[x]\ny = 1"))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		c, err := parse(text)
+		c, err := parse(Default(), text)
 		if err != nil {
 			for p := range strings.Lines(located("f", err).Error()) {
 				if !regexp.MustCompile(`^f:[1-9][0-9]*: .`).MatchString(p) {

@@ -15,7 +15,7 @@ func TestReadme(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got, want [][2]string // key and default
-	for _, row := range regexp.MustCompile("(?m)^\\| `([a-z]+)` \\| `(.*?)` \\| .+ \\|$").FindAllStringSubmatch(string(text), -1) {
+	for _, row := range regexp.MustCompile("(?m)^\\| `([a-z_]+)` \\| `(.*?)` \\| .+ \\|$").FindAllStringSubmatch(string(text), -1) {
 		got = append(got, [2]string{row[1], row[2]})
 	}
 	for _, s := range settings {

@@ -87,6 +87,27 @@ var settings = []setting{
 		},
 	},
 	{
+		"hostname", `"auto"`, `"auto" or "keep"`,
+		"With \"auto\" a board that is still called as its image was (raspberrypi, debian, ...) takes the name pi- and the " +
+			"last 6 digits of its serial, and a board whose name another one with a lower serial has, too, adds them to " +
+			"its own. A name that you gave stays. With \"keep\" no name is ever changed.",
+		func(c *Config, v any) bool {
+			s, ok := v.(string)
+			c.Rename = s == "auto"
+			return ok && (s == "auto" || s == "keep")
+		},
+	},
+	{
+		"docker_without_sudo", "true", "true or false",
+		"Whether the first user of the board (user id 1000) may use docker without sudo. That user is then root in all but " +
+			"name, as with sudo.",
+		func(c *Config, v any) bool {
+			b, ok := v.(bool)
+			c.DockerWithoutSudo = b
+			return ok
+		},
+	},
+	{
 		"docker", `"unix:///run/docker.sock"`, `"unix://" and the absolute path of a socket`,
 		"Where the Docker Engine listens.",
 		func(c *Config, v any) bool {
