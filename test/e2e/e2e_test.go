@@ -174,30 +174,22 @@ func engines(t *testing.T, l *lab.Lab) {
 	}
 }
 
-// blank takes agents down and every engine out of its swarm, as on freshly flashed cards.
+// blank puts freshly flashed cards into all Pis and starts their engines.
 func blank(t *testing.T, l *lab.Lab) {
 	t.Helper()
 	var g errgroup.Group
 	for _, pi := range l.Pis {
 		g.Go(func() error {
-			if p := pi.Process("pi-agent"); p != nil && p.Running() {
-				if err := pi.KillAgent(); err != nil {
-					return err
-				}
-			}
-			if i, err := infoOf(t.Context(), pi); err != nil || i.Swarm.LocalNodeState == "inactive" {
+			if err := pi.Reflash(); err != nil {
 				return err
 			}
-			if _, err := pi.Docker(t.Context(), "swarm", "leave", "--force"); err != nil {
-				return err
-			}
-			_, err := pi.Exec(t.Context(), "rm", "-f", "/var/lib/pi-agent/state.json")
-			return err
+			return pi.PowerOn()
 		})
 	}
 	if err := g.Wait(); err != nil {
 		t.Fatal(err)
 	}
+	engines(t, l)
 }
 
 // shuffled starts the agents in random order, spread at random over the given time, and returns when all run.

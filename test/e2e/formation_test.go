@@ -21,7 +21,6 @@ const logMax = 15
 
 func TestThreeStartedInRandomOrder(t *testing.T) {
 	l := lab.New(t, lab.Options{N: 3})
-	engines(t, l)
 	rnd := random(t)
 	leader := lowest(l.Pis)
 	for round := range rounds {
@@ -48,7 +47,6 @@ func TestThreeStartedInRandomOrder(t *testing.T) {
 
 func TestAgentsKilledDuringFormation(t *testing.T) {
 	l := lab.New(t, lab.Options{N: 3, Config: "expect = 3"})
-	engines(t, l)
 	rnd := random(t)
 	for round := range rounds {
 		blank(t, l)
