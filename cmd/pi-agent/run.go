@@ -46,6 +46,9 @@ func daemon(ctx context.Context, cfg config.Config, dir string, log *zap.Logger)
 		return err
 	}
 	log.Info(fmt.Sprintf("pi-agent %s starts, serial %s from %s.", version, this.Serial, this.SerialFrom), zap.String("model", this.Model))
+	if cfg.Boot != "" {
+		log.Info(fmt.Sprintf("The settings in %s are in force over those in %s.", cfg.Boot, config.Path))
+	}
 	kept, err := state.Open(dir, this.Serial)
 	if err != nil {
 		log.Warn(fmt.Sprintf("The state cannot be kept as it should: %v.", err))
@@ -65,7 +68,7 @@ func daemon(ctx context.Context, cfg config.Config, dir string, log *zap.Logger)
 	notify := sdnotify.New(log)
 	loop := bootstrap.NewLoop(bootstrap.Options{
 		Serial: this.Serial, Key: id.Key(), Model: this.Model, Hostname: hostname,
-		Cluster: cfg.Cluster, Expect: cfg.Expect, Settle: cfg.Settle,
+		Cluster: cfg.Cluster, Expect: cfg.Expect, Settle: cfg.Settle, Settings: cfg.BootErr,
 		Engine: engine, Discovery: found, Asker: client,
 		Network: address.Kernel{Want: cfg.Interface}, Notify: notify, Log: log,
 	})

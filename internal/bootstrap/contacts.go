@@ -102,16 +102,17 @@ func (t *contacts) hurry(which func(*contact) bool, now time.Time) {
 	}
 }
 
-// meet takes in a board that has answered, or that said hello by itself. It reports whether this is its first time.
-func (t *contacts) meet(p enroll.Peer, now time.Time) (first bool) {
+// meet takes in a board that has answered, or that said hello by itself. It reports whether this is its first time, and
+// whether it tells of a trouble that is news.
+func (t *contacts) meet(p enroll.Peer, now time.Time) (first, trouble bool) {
 	if p.Key == t.self {
-		return false
+		return false, false
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	c := t.at(p.Addr, now)
 	if c == nil {
-		return false
+		return false, false
 	}
 	first = !c.met || c.answer.Key != p.Key
 	if first {
@@ -120,9 +121,10 @@ func (t *contacts) meet(p enroll.Peer, now time.Time) (first bool) {
 	if first || c.answer.Claim.State == peer.Waiting && p.Claim.State != peer.Waiting {
 		c.able = now
 	}
+	trouble = p.Claim.Trouble != "" && (first || p.Claim.Trouble != c.answer.Claim.Trouble)
 	c.met, c.answer, c.lastMet = true, p, now
 	c.failures, c.reported = 0, false
-	return first
+	return first, trouble
 }
 
 // due marks the contacts to ask now as being asked and returns their addresses, with the time until the next one is due.

@@ -6,6 +6,7 @@ package bootstrap
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/pi-agent/pi-agent/internal/enroll"
@@ -69,8 +70,9 @@ type Peer struct {
 
 // View is all that a decision depends on.
 type View struct {
-	Now    time.Time
-	Serial peer.Serial
+	Now      time.Time
+	Serial   peer.Serial
+	Settings error // what is wrong with the settings; nil when they can be followed
 
 	Link      error     // why there is no usable address; nil when there is one
 	Linked    time.Time // since when there is
@@ -93,6 +95,10 @@ type View struct {
 // says what it waits for.
 func Decide(v View) Action {
 	switch {
+	case v.Settings != nil:
+		// It could be in the name of the cluster: better no swarm than the wrong one.
+		return trouble("This board does nothing until its settings are put right: %s",
+			strings.ReplaceAll(v.Settings.Error(), "\n", "; "))
 	case v.EngineErr != nil:
 		return engineTrouble(v.EngineErr)
 	case v.Engine.State == swarm.Active && v.Engine.Manager:

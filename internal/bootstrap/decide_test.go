@@ -52,6 +52,10 @@ func TestDecide(t *testing.T) {
 		want   Kind
 		reason string // a part of it
 	}{
+		{"settings that cannot be followed", func(v *View) {
+			v.Settings = errors.New("/boot/pi-agent.toml:2: there is no setting \"settel\"")
+			v.Engine.State, v.Engine.Manager = swarm.Active, true
+		}, Wait, "/boot/pi-agent.toml:2: there is no setting"},
 		{"engine down", func(v *View) { v.EngineErr = fmt.Errorf("%w: connection refused", swarm.ErrUnreachable) }, Wait, "Docker Engine"},
 		{"engine down though a manager is seen", func(v *View) {
 			v.EngineErr = swarm.ErrUnreachable

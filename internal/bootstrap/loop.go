@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unicode/utf8"
 
 	"go.uber.org/zap"
 
@@ -69,9 +70,11 @@ type Options struct {
 	Key      enroll.Fingerprint // of this board's node key
 	Model    string
 	Hostname func() string
+	Rename   func(taken string) error // asks for another name than the one that is taken; nil keeps every name
 	Cluster  string
 	Expect   int
 	Settle   time.Duration
+	Settings error // what is wrong with the settings; the loop then only tells it
 
 	Engine    swarm.Engine
 	Discovery Discovery
@@ -87,6 +90,7 @@ type Loop struct {
 	contacts *contacts
 	claim    atomic.Pointer[peer.Claim]
 	wake     chan struct{}
+	taken    atomic.Pointer[string]     // name of this board that another one has, too
 	asks     chan struct{}              // one element for each hello under way
 	ticket   atomic.Pointer[ticketBase] // nil when this board is not a manager
 
@@ -161,16 +165,43 @@ func (l *Loop) Claim() peer.Claim { return *l.claim.Load() }
 
 // Met implements enroll.Host.
 func (l *Loop) Met(p enroll.Peer) {
-	if l.contacts.meet(p, time.Now()) {
-		l.found(p)
-	}
+	l.meet(p, time.Now())
 	l.nudge()
 }
 
-func (l *Loop) found(p enroll.Peer) {
-	if p.Claim.Serial == l.Serial {
-		return // its twin: Decide names it
+// meet takes in what another board says about itself, and logs what is news.
+func (l *Loop) meet(p enroll.Peer, now time.Time) {
+	first, trouble := l.contacts.meet(p, now)
+	if first && p.Claim.Serial != l.Serial { // Decide names a twin
+		l.found(p)
 	}
+	l.compareNames(p)
+	if trouble {
+		l.Log.Warn(fmt.Sprintf("%s cannot take part: %s", p.Claim.Serial.Name(), sentence(p.Claim.Trouble)))
+	}
+}
+
+// compareNames finds that another board has the name of this one, and lets the one with the higher serial give way.
+func (l *Loop) compareNames(p enroll.Peer) {
+	name := l.Hostname()
+	if name == "" || !strings.EqualFold(name, p.Claim.Hostname) || p.Claim.Serial >= l.Serial {
+		return
+	}
+	if was := l.taken.Swap(&name); was != nil && *was == name {
+		return
+	}
+	text := fmt.Sprintf("%s at %s is called %s, too", p.Claim.Serial.Name(), p.Addr.Addr(), name)
+	if l.Rename == nil {
+		l.Log.Warn(text + ": give one of them another name.")
+		return
+	}
+	l.Log.Info(text + ": this board, with the higher serial, takes another name.")
+	if err := l.Rename(name); err != nil {
+		l.Log.Warn(fmt.Sprintf("The name stays: %v.", err))
+	}
+}
+
+func (l *Loop) found(p enroll.Peer) {
 	l.Log.Info(fmt.Sprintf("Found %s at %s.", p.Claim.Serial.Name(), p.Addr.Addr()), zap.String("serial", string(p.Claim.Serial)),
 		zap.String("model", p.Claim.Model), zap.String("state", string(p.Claim.State)))
 }
@@ -280,7 +311,7 @@ func (l *Loop) observeEngine(ctx context.Context) {
 func (l *Loop) view(now time.Time) View {
 	peers, twins := l.contacts.peers(l.Serial)
 	v := View{
-		Now: now, Serial: l.Serial,
+		Now: now, Serial: l.Serial, Settings: l.Settings,
 		Link: l.linkErr, Linked: l.linked, Engine: l.status, EngineErr: l.statusErr, Pending: l.pending,
 		Peers: peers, Twins: twins, Listening: l.listening, NewBoard: l.contacts.newest(), Proposed: l.proposed,
 		Expect: l.Expect, Settle: l.Settle,
@@ -321,12 +352,32 @@ func sentence(reason string) string {
 	return reason + "."
 }
 
+// inOneLine is text without line breaks and what else a claim may not have, cut to at most limit bytes.
+func inOneLine(text string, limit int) string {
+	text = strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n':
+			return ';'
+		case r < ' ' || r == 0x7f:
+			return ' '
+		case r == utf8.RuneError:
+			return '?'
+		}
+		return r
+	}, text)
+	for end := min(len(text), limit); ; end-- {
+		if end == len(text) || utf8.RuneStart(text[end]) {
+			return text[:end]
+		}
+	}
+}
+
 // speak brings what the board says about itself in line with what was observed.
 func (l *Loop) speak() {
 	c := l.Claim()
 	old := c
 	c.Hostname = l.Hostname()
-	c.Swarm, c.Node = "", ""
+	c.Swarm, c.Node, c.Trouble = "", "", ""
 	member := l.statusErr == nil && l.status.State == swarm.Active
 	switch {
 	case l.statusErr != nil && old.State.InSwarm():
@@ -339,10 +390,13 @@ func (l *Loop) speak() {
 		c.State = peer.Founding
 	case !l.proposed.IsZero():
 		c.State = peer.Electing
-	case l.statusErr != nil || l.linkErr != nil || l.status.State != swarm.Inactive || l.status.LiveRestore:
+	case l.Settings != nil || l.statusErr != nil || l.linkErr != nil || l.status.State != swarm.Inactive || l.status.LiveRestore:
 		c.State = peer.Waiting
 	default:
 		c.State = peer.Blank
+	}
+	if l.last.Trouble && l.last.Kind == Wait {
+		c.Trouble = inOneLine(l.last.Reason, peer.TroubleMax)
 	}
 	if c != old {
 		l.claim.Store(&c)
@@ -352,7 +406,7 @@ func (l *Loop) speak() {
 	}
 	l.Discovery.SetClaim(c)
 	l.Discovery.SetAsking(!c.State.InSwarm())
-	if member && l.status.Manager {
+	if member && l.status.Manager && l.Settings == nil {
 		l.ticket.Store(&ticketBase{advertise: l.status.Addr, managers: l.status.Managers})
 	} else {
 		l.ticket.Store(nil)
@@ -413,9 +467,7 @@ func (l *Loop) hello(ctx context.Context, addr netip.AddrPort, claim peer.Claim)
 	report := l.contacts.answered(addr, started, now, err)
 	switch {
 	case err == nil:
-		if l.contacts.meet(p, now) {
-			l.found(p)
-		}
+		l.meet(p, now)
 	case report:
 		l.Log.Warn(fmt.Sprintf("A board announces itself at %s and is not understood or not reached: %v.", addr.Addr(), err))
 	default:

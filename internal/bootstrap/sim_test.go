@@ -221,6 +221,43 @@ func TestSimLowestWithoutEngine(t *testing.T) {
 	})
 }
 
+// A board whose settings cannot be followed is heard of by the others, with the reason, does nothing, and holds up nobody.
+func TestSimWrongSettings(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world, rnd *rand.Rand) {
+		w.addMany(rnd, 3+rnd.IntN(3))
+		wrong := w.boards[rnd.IntN(len(w.boards))]
+		wrong.settings = errors.New("/boot/pi-agent.toml:1: there is no setting \"settel\"\n/boot/pi-agent.toml:2: expect = 99")
+		const why = ` cannot take part: This board does nothing until its settings are put right: ` +
+			`/boot/pi-agent.toml:1: there is no setting "settel"; /boot/pi-agent.toml:2: expect = 99.`
+		told := func() bool {
+			return !slices.ContainsFunc(w.boards, func(b *simBoard) bool {
+				return b != wrong && (!b.running().Claim().State.InSwarm() || !b.said(wrong.serial.Name()+why))
+			})
+		}
+		w.run(t, w.startAll(t, rnd), 3*time.Minute, told)
+		if c := wrong.engine.Calls(); c != (swarm.Calls{}) {
+			t.Errorf("it asked its engine for changes: %+v", c)
+		}
+	})
+}
+
+// Of boards with one name all but the lowest serial take another.
+func TestSimSameName(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world, rnd *rand.Rand) {
+		w.addMany(rnd, 2+rnd.IntN(4))
+		for _, b := range w.boards {
+			b.hostname = "raspberrypi"
+		}
+		lowest := w.lowest()
+		w.run(t, w.startAll(t, rnd), 2*time.Minute, w.formed)
+		for _, b := range w.boards {
+			if gaveWay := slices.Equal(b.renamed, []string{"raspberrypi"}); gaveWay == (b == lowest) {
+				t.Errorf("%s gave way for %q, the lowest is %s", b.serial, b.renamed, lowest.serial)
+			}
+		}
+	})
+}
+
 // Agents that start anew in a swarm ask no engine for a change.
 func TestSimRestartChangesNothing(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world, rnd *rand.Rand) {

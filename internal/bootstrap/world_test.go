@@ -65,6 +65,10 @@ type simBoard struct {
 	addr   netip.Addr
 	engine *swarm.Fake
 
+	// What a test may set before the first start.
+	settings error
+	hostname string
+
 	// These belong to the goroutine of the test.
 	calm  time.Time // since when the board has been on, with its agent and engine
 	node  string    // its node id, once it has one
@@ -79,6 +83,7 @@ type simBoard struct {
 	hints   map[netip.Addr]discovery.Hint
 	heard   time.Time
 	changed chan struct{}
+	renamed []string // the names that its loop found taken
 	lines   []string // of the log, from Info up
 }
 
@@ -116,7 +121,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 func (w *world) add(serial peer.Serial) *simBoard {
 	n := len(w.boards) + 1
 	b := &simBoard{
-		w: w, serial: serial, key: enroll.Fingerprint{byte(n), 1},
+		w: w, serial: serial, key: enroll.Fingerprint{byte(n), 1}, hostname: serial.Name(),
 		addr: netip.AddrFrom4([4]byte{10, 77, byte(n >> 8), byte(n)}),
 	}
 	b.engine = w.net.NewEngine(serial.Name(), b.addr)
@@ -198,8 +203,15 @@ func (b *simBoard) start(ctx context.Context) {
 		return nil
 	}))
 	loop := NewLoop(Options{
-		Serial: b.serial, Key: b.key, Model: "Simulated Pi", Hostname: b.serial.Name, Cluster: "pi",
-		Expect: b.w.expect, Settle: simSettle,
+		Serial: b.serial, Key: b.key, Model: "Simulated Pi", Cluster: "pi",
+		Hostname: func() string { return b.hostname },
+		Rename: func(taken string) error {
+			b.w.mu.Lock()
+			defer b.w.mu.Unlock()
+			b.renamed = append(b.renamed, taken)
+			return nil
+		},
+		Expect: b.w.expect, Settle: simSettle, Settings: b.settings,
 		Engine: b.engine, Discovery: b, Asker: b, Network: b, Notify: noNotify{}, Log: log,
 	})
 	done := make(chan struct{})

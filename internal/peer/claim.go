@@ -41,6 +41,7 @@ type Claim struct {
 	Model    string    `json:"model,omitempty"`    // such as "Raspberry Pi 4 Model B Rev 1.1"; hello only
 	Hostname string    `json:"hostname,omitempty"` // hello only
 	Clock    time.Time `json:"clock,omitzero"`     // the board's clock when it spoke; hello only
+	Trouble  string    `json:"trouble,omitempty"`  // why it cannot take part until a person helps; hello only
 }
 
 var (
@@ -48,8 +49,11 @@ var (
 	idForm      = regexp.MustCompile(`^[a-z0-9]{0,64}$`)
 )
 
-// textMax bounds the free text of a claim, in bytes. The longest known board model has 44.
-const textMax = 128
+// Bounds of the free text of a claim, in bytes.
+const (
+	textMax    = 128 // the longest known board model has 44
+	TroubleMax = 512
+)
 
 // CheckCluster says whether name may name a cluster: 1 to 32 characters of a-z, 0-9 and inner "-".
 func CheckCluster(name string) error {
@@ -80,9 +84,12 @@ func (c Claim) Validate() error {
 	if !idForm.MatchString(c.Node) {
 		return fmt.Errorf("node %.80q is not a node id", c.Node)
 	}
-	for _, f := range []struct{ name, value string }{{"model", c.Model}, {"hostname", c.Hostname}} {
-		if len(f.value) > textMax {
-			return fmt.Errorf("%s has %d bytes, at most %d are allowed", f.name, len(f.value), textMax)
+	for _, f := range []struct {
+		name, value string
+		most        int
+	}{{"model", c.Model, textMax}, {"hostname", c.Hostname, textMax}, {"trouble", c.Trouble, TroubleMax}} {
+		if len(f.value) > f.most {
+			return fmt.Errorf("%s has %d bytes, at most %d are allowed", f.name, len(f.value), f.most)
 		}
 		for _, r := range f.value {
 			if r < ' ' || r == 0x7f || r == 0xfffd {

@@ -67,6 +67,8 @@ func TestClaimValidate(t *testing.T) {
 		{"swarm", func(c *peer.Claim) { c.Swarm = "a b" }, "swarm"},
 		{"node", func(c *peer.Claim) { c.Node = "../x" }, "node"},
 		{"model", func(c *peer.Claim) { c.Model = strings.Repeat("x", 129) }, "model"},
+		{"trouble", func(c *peer.Claim) { c.Trouble = strings.Repeat("x", peer.TroubleMax+1) }, "trouble"},
+		{"trouble in lines", func(c *peer.Claim) { c.Trouble = "a\nb" }, "trouble"},
 		{"hostname", func(c *peer.Claim) { c.Hostname = "a\x1b[2J" }, "hostname"},
 	}
 	for _, tt := range tests {
