@@ -19,6 +19,7 @@ import (
 	"github.com/pi-agent/pi-agent/internal/enroll"
 	"github.com/pi-agent/pi-agent/internal/journal"
 	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/prepare"
 	"github.com/pi-agent/pi-agent/internal/sdnotify"
 	"github.com/pi-agent/pi-agent/internal/state"
 	"github.com/pi-agent/pi-agent/internal/swarm"
@@ -66,12 +67,16 @@ func daemon(ctx context.Context, cfg config.Config, dir string, log *zap.Logger)
 	defer client.Close()
 	found := discovery.New(log.Named("mdns"))
 	notify := sdnotify.New(log)
-	loop := bootstrap.NewLoop(bootstrap.Options{
+	options := bootstrap.Options{
 		Serial: this.Serial, Key: id.Key(), Model: this.Model, Hostname: hostname,
 		Cluster: cfg.Cluster, Expect: cfg.Expect, Settle: cfg.Settle, Settings: cfg.BootErr,
 		Engine: engine, Discovery: found, Asker: client,
 		Network: address.Kernel{Want: cfg.Interface}, Notify: notify, Log: log,
-	})
+	}
+	if cfg.Rename {
+		options.Rename = prepare.AskForName
+	}
+	loop := bootstrap.NewLoop(options)
 	server := enroll.NewServer(fmt.Sprintf(":%d", peer.Port), id, loop, trust, log.Named("hello"))
 
 	g, ctx := errgroup.WithContext(ctx)

@@ -1,0 +1,35 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"io"
+	"os"
+
+	"github.com/pi-agent/pi-agent/internal/board"
+	"github.com/pi-agent/pi-agent/internal/config"
+	"github.com/pi-agent/pi-agent/internal/journal"
+	"github.com/pi-agent/pi-agent/internal/prepare"
+)
+
+// prepareCommand does once, as root, what the daemon may not.
+func prepareCommand(ctx context.Context, args []string, _, stderr io.Writer) error {
+	fs := flag.NewFlagSet("pi-agent prepare", flag.ContinueOnError)
+	fs.SetOutput(stderr)
+	path := fs.String("config", config.Path, "`file` with the settings; it may be absent at its default place")
+	if err := parse(fs, args); err != nil {
+		return err
+	}
+	cfg, err := config.Load(*path)
+	if err != nil {
+		return err
+	}
+	if cfg.BootErr != nil { // it may have been about what is to be done here
+		return cfg.BootErr
+	}
+	this, err := board.Read(os.DirFS("/"), cfg.Serial)
+	if err != nil {
+		return err
+	}
+	return prepare.Board(ctx, cfg, this.Serial, journal.New(cfg.Log, stderr))
+}
