@@ -49,10 +49,13 @@ func install(ctx context.Context, l *lab.Lab, m *lab.Machine) error {
 	if err := m.CopyIn(program, "/usr/bin/pi-agent", 0o755); err != nil {
 		return err
 	}
-	if err := m.CopyIn("../../systemd/"+service, "/etc/systemd/system/"+service, 0o644); err != nil {
-		return err
+	units := []string{service, "pi-agent-prepare.service", "pi-agent-prepare.path"}
+	for _, unit := range units {
+		if err := m.CopyIn("../../systemd/"+unit, "/etc/systemd/system/"+unit, 0o644); err != nil {
+			return err
+		}
 	}
-	_, err = m.Exec(ctx, "systemctl", "enable", "--now", "--no-block", service)
+	_, err = m.Exec(ctx, append([]string{"systemctl", "enable", "--now", "--no-block"}, units...)...)
 	return err
 }
 
