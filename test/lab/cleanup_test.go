@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/pi-agent/pi-agent/test/lab"
 )
@@ -205,7 +206,7 @@ func TestCloseLeavesNothing(t *testing.T) {
 	if found := traces(t, a.ID); len(found) > 0 {
 		t.Errorf("left behind:\n%s", strings.Join(found, "\n"))
 	}
-	if err := reach(t, b, b.Pis[0]); err != nil {
+	if err := reach(t, b, b.Pis[0], 5*time.Second); err != nil {
 		t.Error(err)
 	}
 }
