@@ -51,10 +51,13 @@ func daemon(ctx context.Context, cfg config.Config, dir string, log *zap.Logger)
 		log.Info(fmt.Sprintf("The settings in %s are in force over those in %s.", cfg.Boot, config.Path))
 	}
 	kept, err := state.Open(dir, this.Serial)
-	if err != nil {
+	switch {
+	case kept == nil:
+		return err
+	case err != nil:
 		log.Warn(fmt.Sprintf("The state cannot be kept as it should: %v.", err))
 	}
-	id, err := enroll.NewIdentity(this.Serial, kept.Key())
+	id, err := enroll.NewIdentity(this.Serial, kept.State().Key())
 	if err != nil {
 		return err
 	}
@@ -70,6 +73,10 @@ func daemon(ctx context.Context, cfg config.Config, dir string, log *zap.Logger)
 	options := bootstrap.Options{
 		Serial: this.Serial, Key: id.Key(), Model: this.Model, Hostname: hostname,
 		Cluster: cfg.Cluster, Expect: cfg.Expect, Settle: cfg.Settle, Settings: cfg.BootErr,
+		Member: kept.State().Membership,
+		Remember: func(m peer.Membership) error {
+			return kept.Update(func(s *state.State) { s.Membership = m })
+		},
 		Engine: engine, Discovery: found, Asker: client,
 		Network: address.Kernel{Want: cfg.Interface}, Notify: notify, Log: log,
 	}

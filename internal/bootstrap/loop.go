@@ -74,7 +74,9 @@ type Options struct {
 	Cluster  string
 	Expect   int
 	Settle   time.Duration
-	Settings error // what is wrong with the settings; the loop then only tells it
+	Member   peer.Membership             // where the board was when it last ran
+	Remember func(peer.Membership) error // keeps that through a power cut
+	Settings error                       // what is wrong with the settings; the loop then only tells it
 
 	Engine    swarm.Engine
 	Discovery Discovery
@@ -97,22 +99,24 @@ type Loop struct {
 	background sync.WaitGroup
 
 	// What follows belongs to the goroutine of Run.
-	link      address.Link
-	linkErr   error
-	linked    time.Time
-	status    swarm.Status
-	statusErr error
-	statusAt  time.Time // zero makes the next turn ask the engine
-	engineUp  string    // version of the engine that was last said to be up, empty while it is down
-	pending   time.Time
-	listening time.Time
-	proposed  time.Time
-	founding  bool
-	last      Action
-	retryAt   time.Time
-	retries   int
-	refusal   string // the newest one that was logged
-	nodes     nodeList
+	link       address.Link
+	linkErr    error
+	linked     time.Time
+	status     swarm.Status
+	statusErr  error
+	statusAt   time.Time // zero makes the next turn ask the engine
+	started    time.Time
+	engineSeen bool   // whether the engine has answered since then
+	engineUp   string // version of the engine that was last said to be up, empty while it is down
+	pending    time.Time
+	listening  time.Time
+	proposed   time.Time
+	founding   bool
+	last       Action
+	retryAt    time.Time
+	retries    int
+	refusal    string // the newest one that was logged
+	nodes      nodeList
 }
 
 // NewLoop returns the loop of a board.
@@ -122,9 +126,16 @@ func NewLoop(o Options) *Loop {
 		contacts: newContacts(o.Key),
 		wake:     make(chan struct{}, 1),
 		asks:     make(chan struct{}, asksAtOnce),
+		started:  time.Now(),
 		linkErr:  errors.New("not looked at yet"),
 	}
-	l.claim.Store(&peer.Claim{Serial: o.Serial, Cluster: o.Cluster, State: peer.Waiting, Model: o.Model, Hostname: o.Hostname()})
+	c := peer.Claim{Serial: o.Serial, Cluster: o.Cluster, State: peer.Waiting, Model: o.Model, Hostname: o.Hostname()}
+	if o.Member != (peer.Membership{}) {
+		// Its engine may need minutes to start, and nobody must found a swarm meanwhile. It does not say that it is a
+		// manager, for it can admit nobody yet.
+		c.State, c.Swarm, c.Node = peer.Worker, o.Member.Swarm, o.Member.Node
+	}
+	l.claim.Store(&c)
 	return l
 }
 
@@ -295,7 +306,7 @@ func (l *Loop) observeEngine(ctx context.Context) {
 		l.engineUp = ""
 		return
 	}
-	l.status = status
+	l.status, l.engineSeen = status, true
 	if l.engineUp != status.Version {
 		l.engineUp = status.Version
 		l.Log.Info(fmt.Sprintf("Docker Engine %s is up.", status.Version), zap.String("state", string(status.State)))
@@ -380,8 +391,8 @@ func (l *Loop) speak() {
 	c.Swarm, c.Node, c.Trouble = "", "", ""
 	member := l.statusErr == nil && l.status.State == swarm.Active
 	switch {
-	case l.statusErr != nil && old.State.InSwarm():
-		return // an engine that restarts is still in its swarm
+	case l.statusErr != nil && old.State.InSwarm() && (l.engineSeen || time.Since(l.started) < swarmRemembered):
+		return // an engine that starts or restarts is still in its swarm
 	case member && l.status.Manager:
 		c.State, c.Swarm, c.Node = peer.Manager, l.status.SwarmID, l.status.NodeID
 	case member, l.statusErr == nil && l.status.NodeID != "":
@@ -404,12 +415,27 @@ func (l *Loop) speak() {
 			return k.met && (k.answer.Claim.State == peer.Manager || !c.State.InSwarm())
 		}, time.Now())
 	}
+	l.remember(c.Membership())
 	l.Discovery.SetClaim(c)
 	l.Discovery.SetAsking(!c.State.InSwarm())
 	if member && l.status.Manager && l.Settings == nil {
 		l.ticket.Store(&ticketBase{advertise: l.status.Addr, managers: l.status.Managers})
 	} else {
 		l.ticket.Store(nil)
+	}
+}
+
+// remember keeps where the board is. A swarm's id may not be known for a while; it is the same as long as the node is.
+func (l *Loop) remember(m peer.Membership) {
+	if m.Swarm == "" && m.Node == l.Member.Node {
+		m.Swarm = l.Member.Swarm
+	}
+	if m == l.Member || l.statusErr != nil {
+		return
+	}
+	l.Member = m
+	if err := l.Remember(m); err != nil {
+		l.Log.Warn(fmt.Sprintf("After a power cut this board will not know at once whether it is in a swarm: %v.", err))
 	}
 }
 

@@ -70,9 +70,10 @@ type simBoard struct {
 	hostname string
 
 	// These belong to the goroutine of the test.
-	calm  time.Time // since when the board has been on, with its agent and engine
-	node  string    // its node id, once it has one
-	swarm string    // the swarm that it manages
+	calm  time.Time       // since when the board has been on, with its agent and engine
+	kept  peer.Membership // on its disk, guarded by w.mu
+	node  string          // its node id, once it has one
+	swarm string          // the swarm that it manages
 
 	// Guarded by w.mu.
 	loop    *Loop // nil while the agent is not running
@@ -205,6 +206,13 @@ func (b *simBoard) start(ctx context.Context) {
 	loop := NewLoop(Options{
 		Serial: b.serial, Key: b.key, Model: "Simulated Pi", Cluster: "pi",
 		Hostname: func() string { return b.hostname },
+		Member:   b.remembered(),
+		Remember: func(m peer.Membership) error {
+			b.w.mu.Lock()
+			defer b.w.mu.Unlock()
+			b.kept = m
+			return nil
+		},
 		Rename: func(taken string) error {
 			b.w.mu.Lock()
 			defer b.w.mu.Unlock()
@@ -226,6 +234,12 @@ func (b *simBoard) start(ctx context.Context) {
 	}()
 	go b.announceOften(ctx, loop)
 	go b.inquire(ctx)
+}
+
+func (b *simBoard) remembered() peer.Membership {
+	b.w.mu.Lock()
+	defer b.w.mu.Unlock()
+	return b.kept
 }
 
 // kill ends the agent as SIGKILL does: it says no goodbye, and its engine goes on. The caller must not hold w.mu.

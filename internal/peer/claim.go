@@ -30,6 +30,23 @@ const (
 // InSwarm reports whether a board in this state belongs to a swarm.
 func (s State) InSwarm() bool { return s == Worker || s == Manager }
 
+// Membership is a board's place in a swarm. It is empty outside one.
+type Membership struct {
+	Swarm string `json:"swarm,omitempty"` // id of the swarm, empty as long as it is not known
+	Node  string `json:"node,omitempty"`  // the board's node id in it
+}
+
+// Validate checks a membership that was read. The error names the field and its value.
+func (m Membership) Validate() error {
+	if !idForm.MatchString(m.Swarm) {
+		return fmt.Errorf("swarm %.80q is not a swarm id", m.Swarm)
+	}
+	if !idForm.MatchString(m.Node) {
+		return fmt.Errorf("node %.80q is not a node id", m.Node)
+	}
+	return nil
+}
+
 // Claim is what a board says about itself. In an announcement it is a hint that anybody may have sent; in a hello it comes
 // over a channel that enroll has checked.
 type Claim struct {
@@ -63,6 +80,9 @@ func CheckCluster(name string) error {
 	return nil
 }
 
+// Membership is the place in a swarm that the board claims.
+func (c Claim) Membership() Membership { return Membership{c.Swarm, c.Node} }
+
 // Validate checks a claim that came from outside. The error names the field and its value.
 func (c Claim) Validate() error {
 	if s, err := ParseSerial(string(c.Serial)); err != nil {
@@ -78,11 +98,8 @@ func (c Claim) Validate() error {
 	default:
 		return fmt.Errorf("state %.20q is none of waiting, blank, electing, founding, worker, manager", c.State)
 	}
-	if !idForm.MatchString(c.Swarm) {
-		return fmt.Errorf("swarm %.80q is not a swarm id", c.Swarm)
-	}
-	if !idForm.MatchString(c.Node) {
-		return fmt.Errorf("node %.80q is not a node id", c.Node)
+	if err := c.Membership().Validate(); err != nil {
+		return err
 	}
 	for _, f := range []struct {
 		name, value string

@@ -10,6 +10,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
+	"sync"
 
 	"github.com/google/renameio/v2"
 
@@ -27,38 +29,72 @@ type State struct {
 	Version int         `json:"version"`
 	Serial  peer.Serial `json:"serial"`   // board that this state belongs to; a card may move to another
 	NodeKey []byte      `json:"node_key"` // ed25519 seed, 32 bytes
+
+	// Membership is where the board was in a swarm when its engine was last asked.
+	Membership peer.Membership `json:"membership,omitzero"`
 }
 
 // Key is the board's node key.
 func (s State) Key() ed25519.PrivateKey { return ed25519.NewKeyFromSeed(s.NodeKey) }
 
+// File is the file and what it holds. It is safe for concurrent use.
+type File struct {
+	path   string
+	unread error // why the file must not be replaced: it could not be read, and may be good
+
+	mu  sync.Mutex
+	now State
+}
+
+// State is what the board remembers now.
+func (f *File) State() State {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.now
+}
+
+// Update changes what the board remembers, and the file if that is news. When the file cannot be written, the change holds
+// until the next start.
+func (f *File) Update(change func(*State)) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	old := f.now
+	change(&f.now)
+	if reflect.DeepEqual(f.now, old) {
+		return nil
+	}
+	return f.write()
+}
+
 // ErrUnusable says that the file is there and cannot be used. Its content was moved aside and nothing was deleted.
 var ErrUnusable = errors.New("state file is unusable")
 
 // Open reads state.json in dir, and makes it with a new node key where there is none or where it belongs to another
-// board. The State is always good to use, also when an error comes with it: then it could not be read (ErrUnusable) or
+// board. The File is always good to use, also when an error comes with it: then it could not be read (ErrUnusable) or
 // written, and the board is a new one to its peers after the next restart.
-func Open(dir string, serial peer.Serial) (State, error) {
-	path := filepath.Join(dir, "state.json")
-	s, readErr := read(path)
+func Open(dir string, serial peer.Serial) (*File, error) {
+	f := &File{path: filepath.Join(dir, "state.json")}
+	s, readErr := read(f.path)
 	if readErr == nil && s.Serial == serial {
-		return s, nil
+		f.now = s
+		return f, nil
 	}
 	_, key, err := ed25519.GenerateKey(nil)
 	if err != nil {
-		return State{}, fmt.Errorf("make node key: %w", err)
+		return nil, fmt.Errorf("make node key: %w", err)
 	}
-	s = State{Version: version, Serial: serial, NodeKey: key.Seed()}
+	f.now = State{Version: version, Serial: serial, NodeKey: key.Seed()}
 	switch {
 	case readErr == nil || errors.Is(readErr, fs.ErrNotExist):
-		return s, write(path, s)
+		return f, f.write()
 	case errors.Is(readErr, ErrUnusable):
-		if err := os.Rename(path, path+".bad"); err != nil {
-			return s, errors.Join(readErr, err)
+		if err := os.Rename(f.path, f.path+".bad"); err != nil {
+			return f, errors.Join(readErr, err)
 		}
-		return s, errors.Join(fmt.Errorf("%w; it is kept as %s", readErr, path+".bad"), write(path, s))
+		return f, errors.Join(fmt.Errorf("%w; it is kept as %s", readErr, f.path+".bad"), f.write())
 	default: // a card that cannot be read just now may still hold a good file: leave it
-		return s, readErr
+		f.unread = readErr
+		return f, readErr
 	}
 }
 
@@ -94,19 +130,23 @@ func (s State) validate() error {
 	if len(s.NodeKey) != ed25519.SeedSize {
 		return fmt.Errorf("node_key has %d bytes, want %d", len(s.NodeKey), ed25519.SeedSize)
 	}
-	return nil
+	return s.Membership.Validate()
 }
 
-// write replaces the file. Power may go at any instant: afterwards there is the old file or the new one.
-func write(path string, s State) error {
-	b, err := json.MarshalIndent(s, "", "  ")
+// write replaces the file. Power may go at any instant: afterwards there is the old file or
+// the new one. The caller must hold f.mu, or be the only one to know f.
+func (f *File) write() error {
+	if f.unread != nil {
+		return f.unread
+	}
+	b, err := json.MarshalIndent(f.now, "", "  ")
 	if err != nil {
 		return fmt.Errorf("write state: %w", err)
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Dir(f.path), 0o700); err != nil {
 		return fmt.Errorf("write state: %w", err)
 	}
-	if err := renameio.WriteFile(path, append(b, '\n'), 0o600); err != nil {
+	if err := renameio.WriteFile(f.path, append(b, '\n'), 0o600); err != nil {
 		return fmt.Errorf("write state: %w", err)
 	}
 	return nil

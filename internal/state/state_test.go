@@ -2,6 +2,7 @@ package state_test
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/state"
 )
 
@@ -24,7 +26,7 @@ func TestOpenKeepsTheNodeKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(first, again); diff != "" {
+	if diff := cmp.Diff(first.State(), again.State()); diff != "" {
 		t.Errorf("state changed (-first +again):\n%s", diff)
 	}
 	info, err := os.Stat(filepath.Join(dir, "state.json"))
@@ -38,8 +40,34 @@ func TestOpenKeepsTheNodeKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if moved.Key().Equal(first.Key()) {
+	if moved.State().Key().Equal(first.State().Key()) {
 		t.Error("a card moved to another board kept the first board's node key")
+	}
+}
+
+func TestUpdate(t *testing.T) {
+	dir := t.TempDir()
+	f, err := state.Open(dir, serial)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := peer.Membership{Swarm: "s1", Node: "n1"}
+	change := func(s *state.State) { s.Membership = want }
+	if err := f.Update(change); err != nil {
+		t.Fatal(err)
+	}
+	again, err := state.Open(dir, serial)
+	if err != nil || again.State().Membership != want {
+		t.Errorf("%v, kept %+v, want %+v", err, again.State().Membership, want)
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := again.Update(change); err != nil {
+		t.Errorf("an update that changes nothing gives %v", err)
+	}
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("an update that changes nothing writes the file: %v", err)
 	}
 }
 
@@ -49,6 +77,8 @@ func TestOpenMovesAnUnusableFileAside(t *testing.T) {
 		"empty":     ``,
 		"newer":     `{"version":99,"serial":"10000000aabbcc01","node_key":""}`,
 		"short key": `{"version":1,"serial":"10000000aabbcc01","node_key":"AAAA"}`,
+		"node id": `{"version":1,"serial":"10000000aabbcc01","node_key":"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",` +
+			`"membership":{"node":"../x"}}`,
 		"no serial": `{"version":1,"node_key":"AAAA"}`,
 		"huge":      strings.Repeat("x", 1<<20+1),
 	} {
@@ -58,7 +88,8 @@ func TestOpenMovesAnUnusableFileAside(t *testing.T) {
 			if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			s, err := state.Open(dir, serial)
+			f, err := state.Open(dir, serial)
+			s := f.State()
 			if !errors.Is(err, state.ErrUnusable) {
 				t.Errorf("error %v, want ErrUnusable", err)
 			}
@@ -81,12 +112,16 @@ func TestOpenGoesOnWhereNothingCanBeWritten(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s, err := state.Open(filepath.Join(file, "below"), serial)
+	f, err := state.Open(filepath.Join(file, "below"), serial)
 	if err == nil {
 		t.Error("no error, but the state cannot have been written")
 	}
-	if len(s.Key()) == 0 {
+	if len(f.State().Key()) == 0 {
 		t.Error("no key to go on with")
+	}
+	join := func(s *state.State) { s.Membership.Node = "n1" }
+	if err := f.Update(join); err == nil || f.State().Membership.Node != "n1" {
+		t.Errorf("an update gives %v and %+v, want an error and the new state", err, f.State().Membership)
 	}
 }
 
@@ -97,7 +132,8 @@ func FuzzOpen(f *testing.F) {
 		if err := os.WriteFile(filepath.Join(dir, "state.json"), b, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		s, _ := state.Open(dir, serial)
+		file, _ := state.Open(dir, serial)
+		s := file.State()
 		if s.Serial != serial || len(s.Key()) == 0 {
 			t.Errorf("not good to use: %q", b)
 		}
