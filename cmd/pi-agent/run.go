@@ -104,9 +104,9 @@ func daemon(ctx context.Context, cfg config.Config, dir string, log *zap.Logger)
 	return err
 }
 
-// hostname is the name of this machine, or none when the kernel has none to give.
+// hostname is the name of this machine, or none when it cannot be read.
 func hostname() string {
-	name, err := os.Hostname()
+	name, err := prepare.Hostname()
 	if err != nil {
 		return ""
 	}

@@ -44,7 +44,7 @@ func AskForName(taken string) error {
 
 // rename gives the board another name if it is called as its image was, or as another board.
 func rename(ctx context.Context, serial peer.Serial, log *zap.Logger) error {
-	old, err := hostname()
+	old, err := Hostname()
 	if err != nil {
 		return err
 	}
@@ -64,10 +64,10 @@ func rename(ctx context.Context, serial peer.Serial, log *zap.Logger) error {
 		return fmt.Errorf("rename %q to %q: %w", old, name, err)
 	}
 	log.Info(fmt.Sprintf("This board is now called %s; it was %s.", name, old))
-	// An avahi that runs already goes on with the name that it started with. One that does not run is not to be started.
-	if err := command(ctx, "busctl", "--auto-start=no", "call", "org.freedesktop.Avahi", "/", "org.freedesktop.Avahi.Server",
-		"SetHostName", "s", name); err != nil {
-		log.Debug("avahi did not take the name.", zap.Error(err))
+	// An avahi that runs already goes on with its name. It has a call that changes it, but one that is just settling a
+	// conflict may then be found by neither. At boot it does not run yet, and nothing is to wait for.
+	if err := command(ctx, "systemctl", "--no-block", "try-restart", "avahi-daemon.service"); err != nil {
+		log.Debug("avahi was not restarted.", zap.Error(err))
 	}
 	return nil
 }
@@ -95,8 +95,9 @@ func nameFor(old, taken string, serial peer.Serial) string {
 	return label
 }
 
-// hostname is the name that the board was given, or the one that the kernel has where it was given none.
-func hostname() (string, error) {
+// Hostname is the name that the board was given, or the one that the kernel has where it was given none. Of a later change
+// the kernel tells a service nothing that is not to make any.
+func Hostname() (string, error) {
 	name, err := readLine(namePath)
 	if err == nil && name != "" || err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return name, err

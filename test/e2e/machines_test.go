@@ -49,6 +49,10 @@ func install(ctx context.Context, l *lab.Lab, m *lab.Machine) error {
 	if err := m.CopyIn(program, "/usr/bin/pi-agent", 0o755); err != nil {
 		return err
 	}
+	// As the package does.
+	if _, err := shell(ctx, m, "adduser --quiet --system --group --no-create-home pi-agent"); err != nil {
+		return err
+	}
 	units := []string{service, "pi-agent-prepare.service", "pi-agent-prepare.path"}
 	for _, unit := range units {
 		if err := m.CopyIn("../../systemd/"+unit, "/etc/systemd/system/"+unit, 0o644); err != nil {

@@ -69,7 +69,9 @@ func (m *Machine) flash() error {
 	}
 	if m.Suite == "bookworm" {
 		// Its systemd gives a service with ProtectProc= a new /proc, without what is mounted in the old one.
-		files["systemd/system/pi-agent.service.d/board.conf"] = "[Service]\nBindReadOnlyPaths=/etc/cpuinfo:/proc/cpuinfo\n"
+		for _, unit := range []string{"pi-agent.service", "pi-agent-prepare.service"} {
+			files["systemd/system/"+unit+".d/board.conf"] = "[Service]\nBindReadOnlyPaths=/etc/cpuinfo:/proc/cpuinfo\n"
+		}
 	}
 	for name, text := range files {
 		path := filepath.Join(etc, name)
