@@ -1,12 +1,13 @@
-# make help lists the targets. demo and test need root on Debian, and install what they lack through apt.
+# make help lists the targets. deb, demo and test need root on Debian, and install what they lack through apt.
 
 GO         ?= go
-VERSION    := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+# The version of everything is the first in the changelog.
+VERSION    := $(shell sed -n '/^\#\# /{s///;s/ .*//p;q}' CHANGELOG.md)
 # No HTTP/2: neither the Docker Engine nor a hello needs it, and it is 0.6 MB of a small binary.
 TAGS       := nethttpomithttp2
 # Inline nothing but in what a TLS handshake calculates with, which needs it: 0.5 MB less, and a handshake as fast.
 INLINE     := -gcflags=all=-l -gcflags=crypto/...= -gcflags=math/...= -gcflags=internal/...=
-BUILD      := CGO_ENABLED=0 $(GO) build -trimpath -tags $(TAGS) $(INLINE) -ldflags '-s -w -X main.version=$(VERSION)'
+BUILD      := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -tags $(TAGS) $(INLINE) -ldflags '-s -w -X main.version=$(VERSION)'
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 ERRCHECK    := github.com/kisielk/errcheck@v1.30.0
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@latest
@@ -14,7 +15,16 @@ GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@latest
 LAB_PACKAGES := gcc libc6-dev docker.io iproute2 iptables util-linux avahi-daemon avahi-utils dbus tcpdump \
 	ca-certificates procps gpg systemd-container mmdebstrap dnsmasq-base
 
-.PHONY: help build demo test unit lint vuln lab e2e bench fuzz deps clean
+# What packages are made and looked at with.
+DEB_PACKAGES := dpkg-dev debhelper lintian
+
+# Installs those of the Debian packages in its argument that are missing, when root.
+install = if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	missing=""; for p in $(1); do dpkg-query -W -f '$${db:Status-Status}' $$p 2>/dev/null | grep -qx installed || missing="$$missing $$p"; done; \
+	if [ -n "$$missing" ]; then echo "installing$$missing"; apt-get update -qq && \
+	  DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi; fi
+
+.PHONY: help build deb reproducible demo test unit lint vuln lab e2e bench fuzz deps clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 10
@@ -27,6 +37,17 @@ build: ## static stripped binaries in bin/: arm64, arm (ARMv6 code, so that it r
 .PHONY: bin/pi-agent
 bin/pi-agent: # as it is shipped, for this machine
 	$(BUILD) -o $@ ./cmd/pi-agent
+
+deb: build ## Debian packages for arm64, armhf and amd64 in dist/, which please lintian
+	@$(call install,$(DEB_PACKAGES))
+	packaging/build $(TAGS)
+	lintian --fail-on error,warning dist/*.deb
+
+reproducible: deb ## the same packages once more, from a copy of the tree elsewhere, with nothing kept of the first time
+	@elsewhere=$$(mktemp -d) && trap 'chmod -R u+w "$$elsewhere"; rm -rf "$$elsewhere"' EXIT && \
+	sha256sum dist/*.deb | tee "$$elsewhere/before" && \
+	git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t "$$elsewhere" && cd "$$elsewhere" && umask 077 && \
+	TZ=Asia/Tokyo GOCACHE="$$elsewhere/cache" $(MAKE) --no-print-directory deb && sha256sum --check before
 
 demo: deps bin/pi-agent ## three virtual Pis become a swarm before your eyes (KEEP=1 leaves it up)
 	PI_AGENT=$(CURDIR)/bin/pi-agent $(GO) run ./test/lab/demo
@@ -65,11 +86,8 @@ fuzz: ## every fuzz target for FUZZTIME (default 30s)
 	  $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $${FUZZTIME:-30s} $$p || exit 1; done; done
 
 deps: ## install what tests and demo need, when root and when something is missing
-	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	  missing=""; for p in $(LAB_PACKAGES); do dpkg-query -W -f '$${db:Status-Status}' $$p 2>/dev/null | grep -qx installed || missing="$$missing $$p"; done; \
-	  if [ -n "$$missing" ]; then echo "installing$$missing"; apt-get update -qq && \
-	    DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi; \
-	  command -v docker >/dev/null || DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends docker-cli >/dev/null; fi
+	@$(call install,$(LAB_PACKAGES))
+	@command -v docker >/dev/null || { $(call install,docker-cli); }
 
 clean: ## remove what was built
 	rm -rf bin dist

@@ -1,0 +1,13 @@
+# Completion of pi-agent for bash. Written by go test ./cmd/pi-agent -update.
+
+_pi_agent() {
+	local words=
+	case "$COMP_CWORD ${COMP_WORDS[1]}" in
+	"1 "*) words="run prepare version" ;;
+	*" run") words="-config -state" ;;
+	*" prepare") words="-config" ;;
+	esac
+	COMPREPLY=($(compgen -W "$words" -- "${COMP_WORDS[COMP_CWORD]}"))
+}
+# After an option, and where there is nothing to propose, a file or a directory.
+complete -o bashdefault -o default -F _pi_agent pi-agent
