@@ -13,7 +13,7 @@ ERRCHECK    := github.com/kisielk/errcheck@v1.30.0
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@latest
 # What virtual Pis, whole machines and the race detector need of Debian.
 LAB_PACKAGES := gcc libc6-dev docker.io iproute2 iptables util-linux avahi-daemon avahi-utils dbus tcpdump \
-	ca-certificates procps gpg systemd-container mmdebstrap dnsmasq-base
+	ca-certificates procps gpg systemd-container mmdebstrap dnsmasq-base qemu-user
 
 # What packages are made and looked at with.
 DEB_PACKAGES := dpkg-dev debhelper lintian
@@ -57,7 +57,7 @@ test: lint unit e2e ## everything: linters, unit tests, and the agent on real en
 
 unit: deps ## unit tests with the race detector; what is skipped without root is named
 	@mkdir -p bin
-	$(GO) test -race -v -timeout 20m ./internal/... ./cmd/... >bin/unit.log 2>&1 || { cat bin/unit.log; exit 1; }
+	$(GO) test -race -v -timeout 20m ./internal/... ./cmd/... ./packaging/... >bin/unit.log 2>&1 || { cat bin/unit.log; exit 1; }
 	@grep -E '^(ok|\?) ' bin/unit.log
 	@grep -A1 -E '^ *--- SKIP' bin/unit.log || true
 
@@ -65,7 +65,7 @@ lint: ## gofmt, vet, staticcheck, errcheck, tidy go.mod
 	@test -z "$$(gofmt -l .)" || { echo "gofmt wants:"; gofmt -l .; exit 1; }
 	$(GO) vet ./...
 	$(GO) run $(STATICCHECK) -checks all ./...
-	$(GO) run $(ERRCHECK) ./internal/... ./cmd/...
+	$(GO) run $(ERRCHECK) ./internal/... ./cmd/... ./packaging/...
 	$(GO) run $(ERRCHECK) -exclude test/errcheck-excludes.txt ./test/...
 	$(GO) mod tidy -diff
 	@$(MAKE) --no-print-directory vuln
@@ -75,8 +75,9 @@ vuln: ## govulncheck, where its database can be reached
 	if echo "$$out" | grep -qE 'vuln.go.dev|no such host|fetching vulnerabilities'; then echo "note: govulncheck could not reach its database and checked nothing"; \
 	else echo "$$out"; exit $$rc; fi
 
-e2e: deps bin/pi-agent ## the agent on virtual Pis with real engines
-	PI_AGENT=$(CURDIR)/bin/pi-agent $(GO) test -count=1 -timeout 60m -v ./test/...
+e2e: deps bin/pi-agent deb ## the agent on virtual Pis with real engines, and its packages on whole machines
+	PI_AGENT=$(CURDIR)/bin/pi-agent PI_AGENT_DEB=$(CURDIR)/dist/pi-agent_$(VERSION)_amd64.deb \
+	  $(GO) test -count=1 -timeout 60m -v ./test/...
 
 bench: deps bin/pi-agent ## times, sizes, memory and traffic, with the ratios that matter
 	PI_AGENT=$(CURDIR)/bin/pi-agent $(GO) run ./test/bench

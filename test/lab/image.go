@@ -13,7 +13,7 @@ import (
 // mounted read-only at the same path, to say which Pi it runs on.
 const WebImage = "pi-agent/web:demo"
 
-// LoadWeb makes WebImage on every Pi that is on, without a registry. The engines must be up.
+// LoadWeb makes WebImage on every Pi and every machine that is on, without a registry. The engines must be up.
 //
 //	docker service create --name web --mode global --publish mode=host,target=80,published=80 --no-resolve-image \
 //		--mount type=bind,src=/etc/hostname,dst=/etc/hostname,readonly pi-agent/web:demo
@@ -35,8 +35,15 @@ func (l *Lab) LoadWeb(ctx context.Context) error {
 	if err := w.Close(); err != nil {
 		return err
 	}
-	g, ctx := errgroup.WithContext(ctx)
+	var computers []*Computer
 	for _, p := range l.Pis {
+		computers = append(computers, &p.Computer)
+	}
+	for _, m := range l.Machines {
+		computers = append(computers, &m.Computer)
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	for _, p := range computers {
 		if !p.On() {
 			continue
 		}
