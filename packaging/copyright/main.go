@@ -115,40 +115,48 @@ var (
 
 // paragraph returns what is to be said of a module below the names of its files.
 func paragraph(m module) (string, error) {
-	licence, err := read(m.dirs, licenceFile)
+	licences, err := read(m.dirs, licenceFile)
 	if err != nil {
 		return "", err
 	}
-	name, err := identify(licence)
+	if len(licences) == 0 {
+		return "", errors.New("it has no licence")
+	}
+	notices, err := read(m.dirs, noticeFile)
 	if err != nil {
 		return "", err
 	}
-	notice, err := read(m.dirs, noticeFile)
-	if err != nil {
-		return "", err
+	var names, texts, holders []string
+	for _, l := range licences {
+		name, err := identify(l)
+		if err != nil {
+			return "", err
+		}
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+		// Debian wants no second copy of the terms of Apache-2.0; what comes after them must stay.
+		texts = append(texts, apacheTerms.ReplaceAllString(l, ""))
 	}
-	var holders []string
-	for _, h := range holder.FindAllStringSubmatch(licence+"\n"+notice, -1) {
+	for _, h := range holder.FindAllStringSubmatch(strings.Join(append(licences, notices...), "\n"), -1) {
 		holders = append(holders, h[1])
 	}
 	if len(holders) == 0 {
 		holders = []string{"The authors of " + m.name}
 	}
 	p := "Copyright: " + strings.Join(holders, "\n ") + "\n"
-	if notice != "" {
-		p += "Comment: The notice that comes with it:\n" + continued(notice)
+	if len(notices) > 0 {
+		p += "Comment: The notice that comes with it:\n" + continued(notices)
 	}
-	// Debian wants no second copy of the terms of Apache-2.0; what comes after them must stay.
-	return p + "License: " + name + "\n" + continued(apacheTerms.ReplaceAllString(licence, "")), nil
+	return p + "License: " + strings.Join(names, " and ") + "\n" + continued(texts), nil
 }
 
-// read returns the text of all files with such names.
-func read(dirs []string, names *regexp.Regexp) (string, error) {
-	var all []string
+// read returns the texts of all files with such names.
+func read(dirs []string, names *regexp.Regexp) (all []string, err error) {
 	for _, dir := range dirs {
 		entries, err := os.ReadDir(dir)
 		if err != nil {
-			return "", err
+			return nil, err
 		}
 		for _, e := range entries {
 			if !names.MatchString(e.Name()) {
@@ -156,12 +164,12 @@ func read(dirs []string, names *regexp.Regexp) (string, error) {
 			}
 			text, err := os.ReadFile(filepath.Join(dir, e.Name()))
 			if err != nil {
-				return "", err
+				return nil, err
 			}
-			all = append(all, strings.TrimRight(string(text), "\n"))
+			all = append(all, string(text))
 		}
 	}
-	return strings.Join(all, "\n\n"), nil
+	return all, nil
 }
 
 // identify returns the names that Debian has for the licences in text.
@@ -187,16 +195,14 @@ func identify(text string) (string, error) {
 	return strings.Join(all, " and "), nil
 }
 
-// continued returns text as further lines of a field.
-func continued(text string) string {
+// continued returns texts as further lines of a field.
+func continued(texts []string) string {
 	var b strings.Builder
-	for line := range strings.Lines(strings.Trim(text, "\n")) {
+	for line := range strings.Lines(strings.TrimSpace(strings.Join(texts, "\n\n"))) {
 		if line = strings.TrimSpace(line); line == "" {
 			line = "."
 		}
-		if line != "." || b.Len() > 0 {
-			b.WriteString(" " + line + "\n")
-		}
+		b.WriteString(" " + line + "\n")
 	}
 	return b.String()
 }

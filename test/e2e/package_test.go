@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"debug/buildinfo"
 	"debug/elf"
 	"errors"
 	"fmt"
@@ -239,7 +240,7 @@ func TestPackageInImage(t *testing.T) {
 	}
 }
 
-// TestPackagedPrograms runs the program of each package on the oldest CPU it is for.
+// TestPackagedPrograms looks into the program of each package, and runs it on the oldest CPU it is for.
 func TestPackagedPrograms(t *testing.T) {
 	deb := needDeb(t)
 	for arch, tt := range map[string]struct {
@@ -267,6 +268,19 @@ func TestPackagedPrograms(t *testing.T) {
 			for _, p := range program.Progs {
 				if p.Type == elf.PT_INTERP || p.Type == elf.PT_DYNAMIC {
 					t.Errorf("it has %v: it is not static", p.Type)
+				}
+			}
+			info, err := buildinfo.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			licences, err := os.ReadFile(filepath.Join(dir, "usr/share/doc/pi-agent/copyright"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range info.Deps {
+				if !strings.Contains(string(licences), " "+m.Path+"@"+m.Version+"/*\n") {
+					t.Errorf("%s is linked in, and not in the copyright file", m.Path)
 				}
 			}
 			says := here(t, append(tt.emulator, path, "version")...)
