@@ -27,7 +27,7 @@ install = if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 .PHONY: help build deb reproducible demo test unit lint vuln lab e2e bench fuzz deps clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
 
 build: ## static stripped binaries in bin/: arm64, arm (ARMv6 code, so that it runs on ARMv6 and ARMv7) and amd64
 	GOOS=linux GOARCH=arm64 $(BUILD) -o bin/pi-agent-linux-arm64 ./cmd/pi-agent
