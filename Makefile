@@ -44,7 +44,7 @@ deb: build ## Debian packages for arm64, armhf and amd64 in dist/, which please 
 	lintian --fail-on error,warning dist/*.deb
 
 reproducible: deb ## the same packages once more, from a copy of the tree elsewhere, with nothing kept of the first time
-	@elsewhere=$$(mktemp -d) && trap 'chmod -R u+w "$$elsewhere"; rm -rf "$$elsewhere"' EXIT && \
+	@elsewhere=$$(mktemp -d) && trap 'rm -rf "$$elsewhere"' EXIT && \
 	sha256sum dist/*.deb | tee "$$elsewhere/before" && \
 	git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t "$$elsewhere" && cd "$$elsewhere" && umask 077 && \
 	TZ=Asia/Tokyo GOCACHE="$$elsewhere/cache" $(MAKE) --no-print-directory deb && sha256sum --check before

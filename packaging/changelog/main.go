@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -34,7 +35,7 @@ func debian(text string) (string, error) {
 	var b strings.Builder
 	_, releases, ok := strings.Cut("\n"+text, "\n## ")
 	if !ok {
-		return "", fmt.Errorf("no release in the changelog")
+		return "", errors.New("no release in the changelog")
 	}
 	for release := range strings.SplitSeq(releases, "\n## ") {
 		m := heading.FindStringSubmatch(release)

