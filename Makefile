@@ -24,7 +24,7 @@ install = if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	if [ -n "$$missing" ]; then echo "installing$$missing"; apt-get update -qq && \
 	  DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi; fi
 
-.PHONY: help build deb reproducible demo test unit lint vuln lab e2e bench fuzz deps clean
+.PHONY: help build deb reproducible demo test unit lint vuln units lab e2e bench fuzz deps clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -61,14 +61,25 @@ unit: deps ## unit tests with the race detector; what is skipped without root is
 	@grep -E '^(ok|\?) ' bin/unit.log
 	@grep -A1 -E '^ *--- SKIP' bin/unit.log || true
 
-lint: ## gofmt, vet, staticcheck, errcheck, tidy go.mod
+lint: ## gofmt, vet, staticcheck, errcheck, tidy go.mod, and units
 	@test -z "$$(gofmt -l .)" || { echo "gofmt wants:"; gofmt -l .; exit 1; }
 	$(GO) vet ./...
 	$(GO) run $(STATICCHECK) -checks all ./...
 	$(GO) run $(ERRCHECK) ./internal/... ./cmd/... ./packaging/...
 	$(GO) run $(ERRCHECK) -exclude test/errcheck-excludes.txt ./test/...
 	$(GO) mod tidy -diff
-	@$(MAKE) --no-print-directory vuln
+	@$(MAKE) --no-print-directory vuln units
+
+# Highest score of systemd-analyze security that a service may have, in tenths: 0 is locked in, 100 is root with all rights.
+EXPOSURE := 20
+
+units: ## what systemd says of the services: that they are understood, and how little they may do
+	@$(call install,systemd)
+	@said=$$(systemd-analyze verify --man=no systemd/* 2>&1 | grep pi-agent | grep -v '/usr/bin/pi-agent is not executable'); \
+	test -z "$$said" || { echo "$$said"; exit 1; }; \
+	for unit in systemd/*.service; do \
+	  said=$$(systemd-analyze security --offline=true --threshold=$(EXPOSURE) $$unit) || bad=1; echo "$$said" | tail -1; done; \
+	test -z "$$bad"
 
 vuln: ## govulncheck, where its database can be reached
 	@out=$$($(GO) run $(GOVULNCHECK) ./... 2>&1); rc=$$?; \

@@ -64,6 +64,7 @@ func shellWants(t *testing.T, m *lab.Machine, script, want string) {
 }
 
 func TestCardsOfOneImage(t *testing.T) {
+	deb := needDeb(t)
 	l := lab.New(t, lab.Options{Machines: []string{"trixie", "trixie", "trixie"}})
 	ctx := t.Context()
 	prepared := func(change func(context.Context, *lab.Machine) error) {
@@ -75,7 +76,7 @@ func TestCardsOfOneImage(t *testing.T) {
 			if err := change(ctx, m); err != nil {
 				return err
 			}
-			return install(ctx, l, m)
+			return m.Install(ctx, deb)
 		})
 	}
 	typo, late := l.Machines[0], l.Machines[2]

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -34,33 +33,6 @@ func each(t *testing.T, machines []*lab.Machine, f func(context.Context, *lab.Ma
 	if err := g.Wait(); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// install puts the agent on a machine and starts it: from the package whose path is the environment's PI_AGENT_DEB, else
-// the program and its unit alone.
-func install(ctx context.Context, l *lab.Lab, m *lab.Machine) error {
-	if deb := os.Getenv("PI_AGENT_DEB"); deb != "" {
-		return m.Install(ctx, deb)
-	}
-	program, err := l.AgentPath()
-	if err != nil {
-		return err
-	}
-	if err := m.CopyIn(program, "/usr/bin/pi-agent", 0o755); err != nil {
-		return err
-	}
-	// As the package does.
-	if _, err := shell(ctx, m, "adduser --quiet --system --group --no-create-home pi-agent"); err != nil {
-		return err
-	}
-	units := []string{service, "pi-agent-prepare.service", "pi-agent-prepare.path"}
-	for _, unit := range units {
-		if err := m.CopyIn("../../systemd/"+unit, "/etc/systemd/system/"+unit, 0o644); err != nil {
-			return err
-		}
-	}
-	_, err = m.Exec(ctx, append([]string{"systemctl", "enable", "--now", "--no-block"}, units...)...)
-	return err
 }
 
 // swarmOf returns the node id of each machine, if they are the nodes of one swarm, all ready, and nothing else is, and
@@ -140,12 +112,13 @@ func isUp(ctx context.Context, m *lab.Machine, restarts int) error {
 // form installs the agent everywhere and returns the nodes of the swarm that comes of it.
 func form(t *testing.T, suites ...string) (*lab.Lab, map[string]string) {
 	t.Helper()
+	deb := needDeb(t)
 	began := time.Now()
 	l := lab.New(t, lab.Options{Machines: suites})
 	each(t, l.Machines, func(ctx context.Context, m *lab.Machine) error { return m.WaitBoot(ctx) })
 	t.Logf("%v have booted after %v", suites, time.Since(began))
 	began = time.Now()
-	each(t, l.Machines, func(ctx context.Context, m *lab.Machine) error { return install(ctx, l, m) })
+	each(t, l.Machines, func(ctx context.Context, m *lab.Machine) error { return m.Install(ctx, deb) })
 	t.Logf("the agent is installed after %v", time.Since(began))
 	ids := awaitMachines(t, time.Minute, l.Machines)
 	t.Logf("one swarm after %v", time.Since(began))
