@@ -198,6 +198,7 @@ func TestMachines(t *testing.T) {
 	})
 
 	t.Run("power cuts", func(t *testing.T) {
+		serve(t, l)
 		rnd := random(t)
 		for round := range 5 {
 			for _, m := range l.Machines {
@@ -215,11 +216,19 @@ func TestMachines(t *testing.T) {
 			each(t, l.Machines, func(ctx context.Context, m *lab.Machine) error { return m.WaitUnit(ctx, service) })
 			awaitSame(t, time.Minute, l.Machines, ids)
 			t.Logf("round %d: all ready after %v", round+1, time.Since(began))
+			awaitTasks(t, l)
 		}
 	})
 }
 
-func TestMixedMachines(t *testing.T) {
-	l, _ := form(t, "bookworm", "trixie", "bookworm")
-	readable(t, l.Machines)
+func TestOtherMachines(t *testing.T) {
+	for name, suites := range map[string][]string{
+		"bookworm": {"bookworm", "bookworm", "bookworm"},
+		"mixed":    {"bookworm", "trixie", "bookworm"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l, _ := form(t, suites...)
+			readable(t, l.Machines)
+		})
+	}
 }

@@ -187,6 +187,12 @@ func serve(t *testing.T, l *lab.Lab) map[*lab.Machine]string {
 		lab.WebImage); err != nil {
 		t.Fatal(err)
 	}
+	return awaitTasks(t, l)
+}
+
+// awaitTasks waits until every machine runs a container and returns their ids.
+func awaitTasks(t *testing.T, l *lab.Lab) map[*lab.Machine]string {
+	t.Helper()
 	tasks := map[*lab.Machine]string{}
 	for _, m := range l.Machines {
 		await(t, time.Minute, func(ctx context.Context) (err error) {
