@@ -2,6 +2,7 @@
 package secret
 
 import (
+	"crypto/subtle"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -29,6 +30,11 @@ func (s Secret) Reveal() string {
 
 // Empty reports whether there is no value.
 func (s Secret) Empty() bool { return s.Reveal() == "" }
+
+// Equal compares the values, in a time that does not tell where they differ.
+func (s Secret) Equal(other Secret) bool {
+	return subtle.ConstantTimeCompare([]byte(s.Reveal()), []byte(other.Reveal())) == 1
+}
 
 // String implements fmt.Stringer.
 func (Secret) String() string { return mask }

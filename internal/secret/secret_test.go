@@ -43,4 +43,7 @@ func TestSecretPrintsAsStars(t *testing.T) {
 	if s.Empty() || !secret.New("").Empty() || !(secret.Secret{}).Empty() {
 		t.Error("Empty is wrong")
 	}
+	if !s.Equal(secret.New(value)) || s.Equal(secret.New(value+" ")) || !secret.New("").Equal(secret.Secret{}) {
+		t.Error("Equal is wrong")
+	}
 }

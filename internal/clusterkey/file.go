@@ -1,0 +1,47 @@
+package clusterkey
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+)
+
+// Path is where the key is kept unless the command line says otherwise. The file has one line, the phrase.
+const Path = "/etc/pi-agent/key"
+
+// fileMax bounds the file, in bytes: the longest passphrase, four bytes a character, with room for space around it.
+const fileMax = 1 << 10
+
+// ErrExposed is the error of a key file that others than its owner may read. The phrase that comes with it is good.
+var ErrExposed = errors.New("other users of this machine can read it")
+
+// ReadFile reads the key in the file at path. Its errors name the file, what is wrong and what to do, and never the key;
+// fs.ErrNotExist is among them when there is no such file.
+func ReadFile(path string) (Phrase, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return Phrase{}, fmt.Errorf("read the cluster key: %w", err)
+	}
+	defer func() { _ = f.Close() }() // it was only read
+	info, err := f.Stat()
+	if err != nil {
+		return Phrase{}, fmt.Errorf("read the cluster key: %w", err)
+	}
+	text, err := io.ReadAll(io.LimitReader(f, fileMax+1))
+	if err != nil {
+		return Phrase{}, fmt.Errorf("read the cluster key: %w", err)
+	}
+	if len(text) > fileMax {
+		return Phrase{}, fmt.Errorf("the cluster key in %s is not usable: it is longer than %d bytes: %w", path, fileMax, errForm)
+	}
+	p, err := Parse(strings.TrimPrefix(string(text), "\ufeff")) // what some editors on Windows begin a file with
+	if err != nil {
+		return Phrase{}, fmt.Errorf("the cluster key in %s is not usable: %w", path, err)
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return p, fmt.Errorf("the cluster key in %s: %w: chmod 600 %s", path, ErrExposed, path)
+	}
+	return p, nil
+}

@@ -1,0 +1,103 @@
+package clusterkey
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/pi-agent/pi-agent/internal/secret"
+)
+
+// Form of a generated key: 7 groups of 4 characters, as in 7Q2M-..., of which 26 are random and 2 find typing mistakes.
+const (
+	alphabet    = "0123456789ABCDEFGHJKMNPQRSTVWXYZ" // Crockford's base32: no I, L, O and U, which are misread
+	randomChars = 26                                 // 130 bits
+	checkChars  = 2
+	groupChars  = 4
+)
+
+// Bounds of a passphrase, in characters.
+const (
+	phraseMin = 12
+	phraseMax = 128
+)
+
+// Bounds says in words what may be given as a key.
+var Bounds = fmt.Sprintf(`a key as "pi-agent key new" prints it, or a passphrase of %d to %d characters`, phraseMin, phraseMax)
+
+// errForm is the error of text that is no phrase. The text itself is in no error.
+var errForm = errors.New("give " + Bounds)
+
+// Phrase is the cluster key as a person writes it: generated, or a passphrase. The zero Phrase is none.
+type Phrase struct {
+	text secret.Secret
+	weak bool
+}
+
+// Weak reports whether the phrase was made up by a person, so that others may guess it.
+func (p Phrase) Weak() bool { return p.weak }
+
+// None reports whether there is no key.
+func (p Phrase) None() bool { return p.text.Empty() }
+
+// Equal reports whether two phrases make one key.
+func (p Phrase) Equal(other Phrase) bool { return p.weak == other.weak && p.text.Equal(other.text) }
+
+// Generate returns a new random key in the form that Parse reads.
+func Generate() string {
+	b := make([]byte, randomChars)
+	_, _ = rand.Read(b) // never fails
+	for i := range b {
+		b[i] = alphabet[b[i]%byte(len(alphabet))]
+	}
+	chars := string(b) + check(string(b))
+	var groups []string
+	for ; chars != ""; chars = chars[groupChars:] {
+		groups = append(groups, chars[:groupChars])
+	}
+	return strings.Join(groups, "-")
+}
+
+// check are the characters that end a generated key.
+func check(random string) string {
+	sum := sha256.Sum256([]byte(random))
+	var b strings.Builder
+	for _, c := range sum[:checkChars] {
+		b.WriteByte(alphabet[int(c)%len(alphabet)])
+	}
+	return b.String()
+}
+
+// Parse reads a key. In a generated one case, dashes, spaces, O for 0 and I or L for 1 do not matter; a passphrase counts
+// as it is, but for space around it. The error says what is wrong without the text.
+func Parse(text string) (Phrase, error) {
+	text = strings.TrimSpace(text)
+	if chars, ok := generated(text); ok {
+		random := chars[:randomChars]
+		if check(random) != chars[randomChars:] {
+			return Phrase{}, errors.New(`a character is wrong: it looks like a key of "pi-agent key new" and is none, copy it again`)
+		}
+		return Phrase{text: secret.New(random)}, nil
+	}
+	switch n := utf8.RuneCountInString(text); {
+	case text == "":
+		return Phrase{}, fmt.Errorf("it is empty: %w", errForm)
+	case !utf8.ValidString(text):
+		return Phrase{}, fmt.Errorf("it is not UTF-8 text: %w", errForm)
+	case n < phraseMin || n > phraseMax:
+		return Phrase{}, fmt.Errorf("it has %d characters: %w", n, errForm)
+	case strings.ContainsFunc(text, unicode.IsControl):
+		return Phrase{}, fmt.Errorf("it has a line break or a character that cannot be printed: %w", errForm)
+	}
+	return Phrase{text: secret.New(text), weak: true}, nil
+}
+
+// generated brings text into the normal form of a generated key, if it has that form.
+func generated(text string) (string, bool) {
+	chars := strings.NewReplacer("-", "", " ", "", "O", "0", "I", "1", "L", "1").Replace(strings.ToUpper(text))
+	return chars, len(chars) == randomChars+checkChars && strings.Trim(chars, alphabet) == ""
+}
