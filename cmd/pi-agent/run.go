@@ -68,7 +68,7 @@ func daemon(ctx context.Context, cfg config.Config, dir string, log *zap.Logger)
 	defer engine.Close()
 	client := enroll.NewClient(id, trust)
 	defer client.Close()
-	found := discovery.New(log.Named("mdns"))
+	found := discovery.New(discovery.Cluster{Name: cfg.Cluster}, log.Named("mdns"))
 	notify := sdnotify.New(log)
 	options := bootstrap.Options{
 		Serial: this.Serial, Key: id.Key(), Model: this.Model, Hostname: hostname,

@@ -64,14 +64,11 @@ func (t *contacts) at(addr netip.AddrPort, now time.Time) *contact {
 	return c
 }
 
-// heard takes in the announcements of boards in the given cluster. News about a board makes it due to be asked.
-func (t *contacts) heard(hints []discovery.Hint, cluster string, now time.Time) {
+// heard takes in the announcements of boards. News about a board makes it due to be asked.
+func (t *contacts) heard(hints []discovery.Hint, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, h := range hints {
-		if h.Claim.Cluster != cluster {
-			continue
-		}
 		c := t.at(h.Addr, now)
 		if c == nil {
 			continue

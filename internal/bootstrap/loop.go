@@ -39,6 +39,7 @@ type Discovery interface {
 	SetAsking(bool)
 	Snapshot() discovery.Snapshot
 	Changed() <-chan struct{}
+	Stranger(peer.Claim)
 }
 
 // Asker asks other boards. enroll.Client is the real one.
@@ -72,6 +73,7 @@ type Options struct {
 	Hostname func() string
 	Rename   func(taken string) error // asks for another name than the one that is taken; nil keeps every name
 	Cluster  string
+	Tag      string // of the cluster key, empty without one
 	Expect   int
 	Settle   time.Duration
 	Member   peer.Membership             // where the board was when it last ran
@@ -117,6 +119,7 @@ type Loop struct {
 	retries    int
 	refusal    string // the newest one that was logged
 	nodes      nodeList
+	near       neighbours
 }
 
 // NewLoop returns the loop of a board.
@@ -129,7 +132,7 @@ func NewLoop(o Options) *Loop {
 		started:  time.Now(),
 		linkErr:  errors.New("not looked at yet"),
 	}
-	c := peer.Claim{Serial: o.Serial, Cluster: o.Cluster, State: peer.Waiting, Model: o.Model, Hostname: o.Hostname()}
+	c := peer.Claim{Serial: o.Serial, Cluster: o.Cluster, Tag: o.Tag, State: peer.Waiting, Model: o.Model, Hostname: o.Hostname()}
 	if o.Member != (peer.Membership{}) {
 		// Its engine may need minutes to start, and nobody must found a swarm meanwhile. It does not say that it is a
 		// manager, for it can admit nobody yet.
@@ -179,6 +182,9 @@ func (l *Loop) Met(p enroll.Peer) {
 	l.meet(p, time.Now())
 	l.nudge()
 }
+
+// Stranger implements enroll.Host.
+func (l *Loop) Stranger(c peer.Claim) { l.Discovery.Stranger(c) }
 
 // meet takes in what another board says about itself, and logs what is news.
 func (l *Loop) meet(p enroll.Peer, now time.Time) {
@@ -264,7 +270,7 @@ func (l *Loop) observe(ctx context.Context) {
 	case l.listening.IsZero():
 		l.listening = now
 	}
-	l.contacts.heard(heard.Hints, l.Cluster, now)
+	l.contacts.heard(heard.Hints, now)
 	for _, twin := range heard.Twins {
 		l.contacts.expect(netip.AddrPortFrom(twin, peer.Port), now)
 	}
@@ -274,6 +280,9 @@ func (l *Loop) observe(ctx context.Context) {
 		}
 	}
 	l.contacts.forget(now)
+	if text := l.near.news(heard.Others, now); text != "" {
+		l.Log.Info(text)
+	}
 	l.speak()
 }
 

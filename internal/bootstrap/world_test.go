@@ -375,6 +375,9 @@ func (b *simBoard) Snapshot() discovery.Snapshot {
 	return s
 }
 
+// Stranger implements Discovery.
+func (*simBoard) Stranger(peer.Claim) {}
+
 // Changed implements Discovery.
 func (b *simBoard) Changed() <-chan struct{} { return b.changed }
 

@@ -138,6 +138,14 @@ func TestKeysDiffer(t *testing.T) {
 	if bytes.Equal(a, b) || len(a) != 32 || errA != nil || errB != nil {
 		t.Errorf("keys for two uses: %x %v, %x %v", a, errA, b, errB)
 	}
+	signA, errA := k.Signer("a")
+	signB, errB := k.Signer("b")
+	if errA != nil || errB != nil {
+		t.Fatal(errA, errB)
+	}
+	if s := signA("x"); len(s) != 22 || s != signA("x") || s == signA("y") || s == signB("x") {
+		t.Errorf("signatures %s, %s, %s", s, signA("y"), signB("x"))
+	}
 	if k.None() || !(clusterkey.Key{}).None() {
 		t.Error("None is wrong")
 	}

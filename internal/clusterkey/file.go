@@ -41,7 +41,7 @@ func ReadFile(path string) (Phrase, error) {
 		return Phrase{}, fmt.Errorf("the cluster key in %s is not usable: %w", path, err)
 	}
 	if info.Mode().Perm()&0o077 != 0 {
-		return p, fmt.Errorf("the cluster key in %s: %w: chmod 600 %s", path, ErrExposed, path)
+		return p, fmt.Errorf("%s: %w: chmod 600 %s", path, ErrExposed, path)
 	}
 	return p, nil
 }

@@ -101,7 +101,7 @@ func readEntry(e *mdns.ServiceEntry) (found, error) {
 	if e.Port < 0 || e.Port > math.MaxUint16 {
 		return found{}, fmt.Errorf("%.80q has port %d", e.Name, e.Port)
 	}
-	claim, err := claimOf(e.Name, uint16(e.Port), e.InfoFields)
+	s, err := sightingOf(e.Name, uint16(e.Port), e.InfoFields, recordTTL)
 	if err != nil {
 		return found{}, err
 	}
@@ -109,7 +109,7 @@ func readEntry(e *mdns.ServiceEntry) (found, error) {
 	if !ok || !usable(addr) {
 		return found{}, fmt.Errorf("%.80q has no usable address", e.Name)
 	}
-	return found{sighting{serial: claim.Serial, claim: claim, port: uint16(e.Port), ttl: recordTTL}, addr}, nil
+	return found{s, addr}, nil
 }
 
 // usable reports whether a board can be reached at addr.

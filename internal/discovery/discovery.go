@@ -49,13 +49,16 @@ type Snapshot struct {
 	Hints     []Hint       // of other boards, sorted by serial and address; a board heard from two addresses has two
 	SelfHeard time.Time    // when our own announcement last came back through the network stack; zero is never on this link
 	Twins     []netip.Addr // other addresses that announce our own serial, sorted
+	Others    int          // other clusters that were heard in the last minutes
 }
 
 // Service announces this board and keeps what other boards announce. Its methods never block, except Run, and may be called
 // by many goroutines at once, also before and after Run.
 type Service struct {
-	log *zap.Logger
-	net network
+	log     *zap.Logger
+	cluster Cluster
+	net     network
+	others  others
 
 	ready   chan struct{}
 	changed chan struct{}
@@ -114,10 +117,10 @@ type received struct {
 	err error
 }
 
-// New returns a service that says and hears nothing before Run.
-func New(l *zap.Logger) *Service {
+// New returns a service for a board of the cluster. It says and hears nothing before Run.
+func New(cluster Cluster, l *zap.Logger) *Service {
 	quiet := quietLogger(l)
-	return newService(l, network{
+	return newService(cluster, l, network{
 		open:  openGroup,
 		serve: func(link Link, z *zone) (responder, error) { return serve(link, z, quiet) },
 		ask:   func(ctx context.Context, link Link) ([]found, error) { return query(ctx, link, quiet) },
@@ -125,9 +128,9 @@ func New(l *zap.Logger) *Service {
 	})
 }
 
-func newService(l *zap.Logger, n network) *Service {
+func newService(cluster Cluster, l *zap.Logger, n network) *Service {
 	s := &Service{
-		log: l, net: n,
+		log: l, cluster: cluster, net: n, others: others{until: map[group]time.Time{}},
 		ready: make(chan struct{}), changed: make(chan struct{}, 1), wake: make(chan struct{}, 1),
 		said: map[string]bool{}, answers: make(chan answer, 1), parted: map[place]bool{}, cache: cache{},
 	}
@@ -139,7 +142,7 @@ func newService(l *zap.Logger, n network) *Service {
 func (s *Service) Ready() <-chan struct{} { return s.ready }
 
 // Changed has an element after hints came, changed or went, after the board heard itself for the first time on a link, and
-// after a twin came or went. Several such events make one element.
+// after a twin or another cluster came or went. Several such events make one element.
 func (s *Service) Changed() <-chan struct{} { return s.changed }
 
 // Snapshot returns what is known now. It belongs to the caller.
@@ -160,6 +163,14 @@ func (s *Service) SetClaim(c peer.Claim) { s.wish(func(w *wishes) { w.claim = c 
 // SetAsking says whether to ask who is there, at once and then ever less often, up to once a minute. Boards are found
 // without it, but up to a minute later.
 func (s *Service) SetAsking(on bool) { s.wish(func(w *wishes) { w.asking = on }) }
+
+// Stranger says that a board of another cluster was met in another way, so that its cluster counts.
+func (s *Service) Stranger(c peer.Claim) {
+	if !s.cluster.same(c) {
+		s.others.note(c, time.Now())
+		signal(s.wake)
+	}
+}
 
 func (s *Service) wish(change func(*wishes)) {
 	s.mu.Lock()
@@ -225,7 +236,10 @@ func (s *Service) turn(ctx context.Context, now time.Time) time.Time {
 	if gone {
 		s.dirty, s.news = true, true
 	}
-	s.publish()
+	if n := s.others.count(now); n != s.shot.Load().Others {
+		s.dirty, s.news = true, true
+	}
+	s.publish(now)
 
 	next := now.Add(idle)
 	sooner := func(due bool, at time.Time) {
@@ -272,7 +286,7 @@ func (s *Service) adopt(now time.Time) {
 func (s *Service) state(now time.Time) {
 	var next *statement
 	if s.got.link != (Link{}) && s.got.claim != (peer.Claim{}) {
-		st, err := newStatement(s.got.claim, s.got.link.Addr)
+		st, err := newStatement(s.got.claim, s.got.link.Addr, s.cluster)
 		if err != nil {
 			s.complain(err.Error(), fmt.Sprintf("Nothing is announced: %v.", err))
 		} else {
@@ -482,6 +496,17 @@ func (s *Service) isSelf(addr netip.Addr) bool {
 
 // note files what was heard of another board, or of a twin.
 func (s *Service) note(h sighting, addr netip.Addr, now time.Time) {
+	nameOnly := h.claim == peer.Claim{} // a goodbye of another implementation
+	switch {
+	case !nameOnly && !s.cluster.same(h.claim):
+		if h.ttl > 0 {
+			s.others.note(h.claim, now)
+		}
+		return
+	case (!nameOnly || s.cluster.Sign != nil) && !s.cluster.signed(h, addr):
+		s.reject(addr, errForged)
+		return
+	}
 	at := h.place(addr)
 	if h.ttl == 0 {
 		if len(s.parted) < hintsMax {
@@ -526,10 +551,10 @@ func (s *Service) complain(kind, text string) {
 	s.log.Warn(text)
 }
 
-func (s *Service) publish() {
+func (s *Service) publish(now time.Time) {
 	if s.dirty {
 		hints, twins := s.cache.split(s.got.claim.Serial)
-		s.shot.Store(&Snapshot{Hints: hints, SelfHeard: s.selfHeard, Twins: twins})
+		s.shot.Store(&Snapshot{Hints: hints, SelfHeard: s.selfHeard, Twins: twins, Others: s.others.count(now)})
 	}
 	if s.news {
 		signal(s.changed)

@@ -24,6 +24,8 @@ import (
 
 // lan is a link in memory. What one socket sends, all of them hear, the sender included.
 type lan struct {
+	cluster Cluster // of the boards that join; the zero Cluster is "pi" without a key
+
 	mu      sync.Mutex
 	sockets []*lanConn
 	log     []sent
@@ -138,7 +140,12 @@ func (l *lan) join(t *testing.T, serial peer.Serial, addr string) *board {
 	b.logs = logs
 	log := zaptest.NewLogger(t, zaptest.Level(zap.WarnLevel)).WithOptions(
 		zap.WrapCore(func(c zapcore.Core) zapcore.Core { return zapcore.NewTee(c, core) }))
-	b.Service = newService(log, network{
+	cluster, claim := l.cluster, claimFor(serial, peer.Blank)
+	if cluster.Name == "" {
+		cluster.Name = claim.Cluster
+	}
+	claim.Cluster, claim.Tag = cluster.Name, cluster.Tag
+	b.Service = newService(cluster, log, network{
 		open:  l.open,
 		serve: func(Link, *zone) (responder, error) { return fakeResponder{}, nil },
 		ask: func(context.Context, Link) ([]found, error) {
@@ -154,7 +161,7 @@ func (l *lan) join(t *testing.T, serial peer.Serial, addr string) *board {
 		local: func(a netip.Addr) (bool, error) { return b.own[a], nil },
 	})
 	b.SetLink(linkAt(addr))
-	b.SetClaim(claimFor(serial, peer.Blank))
+	b.SetClaim(claim)
 	var ctx context.Context
 	ctx, b.stop = context.WithCancel(t.Context())
 	go func() { b.ended <- b.Run(ctx) }()
@@ -576,7 +583,7 @@ func TestAnswersAreOlderThanAnnouncements(t *testing.T) {
 		defer a.leave(t)
 		pass(10 * time.Second)
 		blank := func(s peer.Serial, addr string) found {
-			return found{sighting{s, claimFor(s, peer.Blank), peer.Port, recordTTL}, netip.MustParseAddr(addr)}
+			return found{sighting{s, claimFor(s, peer.Blank), peer.Port, recordTTL, ""}, netip.MustParseAddr(addr)}
 		}
 		const parting, third = peer.Serial("10000000aabbcc03"), peer.Serial("10000000aabbcc04")
 		a.finds(
@@ -697,7 +704,8 @@ func FuzzHear(f *testing.F) {
 		if err != nil {
 			f.Fatal(err)
 		}
-		f.Add(data)
+		f.Add(false, data)
+		f.Add(true, data)
 	}
 	query := new(dns.Msg)
 	query.SetQuestion(serviceName, dns.TypePTR)
@@ -706,17 +714,25 @@ func FuzzHear(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	f.Add(data)
-	f.Fuzz(func(t *testing.T, data []byte) {
-		s := newService(zap.NewNop(), network{local: func(netip.Addr) (bool, error) { return false, nil }})
+	f.Add(false, data)
+	f.Add(true, data)
+	f.Fuzz(func(t *testing.T, keyed bool, data []byte) {
+		cluster := Cluster{Name: "pi"}
+		if keyed {
+			cluster = keyedCluster("pi", "geheim")
+		}
+		s := newService(cluster, zap.NewNop(), network{local: func(netip.Addr) (bool, error) { return false, nil }})
 		own := mustState(t, claimFor(serialA, peer.Blank), addrA)
 		s.zone.now.Store(&own)
 		s.got = wishes{link: linkAt(addrA), claim: own.claim}
 		now := time.Now()
 		s.hear(packet{from: netip.MustParseAddrPort(addrB + ":5353"), ttl: mdnsTTL, data: data}, now)
-		s.publish()
-		if n := len(s.cache); n > hintsPerAddr {
+		s.publish(now)
+		if n := len(s.cache); n > hintsPerAddr || keyed && n > 0 {
 			t.Errorf("%d hints from one packet", n)
+		}
+		if n := s.others.count(now); n > othersMax {
+			t.Errorf("%d other clusters", n)
 		}
 		for at, h := range s.cache {
 			lifetime := h.Expires.Sub(now)

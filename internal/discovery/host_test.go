@@ -54,7 +54,7 @@ type order struct {
 // playBoard runs a service until its orders end.
 func playBoard() error {
 	log := zap.Must(zap.NewDevelopment())
-	s := New(log)
+	s := New(Cluster{Name: "pi"}, log)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	ended := make(chan error, 1)

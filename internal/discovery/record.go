@@ -26,19 +26,27 @@ const (
 
 // statement is what this board says: its claim, and the address where it is reached. Statements can be compared with ==.
 type statement struct {
-	claim peer.Claim
-	addr  netip.Addr
+	claim       peer.Claim
+	addr        netip.Addr
+	mac, byeMAC string // signatures of the announcement and of the goodbye, empty without a cluster key
 }
 
 // newStatement keeps of c what is announced, so that a claim which changed elsewhere makes an equal statement.
-func newStatement(c peer.Claim, addr netip.Addr) (statement, error) {
+func newStatement(c peer.Claim, addr netip.Addr, cluster Cluster) (statement, error) {
 	if err := c.Validate(); err != nil {
 		return statement{}, err
 	}
 	if !addr.Is4() {
 		return statement{}, fmt.Errorf("address %s is not an IPv4 address", addr)
 	}
-	return statement{peer.Claim{Serial: c.Serial, Cluster: c.Cluster, State: c.State, Swarm: c.Swarm}, addr}, nil
+	said := sighting{
+		serial: c.Serial, port: peer.Port, ttl: recordTTL,
+		claim: peer.Claim{Serial: c.Serial, Cluster: c.Cluster, Tag: c.Tag, State: c.State, Swarm: c.Swarm},
+	}
+	s := statement{claim: said.claim, addr: addr, mac: cluster.sign(said, addr)}
+	said.ttl = 0
+	s.byeMAC = cluster.sign(said, addr)
+	return s, nil
 }
 
 func (s statement) instance() string { return s.claim.Serial.Instance() + "." + serviceName }
@@ -58,14 +66,20 @@ func (s statement) srv() dns.RR {
 	return &dns.SRV{Hdr: header(s.instance(), dns.TypeSRV), Port: peer.Port, Target: s.host()}
 }
 
-func (s statement) txt() dns.RR {
-	return &dns.TXT{Hdr: header(s.instance(), dns.TypeTXT), Txt: []string{
+func (s statement) txt() dns.RR { return s.txtWith(s.mac) }
+
+func (s statement) txtWith(mac string) dns.RR {
+	txt := []string{
 		"v=" + txtVersion,
 		"serial=" + string(s.claim.Serial),
 		"cluster=" + s.claim.Cluster,
 		"state=" + string(s.claim.State),
 		"swarm=" + s.claim.Swarm,
-	}}
+	}
+	if mac != "" {
+		txt = append(txt, "tag="+s.claim.Tag, "mac="+mac)
+	}
+	return &dns.TXT{Hdr: header(s.instance(), dns.TypeTXT), Txt: txt}
 }
 
 func (s statement) a() dns.RR {
@@ -85,7 +99,7 @@ func (s statement) announcement() ([]byte, error) {
 // goodbye is the packet that takes the statement back, RFC 6762 section 10.1. The kind of service stays: other boards offer
 // it too.
 func (s statement) goodbye() ([]byte, error) {
-	return response(0, s.ptr(), s.srv(), s.txt(), s.a())
+	return response(0, s.ptr(), s.srv(), s.txtWith(s.byeMAC), s.a())
 }
 
 func response(ttl time.Duration, records ...dns.RR) ([]byte, error) {
@@ -103,9 +117,10 @@ func response(ttl time.Duration, records ...dns.RR) ([]byte, error) {
 // sighting is what somebody said about a board.
 type sighting struct {
 	serial peer.Serial
-	claim  peer.Claim    // zero in a goodbye
-	port   uint16        // zero in a goodbye
+	claim  peer.Claim    // zero in a goodbye that names the board only
+	port   uint16        // likewise
 	ttl    time.Duration // how long it holds, at most ttlMax; zero is a goodbye
+	mac    string        // signature, empty without one
 }
 
 // errVersion is the error of an announcement that was made for another version of pi-agent.
@@ -163,14 +178,12 @@ func sightings(msg *dns.Msg) (seen []sighting, errs []error) {
 		if p.ttl > 0 && (p.srv == nil || p.txt == nil) {
 			continue
 		}
-		s := sighting{ttl: min(time.Duration(p.ttl)*time.Second, ttlMax)}
+		var s sighting
 		var err error
-		if p.ttl == 0 {
+		if p.srv == nil || p.txt == nil {
 			s.serial, err = serialOf(name)
 		} else {
-			s.port = p.srv.Port
-			s.claim, err = claimOf(name, s.port, p.txt.Txt)
-			s.serial = s.claim.Serial
+			s, err = sightingOf(name, p.srv.Port, p.txt.Txt, min(time.Duration(p.ttl)*time.Second, ttlMax))
 		}
 		if err != nil {
 			errs = append(errs, err)
@@ -205,11 +218,11 @@ func serialOf(instance string) (peer.Serial, error) {
 	return serial, nil
 }
 
-// claimOf reads the claim in the strings of a TXT record (RFC 6763 section 6). Unknown keys are left to later versions.
-func claimOf(instance string, port uint16, txt []string) (peer.Claim, error) {
+// sightingOf reads the strings of a TXT record (RFC 6763 section 6). Unknown keys are left to later versions.
+func sightingOf(instance string, port uint16, txt []string, ttl time.Duration) (sighting, error) {
 	serial, err := serialOf(instance)
 	if err != nil {
-		return peer.Claim{}, err
+		return sighting{}, err
 	}
 	values := map[string]string{}
 	for _, s := range txt {
@@ -220,23 +233,24 @@ func claimOf(instance string, port uint16, txt []string) (peer.Claim, error) {
 		}
 	}
 	if v := values["v"]; v != txtVersion {
-		return peer.Claim{}, fmt.Errorf("%s announces version %.20q, this pi-agent understands version %s: %w",
+		return sighting{}, fmt.Errorf("%s announces version %.20q, this pi-agent understands version %s: %w",
 			serial.Name(), v, txtVersion, errVersion)
 	}
 	c := peer.Claim{
 		Serial:  peer.Serial(values["serial"]),
 		Cluster: values["cluster"],
+		Tag:     values["tag"],
 		State:   peer.State(values["state"]),
 		Swarm:   values["swarm"],
 	}
 	if err := c.Validate(); err != nil {
-		return peer.Claim{}, fmt.Errorf("%s: %w", serial.Name(), err)
+		return sighting{}, fmt.Errorf("%s: %w", serial.Name(), err)
 	}
 	if c.Serial != serial {
-		return peer.Claim{}, fmt.Errorf("%s announces serial %q under the name of another", serial.Name(), c.Serial)
+		return sighting{}, fmt.Errorf("%s announces serial %q under the name of another", serial.Name(), c.Serial)
 	}
 	if port == 0 {
-		return peer.Claim{}, fmt.Errorf("%s announces port 0", serial.Name())
+		return sighting{}, fmt.Errorf("%s announces port 0", serial.Name())
 	}
-	return c, nil
+	return sighting{serial: serial, claim: c, port: port, ttl: ttl, mac: values["mac"]}, nil
 }

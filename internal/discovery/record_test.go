@@ -22,7 +22,7 @@ func claimFor(s peer.Serial, state peer.State) peer.Claim {
 
 func mustState(t testing.TB, c peer.Claim, addr string) statement {
 	t.Helper()
-	s, err := newStatement(c, netip.MustParseAddr(addr))
+	s, err := newStatement(c, netip.MustParseAddr(addr), Cluster{Name: "pi"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,23 +43,28 @@ func unpack(t testing.TB, data []byte, err error) *dns.Msg {
 
 func TestAnnouncementIsUnderstood(t *testing.T) {
 	c := peer.Claim{Serial: serialA, Cluster: strings.Repeat("c", 32), State: peer.Founding, Swarm: strings.Repeat("s", 64)}
+	cluster := keyedCluster(c.Cluster, "geheim")
+	c.Tag = cluster.Tag
 	said := c
 	said.Hostname, said.Node, said.Clock = "raspberrypi", "n0de", time.Now()
-	st := mustState(t, said, "192.0.2.7")
+	st, err := newStatement(said, netip.MustParseAddr("192.168.200.200"), cluster)
+	if err != nil {
+		t.Fatal(err)
+	}
 
 	data, err := st.announcement()
 	if len(data) > 400 {
 		t.Errorf("the longest announcement has %d bytes, want at most 400", len(data))
 	}
 	got, errs := sightings(unpack(t, data, err))
-	want := []sighting{{serial: serialA, claim: c, port: peer.Port, ttl: recordTTL}}
+	want := []sighting{{serial: serialA, claim: c, port: peer.Port, ttl: recordTTL, mac: st.mac}}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(sighting{})); diff != "" || errs != nil {
 		t.Errorf("announcement (-want +got):\n%s%v", diff, errs)
 	}
 
 	data, err = st.goodbye()
 	got, errs = sightings(unpack(t, data, err))
-	want = []sighting{{serial: serialA}}
+	want = []sighting{{serial: serialA, claim: c, port: peer.Port, mac: st.byeMAC}}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(sighting{})); diff != "" || errs != nil {
 		t.Errorf("goodbye (-want +got):\n%s%v", diff, errs)
 	}
@@ -69,11 +74,11 @@ func TestAnnouncementIsUnderstood(t *testing.T) {
 }
 
 func TestNewStatementRefuses(t *testing.T) {
-	if _, err := newStatement(peer.Claim{Serial: serialA}, netip.MustParseAddr("192.0.2.7")); err == nil {
+	if _, err := newStatement(peer.Claim{Serial: serialA}, netip.MustParseAddr("192.0.2.7"), Cluster{}); err == nil {
 		t.Error("an incomplete claim is announced")
 	}
 	for _, addr := range []netip.Addr{{}, netip.MustParseAddr("fe80::1")} {
-		if _, err := newStatement(claimFor(serialA, peer.Blank), addr); err == nil {
+		if _, err := newStatement(claimFor(serialA, peer.Blank), addr, Cluster{}); err == nil {
 			t.Errorf("address %s is announced", addr)
 		}
 	}

@@ -52,6 +52,7 @@ func (m Membership) Validate() error {
 type Claim struct {
 	Serial   Serial    `json:"serial"`
 	Cluster  string    `json:"cluster"`            // name of the cluster the board belongs to
+	Tag      string    `json:"tag,omitempty"`      // of its cluster key, empty without one; tells keys apart, proves nothing
 	State    State     `json:"state"`              //
 	Swarm    string    `json:"swarm,omitempty"`    // id of its swarm, empty when in none or not yet known
 	Node     string    `json:"node,omitempty"`     // its node id in the swarm; hello only
@@ -64,6 +65,7 @@ type Claim struct {
 var (
 	clusterForm = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$`)
 	idForm      = regexp.MustCompile(`^[a-z0-9]{0,64}$`)
+	tagForm     = regexp.MustCompile(`^[0-9a-f]{0,16}$`)
 )
 
 // Bounds of the free text of a claim, in bytes.
@@ -92,6 +94,9 @@ func (c Claim) Validate() error {
 	}
 	if err := CheckCluster(c.Cluster); err != nil {
 		return err
+	}
+	if !tagForm.MatchString(c.Tag) {
+		return fmt.Errorf("tag %.40q is not the tag of a key", c.Tag)
 	}
 	switch c.State {
 	case Waiting, Blank, Electing, Founding, Worker, Manager:

@@ -63,6 +63,7 @@ func TestClaimValidate(t *testing.T) {
 		{"serial not normal", func(c *peer.Claim) { c.Serial = "AABBCC01" }, "normal form"},
 		{"cluster", func(c *peer.Claim) { c.Cluster = "Class A" }, "cluster"},
 		{"long cluster", func(c *peer.Claim) { c.Cluster = strings.Repeat("a", 33) }, "cluster"},
+		{"tag", func(c *peer.Claim) { c.Tag = "geheim" }, "tag"},
 		{"state", func(c *peer.Claim) { c.State = "king" }, "state"},
 		{"swarm", func(c *peer.Claim) { c.Swarm = "a b" }, "swarm"},
 		{"node", func(c *peer.Claim) { c.Node = "../x" }, "node"},
