@@ -67,7 +67,6 @@ func daemon(ctx context.Context, cfg config.Config, dir string, log *zap.Logger)
 	engine := swarm.NewDocker(cfg.Docker, log.Named("docker"))
 	defer engine.Close()
 	client := enroll.NewClient(id, trust)
-	defer client.Close()
 	found := discovery.New(discovery.Cluster{Name: cfg.Cluster}, log.Named("mdns"))
 	notify := sdnotify.New(log)
 	options := bootstrap.Options{

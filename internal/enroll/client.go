@@ -3,10 +3,12 @@ package enroll
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -17,31 +19,14 @@ import (
 	"github.com/pi-agent/pi-agent/internal/secret"
 )
 
-// Client asks other boards.
+// Client asks other boards. It opens a connection for each request, so that none is left that somebody has to look after.
 type Client struct {
-	http  *http.Client
+	id    *Identity
 	trust Trust
 }
 
 // NewClient returns a client that speaks for id and believes whom trust accepts.
-func NewClient(id *Identity, trust Trust) *Client {
-	return &Client{
-		trust: trust,
-		http: &http.Client{
-			Transport: &http.Transport{
-				TLSClientConfig:        id.tlsConfig(),
-				TLSHandshakeTimeout:    handshakeMax,
-				MaxResponseHeaderBytes: headerMax,
-				MaxConnsPerHost:        2,
-				MaxIdleConnsPerHost:    1,
-				MaxIdleConns:           connMax,
-				// Shorter than the server's, so that a connection is not reused in the moment it is closed.
-				IdleConnTimeout: idleMax / 2,
-			},
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		},
-	}
-}
+func NewClient(id *Identity, trust Trust) *Client { return &Client{id: id, trust: trust} }
 
 // Hello tells the board at addr our claim and returns it with its own. The error is ErrRefused when the other board says
 // no, ErrNotPeer when trust does, and a network error otherwise. It takes at most 3 s.
@@ -85,9 +70,6 @@ func (c *Client) Join(ctx context.Context, m Peer, claim peer.Claim) (Ticket, er
 	return Ticket{Token: secret.New(wire.Token), Managers: wire.Managers}, nil
 }
 
-// Close ends the idle connections.
-func (c *Client) Close() { c.http.CloseIdleConnections() }
-
 // post sends the claim and decodes the answer into out. It returns who answered, with an empty claim.
 func (c *Client) post(ctx context.Context, addr netip.AddrPort, path string, claim peer.Claim, out any) (Contact, error) {
 	claim.Clock = time.Now().UTC()
@@ -95,37 +77,78 @@ func (c *Client) post(ctx context.Context, addr netip.AddrPort, path string, cla
 	if err != nil {
 		return Contact{}, err
 	}
+	conn, err := c.dial(ctx, addr)
+	if err != nil {
+		return Contact{}, plain(err)
+	}
+	defer func() { _ = conn.Close() }() // it is closed already when all was read
+	state := conn.ConnectionState()
+	m := Message{Client: c.id.Key(), Request: requestText(http.MethodPost, path, body)}
+	if m.Server, err = peerKey(state); err != nil {
+		return Contact{}, err
+	}
+	if m.Channel, err = channel(&state); err != nil {
+		return Contact{}, err
+	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+addr.String()+path, bytes.NewReader(body))
 	if err != nil {
 		return Contact{}, err
 	}
 	req.Header.Set("Content-Type", "application/json")
-	res, err := c.http.Do(req)
+	if proof := c.trust.Prove(m); proof != "" {
+		req.Header.Set(proofHeader, proof)
+	}
+	status, proof, answer, err := exchange(conn, req)
 	if err != nil {
 		return Contact{}, plain(err)
 	}
-	defer func() { _ = res.Body.Close() }() // a failed close of a body that was read loses nothing
-	answer, err := io.ReadAll(io.LimitReader(res.Body, bodyMax+1))
-	switch {
-	case err != nil:
-		return Contact{}, plain(err)
-	case len(answer) > bodyMax:
-		return Contact{}, fmt.Errorf("the answer is longer than %d bytes", bodyMax)
-	case res.StatusCode != http.StatusOK:
+	m.Answer = answerText(status, answer)
+	if err := c.trust.Check(m, proof); err != nil {
+		return Contact{}, fmt.Errorf("%w: %w (status %d)", ErrNotPeer, err, status)
+	}
+	if status != http.StatusOK {
 		var r refusal
 		if json.Unmarshal(answer, &r) != nil || r.Error == "" {
-			return Contact{}, fmt.Errorf("%w with status %d", ErrRefused, res.StatusCode)
+			return Contact{}, fmt.Errorf("%w with status %d", ErrRefused, status)
 		}
 		return Contact{}, fmt.Errorf("%w: %s", ErrRefused, printable(r.Error))
 	}
 	if err := json.Unmarshal(answer, out); err != nil {
 		return Contact{}, fmt.Errorf("the answer is not understood: %w", err)
 	}
-	key, err := peerKey(*res.TLS)
+	return Contact{Asked: true, From: addr.Addr(), Key: m.Server}, nil
+}
+
+func (c *Client) dial(ctx context.Context, addr netip.AddrPort) (*tls.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, handshakeMax)
+	defer cancel()
+	conn, err := (&tls.Dialer{Config: c.id.tlsConfig()}).DialContext(ctx, "tcp4", addr.String())
 	if err != nil {
-		return Contact{}, err
+		return nil, err
 	}
-	return Contact{Asked: true, TLS: *res.TLS, From: addr.Addr(), Key: key}, nil
+	return conn.(*tls.Conn), nil // says tls.Dialer
+}
+
+// exchange sends the one request of a connection and reads the answer.
+func exchange(conn net.Conn, req *http.Request) (status int, proof string, answer []byte, err error) {
+	transport := &http.Transport{
+		DialTLSContext:         func(context.Context, string, string) (net.Conn, error) { return conn, nil },
+		DisableKeepAlives:      true,
+		MaxResponseHeaderBytes: headerMax,
+	}
+	res, err := transport.RoundTrip(req)
+	if err != nil {
+		return 0, "", nil, err
+	}
+	defer func() { _ = res.Body.Close() }() // a failed close of a body that was read loses nothing
+	answer, err = io.ReadAll(io.LimitReader(res.Body, bodyMax+1))
+	switch {
+	case err != nil:
+		return 0, "", nil, err
+	case len(answer) > bodyMax:
+		return 0, "", nil, fmt.Errorf("the answer is longer than %d bytes", bodyMax)
+	}
+	return res.StatusCode, res.Header.Get(proofHeader), answer, nil
 }
 
 func (c *Client) believe(contact Contact) error {

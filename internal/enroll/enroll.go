@@ -55,6 +55,8 @@ type Host interface {
 	Claim() peer.Claim
 	// Met tells the board that p has said hello.
 	Met(p Peer)
+	// Stranger tells the board that one of another cluster has asked. Nothing in the claim is proved.
+	Stranger(c peer.Claim)
 	// Ticket returns what p needs to join, or an error that says in words why not now.
 	Ticket(ctx context.Context, p Peer) (Ticket, error)
 }

@@ -31,8 +31,9 @@ type host struct {
 	claim peer.Claim
 	err   error // of Ticket
 
-	mu  sync.Mutex
-	met []enroll.Peer
+	mu        sync.Mutex
+	met       []enroll.Peer
+	strangers []peer.Claim
 }
 
 func (h *host) Claim() peer.Claim { return h.claim }
@@ -41,6 +42,12 @@ func (h *host) Met(p enroll.Peer) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.met = append(h.met, p)
+}
+
+func (h *host) Stranger(c peer.Claim) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.strangers = append(h.strangers, c)
 }
 
 func (h *host) Ticket(context.Context, enroll.Peer) (enroll.Ticket, error) {
@@ -64,11 +71,16 @@ func identity(t *testing.T, serial peer.Serial) *enroll.Identity {
 	return id
 }
 
-// serve runs a server for h on loopback until the test ends.
+// serve runs a server for h, in a cluster without a key, on loopback until the test ends.
 func serve(t *testing.T, id *enroll.Identity, h *host) (netip.AddrPort, *observer.ObservedLogs) {
 	t.Helper()
+	return serveWith(t, id, h, enroll.SameName{Cluster: "pi"})
+}
+
+func serveWith(t *testing.T, id *enroll.Identity, h *host, trust enroll.Trust) (netip.AddrPort, *observer.ObservedLogs) {
+	t.Helper()
 	core, logs := observer.New(zap.DebugLevel)
-	s := enroll.NewServer("127.0.0.1:0", id, h, enroll.SameName{Cluster: "pi"}, zap.New(core))
+	s := enroll.NewServer("127.0.0.1:0", id, h, trust, zap.New(core))
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
@@ -86,18 +98,15 @@ func serve(t *testing.T, id *enroll.Identity, h *host) (netip.AddrPort, *observe
 	return netip.MustParseAddrPort(s.Addr().String()), logs
 }
 
-func client(t *testing.T, id *enroll.Identity) *enroll.Client {
-	t.Helper()
-	c := enroll.NewClient(id, enroll.SameName{Cluster: "pi"})
-	t.Cleanup(c.Close)
-	return c
+func client(id *enroll.Identity) *enroll.Client {
+	return enroll.NewClient(id, enroll.SameName{Cluster: "pi"})
 }
 
 func TestHelloAndJoin(t *testing.T) {
 	managerID, boardID := identity(t, "10000000aabbcc01"), identity(t, "10000000aabbcc02")
 	h := &host{claim: claim("10000000aabbcc01", peer.Manager)}
 	addr, logs := serve(t, managerID, h)
-	c := client(t, boardID)
+	c := client(boardID)
 
 	p, err := c.Hello(t.Context(), addr, claim("10000000aabbcc02", peer.Blank))
 	if err != nil {
@@ -136,7 +145,7 @@ func TestRefusals(t *testing.T) {
 	managerID, boardID := identity(t, "10000000aabbcc01"), identity(t, "10000000aabbcc02")
 	h := &host{claim: claim("10000000aabbcc01", peer.Blank), err: errors.New("this board is not a manager now")}
 	addr, _ := serve(t, managerID, h)
-	c := client(t, boardID)
+	c := client(boardID)
 	mine := claim("10000000aabbcc02", peer.Blank)
 
 	t.Run("another cluster", func(t *testing.T) {
@@ -146,13 +155,12 @@ func TestRefusals(t *testing.T) {
 		if !errors.Is(err, enroll.ErrRefused) || !strings.Contains(err.Error(), `cluster "class-b"`) {
 			t.Errorf("error %v", err)
 		}
-		if len(h.met) != 0 {
-			t.Error("the host was told of a board that is no peer")
+		if len(h.met) != 0 || len(h.strangers) != 1 || h.strangers[0].Cluster != "class-b" {
+			t.Errorf("the host was told of the peers %v and the strangers %v", h.met, h.strangers)
 		}
 	})
 	t.Run("the other side belongs to another cluster", func(t *testing.T) {
 		lenient := enroll.NewClient(boardID, enroll.SameName{Cluster: "class-b"})
-		defer lenient.Close()
 		if _, err := lenient.Hello(t.Context(), addr, mine); !errors.Is(err, enroll.ErrNotPeer) {
 			t.Errorf("error %v, want ErrNotPeer", err)
 		}
@@ -331,7 +339,7 @@ func TestServerBoundsConnectionsOfOneSource(t *testing.T) {
 	}
 	_ = silent[0].Close()
 	eventually(t, func() error {
-		_, err := client(t, identity(t, "10000000aabbcc02")).Hello(t.Context(), addr, claim("10000000aabbcc02", peer.Blank))
+		_, err := client(identity(t, "10000000aabbcc02")).Hello(t.Context(), addr, claim("10000000aabbcc02", peer.Blank))
 		return err
 	})
 }

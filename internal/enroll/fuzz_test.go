@@ -5,13 +5,14 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/tls"
-	"crypto/x509"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"testing"
 
 	"go.uber.org/zap"
 
+	"github.com/pi-agent/pi-agent/internal/clusterkey"
 	"github.com/pi-agent/pi-agent/internal/peer"
 )
 
@@ -22,8 +23,10 @@ func (strictHost) Claim() peer.Claim {
 	return peer.Claim{Serial: "10000000aabbcc01", Cluster: "pi", State: peer.Blank}
 }
 
-func (h strictHost) Met(p Peer) {
-	if err := p.Claim.Validate(); err != nil {
+func (h strictHost) Met(p Peer) { h.Stranger(p.Claim) }
+
+func (h strictHost) Stranger(c peer.Claim) {
+	if err := c.Validate(); err != nil {
 		h.t.Errorf("passed on: %v", err)
 	}
 }
@@ -33,27 +36,94 @@ func (h strictHost) Ticket(_ context.Context, p Peer) (Ticket, error) {
 	return Ticket{}, nil
 }
 
-func FuzzServer(f *testing.F) {
-	f.Add(false, []byte(`{"serial":"10000000aabbcc03","cluster":"pi","state":"blank","clock":"2026-11-23T07:00:00Z"}`))
-	f.Add(true, []byte(`{"serial":"10000000aabbcc03","cluster":"pi","state":"manager","swarm":"abc","model":"\u001b"}`))
+// connected is the state of a connection between two boards, as the first one sees it.
+func connected(tb testing.TB, server, client *Identity) tls.ConnectionState {
+	tb.Helper()
+	a, b := net.Pipe()
+	defer func() { _, _ = a.Close(), b.Close() }()
+	s, c := tls.Server(a, server.tlsConfig()), tls.Client(b, client.tlsConfig())
+	done := make(chan error, 1)
+	go func() { done <- c.Handshake() }()
+	if err := s.Handshake(); err != nil {
+		tb.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		tb.Fatal(err)
+	}
+	return s.ConnectionState()
+}
+
+func newIdentity(tb testing.TB, serial peer.Serial) *Identity {
+	tb.Helper()
 	_, key, err := ed25519.GenerateKey(nil)
 	if err != nil {
-		f.Fatal(err)
+		tb.Fatal(err)
 	}
-	cert, err := NewTestCertificate("10000000aabbcc03", key)
+	id, err := NewIdentity(serial, key)
 	if err != nil {
-		f.Fatal(err)
+		tb.Fatal(err)
 	}
-	f.Fuzz(func(t *testing.T, join bool, body []byte) {
-		s := NewServer("", nil, strictHost{t}, SameName{Cluster: "pi"}, zap.NewNop())
-		r := httptest.NewRequest(http.MethodPost, helloPath, bytes.NewReader(body))
-		r.TLS = &tls.ConnectionState{PeerCertificates: []*x509.Certificate{cert.Leaf}}
-		handler := s.hello
+	return id
+}
+
+func newKey(tb testing.TB, text, cluster string) SameKey {
+	tb.Helper()
+	phrase, err := clusterkey.Parse(text)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	key, err := phrase.Key(cluster)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	trust, err := NewSameKey(cluster, key)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return trust
+}
+
+// FuzzServer has a third of its requests without a key on either side, a third with the right proof, and a third with any.
+func FuzzServer(f *testing.F) {
+	f.Add(false, byte(0), "", []byte(`{"serial":"10000000aabbcc03","cluster":"pi","state":"blank","clock":"2026-11-23T07:00:00Z"}`))
+	f.Add(true, byte(1), "", []byte(`{"serial":"10000000aabbcc03","cluster":"pi","state":"manager","swarm":"abc","model":"\u001b"}`))
+	f.Add(true, byte(2), "YWJj", []byte(`{"serial":"10000000aabbcc03","cluster":"pi","state":"blank","tag":"b95870fe8d71"}`))
+	id, other := newIdentity(f, "10000000aabbcc01"), newIdentity(f, "10000000aabbcc03")
+	state := connected(f, id, other)
+	key := newKey(f, "0123-4567-89AB-CDEF-GHJK-MNPQ-RSNP", "pi")
+	f.Fuzz(func(t *testing.T, join bool, mode byte, proof string, body []byte) {
+		var trust Trust = key
+		path := helloPath
 		if join {
-			handler = s.join
+			path = joinPath
 		}
+		switch mode % 3 {
+		case 0:
+			trust, proof = SameName{Cluster: "pi"}, ""
+		case 1:
+			where, err := channel(&state)
+			if err != nil {
+				t.Fatal(err)
+			}
+			proof = key.Prove(Message{Channel: where, Client: other.Key(), Server: id.Key(), Request: requestText(http.MethodPost, path, body)})
+		}
+		s := NewServer("", id, strictHost{t}, trust, zap.NewNop())
+		r := httptest.NewRequest(http.MethodPost, path, bytes.NewReader(body))
+		r.Header.Set(proofHeader, proof)
+		r.TLS = &state
 		w := httptest.NewRecorder()
+		handler := s.serve(Hello, s.hello)
+		if join {
+			handler = s.serve(Join, s.join)
+		}
 		handler(w, r)
+		proved := w.Header().Get(proofHeader) != ""
+		switch {
+		case mode%3 == 2 && (w.Code == http.StatusOK || proved):
+			t.Errorf("proof %q was taken, or answered with one", proof)
+		case mode%3 == 1 && len(body) <= bodyMax && !proved:
+			t.Error("a board with the key got an answer without a proof")
+		}
 		switch w.Code {
 		case http.StatusOK, http.StatusBadRequest, http.StatusForbidden:
 		default:

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log"
 	"net"
 	"net/http"
@@ -49,8 +50,8 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	s.listen = tcp.Addr()
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST "+helloPath, s.hello)
-	mux.HandleFunc("POST "+joinPath, s.join)
+	mux.HandleFunc("POST "+helloPath, s.serve(Hello, s.hello))
+	mux.HandleFunc("POST "+joinPath, s.serve(Join, s.join))
 	h := &http.Server{
 		Handler:           mux,
 		TLSConfig:         s.id.tlsConfig(),
@@ -95,70 +96,127 @@ func (s *Server) quiet() *log.Logger {
 	return std
 }
 
-func (s *Server) hello(w http.ResponseWriter, r *http.Request) {
-	p, ok := s.admit(w, r, Hello)
-	if !ok {
-		return
-	}
+func (s *Server) hello(_ context.Context, p Peer) (status int, answer any) {
 	s.host.Met(p)
 	claim := s.host.Claim()
 	claim.Clock = time.Now().UTC()
-	s.answer(w, http.StatusOK, claim)
+	return http.StatusOK, claim
 }
 
-func (s *Server) join(w http.ResponseWriter, r *http.Request) {
-	p, ok := s.admit(w, r, Join)
-	if !ok {
-		return
-	}
-	t, err := s.host.Ticket(r.Context(), p)
+func (s *Server) join(ctx context.Context, p Peer) (status int, answer any) {
+	t, err := s.host.Ticket(ctx, p)
 	if err != nil {
 		s.log.Debug("Refused the join token.", zap.String("board", p.Claim.Serial.Name()), zap.Error(err))
-		s.answer(w, http.StatusConflict, refusal{err.Error()})
-		return
+		return http.StatusConflict, refusal{err.Error()}
 	}
-	s.answer(w, http.StatusOK, ticketWire{Token: t.Token.Reveal(), Managers: t.Managers})
+	return http.StatusOK, ticketWire{Token: t.Token.Reveal(), Managers: t.Managers}
 }
 
-// admit reads the claim of the board that asks and lets trust decide. When it is not admitted the answer is written.
-func (s *Server) admit(w http.ResponseWriter, r *http.Request, purpose Purpose) (Peer, bool) {
-	from, err := netip.ParseAddrPort(r.RemoteAddr)
+// reply is what a path does for a board that was let in.
+type reply func(ctx context.Context, p Peer) (status int, answer any)
+
+// serve makes the handler of a path. Nothing is proved to a board that has not proved itself before: it could test guesses
+// of the key on that.
+func (s *Server) serve(purpose Purpose, reply reply) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		req, status, err := s.receive(w, r)
+		if err != nil {
+			s.send(w, status, refusal{err.Error()}, nil)
+			return
+		}
+		p, status, err := s.admit(req, purpose)
+		if err != nil {
+			s.send(w, status, refusal{err.Error()}, &req.Message)
+			return
+		}
+		status, answer := reply(r.Context(), p)
+		s.send(w, status, answer, &req.Message)
+	}
+}
+
+// request is one that came with the proof it needs.
+type request struct {
+	Message
+	from netip.Addr
+	body []byte
+}
+
+// receive reads a request and checks its proof. With an error comes the status of the answer.
+func (s *Server) receive(w http.ResponseWriter, r *http.Request) (req request, status int, err error) {
+	source, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
-		s.answer(w, http.StatusBadRequest, refusal{"no source address"})
-		return Peer{}, false
+		return req, http.StatusBadRequest, errors.New("no source address")
 	}
-	source := from.Addr().Unmap()
-	if !s.rates.allow(source, time.Now()) {
-		s.answer(w, http.StatusTooManyRequests, refusal{fmt.Sprintf("more than %d requests a second from %s", sourceRate, source)})
-		return Peer{}, false
+	req.from = source.Addr().Unmap()
+	if !s.rates.allow(req.from, time.Now()) {
+		return req, http.StatusTooManyRequests, fmt.Errorf("more than %d requests a second from %s", sourceRate, req.from)
 	}
+	if req.body, err = io.ReadAll(http.MaxBytesReader(w, r.Body, bodyMax)); err != nil {
+		return req, http.StatusBadRequest, fmt.Errorf("the request is not understood: %w", err)
+	}
+	req.Server, req.Request = s.id.Key(), requestText(r.Method, r.URL.Path, req.body)
+	if req.Client, err = peerKey(*r.TLS); err != nil {
+		return req, http.StatusForbidden, err
+	}
+	if req.Channel, err = channel(r.TLS); err != nil {
+		return req, http.StatusForbidden, err
+	}
+	if err := s.trust.Check(req.Message, r.Header.Get(proofHeader)); err != nil {
+		claim, _ := readClaim(req.body) // where it is none there is no cluster to count
+		return req, http.StatusForbidden, s.turnAway(req.from, claim, err)
+	}
+	return req, 0, nil
+}
+
+// admit reads the claim of the board that asks and lets trust decide. With an error comes the status of the answer.
+func (s *Server) admit(req request, purpose Purpose) (p Peer, status int, err error) {
+	claim, err := readClaim(req.body)
+	if err != nil {
+		return Peer{}, http.StatusBadRequest, err
+	}
+	if err := s.trust.Peer(Contact{Purpose: purpose, From: req.from, Key: req.Client, Claim: claim}); err != nil {
+		return Peer{}, http.StatusForbidden, s.turnAway(req.from, claim, err)
+	}
+	return Peer{Claim: claim, Key: req.Client, Addr: netip.AddrPortFrom(req.from, peer.Port)}, 0, nil
+}
+
+// readClaim reads the body of a request. The claim is zero when it is not valid.
+func readClaim(body []byte) (peer.Claim, error) {
 	var claim peer.Claim
-	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, bodyMax)).Decode(&claim); err != nil {
-		s.answer(w, http.StatusBadRequest, refusal{"the request is not understood: " + err.Error()})
-		return Peer{}, false
+	if err := json.Unmarshal(body, &claim); err != nil {
+		return peer.Claim{}, fmt.Errorf("the request is not understood: %w", err)
 	}
 	if err := claim.Validate(); err != nil {
-		s.answer(w, http.StatusBadRequest, refusal{"the claim is not valid: " + err.Error()})
-		return Peer{}, false
+		return peer.Claim{}, fmt.Errorf("the claim is not valid: %w", err)
 	}
-	key, err := peerKey(*r.TLS)
-	if err != nil {
-		s.answer(w, http.StatusForbidden, refusal{err.Error()})
-		return Peer{}, false
-	}
-	contact := Contact{Purpose: purpose, TLS: *r.TLS, From: source, Key: key, Claim: claim}
-	if err := s.trust.Peer(contact); err != nil {
-		s.log.Debug("Turned a board away.", zap.Stringer("from", source), zap.Error(err))
-		s.answer(w, http.StatusForbidden, refusal{"not a peer: " + err.Error()})
-		return Peer{}, false
-	}
-	return Peer{Claim: claim, Key: key, Addr: netip.AddrPortFrom(source, peer.Port)}, true
+	return claim, nil
 }
 
-func (s *Server) answer(w http.ResponseWriter, status int, body any) {
+// turnAway notes a board that is no peer, and returns the error that it is told.
+func (s *Server) turnAway(from netip.Addr, claim peer.Claim, err error) error {
+	s.log.Debug("Turned a board away.", zap.Stringer("from", from), zap.Error(err))
+	if claim != (peer.Claim{}) {
+		s.host.Stranger(claim)
+	}
+	return fmt.Errorf("not a peer: %w", err)
+}
+
+// send answers a request, with a proof when the request had one.
+func (s *Server) send(w http.ResponseWriter, status int, answer any, m *Message) {
+	body, err := json.Marshal(answer)
+	if err != nil { // for a clock in the year 10000, say
+		s.log.Warn(fmt.Sprintf("There is no way to put an answer to another board: %v.", err))
+		status, body = http.StatusInternalServerError, nil
+	}
 	w.Header().Set("Content-Type", "application/json")
+	if m != nil {
+		m.Answer = answerText(status, body)
+		if proof := s.trust.Prove(*m); proof != "" {
+			w.Header().Set(proofHeader, proof)
+		}
+	}
 	w.WriteHeader(status)
-	if err := json.NewEncoder(w).Encode(body); err != nil {
+	if _, err := w.Write(body); err != nil {
 		s.log.Debug("The other board did not wait for the answer.", zap.Error(err))
 	}
 }
