@@ -21,6 +21,7 @@ type command struct {
 
 var commands = []command{
 	{"run", "find the other boards and keep this one in the swarm (what the service runs)", runCommand},
+	{"key", "print a new cluster key: pi-agent key new", keyCommand},
 	{"prepare", "give this board its own name and its user docker without sudo (as root, at boot)", prepareCommand},
 	{"version", "print the version", versionCommand},
 }

@@ -18,6 +18,12 @@ func TestRun(t *testing.T) {
 	if err := os.WriteFile(settings, []byte("expect = 3\nsettel = \"15s\"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	good, key := filepath.Join(t.TempDir(), "good.toml"), filepath.Join(t.TempDir(), "key")
+	for path, text := range map[string]string{good: "serial = \"10000000aabbcc01\"\n", key: "Himbeere\n"} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 	missing := filepath.Join(t.TempDir(), "none.toml")
 	versions := "pi-agent devel " + runtime.GOOS + "/" + runtime.GOARCH + " " + runtime.Version() + "\n"
 
@@ -42,6 +48,14 @@ func TestRun(t *testing.T) {
 		{"run what", []string{"run", "now"}, 2, "", "pi-agent run: unexpected argument \"now\"\n"},
 		{"wrong settings", []string{"run", "--state", state, "--config", settings}, 1, "",
 			"pi-agent: " + settings + ":2: there is no setting \"settel\"; there are expect, settle"},
+		{"key", []string{"key"}, 2, "", "Usage of pi-agent key:\n  pi-agent key new\n"},
+		{"options of key", []string{"key", "-h"}, 0, "", "Usage of pi-agent key:\n"},
+		{"key old", []string{"key", "old"}, 2, "", "pi-agent key: unexpected argument \"old\"\n"},
+		{"key new what", []string{"key", "new", "x"}, 2, "", "pi-agent key: unexpected argument \"x\"\n"},
+		{"wrong key", []string{"run", "--state", state, "--config", good, "--key", key}, 1, "",
+			"pi-agent: the cluster key in " + key + " is not usable: it has 8 characters: give a key as \"pi-agent key new\" prints it"},
+		{"no key where it should be", []string{"run", "--state", state, "--config", good, "--key", missing}, 1, "",
+			"pi-agent: read the cluster key: open " + missing + ": no such file"},
 		{"no settings where they should be", []string{"run", "--state", state, "--config", missing}, 1, "",
 			"pi-agent: read settings: open " + missing + ": no such file"},
 	}

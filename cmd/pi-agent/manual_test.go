@@ -197,10 +197,10 @@ complete -o bashdefault -o default -F _pi_agent pi-agent
 // TestCompletion asks bash.
 func TestCompletion(t *testing.T) {
 	for typed, want := range map[string]string{
-		"":                   "run prepare version",
+		"":                   "run key prepare version",
 		"pre":                "prepare",
 		"start":              "",
-		"run ":               "-config -state",
+		"run ":               "-config -key -state",
 		"run -s":             "-state",
 		"run -config f -sta": "-state",
 		"version ":           "",

@@ -14,6 +14,7 @@ import (
 	"github.com/pi-agent/pi-agent/internal/address"
 	"github.com/pi-agent/pi-agent/internal/board"
 	"github.com/pi-agent/pi-agent/internal/bootstrap"
+	"github.com/pi-agent/pi-agent/internal/clusterkey"
 	"github.com/pi-agent/pi-agent/internal/config"
 	"github.com/pi-agent/pi-agent/internal/discovery"
 	"github.com/pi-agent/pi-agent/internal/enroll"
@@ -31,6 +32,7 @@ func runCommand(ctx context.Context, args []string, _, stderr io.Writer) error {
 	fs.SetOutput(stderr)
 	path := fs.String("config", config.Path, "`file` with the settings; it may be absent at its default place")
 	dir := fs.String("state", cmp.Or(os.Getenv("STATE_DIRECTORY"), "/var/lib/pi-agent"), "`directory` for what must survive a power cut")
+	keyPath := fs.String("key", clusterkey.Path, "`file` with the cluster key; it may be absent at its default place")
 	if err := parse(fs, args); err != nil {
 		return err
 	}
@@ -38,10 +40,15 @@ func runCommand(ctx context.Context, args []string, _, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	return daemon(ctx, cfg, *dir, journal.New(cfg.Log, stderr))
+	log := journal.New(cfg.Log, stderr)
+	key, err := clusterKey(cfg, *keyPath, log)
+	if err != nil {
+		return err
+	}
+	return daemon(ctx, cfg, key, *dir, log)
 }
 
-func daemon(ctx context.Context, cfg config.Config, dir string, log *zap.Logger) error {
+func daemon(ctx context.Context, cfg config.Config, key clusterkey.Phrase, dir string, log *zap.Logger) error {
 	this, err := board.Read(os.DirFS("/"), cfg.Serial)
 	if err != nil {
 		return err
@@ -61,29 +68,30 @@ func daemon(ctx context.Context, cfg config.Config, dir string, log *zap.Logger)
 	if err != nil {
 		return err
 	}
-	trust := enroll.SameName{Cluster: cfg.Cluster}
-	log.Warn(fmt.Sprintf("There is no cluster key: every machine on this network that names cluster %q may join, or lead.", cfg.Cluster))
+	member, err := join(cfg.Cluster, key, log)
+	if err != nil {
+		return err
+	}
 
 	engine := swarm.NewDocker(cfg.Docker, log.Named("docker"))
 	defer engine.Close()
-	client := enroll.NewClient(id, trust)
-	found := discovery.New(discovery.Cluster{Name: cfg.Cluster}, log.Named("mdns"))
+	found := discovery.New(member.cluster, log.Named("mdns"))
 	notify := sdnotify.New(log)
 	options := bootstrap.Options{
 		Serial: this.Serial, Key: id.Key(), Model: this.Model, Hostname: hostname,
-		Cluster: cfg.Cluster, Expect: cfg.Expect, Settle: cfg.Settle, Settings: cfg.BootErr,
+		Cluster: cfg.Cluster, Tag: member.cluster.Tag, Expect: cfg.Expect, Settle: cfg.Settle, Settings: cfg.BootErr,
 		Member: kept.State().Membership,
 		Remember: func(m peer.Membership) error {
 			return kept.Update(func(s *state.State) { s.Membership = m })
 		},
-		Engine: engine, Discovery: found, Asker: client,
+		Engine: engine, Discovery: found, Asker: enroll.NewClient(id, member.trust),
 		Network: address.Kernel{Want: cfg.Interface}, Notify: notify, Log: log,
 	}
 	if cfg.Rename {
 		options.Rename = prepare.AskForName
 	}
 	loop := bootstrap.NewLoop(options)
-	server := enroll.NewServer(fmt.Sprintf(":%d", peer.Port), id, loop, trust, log.Named("hello"))
+	server := enroll.NewServer(fmt.Sprintf(":%d", peer.Port), id, loop, member.trust, log.Named("hello"))
 
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return server.Run(ctx) })

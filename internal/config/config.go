@@ -21,6 +21,7 @@ import (
 	"github.com/pelletier/go-toml/v2/unstable"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/pi-agent/pi-agent/internal/clusterkey"
 	"github.com/pi-agent/pi-agent/internal/peer"
 )
 
@@ -41,14 +42,15 @@ var Reference string
 
 // Config is the settings.
 type Config struct {
-	Expect    int           // boards expected, 0 to 64; 0 is not known
-	Settle    time.Duration // how long no new board may appear before the election, 5 s to 5 min
-	Cluster   string        // name of the cluster, as peer.CheckCluster wants it
-	Interface string        // name of the cluster interface; empty chooses
-	Serial    peer.Serial   // serial of a board that has none; empty asks the board
-	Rename    bool          // whether a name of the image or of another board is changed
-	Docker    string        // address of the Docker Engine, unix:// and an absolute path
-	Log       zapcore.Level // info or debug
+	Expect    int               // boards expected, 0 to 64; 0 is not known
+	Settle    time.Duration     // how long no new board may appear before the election, 5 s to 5 min
+	Cluster   string            // name of the cluster, as peer.CheckCluster wants it
+	Key       clusterkey.Phrase // as given here; none leaves it to the file that has the key alone
+	Interface string            // name of the cluster interface; empty chooses
+	Serial    peer.Serial       // serial of a board that has none; empty asks the board
+	Rename    bool              // whether a name of the image or of another board is changed
+	Docker    string            // address of the Docker Engine, unix:// and an absolute path
+	Log       zapcore.Level     // info or debug
 
 	DockerWithoutSudo bool // whether the user with id 1000 is put into group docker
 
@@ -156,7 +158,7 @@ func parse(c Config, text []byte) (Config, error) {
 				fmt.Sprintf("there is no setting %q; there are %s", key, strings.Join(keys(), ", "))})
 		case !settings[i].set(&with, value):
 			problems = append(problems, problem{at[key],
-				fmt.Sprintf("%s = %s is not possible: give %s", key, shown(value), settings[i].bounds)})
+				fmt.Sprintf("%s = %s is not possible: give %s", key, shown(key, value), settings[i].bounds)})
 		default:
 			c = with
 		}
@@ -184,16 +186,23 @@ func syntaxProblem(text []byte, err error) problem {
 	}
 	p := problem{line, strings.TrimPrefix(err.Error(), "toml: ")}
 	key, _, _ := strings.Cut(strings.Split(string(text), "\n")[line-1], "=")
+	key = strings.TrimSpace(key)
+	if key == keySetting {
+		p.text = "the value is not understood" // the parser shows a character of it
+	}
 	for _, s := range settings {
-		if s.key == strings.TrimSpace(key) {
+		if s.key == key {
 			p.text += fmt.Sprintf("; %s takes %s, as in %s = %s", s.key, s.bounds, s.key, s.byDefault)
 		}
 	}
 	return p
 }
 
-// shown is a value about as it stands in the file.
-func shown(value any) string {
+// shown is the value of a key about as it stands in the file.
+func shown(key string, value any) string {
+	if key == keySetting {
+		return "***"
+	}
 	if s, ok := value.(string); ok {
 		return fmt.Sprintf("%.60q", s)
 	}

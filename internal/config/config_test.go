@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/pi-agent/pi-agent/internal/clusterkey"
 	"github.com/pi-agent/pi-agent/internal/peer"
 )
 
@@ -72,7 +73,7 @@ func TestReference(t *testing.T) {
 
 func TestLoad(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pi-agent.toml")
-	text := "\ufeff# edited on Windows\r\nexpect = 3\r\nsettle = \"30s\"\r\ncluster = \"class-b\"\r\ninterface = \"eth0\"\r\n" +
+	text := "\ufeff# edited on Windows\r\nexpect = 3\r\nsettle = \"30s\"\r\ncluster = \"class-b\"\r\nkey = \"four red raspberries\"\r\ninterface = \"eth0\"\r\n" +
 		"serial = \"AABBCC01\"\r\nhostname = \"keep\"\r\ndocker_without_sudo = false\r\ndocker = \"unix:///tmp/d.sock\"\r\nlog = \"debug\"\r\n"
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -81,8 +82,12 @@ func TestLoad(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	key, err := clusterkey.Parse("four red raspberries")
+	if err != nil {
+		t.Fatal(err)
+	}
 	want := Config{
-		Expect: 3, Settle: 30 * time.Second, Cluster: "class-b", Interface: "eth0",
+		Expect: 3, Settle: 30 * time.Second, Cluster: "class-b", Key: key, Interface: "eth0",
 		Serial: "00000000aabbcc01", Docker: "unix:///tmp/d.sock", Log: zapcore.DebugLevel,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -147,6 +152,19 @@ func TestLoadRefuses(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestNoErrorHasTheKey(t *testing.T) {
+	for _, line := range []string{
+		"key = \"Himbeere\"", "key = Himbeeren-rot", "key = \"Himbeeren rot", "key = \"Himbeeren \\rot\"", "key = \"x\" Himbeeren",
+		"key = [\"Himbeeren rot\"]", "key.Himbeeren = 3", "key = 4Himbeeren",
+	} {
+		_, err := parse(Default(), []byte("expect = 3\n"+line))
+		if err == nil || strings.Contains(err.Error(), "Himb") || !strings.Contains(err.Error(), "line 2: ") ||
+			!strings.Contains(err.Error(), "pi-agent key new") {
+			t.Errorf("%s: error %v, want one with line and remedy, and without the key", line, err)
+		}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"go.uber.org/zap/zapcore"
 
+	"github.com/pi-agent/pi-agent/internal/clusterkey"
 	"github.com/pi-agent/pi-agent/internal/peer"
 )
 
@@ -27,6 +28,9 @@ const (
 	settleMin = 5 * time.Second
 	settleMax = 5 * time.Minute
 )
+
+// keySetting is the one setting whose value is a secret, and in no error.
+const keySetting = "key"
 
 // interfaceMax is the longest name of a network interface, in bytes (IFNAMSIZ without its NUL).
 const interfaceMax = 15
@@ -60,6 +64,22 @@ var settings = []setting{
 			s, ok := v.(string)
 			c.Cluster = s
 			return ok && peer.CheckCluster(s) == nil
+		},
+	},
+	{
+		keySetting, `""`, clusterkey.Bounds + `, in quotes, or ""`,
+		"The cluster key. Only boards with the same key and the same cluster name are let in, and a board follows no other. " +
+			"Empty takes the one in " + clusterkey.Path + ", and where there is no such file there is no key: then " +
+			"every machine on the network may join, or lead.",
+		func(c *Config, v any) bool {
+			s, ok := v.(string)
+			if s == "" {
+				c.Key = clusterkey.Phrase{}
+				return ok
+			}
+			p, err := clusterkey.Parse(s)
+			c.Key = p
+			return err == nil
 		},
 	},
 	{

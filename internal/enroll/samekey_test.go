@@ -231,7 +231,7 @@ func TestProofSentBack(t *testing.T) {
 // A man in the middle who ends TLS on both sides and passes on what he reads learns nothing and is believed by nobody.
 func TestRelay(t *testing.T) {
 	p, key := newPair(t), sameKey(t, clusterkey.Generate())
-	real, _ := serveWith(t, p.manager, p.host, key)
+	genuine, _ := serveWith(t, p.manager, p.host, key)
 	var mu sync.Mutex
 	var seen []string
 	middle := rogue(t, func(w http.ResponseWriter, r *http.Request) {
@@ -239,7 +239,7 @@ func TestRelay(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-		res := post(t, real, r.URL.Path, r.Header.Get(proofHeader), body)
+		res := post(t, genuine, r.URL.Path, r.Header.Get(proofHeader), body)
 		if res == nil {
 			return
 		}

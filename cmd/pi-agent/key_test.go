@@ -1,0 +1,76 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/pi-agent/pi-agent/internal/clusterkey"
+	"github.com/pi-agent/pi-agent/internal/config"
+)
+
+func TestKeyNew(t *testing.T) {
+	var stdout, stderr bytes.Buffer
+	if status := run(t.Context(), []string{"key", "new"}, &stdout, &stderr); status != 0 || stderr.Len() > 0 {
+		t.Fatalf("status %d, %s", status, &stderr)
+	}
+	if p, err := clusterkey.Parse(stdout.String()); err != nil || p.Weak() {
+		t.Errorf("%q is no strong key: %v", &stdout, err)
+	}
+}
+
+func TestClusterKey(t *testing.T) {
+	one, other := clusterkey.Generate(), "four red raspberries"
+	path := filepath.Join(t.TempDir(), "key")
+	for _, tt := range []struct {
+		name, setting, file string
+		mode                os.FileMode
+		want, warns         string
+	}{
+		{"setting", one, "", 0, one, ""},
+		{"file", "", one, 0o600, one, ""},
+		{"both the same", one, strings.ToLower(one), 0o600, one, ""},
+		{"both", one, other, 0o600, one, "the one in the settings is in force"},
+		{"file that others can read", "", one, 0o644, one, "chmod 600 " + path},
+		{"setting and a bad file", one, "short", 0o600, one, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_ = os.Remove(path) // it may be there from the test before
+			if tt.file != "" {
+				if err := os.WriteFile(path, []byte(tt.file), tt.mode); err != nil {
+					t.Fatal(err)
+				}
+			}
+			var cfg config.Config
+			if tt.setting != "" {
+				cfg.Key = parseKey(t, tt.setting)
+			}
+			core, logs := observer.New(zap.InfoLevel)
+			got, err := clusterKey(cfg, path, zap.New(core))
+			if err != nil || !got.Equal(parseKey(t, tt.want)) {
+				t.Errorf("another key than the one expected, error %v", err)
+			}
+			var said string
+			for _, e := range logs.All() {
+				said += e.Message
+			}
+			if !strings.Contains(said, tt.warns) || (said == "") != (tt.warns == "") || strings.Contains(said, one) || strings.Contains(said, other) {
+				t.Errorf("it says %q, want %q", said, tt.warns)
+			}
+		})
+	}
+}
+
+func parseKey(t *testing.T, text string) clusterkey.Phrase {
+	t.Helper()
+	p, err := clusterkey.Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
