@@ -3,8 +3,9 @@
 _pi_agent() {
 	local words=
 	case "$COMP_CWORD ${COMP_WORDS[1]}" in
-	"1 "*) words="run key prepare version" ;;
-	*" run") words="-config -key -state" ;;
+	"1 "*) words="run key pair prepare version" ;;
+	*" run") words="-config -key -socket -state" ;;
+	*" pair") words="-socket" ;;
 	*" prepare") words="-config" ;;
 	esac
 	COMPREPLY=($(compgen -W "$words" -- "${COMP_WORDS[COMP_CWORD]}"))

@@ -12,8 +12,6 @@ import (
 
 	"github.com/pi-agent/pi-agent/internal/clusterkey"
 	"github.com/pi-agent/pi-agent/internal/config"
-	"github.com/pi-agent/pi-agent/internal/discovery"
-	"github.com/pi-agent/pi-agent/internal/enroll"
 )
 
 // keyCommand is "pi-agent key new". It writes no file: where the key goes is for the person who asks for it.
@@ -35,41 +33,6 @@ func keyCommand(_ context.Context, args []string, stdout, stderr io.Writer) erro
 	}
 	flags.Usage()
 	return errUsage
-}
-
-// membership is what makes this board one of its cluster.
-type membership struct {
-	trust   enroll.Trust
-	cluster discovery.Cluster
-}
-
-// join makes the membership of a board in the cluster of that name with this key, or with none. It may take seconds.
-func join(cluster string, phrase clusterkey.Phrase, log *zap.Logger) (membership, error) {
-	if phrase.None() {
-		log.Warn(fmt.Sprintf("There is no cluster key: every machine on this network that names cluster %q may join, or lead.", cluster))
-		return membership{enroll.SameName{Cluster: cluster}, discovery.Cluster{Name: cluster}}, nil
-	}
-	if phrase.Weak() {
-		log.Warn("The cluster key is a passphrase, which is weak: whoever listens to this network can take it home and guess. " +
-			"\"pi-agent key new\" prints a strong one.")
-	}
-	key, err := phrase.Key(cluster)
-	if err != nil {
-		return membership{}, err
-	}
-	trust, err := enroll.NewSameKey(cluster, key)
-	if err != nil {
-		return membership{}, err
-	}
-	tag, err := key.Tag()
-	if err != nil {
-		return membership{}, err
-	}
-	sign, err := key.Signer("v1 announce")
-	if err != nil {
-		return membership{}, err
-	}
-	return membership{trust, discovery.Cluster{Name: cluster, Tag: tag, Sign: sign}}, nil
 }
 
 // clusterKey is the key in the settings, else the one in the file, which may be absent at its default place.

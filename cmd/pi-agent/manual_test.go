@@ -197,11 +197,11 @@ complete -o bashdefault -o default -F _pi_agent pi-agent
 // TestCompletion asks bash.
 func TestCompletion(t *testing.T) {
 	for typed, want := range map[string]string{
-		"":                   "run key prepare version",
+		"":                   "run key pair prepare version",
 		"pre":                "prepare",
 		"start":              "",
-		"run ":               "-config -key -state",
-		"run -s":             "-state",
+		"run ":               "-config -key -socket -state",
+		"run -s":             "-socket -state",
 		"run -config f -sta": "-state",
 		"version ":           "",
 	} {

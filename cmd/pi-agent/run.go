@@ -16,6 +16,7 @@ import (
 	"github.com/pi-agent/pi-agent/internal/bootstrap"
 	"github.com/pi-agent/pi-agent/internal/clusterkey"
 	"github.com/pi-agent/pi-agent/internal/config"
+	"github.com/pi-agent/pi-agent/internal/control"
 	"github.com/pi-agent/pi-agent/internal/discovery"
 	"github.com/pi-agent/pi-agent/internal/enroll"
 	"github.com/pi-agent/pi-agent/internal/journal"
@@ -33,6 +34,7 @@ func runCommand(ctx context.Context, args []string, _, stderr io.Writer) error {
 	path := fs.String("config", config.Path, "`file` with the settings; it may be absent at its default place")
 	dir := fs.String("state", cmp.Or(os.Getenv("STATE_DIRECTORY"), "/var/lib/pi-agent"), "`directory` for what must survive a power cut")
 	keyPath := fs.String("key", clusterkey.Path, "`file` with the cluster key; it may be absent at its default place")
+	socket := fs.String("socket", control.Path, "`file` on which the agent listens for commands on this board")
 	if err := parse(fs, args); err != nil {
 		return err
 	}
@@ -45,10 +47,10 @@ func runCommand(ctx context.Context, args []string, _, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	return daemon(ctx, cfg, key, *dir, log)
+	return daemon(ctx, cfg, key, *dir, *socket, log)
 }
 
-func daemon(ctx context.Context, cfg config.Config, key clusterkey.Phrase, dir string, log *zap.Logger) error {
+func daemon(ctx context.Context, cfg config.Config, key clusterkey.Phrase, dir, socket string, log *zap.Logger) error {
 	this, err := board.Read(os.DirFS("/"), cfg.Serial)
 	if err != nil {
 		return err
@@ -68,7 +70,7 @@ func daemon(ctx context.Context, cfg config.Config, key clusterkey.Phrase, dir s
 	if err != nil {
 		return err
 	}
-	member, err := join(cfg.Cluster, key, log)
+	member, err := membershipOf(cfg, key, kept, log)
 	if err != nil {
 		return err
 	}
@@ -85,7 +87,7 @@ func daemon(ctx context.Context, cfg config.Config, key clusterkey.Phrase, dir s
 			return kept.Update(func(s *state.State) { s.Membership = m })
 		},
 		Engine: engine, Discovery: found, Asker: enroll.NewClient(id, member.trust),
-		Network: address.Kernel{Want: cfg.Interface}, Notify: notify, Log: log,
+		Network: address.Kernel{Want: cfg.Interface}, Notify: notify, Pins: member.pins, Log: log,
 	}
 	if cfg.Rename {
 		options.Rename = prepare.AskForName
@@ -101,6 +103,12 @@ func daemon(ctx context.Context, cfg config.Config, key clusterkey.Phrase, dir s
 		g.Go(func() error { return loop.Run(ctx) })
 	case <-ctx.Done():
 	}
+	g.Go(func() error {
+		if err := (control.Server{Pair: member.pair}).Run(ctx, socket); err != nil {
+			log.Warn(fmt.Sprintf("Commands on this board do not reach the agent: %v.", err))
+		}
+		return nil
+	})
 	g.Go(func() error {
 		<-ctx.Done()
 		notify.Stopping()

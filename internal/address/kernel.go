@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -52,6 +53,22 @@ func (k Kernel) Link() (Link, error) {
 		})
 	}
 	return choose(all, k.Want)
+}
+
+// OnLink reports whether an address is reached over the cluster interface without a router.
+func (k Kernel) OnLink(a netip.Addr) bool {
+	link, err := k.Link()
+	if err != nil {
+		return false
+	}
+	addrs, err := whole(func() ([]netlink.Addr, error) { return netlink.AddrList(nil, netlink.FAMILY_V4) })
+	if err != nil {
+		return false
+	}
+	return slices.ContainsFunc(addrs, func(of netlink.Addr) bool {
+		p, ok := prefix(of.IPNet)
+		return ok && of.LinkIndex == link.Index && p.Contains(a)
+	})
 }
 
 // Routes lists the destinations that have an IPv4 route, the default route left out.

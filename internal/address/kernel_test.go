@@ -71,6 +71,29 @@ func must(t *testing.T, err error) {
 	}
 }
 
+func TestOnLink(t *testing.T) {
+	if !inNamespace(t) {
+		return
+	}
+	far := netip.MustParseAddr("10.77.0.9")
+	if (Kernel{}).OnLink(far) {
+		t.Error("without an interface everything is near")
+	}
+	for name, cidr := range map[string]string{"eth0": "10.77.0.1/24", "eth1": "10.78.0.1/24"} {
+		near, other := cable(t, name)
+		must(t, netlink.AddrAdd(near, address(t, cidr)))
+		must(t, netlink.LinkSetUp(near))
+		must(t, netlink.LinkSetUp(other))
+	}
+	for text, want := range map[string]bool{
+		"10.77.0.1": true, "10.77.0.9": true, "10.78.0.9": false, "10.77.1.9": false, "192.0.2.1": false, "::1": false, "127.0.0.1": false,
+	} {
+		if got := (Kernel{Want: "eth0"}).OnLink(netip.MustParseAddr(text)); got != want {
+			t.Errorf("OnLink(%s) = %v, want %v", text, got, want)
+		}
+	}
+}
+
 func TestKernel(t *testing.T) {
 	if !inNamespace(t) {
 		return

@@ -106,6 +106,9 @@ func (l *Loop) join(ctx context.Context, m Peer) error {
 	if err != nil {
 		return fmt.Errorf("join the swarm of %s: %w", name, err)
 	}
+	if l.Pins != nil {
+		l.Pins.Follow(m.Key)
+	}
 	return nil
 }
 

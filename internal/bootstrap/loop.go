@@ -58,6 +58,14 @@ type Network interface {
 	Watch(ctx context.Context, notify func()) error
 }
 
+// Pins are whom a board without a cluster key has learned to trust. enroll.FirstUse is the real one.
+type Pins interface {
+	// Admit returns nil when this board, a manager, may let p in, else why not.
+	Admit(p enroll.Peer) error
+	// Follow notes that this board has joined the swarm of the manager with this key.
+	Follow(manager enroll.Fingerprint)
+}
+
 // Notifier tells the service manager how it goes. sdnotify.Notifier is the real one.
 type Notifier interface {
 	Ready()
@@ -85,6 +93,7 @@ type Options struct {
 	Asker     Asker
 	Network   Network
 	Notify    Notifier
+	Pins      Pins // nil with a cluster key, where whoever has it may join and lead
 	Log       *zap.Logger
 }
 
@@ -279,6 +288,7 @@ func (l *Loop) observe(ctx context.Context) {
 			l.contacts.expect(netip.AddrPortFrom(m.Addr(), peer.Port), now)
 		}
 	}
+	l.follow()
 	l.contacts.forget(now)
 	if text := l.near.news(heard.Others, now); text != "" {
 		l.Log.Info(text)
@@ -445,6 +455,19 @@ func (l *Loop) remember(m peer.Membership) {
 	l.Member = m
 	if err := l.Remember(m); err != nil {
 		l.Log.Warn(fmt.Sprintf("After a power cut this board will not know at once whether it is in a swarm: %v.", err))
+	}
+}
+
+// follow makes a worker that has joined without the agent being there to the end follow its manager.
+func (l *Loop) follow() {
+	if l.Pins == nil || l.statusErr != nil || l.status.State != swarm.Active || l.status.Manager {
+		return
+	}
+	peers, _ := l.contacts.peers(l.Serial)
+	for _, p := range peers {
+		if p.Claim.State == peer.Manager && managedBy(l.status, p) {
+			l.Pins.Follow(p.Key)
+		}
 	}
 }
 

@@ -36,6 +36,11 @@ func (l *Loop) Ticket(ctx context.Context, p enroll.Peer) (enroll.Ticket, error)
 	if p.Claim.State.InSwarm() {
 		return enroll.Ticket{}, fmt.Errorf("%s is in a swarm already", p.Claim.Serial.Name())
 	}
+	if l.Pins != nil {
+		if err := l.Pins.Admit(p); err != nil {
+			return enroll.Ticket{}, err
+		}
+	}
 	token, err := l.Engine.WorkerToken(ctx)
 	if err != nil {
 		return enroll.Ticket{}, fmt.Errorf("the engine gives no join token: %w", err)

@@ -70,7 +70,7 @@ var settings = []setting{
 		keySetting, `""`, clusterkey.Bounds + `, in quotes, or ""`,
 		"The cluster key. Only boards with the same key and the same cluster name are let in, and a board follows no other. " +
 			"Empty takes the one in " + clusterkey.Path + ", and where there is no such file there is no key: then " +
-			"every machine on the network may join, or lead.",
+			"boards trust every machine on the network when they first meet.",
 		func(c *Config, v any) bool {
 			s, ok := v.(string)
 			if s == "" {

@@ -50,13 +50,12 @@ func (c *Client) Hello(ctx context.Context, addr netip.AddrPort, claim peer.Clai
 func (c *Client) Join(ctx context.Context, m Peer, claim peer.Claim) (Ticket, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerMax)
 	defer cancel()
+	if err := c.believe(Contact{Purpose: Join, Asked: true, From: m.Addr.Addr(), Key: m.Key, Claim: m.Claim}); err != nil {
+		return Ticket{}, fmt.Errorf("ask %s for the join token: %w", m.Addr, err)
+	}
 	var wire ticketWire
 	contact, err := c.post(ctx, m.Addr, joinPath, claim, &wire)
 	if err != nil {
-		return Ticket{}, fmt.Errorf("ask %s for the join token: %w", m.Addr, err)
-	}
-	contact.Purpose, contact.Claim = Join, m.Claim
-	if err := c.believe(contact); err != nil {
 		return Ticket{}, fmt.Errorf("ask %s for the join token: %w", m.Addr, err)
 	}
 	switch {

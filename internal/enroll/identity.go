@@ -7,7 +7,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"math/big"
@@ -16,11 +15,8 @@ import (
 	"github.com/pi-agent/pi-agent/internal/peer"
 )
 
-// Fingerprint is the SHA-256 of a board's public node key. It stays the same for as long as the card is not flashed anew.
-type Fingerprint [sha256.Size]byte
-
-// String gives the first 8 bytes in hexadecimal, enough to tell boards apart in a log.
-func (f Fingerprint) String() string { return hex.EncodeToString(f[:8]) }
+// Fingerprint is the SHA-256 of a board's public node key.
+type Fingerprint = peer.Fingerprint
 
 // Identity is a board's node key with the certificate that carries it.
 type Identity struct {

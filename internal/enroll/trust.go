@@ -38,7 +38,7 @@ type Trust interface {
 	Peer(c Contact) error
 }
 
-// SameName is the Trust of a cluster without a key: whoever names the same cluster, and has no key either, is a peer.
+// SameName is the Trust in whoever names the same cluster, and has no key either.
 type SameName struct {
 	Cluster string
 }

@@ -32,6 +32,8 @@ type State struct {
 
 	// Membership is where the board was in a swarm when its engine was last asked.
 	Membership peer.Membership `json:"membership,omitzero"`
+	// Pins are whom the board trusts where there is no cluster key.
+	Pins peer.Pins `json:"pins,omitzero"`
 }
 
 // Key is the board's node key.
@@ -130,7 +132,7 @@ func (s State) validate() error {
 	if len(s.NodeKey) != ed25519.SeedSize {
 		return fmt.Errorf("node_key has %d bytes, want %d", len(s.NodeKey), ed25519.SeedSize)
 	}
-	return s.Membership.Validate()
+	return errors.Join(s.Membership.Validate(), s.Pins.Validate())
 }
 
 // write replaces the file. Power may go at any instant: afterwards there is the old file or

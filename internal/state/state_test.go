@@ -127,6 +127,8 @@ func TestOpenGoesOnWhereNothingCanBeWritten(t *testing.T) {
 
 func FuzzOpen(f *testing.F) {
 	f.Add([]byte(`{"version":1,"serial":"10000000aabbcc01","node_key":"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="}`))
+	f.Add([]byte(`{"version":1,"serial":"10000000aabbcc01","node_key":"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",` +
+		`"pins":{"cluster":"pi","manager":"00","boards":{"10000000aabbcc02":"00"}}}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		dir := t.TempDir()
 		if err := os.WriteFile(filepath.Join(dir, "state.json"), b, 0o600); err != nil {
@@ -134,7 +136,7 @@ func FuzzOpen(f *testing.F) {
 		}
 		file, _ := state.Open(dir, serial)
 		s := file.State()
-		if s.Serial != serial || len(s.Key()) == 0 {
+		if s.Serial != serial || len(s.Key()) == 0 || s.Pins.Validate() != nil {
 			t.Errorf("not good to use: %q", b)
 		}
 	})

@@ -98,28 +98,6 @@ func TestRogueWithoutTheKeyIsIgnored(t *testing.T) {
 	}
 }
 
-// What the README says of a cluster without a key, and the proof that the rogue of the other tests bites.
-func TestRogueLeadsPisWithoutAKey(t *testing.T) {
-	l := lab.New(t, lab.Options{N: 3})
-	engines(t, l)
-	pis, rogue := l.Pis[:2], l.Pis[2]
-	if err := rogue.StartRogue(); err != nil {
-		t.Fatal(err)
-	}
-	for _, pi := range pis {
-		if err := pi.StartAgent(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, pi := range pis {
-		says(t, pi, "There is no cluster key")
-		says(t, pi, "Joining the swarm of pi-000001")
-	}
-	if log := rogue.LogOf("rogue"); !strings.Contains(log, "served /v1/join") {
-		t.Errorf("the rogue was not asked for a token:\n%s", log)
-	}
-}
-
 func TestClustersOnOneLANDoNotMix(t *testing.T) {
 	l := lab.New(t, lab.Options{N: 4, Config: "settle = \"5s\""})
 	engines(t, l)

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"go.uber.org/zap"
+
+	"github.com/pi-agent/pi-agent/internal/address"
+	"github.com/pi-agent/pi-agent/internal/board"
+	"github.com/pi-agent/pi-agent/internal/bootstrap"
+	"github.com/pi-agent/pi-agent/internal/clusterkey"
+	"github.com/pi-agent/pi-agent/internal/config"
+	"github.com/pi-agent/pi-agent/internal/discovery"
+	"github.com/pi-agent/pi-agent/internal/enroll"
+	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/state"
+)
+
+// membership is what makes this board one of its cluster.
+type membership struct {
+	trust   enroll.Trust
+	cluster discovery.Cluster
+	pins    bootstrap.Pins // nil with a key
+	pair    func() (string, error)
+}
+
+// membershipOf is that of a board with these settings and this key, which may be none. It may take seconds.
+func membershipOf(cfg config.Config, key clusterkey.Phrase, kept *state.File, log *zap.Logger) (membership, error) {
+	if key.None() {
+		return strangers(cfg, kept, log), nil
+	}
+	return members(cfg.Cluster, key, log)
+}
+
+// strangers is the membership of a board in a cluster without a key.
+func strangers(cfg config.Config, kept *state.File, log *zap.Logger) membership {
+	log.Warn(fmt.Sprintf("There is no cluster key: when boards first meet, every machine on this network that names cluster %q is trusted.",
+		cfg.Cluster))
+	on, err := board.Age(os.DirFS("/"))
+	if err != nil {
+		log.Warn(fmt.Sprintf("New boards are let in after \"pi-agent pair\" only: %v.", err))
+		on = enroll.PairTime
+	}
+	save := func(p peer.Pins) error { return kept.Update(func(s *state.State) { s.Pins = p }) }
+	trust := enroll.NewFirstUse(cfg.Cluster, kept.State().Pins, on, address.Kernel{Want: cfg.Interface}.OnLink, save, log)
+	pair := func() (string, error) {
+		trust.Pair()
+		return fmt.Sprintf("For %.0f minutes this board lets new boards in, if it is a manager. It follows the next manager it joins.",
+			enroll.PairTime.Minutes()), nil
+	}
+	return membership{trust, discovery.Cluster{Name: cfg.Cluster}, trust, pair}
+}
+
+// members is the membership of a board in the cluster of that name with this key.
+func members(cluster string, phrase clusterkey.Phrase, log *zap.Logger) (membership, error) {
+	if phrase.Weak() {
+		log.Warn("The cluster key is a passphrase, which is weak: whoever listens to this network can take it home and guess. " +
+			"\"pi-agent key new\" prints a strong one.")
+	}
+	key, err := phrase.Key(cluster)
+	if err != nil {
+		return membership{}, err
+	}
+	trust, err := enroll.NewSameKey(cluster, key)
+	if err != nil {
+		return membership{}, err
+	}
+	tag, err := key.Tag()
+	if err != nil {
+		return membership{}, err
+	}
+	sign, err := key.Signer("v1 announce")
+	if err != nil {
+		return membership{}, err
+	}
+	pair := func() (string, error) {
+		return "", errors.New("this cluster has a key, which lets boards in at any time: give the new board the same")
+	}
+	return membership{trust, discovery.Cluster{Name: cluster, Tag: tag, Sign: sign}, nil, pair}, nil
+}

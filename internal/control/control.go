@@ -1,0 +1,124 @@
+// Package control is the local socket, over which commands on this board speak to the agent that runs on it. Only root and
+// group pi-agent can open it.
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Path is where the socket is unless the command line says otherwise.
+const Path = "/run/pi-agent/agent.sock"
+
+const (
+	groupName = "pi-agent"       // who may speak to the agent beside root, where there is such a group
+	callMax   = 10 * time.Second // a whole call, on either side
+	answerMax = 4 << 10          // bytes of an answer
+	pairPath  = "/v1/pair"
+)
+
+// Server answers commands.
+type Server struct {
+	// Pair lets new boards in for a while. It returns what was done in a sentence, or an error that says why not.
+	Pair func() (string, error)
+}
+
+// Run listens on the socket at path until ctx ends and then returns nil; an error means that it could not listen.
+func (s Server) Run(ctx context.Context, path string) error {
+	l, err := listen(ctx, path)
+	if err != nil {
+		return fmt.Errorf("listen for commands: %w", err)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST "+pairPath, func(w http.ResponseWriter, _ *http.Request) {
+		text, err := s.Pair()
+		if err != nil {
+			w.WriteHeader(http.StatusConflict)
+			text = err.Error()
+		}
+		_, _ = io.WriteString(w, text) // who does not wait for the answer does not want it
+	})
+	h := &http.Server{Handler: mux, ReadTimeout: callMax, WriteTimeout: callMax, IdleTimeout: callMax}
+	stop := context.AfterFunc(ctx, func() { _ = h.Close() }) // no command takes long
+	defer stop()
+	if err := h.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("listen for commands: %w", err)
+	}
+	return nil
+}
+
+// listen makes the socket in the place of one that an agent before may have left.
+func listen(ctx context.Context, path string) (net.Listener, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return nil, err
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	l, err := (&net.ListenConfig{}).Listen(ctx, "unix", path)
+	if err != nil {
+		return nil, err
+	}
+	if err := share(path); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return l, nil
+}
+
+// share lets the group in. The service's umask has kept everybody else out since the socket was made.
+func share(path string) error {
+	g, err := user.LookupGroup(groupName)
+	if err != nil {
+		return os.Chmod(path, 0o600)
+	}
+	id, err := strconv.Atoi(g.Gid)
+	if err != nil {
+		return err
+	}
+	if err := os.Chown(path, -1, id); err != nil {
+		return err
+	}
+	return os.Chmod(path, 0o660)
+}
+
+// Pair calls Server.Pair of the agent that listens at path.
+func Pair(ctx context.Context, path string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, callMax)
+	defer cancel()
+	transport := &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "unix", path)
+		},
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://agent"+pairPath, nil)
+	if err != nil {
+		return "", err
+	}
+	res, err := transport.RoundTrip(req)
+	switch {
+	case errors.Is(err, os.ErrPermission):
+		return "", fmt.Errorf("only root and group %s may do that: try with sudo", groupName)
+	case err != nil:
+		return "", fmt.Errorf("the agent does not answer, is it running? %w", err)
+	}
+	defer func() { _ = res.Body.Close() }() // a failed close of a body that was read loses nothing
+	text, err := io.ReadAll(io.LimitReader(res.Body, answerMax))
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("the agent does not answer: %w", err)
+	case res.StatusCode != http.StatusOK:
+		return "", errors.New(strings.TrimSpace(string(text)))
+	}
+	return strings.TrimSpace(string(text)), nil
+}

@@ -1,0 +1,71 @@
+package control_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pi-agent/pi-agent/internal/control"
+)
+
+func TestPair(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "run", "agent.sock")
+	if _, err := control.Pair(t.Context(), path); err == nil || !strings.Contains(err.Error(), "is it running?") {
+		t.Errorf("without an agent: %v", err)
+	}
+	answer, failure := "Done.", error(nil)
+	for _, round := range []string{"first agent", "next agent, after a crash"} {
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		s := control.Server{Pair: func() (string, error) { return answer, failure }}
+		go func() { ended <- s.Run(ctx, path) }()
+		for { // until it listens, which takes a moment
+			if _, err := control.Pair(ctx, path); err == nil || !strings.Contains(err.Error(), "is it running?") {
+				break
+			}
+		}
+		failure = nil
+		if got, err := control.Pair(ctx, path); got != answer || err != nil {
+			t.Errorf("%s: %q, %v", round, got, err)
+		}
+		failure = errors.New("this cluster has a key")
+		if _, err := control.Pair(ctx, path); err == nil || err.Error() != failure.Error() {
+			t.Errorf("%s: error %v, want %v", round, err, failure)
+		}
+		info, err := os.Stat(path)
+		if err != nil || info.Mode().Perm()&0o007 != 0 {
+			t.Errorf("%s: the socket is for everybody: %v, %v", round, info.Mode(), err)
+		}
+		stop()
+		if err := <-ended; err != nil {
+			t.Errorf("%s: %v", round, err)
+		}
+		l, err := net.Listen("unix", path) // what a crash leaves behind
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.(*net.UnixListener).SetUnlinkOnClose(false)
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestPairTimesOut(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "agent.sock")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := control.Pair(ctx, path); err == nil || !strings.Contains(err.Error(), "does not answer") {
+		t.Errorf("a silent agent: %v", err)
+	}
+}
