@@ -17,14 +17,14 @@ import (
 const (
 	bodyMax        = 4 << 10          // bytes of a request or an answer
 	headerMax      = 4 << 10          // bytes of request headers, besides the 4 KiB that net/http adds
-	connMax        = 64               // connections served at once; further ones wait in the kernel's queue
+	connMax        = 64               // connections served at once; a further one takes the place of the oldest
 	connPerSource  = 4                // of which from one address: a silent client cannot shut the others out
 	handshakeMax   = 5 * time.Second  // TLS handshake
 	requestMax     = 10 * time.Second // reading one request
 	answerMax      = 30 * time.Second // serving one request; a join asks the engine for its token
 	idleMax        = 20 * time.Second // a connection without a request
-	sourceRate     = 10               // requests a second from one address
-	sourceBurst    = 30               // requests at once from one address
+	sourceRate     = 10               // connections, and requests, a second from one address
+	sourceBurst    = 30               // the same at once
 	sourcesTracked = 512              // addresses whose rate is remembered
 	helloMax       = 3 * time.Second  // one hello, as the asker sees it
 	managersMax    = 16               // managers named in a ticket; Docker advises at most 7

@@ -1,6 +1,7 @@
 package enroll
 
 import (
+	"container/list"
 	"net"
 	"net/netip"
 	"sync"
@@ -48,58 +49,81 @@ func (r *rates) forget(now time.Time) {
 	}
 }
 
-// perSource is a listener that closes a connection at once when its address has too many already.
-type perSource struct {
+// gate is a listener that keeps the number of connections within bounds. One address can open only so many, and only so
+// often; a further one is closed at once. When all addresses together have too many, the oldest makes way: an exchange
+// between boards takes milliseconds, so that is one that somebody holds open.
+type gate struct {
 	net.Listener
-	mu   sync.Mutex
-	open map[netip.Addr]int
+	rates *rates
+
+	mu    sync.Mutex
+	open  map[netip.Addr]int
+	conns *list.List // of *gated, the oldest first
 }
 
-func newPerSource(l net.Listener) *perSource {
-	return &perSource{Listener: l, open: map[netip.Addr]int{}}
+func newGate(l net.Listener) *gate {
+	return &gate{Listener: l, rates: newRates(), open: map[netip.Addr]int{}, conns: list.New()}
 }
 
 // Accept implements net.Listener.
-func (p *perSource) Accept() (net.Conn, error) {
+func (g *gate) Accept() (net.Conn, error) {
 	for {
-		c, err := p.Listener.Accept()
+		c, err := g.Listener.Accept()
 		if err != nil {
 			return nil, err
 		}
 		from, err := netip.ParseAddrPort(c.RemoteAddr().String())
-		if err != nil || !p.enter(from.Addr()) {
-			_ = c.Close() // the client sees the connection go, which is the message
-			continue
+		if err == nil && g.rates.allow(from.Addr(), time.Now()) {
+			if in := g.enter(c, from.Addr()); in != nil {
+				return in, nil
+			}
 		}
-		return &countedConn{Conn: c, leave: sync.OnceFunc(func() { p.leave(from.Addr()) })}, nil
+		_ = c.Close() // the client sees the connection go, which is the message
 	}
 }
 
-func (p *perSource) enter(a netip.Addr) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.open[a] >= connPerSource {
-		return false
+// enter lets a connection in, or returns nil when its address has too many.
+func (g *gate) enter(c net.Conn, from netip.Addr) net.Conn {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.open[from] >= connPerSource {
+		return nil
 	}
-	p.open[a]++
-	return true
+	if g.conns.Len() >= connMax {
+		oldest := g.conns.Front().Value.(*gated)
+		g.forget(oldest)
+		_ = oldest.Conn.Close() // its handler notices
+	}
+	in := &gated{Conn: c, gate: g, from: from}
+	in.place = g.conns.PushBack(in)
+	g.open[from]++
+	return in
 }
 
-func (p *perSource) leave(a netip.Addr) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.open[a]--; p.open[a] == 0 {
-		delete(p.open, a)
+// forget takes a connection off the list, if it is there. The caller must hold g.mu.
+func (g *gate) forget(c *gated) {
+	if c.place == nil {
+		return
+	}
+	g.conns.Remove(c.place)
+	c.place = nil
+	if g.open[c.from]--; g.open[c.from] == 0 {
+		delete(g.open, c.from)
 	}
 }
 
-type countedConn struct {
+// gated is a connection that was let in.
+type gated struct {
 	net.Conn
-	leave func()
+	gate  *gate
+	from  netip.Addr
+	place *list.Element // guarded by gate.mu; nil when it is off the list
 }
 
 // Close implements net.Conn.
-func (c *countedConn) Close() error {
-	defer c.leave()
+func (c *gated) Close() error {
+	c.gate.mu.Lock()
+	c.gate.forget(c)
+	c.gate.mu.Unlock()
 	return c.Conn.Close()
 }

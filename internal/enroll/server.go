@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"go.uber.org/zap"
-	"golang.org/x/net/netutil"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/pi-agent/pi-agent/internal/peer"
@@ -69,8 +68,7 @@ func (s *Server) Run(ctx context.Context) error {
 
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
-		bounded := newPerSource(netutil.LimitListener(tcp, connMax))
-		if err := h.ServeTLS(bounded, "", ""); !errors.Is(err, http.ErrServerClosed) {
+		if err := h.ServeTLS(newGate(tcp), "", ""); !errors.Is(err, http.ErrServerClosed) {
 			return fmt.Errorf("serve hello and join: %w", err)
 		}
 		return nil

@@ -3,6 +3,8 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"fmt"
+	"net/netip"
 	"os"
 	"strings"
 	"testing"
@@ -96,6 +98,93 @@ func TestRogueWithoutTheKeyIsIgnored(t *testing.T) {
 			t.Errorf("%s was not asked for the token, or did not refuse it:\n%s", pi.Name, tries)
 		}
 	}
+}
+
+// burden is what an agent costs its Pi at a moment.
+type burden struct {
+	resident float64 // MB
+	cpu      time.Duration
+}
+
+func burdenOf(t *testing.T, pi *lab.Pi) (b burden) {
+	t.Helper()
+	out, err := pi.Exec(t.Context(), "sh", "-ec",
+		`cd /proc/$(pgrep -of "run --config"); awk '/^VmRSS/ {print $2}' status; cut -d' ' -f14,15 stat`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var user, system time.Duration
+	if _, err := fmt.Sscan(string(out), &b.resident, &user, &system); err != nil {
+		t.Fatalf("%q: %v", out, err)
+	}
+	b.resident /= 1024
+	b.cpu = (user + system) * 10 * time.Millisecond // in ticks of 1/100 s
+	return b
+}
+
+// floodMax is how much more memory an agent may need while it is flooded, in MB.
+const floodMax = 20
+
+func TestFloods(t *testing.T) {
+	l := lab.New(t, lab.Options{N: 5})
+	engines(t, l)
+	first, late, rogue := l.Pis[:3], l.Pis[3], l.Pis[4]
+	setKey(t, clusterkey.Generate(), l.Pis[:4]...)
+	for _, pi := range first {
+		if err := pi.StartAgent(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	leader := lowest(first)
+	awaitSwarm(t, time.Minute, leader, first)
+	before := burdenOf(t, leader)
+
+	for n := range byte(50) {
+		a := l.Gateway().As4()
+		a[3] = 100 + n
+		if err := rogue.SetAddr(netip.PrefixFrom(netip.AddrFrom4(a), 24)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := rogue.StartRogue("-asks=500", "-silent=500", "-lies=100", "-crowd=20"); err != nil {
+		t.Fatal(err)
+	}
+	const flood = 20 * time.Second
+	sent, began := packetsTo(t, leader), time.Now()
+	pause(t, flood)
+	during := burdenOf(t, leader)
+	took := time.Since(began)
+	t.Logf("%.0f packets a second; the agent of the leader has %.1f MB, before %.1f MB, and needs %.0f %% of a processor",
+		float64(packetsTo(t, leader)-sent)/took.Seconds(), during.resident, before.resident,
+		100*(during.cpu-before.cpu).Seconds()/took.Seconds())
+	if during.resident > before.resident+floodMax {
+		t.Errorf("the flood made the agent grow from %.1f to %.1f MB", before.resident, during.resident)
+	}
+	if err := late.StartAgent(); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("a new member is in after %.1f s of the flood", awaitSwarm(t, 2*time.Minute, leader, l.Pis[:4]).Seconds())
+	if log := rogue.LogOf("rogue"); strings.Contains(log, "served ") || strings.Contains(log, "got ") {
+		t.Errorf("the rogue was asked, or let in:\n%s", log)
+	}
+	for _, pi := range l.Pis[:4] {
+		if n := logLines(pi); n > 2*logMax {
+			t.Errorf("%s wrote %d lines", pi.Name, n)
+		}
+	}
+}
+
+// packetsTo counts the packets that the Pi's network interface has received.
+func packetsTo(t *testing.T, pi *lab.Pi) (n int) {
+	t.Helper()
+	out, err := pi.Exec(t.Context(), "cat", "/sys/class/net/eth0/statistics/rx_packets")
+	if err == nil {
+		_, err = fmt.Sscan(string(out), &n)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 func TestClustersOnOneLANDoNotMix(t *testing.T) {

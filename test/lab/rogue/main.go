@@ -27,6 +27,7 @@ const (
 func main() {
 	iface := flag.String("interface", "eth0", "`name` of the network interface")
 	asks := flag.Int("asks", 100, "`number` of times a second that a board is asked")
+	silent := flag.Int("silent", 0, "`number` of connections a second to each board on which nothing is said")
 	lies := flag.Int("lies", 20, "`number` of rounds of announcements a second")
 	crowd := flag.Int("crowd", 0, "`number` of invented boards, each of a cluster of its own, in a round of announcements")
 	flag.Parse()
@@ -40,7 +41,8 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	r := &rogue{addr: addrOf(eth), cert: cert, heard: map[netip.Addr]overheard{}}
+	addrs := addrsOf(eth)
+	r := &rogue{addr: addrs[0], all: addrs, cert: cert, heard: map[netip.Addr]overheard{}}
 	group, err := listen(eth)
 	if err != nil {
 		log.Fatal(err)
@@ -48,21 +50,27 @@ func main() {
 	go r.listen(group)
 	go r.lie(group, time.Second/time.Duration(*lies), *crowd)
 	go r.ask(time.Second / time.Duration(*asks))
+	if *silent > 0 {
+		go r.hold(time.Second / time.Duration(*silent))
+	}
 	log.Fatal(r.answer())
 }
 
-func addrOf(eth *net.Interface) netip.Addr {
+// addrsOf are all IPv4 addresses of an interface, of which there must be one.
+func addrsOf(eth *net.Interface) (all []netip.Addr) {
 	addrs, err := eth.Addrs()
 	if err != nil {
 		log.Fatal(err)
 	}
 	for _, a := range addrs {
 		if p, err := netip.ParsePrefix(a.String()); err == nil && p.Addr().Is4() {
-			return p.Addr()
+			all = append(all, p.Addr())
 		}
 	}
-	log.Fatalf("%s has no IPv4 address", eth.Name)
-	return netip.Addr{}
+	if len(all) == 0 {
+		log.Fatalf("%s has no IPv4 address", eth.Name)
+	}
+	return all
 }
 
 // certificate is as good as any board's.
