@@ -3,7 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
+	"path/filepath"
 
 	"go.uber.org/zap"
 
@@ -27,24 +27,24 @@ type membership struct {
 }
 
 // membershipOf is that of a board with these settings and this key, which may be none. It may take seconds.
-func membershipOf(cfg config.Config, key clusterkey.Phrase, kept *state.File, log *zap.Logger) (membership, error) {
+func membershipOf(cfg config.Config, key clusterkey.Phrase, kept *state.File, runDir string, log *zap.Logger) (membership, error) {
 	if key.None() {
-		return strangers(cfg, kept, log), nil
+		return strangers(cfg, kept, runDir, log), nil
 	}
 	return members(cfg.Cluster, key, log)
 }
 
 // strangers is the membership of a board in a cluster without a key.
-func strangers(cfg config.Config, kept *state.File, log *zap.Logger) membership {
+func strangers(cfg config.Config, kept *state.File, runDir string, log *zap.Logger) membership {
 	log.Warn(fmt.Sprintf("There is no cluster key: when boards first meet, every machine on this network that names cluster %q is trusted.",
 		cfg.Cluster))
-	on, err := board.Age(os.DirFS("/"))
+	started, err := board.Started(filepath.Join(runDir, "started"))
 	if err != nil {
 		log.Warn(fmt.Sprintf("New boards are let in after \"pi-agent pair\" only: %v.", err))
-		on = enroll.PairTime
+		started = enroll.PairTime
 	}
 	save := func(p peer.Pins) error { return kept.Update(func(s *state.State) { s.Pins = p }) }
-	trust := enroll.NewFirstUse(cfg.Cluster, kept.State().Pins, on, address.Kernel{Want: cfg.Interface}.OnLink, save, log)
+	trust := enroll.NewFirstUse(cfg.Cluster, kept.State().Pins, started, address.Kernel{Want: cfg.Interface}.OnLink, save, log)
 	pair := func() (string, error) {
 		trust.Pair()
 		return fmt.Sprintf("For %.0f minutes this board lets new boards in, if it is a manager. It follows the next manager it joins.",

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
@@ -70,7 +71,7 @@ func daemon(ctx context.Context, cfg config.Config, key clusterkey.Phrase, dir, 
 	if err != nil {
 		return err
 	}
-	member, err := membershipOf(cfg, key, kept, log)
+	member, err := membershipOf(cfg, key, kept, filepath.Dir(socket), log)
 	if err != nil {
 		return err
 	}

@@ -213,6 +213,11 @@ func TestReadFile(t *testing.T) {
 			t.Errorf("%.20q: error %v, want the file, %q and a remedy", text, err, word)
 		}
 	}
+	if os.Geteuid() != 0 { // who may read everything
+		if _, err := clusterkey.ReadFile(put(text, 0)); err == nil || !strings.Contains(err.Error(), "chown") {
+			t.Errorf("a file that may not be read: %v", err)
+		}
+	}
 	if _, err := clusterkey.ReadFile(dir); err == nil {
 		t.Error("a directory is read")
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 )
@@ -21,7 +22,10 @@ var ErrExposed = errors.New("other users of this machine can read it")
 // fs.ErrNotExist is among them when there is no such file.
 func ReadFile(path string) (Phrase, error) {
 	f, err := os.Open(path)
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return Phrase{}, fmt.Errorf("read the cluster key: %w: give the file to user id %d with chown", err, os.Geteuid())
+	case err != nil:
 		return Phrase{}, fmt.Errorf("read the cluster key: %w", err)
 	}
 	defer func() { _ = f.Close() }() // it was only read

@@ -85,8 +85,10 @@ func share(path string) error {
 	if err != nil {
 		return err
 	}
-	if err := os.Chown(path, -1, id); err != nil {
-		return err
+	if id != os.Getegid() { // otherwise the socket is the group's already, and the service's sandbox has no chown
+		if err := os.Chown(path, -1, id); err != nil {
+			return err
+		}
 	}
 	return os.Chmod(path, 0o660)
 }

@@ -13,7 +13,8 @@ import (
 	"github.com/pi-agent/pi-agent/internal/peer"
 )
 
-// PairTime is how long a manager without a cluster key lets new boards in after its power-on, and after Pair.
+// PairTime is how long a manager without a cluster key lets new boards in after its power-on, or the first start of its
+// agent, and after Pair.
 const PairTime = 15 * time.Minute
 
 // refusalsMax bounds the boards whose refusal was logged.
@@ -37,9 +38,9 @@ type FirstUse struct {
 
 var _ Trust = (*FirstUse)(nil)
 
-// NewFirstUse returns the Trust of a board that has remembered pins and was switched on such a time ago. onLink tells
-// whether an address is reached without a router, and save keeps the pins through a power cut.
-func NewFirstUse(cluster string, pins peer.Pins, on time.Duration, onLink func(netip.Addr) bool, save func(peer.Pins) error,
+// NewFirstUse returns the Trust of a board that has remembered pins and whose agent was started such a time ago, not counting
+// restarts. onLink tells whether an address is reached without a router, and save keeps the pins through a power cut.
+func NewFirstUse(cluster string, pins peer.Pins, started time.Duration, onLink func(netip.Addr) bool, save func(peer.Pins) error,
 	log *zap.Logger,
 ) *FirstUse {
 	if pins.Cluster != cluster { // the board was moved
@@ -47,7 +48,7 @@ func NewFirstUse(cluster string, pins peer.Pins, on time.Duration, onLink func(n
 	}
 	return &FirstUse{
 		SameName: SameName{cluster}, onLink: onLink, save: save, log: log,
-		pins: pins, open: time.Now().Add(PairTime - on), refused: map[peer.Serial]bool{},
+		pins: pins, open: time.Now().Add(PairTime - started), refused: map[peer.Serial]bool{},
 	}
 }
 

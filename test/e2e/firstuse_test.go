@@ -106,8 +106,7 @@ func TestNewPiIsLetInForAWhile(t *testing.T) {
 	if err := leader.StopAgent(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := leader.Exec(t.Context(), "sh", "-ec",
-		`read up idle </proc/uptime; echo "$((${up%.*} + 3600)).00 $idle" >/var/lib/uptime; mount --bind /var/lib/uptime /proc/uptime`); err != nil {
+	if err := leader.WriteFile("/run/pi-agent/started", fmt.Sprint(-int64(time.Hour)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if err := leader.StartAgent(); err != nil {
