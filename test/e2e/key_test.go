@@ -212,3 +212,30 @@ func TestClustersOnOneLANDoNotMix(t *testing.T) {
 		}
 	}
 }
+
+// Three classes switch their Pis on at the same time, in one room.
+func TestThreeGroupsOnOneLAN(t *testing.T) {
+	l := lab.New(t, lab.Options{N: 9})
+	rnd := random(t)
+	groups := [][]*lab.Pi{l.Pis[:3], l.Pis[3:6], l.Pis[6:]}
+	for round := range rounds / 2 {
+		blank(t, l)
+		kind := "keys"
+		for i, pis := range groups {
+			config := "expect = 3"
+			if round%2 == 0 {
+				setKey(t, clusterkey.Generate(), pis...)
+			} else {
+				kind = "names"
+				config += fmt.Sprintf("\ncluster = \"class-%d\"", i)
+			}
+			setConfig(t, pis, config)
+		}
+		shuffled(t, rnd, l.Pis, 5*time.Second)
+		began := time.Now()
+		for _, pis := range groups {
+			awaitSwarm(t, time.Minute, lowest(pis), pis)
+		}
+		t.Logf("round %2d (%s): three swarms of three, %.1f s after the last start", round+1, kind, time.Since(began).Seconds())
+	}
+}
