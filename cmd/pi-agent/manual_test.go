@@ -12,7 +12,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/pi-agent/pi-agent/internal/clusterkey"
 	"github.com/pi-agent/pi-agent/internal/config"
+	"github.com/pi-agent/pi-agent/internal/control"
 )
 
 var update = flag.Bool("update", false, "write the manual pages and the completion in packaging/ anew")
@@ -114,11 +116,20 @@ The settings, see
 Settings on the boot partition, which any computer can write after flashing a card.
 The first file that is there wins over the one in /etc.
 .TP
+.I ` + clusterkey.Path + `
+The cluster key, for the agent only (mode 0600).
+.TP
+.I ` + control.Path + `
+Where the agent listens for commands of root and group pi-agent.
+.TP
 .I /var/lib/pi-agent/state.json
 What must survive a power cut.
 .SH SECURITY
 Whoever may use the Docker Engine's socket is root on the board in all but name.
 That holds for the agent, and for every member of group docker.
+.PP
+Whoever has the cluster key may join the swarm, and lead boards that are in none.
+Without one, every machine on the network may do so when the boards first meet.
 .SH SEE ALSO
 .BR pi-agent.toml (5),
 .BR docker-swarm (1),

@@ -20,6 +20,9 @@ func prepareCommand(ctx context.Context, args []string, _, stderr io.Writer) err
 	if err := parse(fs, args); err != nil {
 		return err
 	}
+	if err := prepare.Key(); err != nil {
+		return err
+	}
 	cfg, err := config.Load(*path)
 	if err != nil {
 		return err

@@ -213,6 +213,47 @@ func TestClustersOnOneLANDoNotMix(t *testing.T) {
 	}
 }
 
+// The service runs as a user of its own, and a person writes the key as root.
+func TestKeyOfAService(t *testing.T) {
+	deb := needDeb(t)
+	l := lab.New(t, lab.Options{Machines: []string{"trixie"}})
+	m := l.Machines[0]
+	each(t, l.Machines, func(ctx context.Context, m *lab.Machine) error {
+		if err := m.WaitBoot(ctx); err != nil {
+			return err
+		}
+		return m.Install(ctx, deb)
+	})
+	tells := func(words string) {
+		t.Helper()
+		await(t, time.Minute, func(ctx context.Context) error {
+			story, err := m.Journal(ctx, service)
+			if err == nil && !strings.Contains(strings.Join(story, "\n"), words) {
+				err = fmt.Errorf("the journal does not say %q:\n%s", words, strings.Join(story, "\n"))
+			}
+			return err
+		})
+	}
+	wants := func(script, want string) {
+		t.Helper()
+		if got, err := shell(t.Context(), m, script); err != nil || !strings.Contains(got, want) {
+			t.Errorf("%s says %q, %v, want %q", script, got, err, want)
+		}
+	}
+	tells("There is no cluster key")
+	tells("a manager of swarm")
+	wants("pi-agent pair", "For 15 minutes this board lets new boards in")
+	wants("runuser -u nobody -- pi-agent pair 2>&1 || true", "only root and group pi-agent may do that")
+
+	wants("mkdir -p /etc/pi-agent; pi-agent key new >"+clusterkey.Path+"; chmod 644 "+clusterkey.Path+"; systemctl restart "+service, "")
+	wants("pi-agent pair 2>&1 || true", "this cluster has a key")
+	wants("stat -c '%U %a' "+clusterkey.Path, "pi-agent 600")
+	wants("journalctl -b | grep -F -e \"$(cat "+clusterkey.Path+")\" -e SWMTKN || echo nothing", "nothing")
+
+	wants("echo short >"+clusterkey.Path+"; systemctl restart "+service+" || true", "")
+	tells("the cluster key in " + clusterkey.Path + " is not usable: it has 5 characters")
+}
+
 // Three classes switch their Pis on at the same time, in one room.
 func TestThreeGroupsOnOneLAN(t *testing.T) {
 	l := lab.New(t, lab.Options{N: 9})
