@@ -213,6 +213,54 @@ func TestClustersOnOneLANDoNotMix(t *testing.T) {
 	}
 }
 
+// A key that got known: all Pis get a new one, and the swarm does not notice.
+func TestKeyIsReplaced(t *testing.T) {
+	l := lab.New(t, lab.Options{N: 3, Config: "settle = \"5s\""})
+	engines(t, l)
+	members, thief := l.Pis[:2], l.Pis[2]
+	setKey(t, clusterkey.Generate(), l.Pis...)
+	for _, pi := range members {
+		if err := pi.StartAgent(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	leader := lowest(members)
+	awaitSwarm(t, time.Minute, leader, members)
+	nodes := func() string {
+		out, err := leader.Docker(t.Context(), "node", "ls", "--format", "{{.ID}} {{.Hostname}} {{.Status}}")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(out)
+	}
+	before := nodes()
+	setKey(t, clusterkey.Generate(), members...)
+	for _, pi := range members {
+		if err := pi.StopAgent(); err != nil {
+			t.Fatal(err)
+		}
+		if err := pi.StartAgent(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := thief.StartAgent(); err != nil {
+		t.Fatal(err)
+	}
+	for _, pi := range members {
+		await(t, time.Minute, func(context.Context) error {
+			if log := pi.Log(); strings.Count(log, "a manager of swarm")+strings.Count(log, "in the swarm of "+serialName(leader)) < 2 {
+				return fmt.Errorf("%s has not found its place again:\n%s", pi.Name, log)
+			}
+			return nil
+		})
+		says(t, pi, "1 other cluster nearby")
+	}
+	await(t, time.Minute, func(ctx context.Context) error { return oneSwarm(ctx, thief, []*lab.Pi{thief}) })
+	if after := nodes(); after != before {
+		t.Errorf("the swarm was\n%s, and is\n%s", before, after)
+	}
+}
+
 // The service runs as a user of its own, and a person writes the key as root.
 func TestKeyOfAService(t *testing.T) {
 	deb := needDeb(t)
