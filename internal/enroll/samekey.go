@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	"github.com/pi-agent/pi-agent/internal/clusterkey"
+	"github.com/pi-agent/pi-agent/internal/secret"
 )
 
 // proofHeader carries the proof of a request or an answer.
@@ -50,7 +51,7 @@ func channel(cs *tls.ConnectionState) ([]byte, error) {
 // SameKey is the Trust of a cluster with a key: whoever proves to have it, and names the same cluster, is a peer.
 type SameKey struct {
 	name           SameName
-	client, server []byte // keys of the two directions
+	client, server secret.Secret // keys of the two directions
 }
 
 var _ Trust = SameKey{}
@@ -65,7 +66,7 @@ func NewSameKey(cluster string, key clusterkey.Key) (SameKey, error) {
 	if err != nil {
 		return SameKey{}, err
 	}
-	return SameKey{SameName{cluster}, client, server}, nil
+	return SameKey{SameName{cluster}, secret.New(string(client)), secret.New(string(server))}, nil
 }
 
 // Prove implements Trust.
@@ -74,7 +75,7 @@ func (t SameKey) Prove(m Message) string {
 	if m.Answer != nil {
 		use = t.server
 	}
-	h := hmac.New(sha256.New, use)
+	h := hmac.New(sha256.New, []byte(use.Reveal()))
 	request, answer := sha256.Sum256(m.Request), sha256.Sum256(m.Answer)
 	for _, part := range [][]byte{m.Channel, m.Client[:], m.Server[:], request[:], answer[:]} { // each has its fixed length
 		_, _ = h.Write(part) // never fails
