@@ -136,7 +136,8 @@ func serve(v View) Action {
 		if p.Claim.State == peer.Manager && p.Claim.Swarm != "" && p.Claim.Swarm != v.Engine.SwarmID &&
 			v.Now.Sub(p.Met) < rivalFor {
 			return Action{Kind: Serve, Trouble: true, Reason: fmt.Sprintf(
-				"There are two swarms: this board manages %s, %s at %s manages %s; docker swarm leave on the boards of one of them lets them join the other",
+				"There are two swarms: this board manages %s, %s at %s manages %s; docker swarm leave on the boards of one of them, "+
+					"and pi-agent pair where there is no cluster key, lets them join the other",
 				v.Engine.SwarmID, p.Claim.Serial.Name(), p.Addr.Addr(), p.Claim.Swarm)}
 		}
 	}
