@@ -90,8 +90,9 @@ e2e: deps bin/pi-agent deb ## the agent on virtual Pis with real engines, and it
 	PI_AGENT=$(CURDIR)/bin/pi-agent PI_AGENT_DEB=$(CURDIR)/dist/pi-agent_$(VERSION)_amd64.deb \
 	  $(GO) test -count=1 -timeout 60m -v ./test/...
 
-bench: deps bin/pi-agent ## times, sizes, memory and traffic, with the ratios that matter
-	PI_AGENT=$(CURDIR)/bin/pi-agent $(GO) run ./test/bench
+bench: deps bin/pi-agent deb ## times, sizes, memory, CPU time and traffic, with the ratios that matter (ONLY=unit: one part)
+	PI_AGENT=$(CURDIR)/bin/pi-agent PI_AGENT_DEB=$(CURDIR)/dist/pi-agent_$(VERSION)_amd64.deb \
+	  $(GO) run ./test/bench -only=$(ONLY)
 
 fuzz: ## every fuzz target for FUZZTIME (default 30s)
 	@for p in $$($(GO) list ./...); do for f in $$($(GO) test -list '^Fuzz' $$p | grep ^Fuzz); do \

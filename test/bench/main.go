@@ -1,6 +1,6 @@
 // Command bench measures what matters to the people who use pi-agent, all in one run on one machine: how long three boards
-// take to become a swarm, beside the least that the same engines can do it in; the size of the binaries; memory and
-// traffic of a formed swarm. Ratios and targets hold across machines, seconds do not.
+// take to become a swarm, beside the least that the same engines can do it in; the size of the binaries; memory, CPU time
+// and traffic of a formed swarm. Ratios and targets hold across machines, seconds do not.
 package main
 
 import (
@@ -29,11 +29,13 @@ func main() {
 	rounds := flag.Int("rounds", 5, "formations of each kind")
 	idle := flag.Duration("idle", time.Minute, "how long a formed swarm rests before its memory is read")
 	watch := flag.Duration("watch", 3*time.Minute, "how long packets are counted")
+	still := flag.Duration("still", 5*time.Minute, "how long the CPU time of the service is counted")
+	only := flag.String("only", "", "measure one `part` alone: sizes, three, ten or unit")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	b := bench{rounds: *rounds, idle: *idle, watch: *watch}
-	if err := errors.Join(b.sizes(ctx), b.three(ctx), b.ten(ctx)); err != nil {
+	b := bench{rounds: *rounds, idle: *idle, watch: *watch, still: *still}
+	if err := b.run(ctx, *only); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -47,7 +49,29 @@ func main() {
 type bench struct {
 	rounds      int
 	idle, watch time.Duration
+	still       time.Duration
 	missed      int
+}
+
+// run measures the part of that name, or all of them when it is empty.
+func (b *bench) run(ctx context.Context, only string) error {
+	known := false
+	var errs []error
+	for _, part := range []struct {
+		name    string
+		measure func(context.Context) error
+	}{
+		{"sizes", b.sizes}, {"three", b.three}, {"ten", b.ten}, {"unit", b.unit},
+	} {
+		if only == "" || only == part.name {
+			known = true
+			errs = append(errs, part.measure(ctx))
+		}
+	}
+	if !known {
+		return fmt.Errorf("no part %q: give sizes, three, ten or unit", only)
+	}
+	return errors.Join(errs...)
 }
 
 // target prints a figure beside what it should be at most.
