@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/user"
 	"slices"
 
 	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
 )
 
 // firstUser is the user id that Debian gives to the first human.
@@ -16,9 +18,51 @@ const firstUser = "1000"
 // dockerGroup may use the Docker Engine, which is to be root in all but name.
 const dockerGroup = "docker"
 
-// dockerWithoutSudo puts the first user into group docker. Where there is no such user, or no Docker yet, there is nothing
-// to do: it is tried anew when users change and at the next start.
+// The files of passwd(5) and lckpwdf(3).
+const (
+	usersPath = "/etc/passwd"
+	usersLock = "/etc/.pwd.lock"
+)
+
+// dockerWithoutSudo puts the first user into group docker, and looks again when users have changed meanwhile: systemd does
+// not see a change of the file while what it has started for the one before still runs.
 func dockerWithoutSudo(ctx context.Context, log *zap.Logger) error {
+	for {
+		if err := awaitUsers(); err != nil {
+			return fmt.Errorf("docker without sudo: %w", err)
+		}
+		before, err := os.Stat(usersPath)
+		if err != nil {
+			return fmt.Errorf("docker without sudo: %w", err)
+		}
+		if err := addFirstUser(ctx, log); err != nil {
+			return fmt.Errorf("docker without sudo: %w", err)
+		}
+		after, err := os.Stat(usersPath)
+		if err == nil && os.SameFile(before, after) && before.ModTime().Equal(after.ModTime()) {
+			return nil
+		}
+	}
+}
+
+// awaitUsers waits until nobody is changing users. Who does touches the file long before the change is in it.
+func awaitUsers() error {
+	f, err := os.OpenFile(usersLock, os.O_WRONLY|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }() // which ends the lock
+	for {
+		err := unix.FcntlFlock(f.Fd(), unix.F_SETLKW, &unix.Flock_t{Type: unix.F_WRLCK})
+		if !errors.Is(err, unix.EINTR) {
+			return err
+		}
+	}
+}
+
+// addFirstUser puts the first user into group docker. Where there is no such user, or no Docker yet, there is nothing to
+// do.
+func addFirstUser(ctx context.Context, log *zap.Logger) error {
 	var noUser user.UnknownUserIdError
 	var noGroup user.UnknownGroupError
 	u, err := user.LookupId(firstUser)
@@ -26,24 +70,24 @@ func dockerWithoutSudo(ctx context.Context, log *zap.Logger) error {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("docker without sudo: %w", err)
+		return err
 	}
 	g, err := user.LookupGroup(dockerGroup)
 	if errors.As(err, &noGroup) {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("docker without sudo: %w", err)
+		return err
 	}
 	has, err := u.GroupIds()
 	if err != nil {
-		return fmt.Errorf("docker without sudo: groups of %s: %w", u.Username, err)
+		return fmt.Errorf("groups of %s: %w", u.Username, err)
 	}
 	if slices.Contains(has, g.Gid) {
 		return nil
 	}
 	if err := command(ctx, "usermod", "--append", "--groups", dockerGroup, u.Username); err != nil {
-		return fmt.Errorf("docker without sudo: %w", err)
+		return err
 	}
 	log.Info(fmt.Sprintf("User %s may use docker without sudo, from the next login on.", u.Username))
 	return nil
