@@ -17,7 +17,7 @@ func TestRogueLeadsFreshPisWithoutAKey(t *testing.T) {
 	l := lab.New(t, lab.Options{N: 3})
 	engines(t, l)
 	pis, rogue := l.Pis[:2], l.Pis[2]
-	if err := rogue.StartRogue(); err != nil {
+	if err := rogue.StartRogue("pretend"); err != nil {
 		t.Fatal(err)
 	}
 	for _, pi := range pis {
@@ -50,7 +50,7 @@ func TestRogueTakesOverNoPiThatHasAManager(t *testing.T) {
 			says(t, pi, "This board follows this manager from now on, and no other.")
 		}
 	}
-	if err := rogue.StartRogue(); err != nil {
+	if err := rogue.StartRogue("pretend"); err != nil {
 		t.Fatal(err)
 	}
 	leave := func(pi *lab.Pi) {

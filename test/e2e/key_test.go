@@ -72,7 +72,7 @@ func TestRogueWithoutTheKeyIsIgnored(t *testing.T) {
 	for _, pi := range members {
 		capture(t, pi)
 	}
-	if err := rogue.StartRogue(); err != nil {
+	if err := rogue.StartRogue("pretend"); err != nil {
 		t.Fatal(err)
 	}
 	for _, pi := range members {
@@ -146,7 +146,7 @@ func TestFloods(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := rogue.StartRogue("-asks=500", "-silent=500", "-lies=100", "-crowd=20"); err != nil {
+	if err := rogue.StartRogue("-asks=500", "-silent=500", "-lies=100", "-crowd=20", "pretend"); err != nil {
 		t.Fatal(err)
 	}
 	const flood = 20 * time.Second

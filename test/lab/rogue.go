@@ -2,7 +2,8 @@ package lab
 
 import "context"
 
-// StartRogue starts the attacker on this Pi, with these arguments. Its log is "rogue".
+// StartRogue starts the attacker of test/lab/rogue on this Pi, which needs no engine: its flags, then the attack. Its log
+// is "rogue".
 func (p *Pi) StartRogue(args ...string) error {
 	path, err := p.lab.install("test/lab/rogue")
 	if err != nil {

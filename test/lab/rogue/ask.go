@@ -25,6 +25,8 @@ func (r *rogue) ask(pause time.Duration) {
 		},
 	}
 	slots := make(chan struct{}, 64)
+	var asked tally
+	go asked.report("requests")
 	for range time.Tick(pause) {
 		for at, v := range r.victims() {
 			for _, path := range []string{"/v1/hello", "/v1/join"} {
@@ -36,6 +38,7 @@ func (r *rogue) ask(pause time.Duration) {
 				go func() {
 					defer func() { <-slots }()
 					r.askOnce(client, at, path, v)
+					asked.n.Add(1)
 				}()
 			}
 		}

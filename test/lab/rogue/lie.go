@@ -16,18 +16,22 @@ import (
 // goodbye; and a crowd of boards that do not exist.
 func (r *rogue) lie(group *ipv4.PacketConn, pause time.Duration, crowd int) {
 	for range time.Tick(pause) {
-		packets := [][]byte{r.announcement(serial, "pi", "", "")}
+		myself := announced{serial: serial, cluster: "pi", state: "manager", swarm: swarmID}
+		packets := [][]byte{r.announcement(myself)}
 		if len(r.victims()) == 0 {
 			packets = append(packets, question())
 		}
 		for _, v := range r.victims() {
 			packets = append(packets, v.packet, stolen(v.packet, 120), stolen(v.packet, 0))
-			packets = append(packets, r.announcement(serial, v.cluster, v.tag, v.mac))
+			myself.cluster, myself.tag, myself.mac = v.cluster, v.tag, v.mac
+			packets = append(packets, r.announcement(myself))
 		}
 		for range crowd {
 			n := rand.Uint64()
-			name, tag := fmt.Sprintf("c%x", n>>32), fmt.Sprintf("%012x", n>>16)
-			packets = append(packets, r.announcement(fmt.Sprintf("%016x", n), name, tag, "AAAAAAAAAAAAAAAAAAAAAA"))
+			packets = append(packets, r.announcement(announced{
+				serial: fmt.Sprintf("%016x", n), cluster: fmt.Sprintf("c%x", n>>32), state: "manager", swarm: swarmID,
+				tag: fmt.Sprintf("%012x", n>>16), mac: "AAAAAAAAAAAAAAAAAAAAAA",
+			}))
 		}
 		for _, p := range packets {
 			if _, err := group.WriteTo(p, nil, mdnsGroup); err != nil {
@@ -37,15 +41,22 @@ func (r *rogue) lie(group *ipv4.PacketConn, pause time.Duration, crowd int) {
 	}
 }
 
-func (r *rogue) announcement(serial, cluster, tag, mac string) []byte {
-	host := "pi-" + serial
+// announced is what an announcement says.
+type announced struct {
+	serial, cluster, state, swarm string
+	tag, mac                      string   // none without a tag
+	more                          []string // further strings, before the others
+}
+
+func (r *rogue) announcement(a announced) []byte {
+	host := "pi-" + a.serial
 	instance := host + "._pi-agent._tcp.local."
 	head := func(name string, kind uint16) dns.RR_Header {
 		return dns.RR_Header{Name: name, Rrtype: kind, Class: dns.ClassINET, Ttl: 120}
 	}
-	txt := []string{"v=1", "serial=" + serial, "cluster=" + cluster, "state=manager", "swarm=" + swarmID}
-	if tag != "" {
-		txt = append(txt, "tag="+tag, "mac="+mac)
+	txt := append(a.more, "v=1", "serial="+a.serial, "cluster="+a.cluster, "state="+a.state, "swarm="+a.swarm)
+	if a.tag != "" {
+		txt = append(txt, "tag="+a.tag, "mac="+a.mac)
 	}
 	return pack(&dns.Msg{MsgHdr: dns.MsgHdr{Response: true, Authoritative: true}, Compress: true, Answer: []dns.RR{
 		&dns.PTR{Hdr: head("_pi-agent._tcp.local.", dns.TypePTR), Ptr: instance},

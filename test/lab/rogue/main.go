@@ -1,9 +1,16 @@
-// Command rogue is the attacker of the tests: a board without the cluster key that wants to lead, or at least to get
-// in. It listens (listen.go), announces itself as the manager with the lowest serial in every way it can think of (lie.go),
-// answers whoever asks it (answer.go), and asks whoever it hears (ask.go).
+// Command rogue is the attacker of the tests: a stranger on the LAN, without the cluster key. Its argument is the attack:
 //
-// It writes a line "served ..." for each request that it gets, a line "got ..." for each of its own that was not refused,
-// and a line "refused ..." for each board, path and status of one that was.
+//	pretend  a board that wants to lead, or at least to get in: it announces itself as the manager with the lowest serial
+//	         in every way it can think of (lie.go), answers whoever asks it (answer.go), and asks whoever it hears (ask.go)
+//	ask      the last of these only
+//	flood    thousands of announcements a second, from invented boards at the addresses of others (flood.go)
+//	half, idle, slow, huge
+//	         many connections, of which none gets to a request (connect.go)
+//	relay    the man in the middle, who can read what others say to the board at -to (relay.go)
+//
+// It writes a line "served ..." for each request that it gets, "got ..." for each of its own that was not refused,
+// "refused ..." for each board, path and status of one that was, "relayed ..." for what it passes on, and each second
+// "did ..." with what it has really sent.
 package main
 
 import (
@@ -16,6 +23,7 @@ import (
 	"math/big"
 	"net"
 	"net/netip"
+	"strings"
 	"time"
 )
 
@@ -30,6 +38,8 @@ func main() {
 	silent := flag.Int("silent", 0, "`number` of connections a second to each board on which nothing is said")
 	lies := flag.Int("lies", 20, "`number` of rounds of announcements a second")
 	crowd := flag.Int("crowd", 0, "`number` of invented boards, each of a cluster of its own, in a round of announcements")
+	rate := flag.Int("rate", 1000, "`number` of packets a second, or of connections to each board")
+	to := flag.String("to", "", "`addresses` of the boards to connect to, separated by commas")
 	flag.Parse()
 	log.SetFlags(0)
 
@@ -48,12 +58,39 @@ func main() {
 		log.Fatal(err)
 	}
 	go r.listen(group)
-	go r.lie(group, time.Second/time.Duration(*lies), *crowd)
-	go r.ask(time.Second / time.Duration(*asks))
-	if *silent > 0 {
-		go r.hold(time.Second / time.Duration(*silent))
+	switch attack := flag.Arg(0); attack {
+	case "pretend":
+		go r.lie(group, time.Second/time.Duration(*lies), *crowd)
+		go r.ask(time.Second / time.Duration(*asks))
+		if *silent > 0 {
+			go r.hold(time.Second / time.Duration(*silent))
+		}
+		log.Fatal(r.answer())
+	case "ask":
+		r.ask(time.Second / time.Duration(*asks))
+	case "flood":
+		r.flood(eth, *rate)
+	case "relay":
+		log.Fatal(r.relay(":2378", *to+":2378"))
+	default:
+		hold, ok := holds[attack]
+		if !ok {
+			log.Fatalf("attack %q is not known", attack)
+		}
+		r.connect(addrsIn(*to), hold, *rate)
 	}
-	log.Fatal(r.answer())
+}
+
+// addrsIn reads a list of addresses.
+func addrsIn(list string) (all []netip.Addr) {
+	for s := range strings.SplitSeq(list, ",") {
+		a, err := netip.ParseAddr(s)
+		if err != nil {
+			log.Fatal(err)
+		}
+		all = append(all, a)
+	}
+	return all
 }
 
 // addrsOf are all IPv4 addresses of an interface, of which there must be one.
