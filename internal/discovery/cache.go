@@ -17,7 +17,7 @@ const (
 	hintsPerAddr = 4 // so that one address alone cannot fill the cache
 )
 
-// errFull is the error of a new hint that finds no room.
+// errFull says that a new hint has taken the place of another.
 var errFull = errors.New("no room for another board")
 
 // place is what a hint is filed under: a board that is heard from two addresses has two hints.
@@ -38,23 +38,38 @@ func (s sighting) place(addr netip.Addr) place { return place{s.serial, addr} }
 type cache map[place]Hint
 
 // put files a hint that was just heard. fresh means that the place is new, changed that it is new or says something else
-// than before.
+// than before. A new one always gets in: where there is no room it takes the place of one chosen by chance, so that a flood
+// shuts nobody out for long. That is errFull.
 func (c cache) put(h Hint) (fresh, changed bool, err error) {
 	at := place{h.Claim.Serial, h.Addr.Addr()}
 	old, known := c[at]
 	if !known {
-		here := 0
-		for p := range c {
-			if p.addr == at.addr {
-				here++
-			}
-		}
-		if len(c) >= hintsMax || here >= hintsPerAddr {
-			return false, false, errFull
-		}
+		err = c.makeRoom(at.addr)
 	}
 	c[at] = h
-	return !known, !known || old.Claim != h.Claim || old.Addr != h.Addr, nil
+	return !known, !known || old.Claim != h.Claim || old.Addr != h.Addr, err
+}
+
+// makeRoom drops a hint when there is no room for another one of this address.
+func (c cache) makeRoom(addr netip.Addr) error {
+	var one, oneHere place
+	here := 0
+	for p := range c { // in an order by chance
+		one = p
+		if p.addr == addr {
+			here++
+			oneHere = p
+		}
+	}
+	switch {
+	case here >= hintsPerAddr:
+		delete(c, oneHere)
+	case len(c) >= hintsMax:
+		delete(c, one)
+	default:
+		return nil
+	}
+	return errFull
 }
 
 // remove forgets a place and reports whether it was known.

@@ -23,11 +23,13 @@ import (
 
 // Numbers of the loop.
 const (
-	reopenFirst = time.Second      // pause after a link that could not be opened; doubles
-	reopenMax   = 30 * time.Second //
-	deafAfter   = 4                // announcements in a row that did not come back before the socket is opened anew
-	saidMax     = 32               // distinct complaints logged for one link
-	idle        = time.Hour        // sleep when nothing is due
+	reopenFirst = time.Second           // pause after a link that could not be opened; doubles
+	reopenMax   = 30 * time.Second      //
+	deafAfter   = 4                     // announcements in a row that did not come back before the socket is opened anew
+	saidMax     = 32                    // distinct complaints logged for one link
+	crowd       = 64                    // hints above which a snapshot takes longer to make than a packet to read
+	crowdGap    = 20 * time.Millisecond // least time between two such snapshots
+	idle        = time.Hour             // sleep when nothing is due
 )
 
 // Hint is what somebody at Addr announced: a claim and an address, never trusted.
@@ -87,10 +89,11 @@ type Service struct {
 	answers chan answer    // room for one
 	parted  map[place]bool // boards that said goodbye since asked
 
-	cache    cache
-	rejected int  // packets and claims
-	dirty    bool // shot is out of date
-	news     bool // in a way that matters
+	cache     cache
+	published time.Time // when shot was made
+	rejected  int       // packets and claims
+	dirty     bool      // shot is out of date
+	news      bool      // in a way that matters
 }
 
 // wishes is what the setters ask for.
@@ -248,6 +251,7 @@ func (s *Service) turn(ctx context.Context, now time.Time) time.Time {
 		}
 	}
 	sooner(!expiry.IsZero(), expiry)
+	sooner(s.dirty, s.published.Add(crowdGap))
 	sooner(s.conn == nil && s.got.link != (Link{}), s.openAt)
 	sooner(speaks(), s.schedule.due)
 	sooner(asks(), s.inquiry.due)
@@ -520,7 +524,6 @@ func (s *Service) note(h sighting, addr netip.Addr, now time.Time) {
 	fresh, changed, err := s.cache.put(h.hint(addr, now))
 	if err != nil {
 		s.reject(addr, err)
-		return
 	}
 	s.dirty, s.news = true, s.news || changed
 	if fresh {
@@ -537,7 +540,7 @@ func (s *Service) reject(addr netip.Addr, err error) {
 	case errors.Is(err, errVersion):
 		s.complain("version", fmt.Sprintf("A board at %s is left out: %v.", addr, err))
 	case errors.Is(err, errFull):
-		s.complain("full", fmt.Sprintf("Too many boards announce themselves; at most %d are followed, %d at one address.",
+		s.complain("full", fmt.Sprintf("Too many boards announce themselves; at most %d are followed at a time, %d at one address.",
 			hintsMax, hintsPerAddr))
 	}
 }
@@ -551,11 +554,14 @@ func (s *Service) complain(kind, text string) {
 	s.log.Warn(text)
 }
 
+// publish makes a new snapshot where there is something new, at the latest after crowdGap.
 func (s *Service) publish(now time.Time) {
-	if s.dirty {
-		hints, twins := s.cache.split(s.got.claim.Serial)
-		s.shot.Store(&Snapshot{Hints: hints, SelfHeard: s.selfHeard, Twins: twins, Others: s.others.count(now)})
+	if !s.dirty || len(s.cache) > crowd && now.Before(s.published.Add(crowdGap)) {
+		return
 	}
+	hints, twins := s.cache.split(s.got.claim.Serial)
+	s.shot.Store(&Snapshot{Hints: hints, SelfHeard: s.selfHeard, Twins: twins, Others: s.others.count(now)})
+	s.published = now
 	if s.news {
 		signal(s.changed)
 	}

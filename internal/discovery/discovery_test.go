@@ -532,8 +532,14 @@ func TestFloodIsBounded(t *testing.T) {
 			t.Errorf("%d hints of one address, want %d", n, hintsPerAddr)
 		}
 		flood(1000, func(i int) string { return fmt.Sprintf("198.51.%d.%d", i/250, i%250+1) })
+		pass(crowdGap)
 		if n := len(a.Snapshot().Hints); n != hintsMax {
 			t.Errorf("%d hints, want %d", n, hintsMax)
+		}
+		flood(1, func(int) string { return addrB })
+		pass(crowdGap)
+		if !slices.ContainsFunc(a.Snapshot().Hints, func(h Hint) bool { return h.Addr.Addr().String() == addrB }) {
+			t.Error("the flood shuts a board out")
 		}
 		if n := a.logs.FilterLevelExact(zap.WarnLevel).Len(); n != 1 {
 			t.Errorf("%d warnings, want one", n)

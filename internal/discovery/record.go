@@ -249,8 +249,8 @@ func sightingOf(instance string, port uint16, txt []string, ttl time.Duration) (
 	if c.Serial != serial {
 		return sighting{}, fmt.Errorf("%s announces serial %q under the name of another", serial.Name(), c.Serial)
 	}
-	if port == 0 {
-		return sighting{}, fmt.Errorf("%s announces port 0", serial.Name())
+	if port != peer.Port { // no board has another; a flood could make 65535 boards of each address
+		return sighting{}, fmt.Errorf("%s announces port %d, want %d", serial.Name(), port, peer.Port)
 	}
 	return sighting{serial: serial, claim: c, port: port, ttl: ttl, mac: values["mac"]}, nil
 }

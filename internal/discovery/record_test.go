@@ -120,6 +120,7 @@ func TestSightingsRefusesAndPassesOver(t *testing.T) {
 			m.Answer[3].(*dns.TXT).Txt = txt("serial=" + string(serialB))
 		}, "name of another", 0, nil},
 		{"port 0", func(m *dns.Msg) { m.Answer[2].(*dns.SRV).Port = 0 }, "port 0", 0, nil},
+		{"another port", func(m *dns.Msg) { m.Answer[2].(*dns.SRV).Port = 22 }, "port 22", 0, nil},
 		{"no TXT", func(m *dns.Msg) { m.Answer = slices.Delete(m.Answer, 3, 4) }, "", 0, nil},
 		{"no SRV", func(m *dns.Msg) { m.Answer = slices.Delete(m.Answer, 2, 3) }, "", 0, nil},
 		{"other class", func(m *dns.Msg) { m.Answer[3].Header().Class = dns.ClassCHAOS }, "", 0, nil},
