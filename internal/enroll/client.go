@@ -121,11 +121,16 @@ func (c *Client) post(ctx context.Context, addr netip.AddrPort, path string, cla
 func (c *Client) dial(ctx context.Context, addr netip.AddrPort) (*tls.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, handshakeMax)
 	defer cancel()
-	conn, err := (&tls.Dialer{Config: c.id.tlsConfig()}).DialContext(ctx, "tcp4", addr.String())
+	tcp, err := (&net.Dialer{Timeout: connectMax}).DialContext(ctx, "tcp4", addr.String())
 	if err != nil {
 		return nil, err
 	}
-	return conn.(*tls.Conn), nil // says tls.Dialer
+	conn := tls.Client(tcp, c.id.tlsConfig())
+	if err := conn.HandshakeContext(ctx); err != nil {
+		_ = tcp.Close() // the first error counts
+		return nil, err
+	}
+	return conn, nil
 }
 
 // exchange sends the one request of a connection and reads the answer.
