@@ -18,7 +18,8 @@ const (
 	askPaceIn   = 30 * time.Second // the same in a swarm, to managers only
 	askAgain    = time.Second      // soonest repetition, whatever is heard
 	askAgainMax = 30 * time.Second // longest pause after failures; they double
-	contactMax  = 256              // addresses remembered
+	contactMax  = 256              // addresses remembered: whoever can send to the link can invent as many as the link has
+	electOpen   = 5 * time.Second  // boards that become known so soon after this one began to elect are asked first
 	forgetBlank = time.Minute      // after the last answer of a board outside any swarm
 )
 
@@ -54,17 +55,29 @@ func newContacts(self enroll.Fingerprint) *contacts {
 	return &contacts{self: self, all: map[netip.AddrPort]*contact{}}
 }
 
-// at returns the contact for an address, making it when there is room.
+// at returns the contact for an address, making it when there is room. One at which nobody was met makes way.
 func (t *contacts) at(addr netip.AddrPort, now time.Time) *contact {
 	c := t.all[addr]
-	if c == nil && len(t.all) < contactMax {
+	if c != nil {
+		return c
+	}
+	if len(t.all) >= contactMax {
+		for at, old := range t.all { // in an order by chance
+			if !old.met && !old.asking {
+				delete(t.all, at)
+				break
+			}
+		}
+	}
+	if len(t.all) < contactMax {
 		c = &contact{addr: addr, since: now}
 		t.all[addr] = c
 	}
 	return c
 }
 
-// heard takes in the announcements of boards. News about a board makes it due to be asked.
+// heard takes in the announcements of boards. News about a board that was met makes it due to be asked. Where nobody has
+// answered yet, news may be of boards that do not exist, and the address waits for its turn.
 func (t *contacts) heard(hints []discovery.Hint, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -73,7 +86,7 @@ func (t *contacts) heard(hints []discovery.Hint, now time.Time) {
 		if c == nil {
 			continue
 		}
-		if c.hint != h.Claim && (!c.met || c.answer.Claim.State != h.Claim.State || c.answer.Claim.Swarm != h.Claim.Swarm) {
+		if c.met && c.hint != h.Claim && (c.answer.Claim.State != h.Claim.State || c.answer.Claim.Swarm != h.Claim.Swarm) {
 			c.next = later(now, c.asked.Add(askAgain))
 			c.failures = 0
 		}
@@ -221,12 +234,13 @@ func (t *contacts) newest() time.Time {
 	return at
 }
 
-// unasked counts the contacts whose newest answer, or silence, is older than since.
-func (t *contacts) unasked(since time.Time) (n int) {
+// unasked counts the contacts whose newest answer, or silence, is older than proposed. Those that became known more than
+// electOpen later do not count: a flood of announcements could hold the election up for ever.
+func (t *contacts) unasked(proposed time.Time) (n int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, c := range t.all {
-		if c.asked.Before(since) {
+		if c.asked.Before(proposed) && c.since.Sub(proposed) <= electOpen {
 			n++
 		}
 	}

@@ -29,7 +29,7 @@ const (
 	actMax     = 40 * time.Second       // time for one action; a turn must end well before systemd's watchdog
 	retryFirst = time.Second            // pause after an action that was refused; doubles
 	retryMax   = 30 * time.Second       //
-	asksAtOnce = 16                     // hellos under way
+	asksAtOnce = 64                     // hellos under way; invented boards keep each of them busy for a second
 )
 
 // Discovery finds hints. discovery.Service is the real one.
