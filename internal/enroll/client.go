@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"strings"
 	"time"
 	"unicode"
@@ -167,7 +168,7 @@ func (c *Client) believe(contact Contact) error {
 
 // plain drops what net/http puts before a cause: the method and the URL, which the caller names better.
 func plain(err error) error {
-	if errors.Is(err, context.DeadlineExceeded) {
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) {
 		return errors.New("no answer in time")
 	}
 	for {
