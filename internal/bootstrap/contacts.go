@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/pi-agent/pi-agent/internal/discovery"
 	"github.com/pi-agent/pi-agent/internal/enroll"
 	"github.com/pi-agent/pi-agent/internal/peer"
@@ -21,6 +23,8 @@ const (
 	contactMax  = 256              // addresses remembered: whoever can send to the link can invent as many as the link has
 	electOpen   = 5 * time.Second  // boards that become known so soon after this one began to elect are asked first
 	forgetBlank = time.Minute      // after the last answer of a board outside any swarm
+	silentBurst = 8                // boards whose silence is told at once;
+	silentPace  = 10 * time.Minute // and after those another one, because they may be invented
 )
 
 // contact is an address at which there may be a board.
@@ -46,13 +50,17 @@ type contact struct {
 // contacts is what the board knows of others: who was heard, who answered, whom to ask next. It is safe for concurrent
 // use: the server reports boards that say hello while the loop asks.
 type contacts struct {
-	mu   sync.Mutex
-	self enroll.Fingerprint
-	all  map[netip.AddrPort]*contact
+	mu     sync.Mutex
+	self   enroll.Fingerprint
+	all    map[netip.AddrPort]*contact
+	silent *rate.Limiter // of what is told about boards that do not answer
 }
 
 func newContacts(self enroll.Fingerprint) *contacts {
-	return &contacts{self: self, all: map[netip.AddrPort]*contact{}}
+	return &contacts{
+		self: self, all: map[netip.AddrPort]*contact{},
+		silent: rate.NewLimiter(rate.Every(silentPace), silentBurst),
+	}
 }
 
 // at returns the contact for an address, making it when there is room. One at which nobody was met makes way.
@@ -160,7 +168,8 @@ func (t *contacts) due(pace func(*contact) time.Duration, proposed, now time.Tim
 	return addrs, next
 }
 
-// answered ends an ask that was begun at started. It reports the silence of a board that announces itself, once.
+// answered ends an ask that was begun at started. It reports the silence of a board that announces itself, once, unless
+// that of many was reported.
 func (t *contacts) answered(addr netip.AddrPort, started, now time.Time, err error) (report bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -177,8 +186,8 @@ func (t *contacts) answered(addr netip.AddrPort, started, now time.Time, err err
 	if c.failures < 3 || c.reported {
 		return false
 	}
-	c.reported = true
-	return true
+	c.reported = t.silent.AllowN(now, 1)
+	return c.reported
 }
 
 // forget drops the contacts that are neither announced nor answering.

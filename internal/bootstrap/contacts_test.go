@@ -62,6 +62,26 @@ func TestCrowdIsAskedInItsTurn(t *testing.T) {
 	}
 }
 
+func TestCrowdDoesNotFillTheJournal(t *testing.T) {
+	now := time.Unix(0, 0)
+	c := newContacts(enroll.Fingerprint{})
+	told := 0
+	for minute := range 60 {
+		now = time.Unix(int64(minute)*60, 0)
+		c.heard(crowd(100, peer.Blank, now), now)
+		for addr := range c.all {
+			for range 4 {
+				if c.answered(addr, now, now, errors.New("nobody there")) {
+					told++
+				}
+			}
+		}
+	}
+	if most := silentBurst + int(time.Hour/silentPace); told == 0 || told > most {
+		t.Errorf("the silence of %d boards is told in an hour, want at most %d", told, most)
+	}
+}
+
 func TestCrowdDoesNotHoldUpTheElection(t *testing.T) {
 	proposed := time.Unix(100, 0)
 	c := newContacts(enroll.Fingerprint{})
