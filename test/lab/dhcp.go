@@ -1,13 +1,10 @@
 package lab
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/netip"
-	"os"
 	"path/filepath"
-	"syscall"
 	"time"
 )
 
@@ -20,24 +17,14 @@ func (l *Lab) StartDHCP() error {
 	if l.dhcp != nil && l.dhcp.Running() {
 		return errors.New("the DHCP server runs already")
 	}
-	dir := filepath.Join(l.Dir, "lan")
-	log, err := os.OpenFile(filepath.Join(dir, "dnsmasq.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
-	if err != nil {
-		return err
-	}
-	defer log.Close()
-	// In the LAN's pid namespace, too, to die with it.
-	enter := func(f func() error) error { return enterPid(l.lan.inside, []string{"net", "pid"}, f) }
-	cmd := command(context.Background(), enter, []string{"dnsmasq",
+	var err error
+	l.dhcp, err = l.startInLAN("dnsmasq", "dnsmasq",
 		"--keep-in-foreground", "--conf-file=/dev/null", "--pid-file=", "--user=root", "--log-facility=-", "--log-dhcp",
-		"--no-resolv", "--no-hosts", "--interface=" + bridge, "--bind-interfaces",
+		"--no-resolv", "--no-hosts", "--interface="+bridge, "--bind-interfaces",
 		"--dhcp-authoritative", "--no-ping",
 		fmt.Sprintf("--dhcp-range=%v,%v,%d", l.host(100), l.host(199), int(leaseTime.Seconds())),
-		"--dhcp-leasefile=" + filepath.Join(dir, "leases-"+l.host(0).String()),
-	})
-	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // an interrupt from the keyboard is not for it
-	l.dhcp, err = startProcess("dnsmasq", cmd)
+		"--dhcp-leasefile="+filepath.Join(l.Dir, "lan", "leases-"+l.host(0).String()),
+	)
 	return err
 }
 

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -205,5 +206,51 @@ func TestAvahiSeesAvahi(t *testing.T) {
 	must(t, l.Pis[0].WaitLog(ctx, "publish", "Established"))
 	if out := run(t, l.Pis[1], "avahi-browse", "-rtp", "_pi-agent._tcp"); !strings.Contains(out, "10.77.0.11") {
 		t.Errorf("pi2 sees %q", out)
+	}
+}
+
+func TestFind(t *testing.T) {
+	l := lab.New(t, lab.Options{N: 2})
+	p, off := l.Pis[0], l.Pis[1]
+	const secret, other = "Rumpelstilzchen", "rumpelstilzCHEN"
+	must(t, l.Capture(t.Context()))
+	for path, text := range map[string]string{
+		"/etc/pi-agent/key": secret, "/var/lib/pi-agent/state.json": "x" + other + "x", "/run/pi-agent/started": secret,
+		"/var/lib/docker/swarm/state": secret, "/etc/pi-agent/pi-agent.toml": "none",
+	} {
+		must(t, p.WriteFile(path, text, 0o600))
+	}
+	must(t, off.WriteFile("/boot/firmware/pi-agent.key", secret, 0o600))
+	must(t, off.PowerOff())
+	must(t, p.Enter(func() error {
+		conn, err := net.Dial("udp4", "10.77.0.254:9")
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		_, err = conn.Write([]byte(secret))
+		return err
+	}))
+	want := []string{
+		l.CapturePath(),
+		p.Path("/run/pi-agent/started"),
+		filepath.Join(p.Dir, "disk/etc/upper/pi-agent/key"),
+		filepath.Join(p.Dir, "disk/var-lib/upper/pi-agent/state.json"),
+		filepath.Join(off.Dir, "disk/boot/upper/firmware/pi-agent.key"),
+	}
+	slices.Sort(want)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	for again := time.NewTicker(20 * time.Millisecond); ; {
+		got, err := l.Find(secret)
+		must(t, err)
+		if slices.Equal(got, want) {
+			return
+		}
+		select {
+		case <-again.C: // the capture is a little late
+		case <-ctx.Done():
+			t.Fatalf("found in %v, want %v", got, want)
+		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"testing"
 	"time"
 )
@@ -63,6 +64,7 @@ func New(t testing.TB, o Options) *Lab {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
+		l.noToken(t)
 		if t.Failed() {
 			l.showLogs(t)
 		}
@@ -71,6 +73,20 @@ func New(t testing.TB, o Options) *Lab {
 		}
 	})
 	return l
+}
+
+// noToken fails the test when a join token is where it must never be. What the attacker has in its log is the tests' own
+// affair: there are made-up tokens in it, too.
+func (l *Lab) noToken(t testing.TB) {
+	paths, err := l.Find("SWMTKN")
+	if err != nil {
+		t.Error(err)
+	}
+	for _, path := range paths {
+		if filepath.Base(path) != rogueName+".log" {
+			t.Errorf("a join token is in %s", path)
+		}
+	}
 }
 
 func (l *Lab) showLogs(t testing.TB) {

@@ -1,0 +1,93 @@
+package lab
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Capture records all packets on the LAN until the lab ends, in the file CapturePath. It returns when that has begun.
+func (l *Lab) Capture(ctx context.Context) error {
+	if _, err := l.startInLAN("tcpdump", "tcpdump", "-i", bridge, "-U", "-Z", "root", "-w", l.CapturePath()); err != nil {
+		return err
+	}
+	again := time.NewTicker(20 * time.Millisecond)
+	defer again.Stop()
+	for {
+		log, err := os.ReadFile(l.lanLog("tcpdump"))
+		if err != nil || bytes.Contains(log, []byte("listening on")) {
+			return err
+		}
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// CapturePath is the file that Capture writes.
+func (l *Lab) CapturePath() string { return filepath.Join(l.Dir, "lan", "lan.pcap") }
+
+// startInLAN starts a program on the LAN's own host.
+func (l *Lab) startInLAN(name string, argv ...string) (*Process, error) {
+	log, err := os.OpenFile(l.lanLog(name), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	// In the LAN's pid namespace, too, to die with it.
+	enter := func(f func() error) error { return enterPid(l.lan.inside, []string{"net", "pid"}, f) }
+	cmd := command(context.Background(), enter, argv)
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // an interrupt from the keyboard is not for it
+	return startProcess(name, cmd)
+}
+
+func (l *Lab) lanLog(name string) string { return filepath.Join(l.Dir, "lan", name+".log") }
+
+// Find returns the files with this text, or with the same in other cases: logs, the capture, and what the Pis have written
+// to their disks. What engines keep for themselves is not looked at.
+func (l *Lab) Find(text string) (paths []string, err error) {
+	roots := []string{filepath.Join(l.Dir, "lan")}
+	for _, p := range l.Pis {
+		roots = append(roots, p.Dir)
+		if p.On() {
+			roots = append(roots, p.Path("/run/pi-agent"))
+		}
+	}
+	for _, root := range roots {
+		err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+			switch {
+			case errors.Is(err, fs.ErrNotExist): // gone meanwhile, or never made
+				return nil
+			case err != nil:
+				return err
+			case d.IsDir() && strings.HasSuffix(path, "/disk/docker"):
+				return fs.SkipDir
+			case !d.Type().IsRegular():
+				return nil
+			}
+			has, err := os.ReadFile(path)
+			if errors.Is(err, fs.ErrNotExist) {
+				return nil
+			}
+			if bytes.Contains(bytes.ToLower(has), []byte(strings.ToLower(text))) {
+				paths = append(paths, path)
+			}
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	slices.Sort(paths)
+	return paths, nil
+}
