@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -18,9 +19,9 @@ import (
 // The tests in this file have a stranger on the LAN: a Pi without engine and agent, on which the attacker runs.
 
 // withStranger makes a lab of n Pis with engines, and a stranger who has 51 addresses.
-func withStranger(t *testing.T, n int) (pis []*lab.Pi, stranger *lab.Pi) {
+func withStranger(t *testing.T, n int) (l *lab.Lab, pis []*lab.Pi, stranger *lab.Pi) {
 	t.Helper()
-	l := lab.New(t, lab.Options{N: n + 1, Config: fmt.Sprintf("expect = %d", n)})
+	l = lab.New(t, lab.Options{N: n + 1})
 	pis, stranger = l.Pis[:n], l.Pis[n]
 	var g errgroup.Group
 	for _, pi := range pis {
@@ -41,7 +42,7 @@ func withStranger(t *testing.T, n int) (pis []*lab.Pi, stranger *lab.Pi) {
 			t.Fatal(err)
 		}
 	}
-	return pis, stranger
+	return l, pis, stranger
 }
 
 // anew makes the Pis blank, without the time that new engines take.
@@ -90,24 +91,58 @@ func attack(t *testing.T, stranger *lab.Pi, args ...string) (end func() string) 
 
 var didForm = regexp.MustCompile(`did (\d+) (\w+) in ([\d.]+) s`)
 
-// formMax is how long three Pis may take to form in a flood.
-const formMax = 45 * time.Second
+const (
+	// formMax is how long three Pis may take to form in a flood. Without a key they say hello to every address there is.
+	formMax = 30 * time.Second
+	// floodTime is how long a flood goes on after that.
+	floodTime = 5 * time.Second
+	// growthMax is how much more memory an agent may have in a flood than without, in MB.
+	growthMax = 8
+	// cpuMax is how much of a processor an agent may need in a flood, in percent.
+	cpuMax = 60
+)
 
 func TestFormingInAFlood(t *testing.T) {
-	pis, stranger := withStranger(t, 3)
+	_, pis, stranger := withStranger(t, 3)
+	setConfig(t, pis, "expect = 3")
 	leader := lowest(pis)
-	var calm float64
 	var addrs []string
 	for _, pi := range pis {
 		addrs = append(addrs, pi.Addr.Addr().String())
 	}
 	to := "-to=" + strings.Join(addrs, ",")
+	form := func(t *testing.T) (took time.Duration, most burden) {
+		t.Helper()
+		before, began := map[*lab.Pi]int{}, time.Now()
+		for _, pi := range pis {
+			before[pi] = logLines(pi)
+			if err := pi.StartAgent(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		took = awaitSwarm(t, formMax, leader, pis)
+		pause(t, floodTime)
+		for _, pi := range pis {
+			b := burdenOf(t, pi)
+			most.resident, most.cpu = max(most.resident, b.resident), max(most.cpu, b.cpu)
+			if n := logLines(pi) - before[pi]; n > 2*logMax {
+				t.Errorf("%s wrote %d lines", pi.Name, n)
+			}
+		}
+		cpu := 100 * most.cpu.Seconds() / time.Since(began).Seconds()
+		t.Logf("one swarm of three after %.1f s; the busiest agent has %.1f MB and needs %.0f %% of a processor",
+			took.Seconds(), most.resident, cpu)
+		if cpu > cpuMax {
+			t.Errorf("an agent needs %.0f %% of a processor, want at most %d", cpu, cpuMax)
+		}
+		return took, most
+	}
+	_, calm := form(t)
 	for _, test := range []struct {
 		name   string
 		attack []string
 		key    bool
 	}{
-		{name: "calm"},
 		{name: "announcements, with a key", attack: []string{"-rate=3000", "flood"}, key: true},
 		{name: "announcements, without a key", attack: []string{"-rate=3000", "flood"}},
 		{name: "half-open TLS", attack: []string{to, "-rate=300", "half"}},
@@ -120,30 +155,91 @@ func TestFormingInAFlood(t *testing.T) {
 			if test.key {
 				setKey(t, clusterkey.Generate(), pis...)
 			}
-			end := func() string { return "nothing" }
-			if test.attack != nil {
-				end = attack(t, stranger, test.attack...)
-			}
-			began := time.Now()
-			for _, pi := range pis {
-				if err := pi.StartAgent(); err != nil {
-					t.Fatal(err)
-				}
-			}
-			took := awaitSwarm(t, formMax, leader, pis)
-			var worst burden
-			for _, pi := range pis {
-				b := burdenOf(t, pi)
-				worst.resident, worst.cpu = max(worst.resident, b.resident), max(worst.cpu, b.cpu)
-			}
-			elapsed := time.Since(began)
-			did := end()
-			t.Logf("%s: %s; one swarm of three after %.1f s; the busiest agent has %.1f MB and needs %.0f %% of a processor",
-				test.name, did, took.Seconds(), worst.resident, 100*worst.cpu.Seconds()/elapsed.Seconds())
-			if test.attack == nil {
-				calm = worst.resident
+			end := attack(t, stranger, test.attack...)
+			_, flooded := form(t)
+			t.Log(end())
+			if flooded.resident > calm.resident+growthMax {
+				t.Errorf("the flood makes an agent need %.1f MB instead of %.1f MB", flooded.resident, calm.resident)
 			}
 		})
 	}
-	_ = calm
+}
+
+// A stranger who has no key asks for the token without end, and a Pi that has it is let in as if there were nobody else.
+func TestStrangerAsksForTheToken(t *testing.T) {
+	l, pis, stranger := withStranger(t, 3)
+	if err := l.Capture(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	first, late := pis[:2], pis[2]
+	setConfig(t, pis, "expect = 2")
+	setKey(t, clusterkey.Generate(), pis...)
+	for _, pi := range first {
+		if err := pi.StartAgent(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	leader := lowest(first)
+	awaitSwarm(t, time.Minute, leader, first)
+
+	end := attack(t, stranger, "-asks=100", "ask")
+	if err := late.StartAgent(); err != nil {
+		t.Fatal(err)
+	}
+	took := awaitSwarm(t, 20*time.Second, leader, pis)
+	t.Logf("let in after %.1f s while a stranger made %s", took.Seconds(), end())
+	tries := stranger.LogOf("rogue")
+	if strings.Contains(tries, "got ") {
+		t.Errorf("the stranger was let in:\n%s", tries)
+	}
+	for _, pi := range first {
+		if !strings.Contains(tries, "refused /v1/join by "+pi.Addr.Addr().String()+": 403 ") {
+			t.Errorf("%s did not refuse the stranger:\n%s", pi.Name, tries)
+		}
+	}
+	seen, err := l.Find("serial=" + leader.Serial)
+	if err != nil || !slices.Contains(seen, l.CapturePath()) {
+		t.Errorf("what the leader announces is not in the capture, but in %v: %v", seen, err)
+	}
+}
+
+// A man in the middle between two Pis with a key reads only what is of no use to him, and can keep them apart, not more.
+func TestManInTheMiddle(t *testing.T) {
+	_, pis, stranger := withStranger(t, 2)
+	setConfig(t, pis, "expect = 2")
+	setKey(t, clusterkey.Generate(), pis...)
+	leader := lowest(pis)
+	late := pis[0]
+	if late == leader {
+		late = pis[1]
+	}
+	if err := stranger.StartRogue("-to="+leader.Addr.Addr().String(), "relay"); err != nil {
+		t.Fatal(err)
+	}
+	// As if he had answered for the leader's address.
+	redirect := func(change string) {
+		t.Helper()
+		_, err := late.Exec(t.Context(), "iptables", "-t", "nat", change, "OUTPUT", "-p", "tcp", "-d", leader.Addr.Addr().String(),
+			"--dport", "2378", "-j", "DNAT", "--to-destination", stranger.Addr.Addr().String()+":2378")
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	redirect("-A")
+	for _, pi := range []*lab.Pi{leader, late} {
+		if err := pi.StartAgent(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	says(t, leader, "This board is a manager of swarm")
+	says(t, late, "it does not show that it has a cluster key, this board has one")
+	read := stranger.LogOf("rogue")
+	if !strings.Contains(read, "403 Forbidden") || strings.Contains(read, "200 OK") || strings.Contains(read, "SWMTKN") {
+		t.Errorf("the man in the middle has read:\n%s", read)
+	}
+	if i, err := infoOf(t.Context(), late); err != nil || i.Swarm.LocalNodeState != "inactive" {
+		t.Errorf("%s is %s, %v", late.Name, i.Swarm.LocalNodeState, err)
+	}
+	redirect("-D")
+	awaitSwarm(t, time.Minute, leader, []*lab.Pi{leader, late})
 }
