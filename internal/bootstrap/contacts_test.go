@@ -41,7 +41,7 @@ func TestCrowdShutsNobodyOut(t *testing.T) {
 }
 
 func TestCrowdIsAskedInItsTurn(t *testing.T) {
-	now := time.Unix(0, 0)
+	var now time.Time
 	c := newContacts(enroll.Fingerprint{})
 	always := func(*contact) time.Duration { return askPace }
 	asked := func() int {
@@ -63,11 +63,10 @@ func TestCrowdIsAskedInItsTurn(t *testing.T) {
 }
 
 func TestCrowdDoesNotFillTheJournal(t *testing.T) {
-	now := time.Unix(0, 0)
 	c := newContacts(enroll.Fingerprint{})
 	told := 0
 	for minute := range 60 {
-		now = time.Unix(int64(minute)*60, 0)
+		now := time.Unix(int64(minute)*60, 0)
 		c.heard(crowd(100, peer.Blank, now), now)
 		for addr := range c.all {
 			for range 4 {

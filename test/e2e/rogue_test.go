@@ -142,9 +142,10 @@ func TestFormingInAFlood(t *testing.T) {
 		name   string
 		attack []string
 		key    bool
+		told   string // by the leader
 	}{
 		{name: "announcements, with a key", attack: []string{"-rate=3000", "flood"}, key: true},
-		{name: "announcements, without a key", attack: []string{"-rate=3000", "flood"}},
+		{name: "announcements, without a key", attack: []string{"-rate=3000", "flood"}, told: "Too many boards announce themselves"},
 		{name: "half-open TLS", attack: []string{to, "-rate=300", "half"}},
 		{name: "idle connections", attack: []string{to, "-rate=100", "idle"}},
 		{name: "slow requests", attack: []string{to, "-rate=100", "slow"}},
@@ -158,6 +159,9 @@ func TestFormingInAFlood(t *testing.T) {
 			end := attack(t, stranger, test.attack...)
 			_, flooded := form(t)
 			t.Log(end())
+			if test.told != "" {
+				says(t, leader, test.told)
+			}
 			if flooded.resident > calm.resident+growthMax {
 				t.Errorf("the flood makes an agent need %.1f MB instead of %.1f MB", flooded.resident, calm.resident)
 			}

@@ -11,8 +11,9 @@ import (
 	"golang.org/x/net/ipv4"
 )
 
-// flood announces boards that do not exist from addresses of others, so many packets a second. Nine in ten are boards of
-// the cluster that was heard, as far as one can say that without its key; the rest is garbage and questions.
+// flood sends so many packets a second from addresses of others. Most announce a board that does not exist, of the cluster
+// that was heard as far as one can say that without its key. The rest is what members have said, from elsewhere or taken
+// back in their names, questions, and garbage.
 func (r *rogue) flood(eth *net.Interface, rate int) {
 	conn, err := net.ListenPacket("ip4:255", "0.0.0.0") // a protocol that nobody speaks: there is nothing to receive
 	if err != nil {
@@ -31,9 +32,7 @@ func (r *rogue) flood(eth *net.Interface, rate int) {
 	var sent tally
 	go sent.report("packets")
 	often(rate, func() {
-		from := r.addr.As4()
-		from[3] = byte(1 + rand.IntN(253))
-		head, payload := datagram(netip.AddrFrom4(from), r.invented())
+		head, payload := datagram(r.invented())
 		if err := raw.WriteTo(head, payload, nil); err != nil {
 			log.Print(err)
 			return
@@ -56,29 +55,39 @@ func datagram(from netip.Addr, data []byte) (*ipv4.Header, []byte) {
 	}, payload
 }
 
-// invented is an announcement that nobody has made.
-func (r *rogue) invented() []byte {
+// invented is a packet that nobody has sent, with the address of somebody who is to have sent it.
+func (r *rogue) invented() (from netip.Addr, packet []byte) {
+	somebody := r.addr.As4()
+	somebody[3] = byte(1 + rand.IntN(253))
+	from = netip.AddrFrom4(somebody)
 	board := announced{serial: randomHex(), cluster: "pi", swarm: swarmID, state: "manager"}
-	for _, v := range r.victims() {
+	what := rand.IntN(100)
+	for member, v := range r.victims() { // in an order by chance
 		board.cluster, board.tag, board.mac = v.cluster, v.tag, "AAAAAAAAAAAAAAAAAAAAAA"
+		switch {
+		case what < 10:
+			return from, v.packet
+		case what < 15:
+			return member, stolen(v.packet, 0)
+		}
 	}
-	switch n := rand.IntN(100); {
-	case n < 60:
+	switch {
+	case what < 60:
 		board.state, board.swarm = "blank", ""
-	case n < 90:
-	case n < 92:
+	case what < 90:
+	case what < 92:
 		board.cluster = "c" + randomHex()
-	case n < 94:
+	case what < 94:
 		board.more = []string{"v=2", randomText(255), randomText(200), randomText(250)}
-	case n < 96:
-		return []byte(randomText(rand.IntN(1400)))
-	case n < 98:
-		return question()
+	case what < 96:
+		return from, []byte(randomText(rand.IntN(1400)))
+	case what < 98:
+		return from, question()
 	default:
 		p := r.announcement(board)
-		return p[:rand.IntN(len(p))]
+		return from, p[:rand.IntN(len(p))]
 	}
-	return r.announcement(board)
+	return from, r.announcement(board)
 }
 
 func randomHex() string { return fmt.Sprintf("%016x", rand.Uint64()) }

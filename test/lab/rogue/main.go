@@ -71,7 +71,11 @@ func main() {
 	case "flood":
 		r.flood(eth, *rate)
 	case "relay":
-		log.Fatal(r.relay(":2378", *to+":2378"))
+		l, err := net.Listen("tcp4", ":2378")
+		if err != nil {
+			log.Fatal(err)
+		}
+		log.Fatal(r.relay(l, *to+":2378"))
 	default:
 		hold, ok := holds[attack]
 		if !ok {

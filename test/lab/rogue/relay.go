@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -9,14 +10,11 @@ import (
 	"time"
 )
 
-// relay is the man in the middle: whoever connects to it is told that this is the board at to, and that board that this is
-// whoever connects. TLS ends here on both sides, so that everything can be read.
-func (r *rogue) relay(listen, to string) error {
+// relay is the man in the middle: whoever connects gets to the board at to, and takes him for that board, as that one takes
+// him for who connects. TLS ends here on both sides, so that everything can be read.
+func (r *rogue) relay(l net.Listener, to string) error {
 	config := &tls.Config{InsecureSkipVerify: true, Certificates: []tls.Certificate{r.cert}, ClientAuth: tls.RequestClientCert}
-	l, err := tls.Listen("tcp4", listen, config)
-	if err != nil {
-		return err
-	}
+	l = tls.NewListener(l, config)
 	for {
 		in, err := l.Accept()
 		if err != nil {
@@ -33,7 +31,8 @@ func (r *rogue) relay(listen, to string) error {
 
 // between passes on what the two ends say until one has had enough.
 func between(in net.Conn, to string, config *tls.Config) error {
-	out, err := tls.DialWithDialer(&net.Dialer{Timeout: 3 * time.Second}, "tcp4", to, config)
+	dialer := tls.Dialer{NetDialer: &net.Dialer{Timeout: 3 * time.Second}, Config: config}
+	out, err := dialer.DialContext(context.Background(), "tcp4", to)
 	if err != nil {
 		return err
 	}
