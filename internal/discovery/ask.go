@@ -62,9 +62,9 @@ func query(ctx context.Context, link Link, logger *log.Logger) ([]found, error) 
 	if err != nil {
 		return nil, fmt.Errorf("ask on %s: %w", link.Name, err)
 	}
-	near, err := prefixes(iface)
+	near, err := networks(link)
 	if err != nil {
-		return nil, fmt.Errorf("list addresses of %s: %w", link.Name, err)
+		return nil, err
 	}
 	// The client goes on writing into entries that it has handed over, so they are read only now. It does not tell who sent
 	// them, and a board with two interfaces may answer on one LAN with its address on the other: see serve.
@@ -82,11 +82,15 @@ func query(ctx context.Context, link Link, logger *log.Logger) ([]found, error) 
 	return all, nil
 }
 
-// prefixes lists the networks that are reached over iface without a router.
-func prefixes(iface *net.Interface) ([]netip.Prefix, error) {
+// networks lists those that are reached over the link without a router.
+func networks(link Link) ([]netip.Prefix, error) {
+	iface, err := net.InterfaceByIndex(link.Index)
+	if err != nil {
+		return nil, fmt.Errorf("find %s: %w", link.Name, err)
+	}
 	addrs, err := iface.Addrs()
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("list addresses of %s: %w", link.Name, err)
 	}
 	var all []netip.Prefix
 	for _, a := range addrs {

@@ -29,6 +29,7 @@ const (
 	saidMax     = 32                    // distinct complaints logged for one link
 	crowd       = 64                    // hints above which a snapshot takes longer to make than a packet to read
 	crowdGap    = 20 * time.Millisecond // least time between two such snapshots
+	nearAge     = time.Second           // how old the list of the link's networks may be
 	idle        = time.Hour             // sleep when nothing is due
 )
 
@@ -80,6 +81,9 @@ type Service struct {
 	openPause time.Duration
 	said      map[string]bool // complaints about this link that were logged
 
+	near   []netip.Prefix // the networks of the link
+	nearAt time.Time      // when they were looked at
+
 	schedule  schedule
 	selfHeard time.Time
 	unheard   int // announcements since one came back
@@ -108,7 +112,8 @@ type network struct {
 	open  func(Link) (conn, error)
 	serve func(Link, *zone) (responder, error)
 	ask   func(context.Context, Link) ([]found, error)
-	local func(netip.Addr) (bool, error) // whether an address is this machine's own
+	local func(netip.Addr) (bool, error)     // whether an address is this machine's own
+	near  func(Link) ([]netip.Prefix, error) // the networks that are reached without a router
 }
 
 // responder answers questions until it is shut down.
@@ -128,6 +133,7 @@ func New(cluster Cluster, l *zap.Logger) *Service {
 		serve: func(link Link, z *zone) (responder, error) { return serve(link, z, quiet) },
 		ask:   func(ctx context.Context, link Link) ([]found, error) { return query(ctx, link, quiet) },
 		local: isLocal,
+		near:  networks,
 	})
 }
 
@@ -271,7 +277,7 @@ func (s *Service) adopt(now time.Time) {
 	if want.link != old.link {
 		s.close()
 		clear(s.said)
-		s.openAt, s.openPause = now, 0
+		s.openAt, s.openPause, s.nearAt = now, 0, time.Time{}
 		s.inquiry = inquiry{due: now}
 		if !s.selfHeard.IsZero() {
 			s.selfHeard, s.dirty = time.Time{}, true
@@ -444,7 +450,7 @@ func (s *Service) answered(a answer, now time.Time) {
 
 // hear takes a packet from the link.
 func (s *Service) hear(p packet, now time.Time) {
-	if p.ttl != mdnsTTL || p.from.Port() != mdnsPort || !usable(p.from.Addr()) {
+	if p.ttl != mdnsTTL || p.from.Port() != mdnsPort || !usable(p.from.Addr()) || !s.isNear(p.from.Addr(), now) {
 		// From beyond the link, or a question to which the responder sends its answer directly.
 		return
 	}
@@ -496,6 +502,23 @@ func (s *Service) isSelf(addr netip.Addr) bool {
 		return true
 	}
 	return local
+}
+
+// isNear reports whether addr is on the link (RFC 6762 section 11). Whoever is there can send from any address, and must not
+// make us speak to machines elsewhere. A link-local address (RFC 3927) is near by definition, also where we have none. When
+// it cannot be found out, addr is taken for near.
+func (s *Service) isNear(addr netip.Addr, now time.Time) bool {
+	if addr.IsLinkLocalUnicast() {
+		return true
+	}
+	if now.Sub(s.nearAt) >= nearAge {
+		near, err := s.net.near(s.got.link)
+		if err != nil {
+			s.log.Debug("The networks of the link are not known.", zap.Error(err))
+		}
+		s.near, s.nearAt = near, now
+	}
+	return len(s.near) == 0 || slices.ContainsFunc(s.near, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 
 // note files what was heard of another board, or of a twin.

@@ -159,6 +159,7 @@ func (l *lan) join(t *testing.T, serial peer.Serial, addr string) *board {
 			return b.found, nil
 		},
 		local: func(a netip.Addr) (bool, error) { return b.own[a], nil },
+		near:  theLink,
 	})
 	b.SetLink(linkAt(addr))
 	b.SetClaim(claim)
@@ -173,6 +174,11 @@ func (b *board) finds(all ...found) {
 	b.lan.mu.Lock()
 	defer b.lan.mu.Unlock()
 	b.found = all
+}
+
+// theLink has the networks of the addresses in the tests.
+func theLink(Link) ([]netip.Prefix, error) {
+	return []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("198.51.0.0/16")}, nil
 }
 
 func linkAt(addr string) Link { return Link{Name: "eth0", Index: 2, Addr: netip.MustParseAddr(addr)} }
@@ -491,6 +497,7 @@ func TestBadPacketsAreIgnored(t *testing.T) {
 		l.inject(addrB+":5353", 254, good)
 		l.inject(addrB+":5354", 255, good)
 		l.inject("127.0.0.1:5353", 255, good)
+		l.inject("203.0.113.2:5353", 255, good)
 		l.inject("0.0.0.0:5353", 255, good)
 		l.inject(addrB+":5353", 255, good[:40])
 		l.inject(addrB+":5353", 255, nil)
@@ -727,7 +734,10 @@ func FuzzHear(f *testing.F) {
 		if keyed {
 			cluster = keyedCluster("pi", "geheim")
 		}
-		s := newService(cluster, zap.NewNop(), network{local: func(netip.Addr) (bool, error) { return false, nil }})
+		s := newService(cluster, zap.NewNop(), network{
+			local: func(netip.Addr) (bool, error) { return false, nil },
+			near:  theLink,
+		})
 		own := mustState(t, claimFor(serialA, peer.Blank), addrA)
 		s.zone.now.Store(&own)
 		s.got = wishes{link: linkAt(addrA), claim: own.claim}
