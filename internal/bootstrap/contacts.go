@@ -53,6 +53,7 @@ type contacts struct {
 	mu     sync.Mutex
 	self   enroll.Fingerprint
 	all    map[netip.AddrPort]*contact
+	lost   time.Time     // when one made way that had not been asked yet
 	silent *rate.Limiter // of what is told about boards that do not answer
 }
 
@@ -63,7 +64,7 @@ func newContacts(self enroll.Fingerprint) *contacts {
 	}
 }
 
-// at returns the contact for an address, making it when there is room. One at which nobody was met makes way.
+// at returns the contact for an address, making it when there is room. One at which nobody was met makes way. It may be nil.
 func (t *contacts) at(addr netip.AddrPort, now time.Time) *contact {
 	c := t.all[addr]
 	if c != nil {
@@ -73,14 +74,19 @@ func (t *contacts) at(addr netip.AddrPort, now time.Time) *contact {
 		for at, old := range t.all { // in an order by chance
 			if !old.met && !old.asking {
 				delete(t.all, at)
+				if old.asked.IsZero() {
+					t.lost = now
+				}
 				break
 			}
 		}
 	}
-	if len(t.all) < contactMax {
-		c = &contact{addr: addr, since: now}
-		t.all[addr] = c
+	if len(t.all) >= contactMax {
+		t.lost = now
+		return nil
 	}
+	c = &contact{addr: addr, since: now}
+	t.all[addr] = c
 	return c
 }
 
@@ -244,7 +250,8 @@ func (t *contacts) newest() time.Time {
 }
 
 // unasked counts the contacts whose newest answer, or silence, is older than proposed. Those that became known more than
-// electOpen later do not count: a flood of announcements could hold the election up for ever.
+// electOpen later do not count: a few invented boards could hold the election up for ever. More than can be asked do hold
+// it up, for a board of ours may be among those that made way, and better no swarm than two.
 func (t *contacts) unasked(proposed time.Time) (n int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -252,6 +259,9 @@ func (t *contacts) unasked(proposed time.Time) (n int) {
 		if c.asked.Before(proposed) && c.since.Sub(proposed) <= electOpen {
 			n++
 		}
+	}
+	if !t.lost.Before(proposed) {
+		n++
 	}
 	return n
 }

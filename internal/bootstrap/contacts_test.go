@@ -81,7 +81,7 @@ func TestCrowdDoesNotFillTheJournal(t *testing.T) {
 	}
 }
 
-func TestCrowdDoesNotHoldUpTheElection(t *testing.T) {
+func TestOnlyAGreatCrowdHoldsUpTheElection(t *testing.T) {
 	proposed := time.Unix(100, 0)
 	c := newContacts(enroll.Fingerprint{})
 	c.heard(crowd(2, peer.Blank, proposed), proposed)
@@ -89,5 +89,13 @@ func TestCrowdDoesNotHoldUpTheElection(t *testing.T) {
 	c.heard(crowd(9, peer.Blank, proposed), proposed.Add(electOpen+time.Second))
 	if n := c.unasked(proposed); n != 3 {
 		t.Errorf("%d boards are to be asked before the election, want 3", n)
+	}
+	c.heard(crowd(contactMax+1, peer.Blank, proposed), proposed.Add(time.Minute))
+	if n := c.unasked(proposed.Add(time.Hour)); n != contactMax {
+		t.Errorf("%d boards are to be asked an hour after the crowd, want %d", n, contactMax)
+	}
+	c.heard(crowd(contactMax+2, peer.Blank, proposed), proposed.Add(time.Hour))
+	if n := c.unasked(proposed.Add(time.Hour)); n != contactMax+1 {
+		t.Errorf("%d boards are to be asked while some make way, want %d", n, contactMax+1)
 	}
 }
