@@ -1,4 +1,6 @@
-// Package address knows the one network interface over which a board takes part in the cluster, and its address.
+// Package address knows the one network interface over which a board takes part in the cluster, and gives it an address
+// that does not move. A swarm pins its manager's address for life, and DHCP does not; so a Keeper claims an IPv4
+// link-local address (RFC 3927) beside the one of DHCP, asks first whether it is free (RFC 5227), and keeps it there.
 package address
 
 import (
@@ -15,6 +17,10 @@ type Link struct {
 	Name  string
 	Index int        // changes when the interface is made anew, as when a USB adapter is plugged again
 	Addr  netip.Addr // its IPv4 address, global before link-local; invalid when it has none
+
+	// Stable is the address of 169.254.0.0/16 that pi-agent keeps on it beside Addr; invalid when it keeps none. With it,
+	// the interface is of use without Addr.
+	Stable netip.Addr
 }
 
 // candidate is a Link with what speaks for and against it.
@@ -25,14 +31,15 @@ type candidate struct {
 	multicast bool
 	lonely    bool // loopback, or a tunnel with one other end
 	wireless  bool
-	metric    int // of its default route; -1 without one
+	metric    int  // of its default route; -1 without one
+	bare      bool // will do without Addr, because it is to get a stable address
 }
 
 // virtual are the beginnings of names of interfaces that lead to containers and tunnels, never to other boards.
 var virtual = []string{"docker", "br-", "veth", "tun", "tap", "wg", "vxlan", "dummy", "virbr"}
 
 // choose picks the cluster interface: the one named want, else one with a default route before one without, the lower
-// metric before the higher, wired before wireless, the older before the newer. The error says in words what is missing
+// metric before the higher, one with an address before one without, wired before wireless, the older before the newer. The error says in words what is missing
 // at the one that comes first; an empty socket is not worth telling while the radio waits for its address.
 func choose(all []candidate, want string) (Link, error) {
 	usable := slices.DeleteFunc(slices.Clone(all), func(c candidate) bool { return c.Name != want && !c.reachesBoards() })
@@ -41,6 +48,7 @@ func choose(all []candidate, want string) (Link, error) {
 			compare(!a.carrier, !b.carrier),
 			compare(b.metric >= 0, a.metric >= 0),
 			cmp.Compare(a.metric, b.metric),
+			compare(!a.Addr.IsValid(), !b.Addr.IsValid()),
 			compare(a.wireless, b.wireless),
 			cmp.Compare(a.Index, b.Index))
 	})
@@ -83,7 +91,7 @@ func (c candidate) lacks() error {
 		return fmt.Errorf("%s has no cable, or nothing is at its other end", c.Name)
 	case !c.multicast:
 		return fmt.Errorf("%s cannot do multicast, which finding other boards needs", c.Name)
-	case !c.Addr.IsValid():
+	case !c.Addr.IsValid() && !c.bare:
 		return fmt.Errorf("%s has no IPv4 address yet", c.Name)
 	}
 	return nil

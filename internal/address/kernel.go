@@ -1,6 +1,7 @@
 package address
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -19,6 +20,8 @@ const readTries = 5
 // Kernel reads interfaces and routes from the kernel it runs on, in the current network namespace.
 type Kernel struct {
 	Want string // name of the interface to use; empty chooses
+	// Bare lets an interface do that has no address, and takes no notice of addresses of 169.254.0.0/16.
+	Bare bool
 }
 
 // Link is the cluster interface right now. The error says in words what is missing until there is one.
@@ -38,18 +41,23 @@ func (k Kernel) Link() (Link, error) {
 	all := make([]candidate, 0, len(links))
 	for _, l := range links {
 		a := l.Attrs()
+		addr := addrs[a.Index]
+		if k.Bare && addr.IsLinkLocalUnicast() {
+			addr = netip.Addr{}
+		}
 		metric, ok := metrics[a.Index]
 		if !ok {
 			metric = -1
 		}
 		all = append(all, candidate{
-			Link:      Link{Name: a.Name, Index: a.Index, Addr: addrs[a.Index]},
+			Link:      Link{Name: a.Name, Index: a.Index, Addr: addr},
 			up:        a.Flags&net.FlagUp != 0,
 			carrier:   a.RawFlags&unix.IFF_LOWER_UP != 0,
 			multicast: a.Flags&net.FlagMulticast != 0,
 			lonely:    a.Flags&(net.FlagLoopback|net.FlagPointToPoint) != 0,
 			wireless:  wireless(a.Name),
 			metric:    metric,
+			bare:      k.Bare,
 		})
 	}
 	return choose(all, k.Want)
@@ -58,16 +66,15 @@ func (k Kernel) Link() (Link, error) {
 // OnLink reports whether an address is reached over the cluster interface without a router.
 func (k Kernel) OnLink(a netip.Addr) bool {
 	link, err := k.Link()
-	if err != nil {
-		return false
-	}
-	addrs, err := whole(func() ([]netlink.Addr, error) { return netlink.AddrList(nil, netlink.FAMILY_V4) })
-	if err != nil {
-		return false
-	}
-	return slices.ContainsFunc(addrs, func(of netlink.Addr) bool {
-		p, ok := prefix(of.IPNet)
-		return ok && of.LinkIndex == link.Index && p.Contains(a)
+	return err == nil && onLink(link, a)
+}
+
+// onLink reports whether there is a route to addr over the link, without a router in between.
+func onLink(link Link, addr netip.Addr) bool {
+	routes, err := routeList()
+	return err == nil && slices.ContainsFunc(routes, func(r netlink.Route) bool {
+		p, ok := prefix(r.Dst)
+		return ok && r.LinkIndex == link.Index && r.Gw == nil && p.Bits() > 0 && p.Contains(addr)
 	})
 }
 
@@ -158,4 +165,35 @@ func prefix(n *net.IPNet) (netip.Prefix, bool) {
 func wireless(name string) bool {
 	_, err := os.Stat(filepath.Join("/sys/class/net", name, "wireless"))
 	return err == nil
+}
+
+// Run waits for the end of ctx: the address is not ours to keep.
+func (Kernel) Run(ctx context.Context) error {
+	<-ctx.Done()
+	return nil
+}
+
+// Ready is closed.
+func (Kernel) Ready() <-chan struct{} {
+	ready := make(chan struct{})
+	close(ready)
+	return ready
+}
+
+// Advertise is the address of the cluster interface, for a swarm to rely on.
+func (k Kernel) Advertise() (netip.Addr, error) {
+	link, err := k.Link()
+	return link.Addr, err
+}
+
+// Rely does nothing: the address is not ours to keep.
+func (Kernel) Rely(bool) {}
+
+// Has reports whether addr is one of this board's addresses.
+func (Kernel) Has(addr netip.Addr) (bool, error) {
+	addrs, err := whole(func() ([]netlink.Addr, error) { return netlink.AddrList(nil, netlink.FAMILY_V4) })
+	if err != nil {
+		return false, fmt.Errorf("list addresses: %w", err)
+	}
+	return slices.ContainsFunc(addrs, func(a netlink.Addr) bool { return addr.IsValid() && a.IP.Equal(addr.AsSlice()) }), nil
 }
