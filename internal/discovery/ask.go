@@ -66,6 +66,9 @@ func query(ctx context.Context, link Link, logger *log.Logger) ([]found, error) 
 	if err != nil {
 		return nil, err
 	}
+	if link.Stable.IsValid() {
+		near = append(near, netip.PrefixFrom(link.Stable, 16).Masked())
+	}
 	// The client goes on writing into entries that it has handed over, so they are read only now. It does not tell who sent
 	// them, and a board with two interfaces may answer on one LAN with its address on the other: see serve.
 	var all []found

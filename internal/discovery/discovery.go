@@ -40,11 +40,25 @@ type Hint struct {
 	Heard, Expires time.Time      // when it was heard last, and when it ceases to hold unless it is heard again
 }
 
-// Link is the one cluster interface and its IPv4 address. The zero Link is none.
+// Link is the one cluster interface and its IPv4 addresses, of which one may be invalid. The zero Link is none.
 type Link struct {
-	Name  string
-	Index int
-	Addr  netip.Addr
+	Name   string
+	Index  int
+	Addr   netip.Addr
+	Stable netip.Addr // the link-local one that stays when Addr changes
+}
+
+// addrs are the valid addresses, Addr first.
+func (l Link) addrs() []netip.Addr {
+	return slices.DeleteFunc([]netip.Addr{l.Addr, l.Stable}, func(a netip.Addr) bool { return !a.IsValid() })
+}
+
+// socket is what sockets are opened for: a second address that comes or goes is none of their business.
+func (l Link) socket() Link {
+	if l.Addr.IsValid() {
+		l.Stable = netip.Addr{}
+	}
+	return l
 }
 
 // Snapshot is what is known at one moment.
@@ -79,6 +93,7 @@ type Service struct {
 	responder responder
 	openAt    time.Time
 	openPause time.Duration
+	says      []statement     // one for each address, the stable one last; the zone answers with that
 	said      map[string]bool // complaints about this link that were logged
 
 	near   []netip.Prefix // the networks of the link
@@ -233,7 +248,7 @@ func (s *Service) turn(ctx context.Context, now time.Time) time.Time {
 	if s.conn == nil && s.got.link != (Link{}) && !now.Before(s.openAt) {
 		s.open(now)
 	}
-	speaks := func() bool { return s.conn != nil && s.zone.now.Load() != nil }
+	speaks := func() bool { return s.conn != nil && len(s.says) > 0 }
 	if speaks() && !now.Before(s.schedule.due) {
 		s.announce(now)
 	}
@@ -274,7 +289,7 @@ func (s *Service) adopt(now time.Time) {
 	}
 	old := s.got
 	s.got = want
-	if want.link != old.link {
+	if want.link.socket() != old.link.socket() {
 		s.close()
 		clear(s.said)
 		s.openAt, s.openPause, s.nearAt = now, 0, time.Time{}
@@ -294,23 +309,29 @@ func (s *Service) adopt(now time.Time) {
 
 // state brings what we say in line with the claim and the link.
 func (s *Service) state(now time.Time) {
-	var next *statement
-	if s.got.link != (Link{}) && s.got.claim != (peer.Claim{}) {
-		st, err := newStatement(s.got.claim, s.got.link.Addr, s.cluster)
-		if err != nil {
-			s.complain(err.Error(), fmt.Sprintf("Nothing is announced: %v.", err))
-		} else {
-			next = &st
+	var next []statement
+	if s.got.claim != (peer.Claim{}) {
+		for _, addr := range s.got.link.addrs() {
+			st, err := newStatement(s.got.claim, addr, s.cluster)
+			if err != nil {
+				s.complain(err.Error(), fmt.Sprintf("Nothing is announced: %v.", err))
+				continue
+			}
+			next = append(next, st)
 		}
 	}
-	old := s.zone.now.Load()
-	if old != nil && next != nil && *old == *next {
+	if slices.Equal(s.says, next) {
 		return
 	}
-	if old != nil && (next == nil || next.claim.Serial != old.claim.Serial) {
-		s.farewell(old)
+	if len(s.says) > 0 && (len(next) == 0 || next[0].claim.Serial != s.says[0].claim.Serial) {
+		s.farewell(s.says)
 	}
-	s.zone.now.Store(next)
+	s.says = next
+	if len(next) == 0 {
+		s.zone.now.Store(nil)
+	} else {
+		s.zone.now.Store(&next[len(next)-1])
+	}
 	s.schedule.news(now)
 }
 
@@ -331,7 +352,7 @@ func (s *Service) open(now time.Time) {
 	go receive(c, s.packets)
 	s.schedule.news(now)
 	s.log.Debug("The mDNS socket is open.",
-		zap.String("interface", s.got.link.Name), zap.Stringer("address", s.got.link.Addr))
+		zap.String("interface", s.got.link.Name), zap.Stringers("addresses", s.got.link.addrs()))
 }
 
 // receive ends after an error, which c.Close makes; hangUp drains what is left.
@@ -351,21 +372,18 @@ func (s *Service) close() {
 	if s.conn == nil {
 		return
 	}
-	said := s.zone.now.Swap(nil) // the responder must not contradict the goodbye
-	s.farewell(said)
+	s.zone.now.Store(nil) // the responder must not contradict the goodbye
+	s.farewell(s.says)
+	s.says = nil
 	s.hangUp()
 }
 
 // farewell takes back what was announced. It is a courtesy: where it gets lost, the announcement expires.
-func (s *Service) farewell(said *statement) {
-	if said == nil || s.conn == nil {
+func (s *Service) farewell(said []statement) {
+	if len(said) == 0 || s.conn == nil {
 		return
 	}
-	data, err := said.goodbye()
-	if err == nil {
-		err = s.conn.Send(data)
-	}
-	if err != nil {
+	if err := s.send(said, statement.goodbye); err != nil {
 		s.log.Debug("No goodbye was said.", zap.Error(err))
 	}
 }
@@ -386,10 +404,13 @@ func (s *Service) hangUp() {
 	s.conn, s.packets, s.responder = nil, nil, nil
 }
 
-// broken gives the link up after an error, until a pause is over.
+// broken gives the link up after an error, until a pause is over. One that works again after the first pause, as while the
+// system exchanges addresses, is nothing to tell.
 func (s *Service) broken(err error, now time.Time) {
-	s.complain(err.Error(),
-		fmt.Sprintf("Other boards cannot be found by multicast on %s, trying again: %v.", s.got.link.Name, err))
+	if s.openPause > 0 {
+		s.complain(err.Error(),
+			fmt.Sprintf("Other boards cannot be found by multicast on %s, trying again: %v.", s.got.link.Name, err))
+	}
 	s.hangUp()
 	s.openPause = min(max(2*s.openPause, reopenFirst), reopenMax)
 	s.openAt = now.Add(s.openPause)
@@ -401,16 +422,31 @@ func (s *Service) announce(now time.Time) {
 		s.broken(fmt.Errorf("own announcements do not come back, look for a firewall on UDP port %d", mdnsPort), now)
 		return
 	}
-	data, err := s.zone.now.Load().announcement()
-	if err == nil {
-		err = s.conn.Send(data)
-	}
-	if err != nil {
+	if err := s.send(s.says, statement.announcement); err != nil {
 		s.broken(err, now)
 		return
 	}
 	s.unheard++
 	s.schedule.sent(now)
+}
+
+// send sends a packet for each statement, from its address: whoever hears it takes the board to be where it comes from. It
+// is enough when one can be sent, for the other address may be gone this moment.
+func (s *Service) send(all []statement, packet func(statement) ([]byte, error)) error {
+	var errs []error
+	for _, st := range all {
+		data, err := packet(st)
+		if err == nil {
+			err = s.conn.Send(data, st.addr)
+		}
+		if err != nil {
+			errs = append(errs, err)
+		}
+	}
+	if len(errs) < len(all) {
+		return nil
+	}
+	return errors.Join(errs...)
 }
 
 // ask puts the question to the link, in a goroutine of its own.
@@ -493,7 +529,7 @@ func (s *Service) hearSelf(h sighting, now time.Time) {
 // isSelf reports whether addr is this machine's. When that cannot be found out it is taken for ours: a twin that is missed
 // now is heard again within a minute, one that is none keeps the board from its swarm.
 func (s *Service) isSelf(addr netip.Addr) bool {
-	if addr == s.got.link.Addr {
+	if slices.Contains(s.got.link.addrs(), addr) {
 		return true
 	}
 	local, err := s.net.local(addr)

@@ -41,19 +41,18 @@ type sent struct {
 
 type lanConn struct {
 	lan    *lan
-	addr   netip.Addr
 	in     chan packet
 	closed chan struct{}
 	fail   chan error
 }
 
-func (l *lan) open(link Link) (conn, error) {
+func (l *lan) open(Link) (conn, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.openErr != nil {
 		return nil, l.openErr
 	}
-	c := &lanConn{lan: l, addr: link.Addr, in: make(chan packet, 1000), closed: make(chan struct{}), fail: make(chan error, 1)}
+	c := &lanConn{lan: l, in: make(chan packet, 1000), closed: make(chan struct{}), fail: make(chan error, 1)}
 	l.sockets = append(l.sockets, c)
 	return c, nil
 }
@@ -97,15 +96,15 @@ func (c *lanConn) Receive() (packet, error) {
 	}
 }
 
-func (c *lanConn) Send(data []byte) error {
+func (c *lanConn) Send(data []byte, from netip.Addr) error {
 	msg := new(dns.Msg)
 	if err := msg.Unpack(data); err != nil {
 		return err
 	}
 	c.lan.mu.Lock()
 	defer c.lan.mu.Unlock()
-	c.lan.log = append(c.lan.log, sent{time.Now(), c.addr, msg})
-	c.lan.deliver(packet{from: netip.AddrPortFrom(c.addr, mdnsPort), ttl: mdnsTTL, data: data})
+	c.lan.log = append(c.lan.log, sent{time.Now(), from, msg})
+	c.lan.deliver(packet{from: netip.AddrPortFrom(from, mdnsPort), ttl: mdnsTTL, data: data})
 	return nil
 }
 
@@ -409,6 +408,31 @@ func TestAddressChange(t *testing.T) {
 		}
 		pass(recordTTL)
 		wantSees(t, b, "")
+	})
+}
+
+func TestStableAddressBesideTheOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &lan{}
+		a, b := l.join(t, serialA, addrA), l.join(t, serialB, addrB)
+		defer a.leave(t)
+		defer b.leave(t)
+		pass(time.Minute)
+		const stable = "169.254.7.8"
+		both := linkAt(addrB)
+		both.Stable = netip.MustParseAddr(stable)
+		heard := b.Snapshot().SelfHeard
+		b.SetLink(both)
+		synctest.Wait()
+		wantSees(t, a, blankBAt(stable)+", "+blankB)
+		if s := b.Snapshot(); s.Twins != nil || s.SelfHeard.Before(heard) {
+			t.Errorf("the board that got a second address: %+v, it was heard at %v", s, heard)
+		}
+		alone := Link{Name: both.Name, Index: both.Index, Stable: both.Stable}
+		b.SetLink(alone) // there is no DHCP server any more
+		pass(2 * recordTTL)
+		wantSees(t, a, blankBAt(stable))
+		wantSees(t, b, blankA)
 	})
 }
 

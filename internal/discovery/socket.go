@@ -35,22 +35,24 @@ type packet struct {
 type conn interface {
 	// Receive blocks until a packet comes or the conn is closed.
 	Receive() (packet, error)
-	Send(data []byte) error
+	// Send sends from one of the link's addresses.
+	Send(data []byte, from netip.Addr) error
 	Close() error
 }
 
 // groupConn is the real conn. It is bound to the group, not to every address: so it gets no unicast packet, of which the
 // kernel gives each to one socket only and which avahi on this machine may be waiting for.
 type groupConn struct {
-	udp *net.UDPConn
-	pc  *ipv4.PacketConn
-	buf []byte
+	index int // of the link
+	udp   *net.UDPConn
+	pc    *ipv4.PacketConn
+	buf   []byte
 }
 
 // openGroup needs no route to the group, since the kernel is told the interface. The net package cannot open such a socket:
 // it turns a group address into 0.0.0.0.
 func openGroup(link Link) (conn, error) {
-	if !link.Addr.Is4() {
+	if len(link.addrs()) == 0 {
 		return nil, fmt.Errorf("%s has no IPv4 address", link.Name)
 	}
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
@@ -72,7 +74,7 @@ func openGroup(link Link) (conn, error) {
 		_ = udp.Close() // the first error counts
 		return nil, fmt.Errorf("ask for the TTL of packets: %w", err)
 	}
-	return &groupConn{udp: udp, pc: pc, buf: make([]byte, packetMax)}, nil
+	return &groupConn{index: link.Index, udp: udp, pc: pc, buf: make([]byte, packetMax)}, nil
 }
 
 func setUp(fd int, link Link) error {
@@ -90,8 +92,7 @@ func setUp(fd int, link Link) error {
 			return fmt.Errorf("%s: %w", o.what, err)
 		}
 	}
-	// With the address, packets come from the one that the A record names, also where the interface has several.
-	out := &unix.IPMreqn{Ifindex: int32(link.Index), Address: link.Addr.As4()}
+	out := &unix.IPMreqn{Ifindex: int32(link.Index)}
 	if err := unix.SetsockoptIPMreqn(fd, unix.IPPROTO_IP, unix.IP_MULTICAST_IF, out); err != nil {
 		return fmt.Errorf("send on %s: %w", link.Name, err)
 	}
@@ -120,11 +121,12 @@ func (c *groupConn) Receive() (packet, error) {
 }
 
 // Send implements conn.
-func (c *groupConn) Send(data []byte) error {
+func (c *groupConn) Send(data []byte, from netip.Addr) error {
 	if err := c.udp.SetWriteDeadline(time.Now().Add(sendMax)); err != nil {
 		return fmt.Errorf("send: %w", err)
 	}
-	if _, err := c.udp.WriteTo(data, groupUDP); err != nil {
+	source := &ipv4.ControlMessage{Src: from.AsSlice(), IfIndex: c.index}
+	if _, err := c.pc.WriteTo(data, source, groupUDP); err != nil {
 		return fmt.Errorf("send: %w", err)
 	}
 	return nil
