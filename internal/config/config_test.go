@@ -74,6 +74,7 @@ func TestReference(t *testing.T) {
 func TestLoad(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pi-agent.toml")
 	text := "\ufeff# edited on Windows\r\nexpect = 3\r\nsettle = \"30s\"\r\ncluster = \"class-b\"\r\nkey = \"four red raspberries\"\r\ninterface = \"eth0\"\r\n" +
+		"address = \"interface\"\r\n" +
 		"serial = \"AABBCC01\"\r\nhostname = \"keep\"\r\ndocker_without_sudo = false\r\ndocker = \"unix:///tmp/d.sock\"\r\nlog = \"debug\"\r\n"
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -116,6 +117,7 @@ func TestLoadRefuses(t *testing.T) {
 		{"interface too long", `interface = "wlxb827eb0123456"`, []string{`interface = "wlxb827eb0123456"`, "give the name"}},
 		{"interface too long in bytes", `interface = "ääääääää"`, []string{`interface = "ääääääää"`}},
 		{"interface is a directory", `interface = ".."`, []string{`interface = ".."`}},
+		{"address", `address = "10.0.0.1"`, []string{`address = "10.0.0.1"`, `"link-local" or "interface"`}},
 		{"serial", `serial = "0000000000000000"`, []string{`serial = "0000000000000000"`, "hexadecimal"}},
 		{"docker", `docker = "tcp://0.0.0.0:2375"`, []string{`docker = "tcp://0.0.0.0:2375"`, "unix://"}},
 		{"hostname", `hostname = "pi1"`, []string{`hostname = "pi1"`, `"auto" or "keep"`}},

@@ -93,6 +93,18 @@ var settings = []setting{
 		},
 	},
 	{
+		"address", `"link-local"`, `"link-local" or "interface"`,
+		"The address that a swarm uses, for as long as it lives. With \"link-local\" each board gives itself one of " +
+			"169.254.0.0/16 beside that of DHCP, and keeps it: the swarm lives on when the router gives other addresses, or " +
+			"when there is none. With \"interface\" it is the interface's own, for boards that reach one another through a " +
+			"router: it must never change. All boards need the same.",
+		func(c *Config, v any) bool {
+			s, ok := v.(string)
+			c.LinkLocal = s == "link-local"
+			return ok && (s == "link-local" || s == "interface")
+		},
+	},
+	{
 		"serial", `""`, `1 to 16 hexadecimal digits in quotes, not all zero, or ""`,
 		"The serial of a board that has none of its own. The lowest serial makes the swarm. Empty asks the board.",
 		func(c *Config, v any) bool {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -34,6 +35,10 @@ type State struct {
 	Membership peer.Membership `json:"membership,omitzero"`
 	// Pins are whom the board trusts where there is no cluster key.
 	Pins peer.Pins `json:"pins,omitzero"`
+
+	// Address is the board's stable IPv4 link-local address, invalid before it has one, and Interface where it belongs.
+	Address   netip.Addr `json:"address,omitzero"`
+	Interface string     `json:"interface,omitempty"`
 }
 
 // Key is the board's node key.
@@ -131,6 +136,9 @@ func (s State) validate() error {
 	}
 	if len(s.NodeKey) != ed25519.SeedSize {
 		return fmt.Errorf("node_key has %d bytes, want %d", len(s.NodeKey), ed25519.SeedSize)
+	}
+	if s.Address.IsValid() && !(s.Address.Is4() && s.Address.IsLinkLocalUnicast()) {
+		return fmt.Errorf("address %s is not in 169.254.0.0/16", s.Address)
 	}
 	return errors.Join(s.Membership.Validate(), s.Pins.Validate())
 }

@@ -3,12 +3,14 @@ package state_test
 import (
 	"errors"
 	"io/fs"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/state"
@@ -26,7 +28,7 @@ func TestOpenKeepsTheNodeKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(first.State(), again.State()); diff != "" {
+	if diff := cmp.Diff(first.State(), again.State(), cmpopts.EquateComparable(netip.Addr{})); diff != "" {
 		t.Errorf("state changed (-first +again):\n%s", diff)
 	}
 	info, err := os.Stat(filepath.Join(dir, "state.json"))
@@ -79,6 +81,8 @@ func TestOpenMovesAnUnusableFileAside(t *testing.T) {
 		"short key": `{"version":1,"serial":"10000000aabbcc01","node_key":"AAAA"}`,
 		"node id": `{"version":1,"serial":"10000000aabbcc01","node_key":"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",` +
 			`"membership":{"node":"../x"}}`,
+		"address": `{"version":1,"serial":"10000000aabbcc01","node_key":"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",` +
+			`"address":"10.0.0.1"}`,
 		"no serial": `{"version":1,"node_key":"AAAA"}`,
 		"huge":      strings.Repeat("x", 1<<20+1),
 	} {
@@ -104,6 +108,26 @@ func TestOpenMovesAnUnusableFileAside(t *testing.T) {
 				t.Errorf("the second start: %v", err)
 			}
 		})
+	}
+}
+
+func TestAddress(t *testing.T) {
+	dir := t.TempDir()
+	f, err := state.Open(dir, serial)
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := netip.MustParseAddr("169.254.7.8")
+	if err := f.Update(func(s *state.State) { s.Address, s.Interface = addr, "eth0" }); err != nil {
+		t.Fatal(err)
+	}
+	f, err = state.Open(dir, serial)
+	if s := f.State(); err != nil || s.Address != addr || s.Interface != "eth0" {
+		t.Errorf("%+v, %v", s, err)
+	}
+	f, err = state.Open(dir, "10000000aabbcc02")
+	if s := f.State(); err != nil || s.Address.IsValid() {
+		t.Errorf("on another board: %+v, %v", s, err)
 	}
 }
 
