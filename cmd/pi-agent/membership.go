@@ -3,11 +3,11 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"path/filepath"
 
 	"go.uber.org/zap"
 
-	"github.com/pi-agent/pi-agent/internal/address"
 	"github.com/pi-agent/pi-agent/internal/board"
 	"github.com/pi-agent/pi-agent/internal/bootstrap"
 	"github.com/pi-agent/pi-agent/internal/clusterkey"
@@ -27,15 +27,17 @@ type membership struct {
 }
 
 // membershipOf is that of a board with these settings and this key, which may be none. It may take seconds.
-func membershipOf(cfg config.Config, key clusterkey.Phrase, kept *state.File, runDir string, log *zap.Logger) (membership, error) {
+func membershipOf(cfg config.Config, key clusterkey.Phrase, kept *state.File, runDir string, onLink func(netip.Addr) bool,
+	log *zap.Logger,
+) (membership, error) {
 	if key.None() {
-		return strangers(cfg, kept, runDir, log), nil
+		return strangers(cfg, kept, runDir, onLink, log), nil
 	}
 	return members(cfg.Cluster, key, log)
 }
 
 // strangers is the membership of a board in a cluster without a key.
-func strangers(cfg config.Config, kept *state.File, runDir string, log *zap.Logger) membership {
+func strangers(cfg config.Config, kept *state.File, runDir string, onLink func(netip.Addr) bool, log *zap.Logger) membership {
 	log.Warn(fmt.Sprintf("There is no cluster key: when boards first meet, every machine on this network that names cluster %q is trusted.",
 		cfg.Cluster))
 	started, err := board.Started(filepath.Join(runDir, "started"))
@@ -44,7 +46,7 @@ func strangers(cfg config.Config, kept *state.File, runDir string, log *zap.Logg
 		started = enroll.PairTime
 	}
 	save := func(p peer.Pins) error { return kept.Update(func(s *state.State) { s.Pins = p }) }
-	trust := enroll.NewFirstUse(cfg.Cluster, kept.State().Pins, started, address.Kernel{Want: cfg.Interface}.OnLink, save, log)
+	trust := enroll.NewFirstUse(cfg.Cluster, kept.State().Pins, started, onLink, save, log)
 	pair := func() (string, error) {
 		trust.Pair()
 		return fmt.Sprintf("For %.0f minutes this board lets new boards in, if it is a manager. It follows the next manager it joins.",

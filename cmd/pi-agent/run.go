@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"path/filepath"
 
@@ -28,12 +29,15 @@ import (
 	"github.com/pi-agent/pi-agent/internal/swarm"
 )
 
+// stateDir is where the agent keeps what must survive a power cut, unless systemd says otherwise.
+const stateDir = "/var/lib/pi-agent"
+
 // runCommand is the daemon. It returns when ctx ends, after a goodbye to the other boards, and leaves the swarm as it is.
 func runCommand(ctx context.Context, args []string, _, stderr io.Writer) error {
 	fs := flag.NewFlagSet("pi-agent run", flag.ContinueOnError)
 	fs.SetOutput(stderr)
 	path := fs.String("config", config.Path, "`file` with the settings; it may be absent at its default place")
-	dir := fs.String("state", cmp.Or(os.Getenv("STATE_DIRECTORY"), "/var/lib/pi-agent"), "`directory` for what must survive a power cut")
+	dir := fs.String("state", cmp.Or(os.Getenv("STATE_DIRECTORY"), stateDir), "`directory` for what must survive a power cut")
 	keyPath := fs.String("key", clusterkey.Path, "`file` with the cluster key; it may be absent at its default place")
 	socket := fs.String("socket", control.Path, "`file` on which the agent listens for commands on this board")
 	if err := parse(fs, args); err != nil {
@@ -71,7 +75,8 @@ func daemon(ctx context.Context, cfg config.Config, key clusterkey.Phrase, dir, 
 	if err != nil {
 		return err
 	}
-	member, err := membershipOf(cfg, key, kept, filepath.Dir(socket), log)
+	keeper := networkFor(cfg, kept, log)
+	member, err := membershipOf(cfg, key, kept, filepath.Dir(socket), keeper.OnLink, log)
 	if err != nil {
 		return err
 	}
@@ -88,7 +93,7 @@ func daemon(ctx context.Context, cfg config.Config, key clusterkey.Phrase, dir, 
 			return kept.Update(func(s *state.State) { s.Membership = m })
 		},
 		Engine: engine, Discovery: found, Asker: enroll.NewClient(id, member.trust),
-		Network: address.Kernel{Want: cfg.Interface}, Notify: notify, Pins: member.pins, Log: log,
+		Network: keeper, Notify: notify, Pins: member.pins, Log: log,
 	}
 	if cfg.Rename {
 		options.Rename = prepare.AskForName
@@ -97,12 +102,13 @@ func daemon(ctx context.Context, cfg config.Config, key clusterkey.Phrase, dir, 
 	server := enroll.NewServer(fmt.Sprintf(":%d", peer.Port), id, loop, member.trust, log.Named("hello"))
 
 	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return keeper.Run(ctx) })
 	g.Go(func() error { return server.Run(ctx) })
-	select { // who hears an announcement says hello at once, so the server comes first
-	case <-server.Ready():
+	// Who hears an announcement says hello at once, so the server comes first. The engine waits for the loop to be ready,
+	// and needs the address.
+	if wait(ctx, keeper.Ready(), server.Ready()) {
 		g.Go(func() error { return found.Run(ctx) })
 		g.Go(func() error { return loop.Run(ctx) })
-	case <-ctx.Done():
 	}
 	g.Go(func() error {
 		if err := (control.Server{Pair: member.pair}).Run(ctx, socket); err != nil {
@@ -118,6 +124,43 @@ func daemon(ctx context.Context, cfg config.Config, key clusterkey.Phrase, dir, 
 	err = g.Wait()
 	log.Info("pi-agent stops; the swarm stays as it is.")
 	return err
+}
+
+// network is the real bootstrap.Network, and what keeps its address.
+type network interface {
+	bootstrap.Network
+	Run(ctx context.Context) error
+	Ready() <-chan struct{}
+	OnLink(addr netip.Addr) bool
+}
+
+// networkFor is the network as the settings want it.
+func networkFor(cfg config.Config, kept *state.File, log *zap.Logger) network {
+	kernel := address.Kernel{Want: cfg.Interface}
+	if !cfg.LinkLocal {
+		return kernel
+	}
+	s := kept.State()
+	return address.NewKeeper(address.KeeperOptions{
+		Serial: s.Serial, Kernel: kernel,
+		Home: address.Home{Addr: s.Address, Interface: s.Interface}, InUse: s.Membership != (peer.Membership{}),
+		Remember: func(h address.Home) error {
+			return kept.Update(func(s *state.State) { s.Address, s.Interface = h.Addr, h.Interface })
+		},
+		Log: log.Named("address"),
+	})
+}
+
+// wait reports whether all are ready before ctx ends.
+func wait(ctx context.Context, all ...<-chan struct{}) bool {
+	for _, ready := range all {
+		select {
+		case <-ready:
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return true
 }
 
 // hostname is the name of this machine, or none when it cannot be read.

@@ -86,13 +86,13 @@ func (l *Loop) init(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("init swarm: %w", err)
 	}
-	if err := l.Engine.Init(ctx, swarm.InitRequest{Advertise: l.link.Addr, Pool: pool}); err != nil {
+	if err := l.Engine.Init(ctx, swarm.InitRequest{Advertise: l.advertise, Pool: pool}); err != nil {
 		return fmt.Errorf("init swarm: %w", err)
 	}
 	// Before founding ends, so that no blank claim comes between founding and manager, and before anybody can join.
 	l.observeEngine(ctx)
 	l.tell(Decide(l.view(time.Now())), time.Now())
-	l.Log.Debug("Init is done.", zap.Stringer("advertise", l.link.Addr), zap.Stringer("overlay_pool", pool))
+	l.Log.Debug("Init is done.", zap.Stringer("advertise", l.advertise), zap.Stringer("overlay_pool", pool))
 	return nil
 }
 
@@ -102,7 +102,12 @@ func (l *Loop) join(ctx context.Context, m Peer) error {
 	if err != nil {
 		return fmt.Errorf("join the swarm of %s: %w", name, err)
 	}
-	err = l.Engine.Join(ctx, swarm.JoinRequest{Advertise: l.link.Addr, Managers: t.Managers, Token: t.Token})
+	own, err := l.addressFor(t.Managers[0].Addr())
+	if err != nil {
+		return fmt.Errorf("join the swarm of %s: %w", name, err)
+	}
+	l.Network.Rely(own == l.advertise)
+	err = l.Engine.Join(ctx, swarm.JoinRequest{Advertise: own, Managers: t.Managers, Token: t.Token})
 	if err != nil {
 		return fmt.Errorf("join the swarm of %s: %w", name, err)
 	}
@@ -110,6 +115,20 @@ func (l *Loop) join(ctx context.Context, m Peer) error {
 		l.Pins.Follow(m.Key)
 	}
 	return nil
+}
+
+// addressFor is the address that this board gives to a swarm whose manager is at the given one. All nodes need addresses of
+// one kind: a swarm made before, or by hand, goes on with those of DHCP.
+func (l *Loop) addressFor(manager netip.Addr) (netip.Addr, error) {
+	switch {
+	case manager.IsLinkLocalUnicast() == l.advertise.IsLinkLocalUnicast():
+		return l.advertise, nil
+	case manager.IsLinkLocalUnicast():
+		return netip.Addr{}, fmt.Errorf("its manager is at %s, and this board has address = \"interface\": give all boards the same", manager)
+	case !l.link.Addr.IsValid():
+		return netip.Addr{}, fmt.Errorf("its manager is at %s, and %s has no address but %s", manager, l.link.Name, l.advertise)
+	}
+	return l.link.Addr, nil
 }
 
 // ticketBase is what a manager needs to hand out tickets, beside the token.

@@ -2,6 +2,7 @@ package bootstrap
 
 import (
 	"cmp"
+	"maps"
 	"net/netip"
 	"slices"
 	"sync"
@@ -134,21 +135,35 @@ func (t *contacts) meet(p enroll.Peer, now time.Time) (first, trouble bool) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	before := t.board(p.Key)
 	c := t.at(p.Addr, now)
 	if c == nil {
 		return false, false
 	}
-	first = !c.met || c.answer.Key != p.Key
+	first = before == nil
 	if first {
-		c.firstMet = now
+		c.firstMet, c.able = now, now
+	} else {
+		trouble = p.Claim.Trouble != before.answer.Claim.Trouble
+		c.firstMet, c.able = before.firstMet, before.able
+		if before.answer.Claim.State == peer.Waiting && p.Claim.State != peer.Waiting {
+			c.able = now
+		}
 	}
-	if first || c.answer.Claim.State == peer.Waiting && p.Claim.State != peer.Waiting {
-		c.able = now
-	}
-	trouble = p.Claim.Trouble != "" && (first || p.Claim.Trouble != c.answer.Claim.Trouble)
+	trouble = p.Claim.Trouble != "" && (first || trouble)
 	c.met, c.answer, c.lastMet = true, p, now
 	c.failures, c.reported = 0, false
 	return first, trouble
+}
+
+// board is the contact at which the board with this key was met last, nil when it never was.
+func (t *contacts) board(key enroll.Fingerprint) (newest *contact) {
+	for _, c := range t.all {
+		if c.met && c.answer.Key == key && (newest == nil || c.lastMet.After(newest.lastMet)) {
+			newest = c
+		}
+	}
+	return newest
 }
 
 // due marks the contacts to ask now as being asked and returns their addresses, with the time until the next one is due.
@@ -175,7 +190,7 @@ func (t *contacts) due(pace func(*contact) time.Duration, proposed, now time.Tim
 }
 
 // answered ends an ask that was begun at started. It reports the silence of a board that announces itself, once, unless
-// that of many was reported.
+// that of many was reported or the board answers at another address.
 func (t *contacts) answered(addr netip.AddrPort, started, now time.Time, err error) (report bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -189,7 +204,10 @@ func (t *contacts) answered(addr netip.AddrPort, started, now time.Time, err err
 	}
 	c.next = now.Add(min(askAgain<<min(c.failures, 10), askAgainMax))
 	c.failures++
-	if c.failures < 3 || c.reported {
+	elsewhere := func(o *contact) bool {
+		return o.met && o.answer.Claim.Serial == cmp.Or(c.hint.Serial, c.answer.Claim.Serial) && now.Sub(o.lastMet) < rivalFor
+	}
+	if c.failures < 3 || c.reported || slices.ContainsFunc(slices.Collect(maps.Values(t.all)), elsewhere) {
 		return false
 	}
 	c.reported = t.silent.AllowN(now, 1)
@@ -212,18 +230,23 @@ func (t *contacts) forget(now time.Time) {
 }
 
 // peers returns the verified boards in order of serial, those with the serial of this board apart. A board that answers
-// at two addresses counts once, at the one where it answered last.
+// at several addresses counts once.
 func (t *contacts) peers(self peer.Serial) (others, twins []Peer) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	newest := map[enroll.Fingerprint]*contact{}
+	boards := map[enroll.Fingerprint][]*contact{}
 	for _, c := range t.all {
-		if old := newest[c.answer.Key]; c.met && (old == nil || c.lastMet.After(old.lastMet)) {
-			newest[c.answer.Key] = c
+		if c.met {
+			boards[c.answer.Key] = append(boards[c.answer.Key], c)
 		}
 	}
-	for _, c := range newest {
-		p := Peer{Peer: c.answer, Met: c.lastMet, Able: c.able}
+	for key, at := range boards {
+		newest := t.board(key)
+		p := Peer{Peer: newest.answer, Met: newest.lastMet, Able: newest.able}
+		p.Addr = slices.MinFunc(at, func(a, b *contact) int { return better(a, b, newest.lastMet) }).addr
+		for _, c := range at {
+			p.Addrs = append(p.Addrs, c.addr.Addr())
+		}
 		if p.Claim.Serial == self {
 			twins = append(twins, p)
 		} else {
@@ -236,6 +259,23 @@ func (t *contacts) peers(self peer.Serial) (others, twins []Peer) {
 	slices.SortFunc(others, bySerial)
 	slices.SortFunc(twins, bySerial)
 	return others, twins
+}
+
+// better orders two addresses of one board that was last met at newest, the one to use first: one that answers, then one
+// that a person knows it by rather than a link-local one, then the one that answered last.
+func better(a, b *contact, newest time.Time) int {
+	silent := func(c *contact) bool { return c.failures > 0 || newest.Sub(c.lastMet) >= rivalFor }
+	order := func(yes bool) int {
+		if yes {
+			return 1
+		}
+		return 0
+	}
+	return cmp.Or(
+		order(silent(a))-order(silent(b)),
+		order(a.addr.Addr().IsLinkLocalUnicast())-order(b.addr.Addr().IsLinkLocalUnicast()),
+		b.lastMet.Compare(a.lastMet),
+		a.addr.Compare(b.addr))
 }
 
 // newest is when the most recently met board was first met.

@@ -99,3 +99,59 @@ func TestOnlyAGreatCrowdHoldsUpTheElection(t *testing.T) {
 		t.Errorf("%d boards are to be asked while some make way, want %d", n, contactMax+1)
 	}
 }
+
+
+// A board is met at the address that DHCP gave it and at its stable one, then DHCP gives another.
+func TestBoardAtTwoAddresses(t *testing.T) {
+	book := newContacts(enroll.Fingerprint{1})
+	claim := peer.Claim{Serial: low, Cluster: "pi", State: peer.Blank}
+	addr := func(text string) netip.AddrPort { return netip.AddrPortFrom(netip.MustParseAddr(text), peer.Port) }
+	const lease, next, stable = "10.77.0.9", "10.99.0.9", "169.254.7.8"
+	meet := func(text string, at time.Time, want bool) {
+		t.Helper()
+		p := enroll.Peer{Claim: claim, Key: enroll.Fingerprint{2}, Addr: addr(text)}
+		if first, trouble := book.meet(p, at); first != want || trouble {
+			t.Errorf("meeting at %s: first %v, trouble %v", text, first, trouble)
+		}
+	}
+	isAt := func(text string, met time.Time, addrs int) {
+		t.Helper()
+		peers, _ := book.peers(mine)
+		if len(peers) != 1 || peers[0].Addr != addr(text) || !peers[0].Met.Equal(met) || len(peers[0].Addrs) != addrs {
+			t.Errorf("peers are %+v, want one at %s, met at %v", peers, text, met)
+		}
+		if got := book.newest(); !got.Equal(now) {
+			t.Errorf("the newest board was met at %v, want %v", got, now)
+		}
+	}
+	after := func(s int) time.Time { return now.Add(time.Duration(s) * time.Second) }
+	meet(stable, now, true)
+	isAt(stable, now, 1)
+	meet(lease, after(1), false)
+	isAt(lease, after(1), 2)
+	meet(stable, after(2), false)
+	isAt(lease, after(2), 2) // a sentence that names it does not change with every answer
+
+	book.heard([]discovery.Hint{{Claim: claim, Addr: addr(lease), Expires: after(600)}}, now)
+	for i := range 5 {
+		if book.answered(addr(lease), after(3+i), after(3+i), errors.New("no route")) {
+			t.Error("its silence at one address is reported while it answers at the other")
+		}
+	}
+	isAt(stable, after(2), 2)
+	meet(next, after(9), false)
+	isAt(next, after(9), 3)
+
+	if !book.answered(addr(lease), after(200), after(200), errors.New("no route")) {
+		t.Error("its silence at all addresses is not reported")
+	}
+	claim.Trouble = "no engine"
+	p := enroll.Peer{Claim: claim, Key: enroll.Fingerprint{2}, Addr: addr(stable)}
+	if _, trouble := book.meet(p, after(201)); !trouble {
+		t.Error("its trouble is no news")
+	}
+	p.Addr = addr(next)
+	if _, trouble := book.meet(p, after(202)); trouble {
+		t.Error("its trouble is news at the other address")
+	}
+}

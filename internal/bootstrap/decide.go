@@ -6,9 +6,12 @@ package bootstrap
 import (
 	"errors"
 	"fmt"
+	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/pi-agent/pi-agent/internal/address"
 	"github.com/pi-agent/pi-agent/internal/enroll"
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/swarm"
@@ -29,6 +32,9 @@ const (
 	hearMax = 5 * time.Second
 	// pendingMax is how long a first join may stay pending in the engine before it is abandoned.
 	pendingMax = 45 * time.Second
+	// lostMax is how long the address by which the swarm knows a board may be missing before that is told: a lease that is
+	// renewed may take it away for a moment.
+	lostMax = 20 * time.Second
 	// managerSilentMax is how long a worker's manager may be silent before the worker says so.
 	managerSilentMax = time.Minute
 )
@@ -63,9 +69,15 @@ type Action struct {
 
 // Peer is another board, with its newest answer.
 type Peer struct {
-	enroll.Peer
-	Met  time.Time // its newest answer
-	Able time.Time // since when it could have founded a swarm, or since it was first met
+	enroll.Peer              // its Addr is the best of Addrs
+	Addrs       []netip.Addr // where it was met
+	Met         time.Time    // its newest answer
+	Able        time.Time    // since when it could have founded a swarm, or since it was first met
+}
+
+// isAt reports whether the board was met at addr.
+func (p Peer) isAt(addr netip.Addr) bool {
+	return p.Addr.Addr() == addr || slices.Contains(p.Addrs, addr)
 }
 
 // View is all that a decision depends on.
@@ -76,6 +88,8 @@ type View struct {
 
 	Link      error     // why there is no usable address; nil when there is one
 	Linked    time.Time // since when there is
+	Address   error     // why there is none that a swarm can rely on; nil when there is one
+	Lost      time.Time // since when this board has not had the address by which its swarm knows it; zero when it has
 	Engine    swarm.Status
 	EngineErr error     // why Engine is not known; nil when it is
 	Pending   time.Time // since when the engine has been joining; zero when it is not
@@ -117,6 +131,8 @@ func Decide(v View) Action {
 		return engineTrouble(swarm.ErrLiveRestore)
 	case v.Link != nil:
 		return wait("Waiting for the network: %v", v.Link)
+	case refused(v.Address):
+		return trouble(`There is no address that a swarm can rely on: %v; address = "interface" on every board does without`, v.Address)
 	case len(v.Twins) > 0:
 		return trouble("Two boards have the serial %s: this one and %s; give one of them another with serial in pi-agent.toml",
 			v.Serial, v.Twins[0].Addr.Addr())
@@ -131,7 +147,32 @@ func engineTrouble(err error) Action {
 	return trouble("The Docker Engine cannot take part: %v", err)
 }
 
+// refused reports whether there will be no address before a person helps.
+func refused(err error) bool {
+	var refusal address.Refusal
+	return errors.As(err, &refusal)
+}
+
+// lost says that the other boards cannot reach this one any more where the swarm tells them.
+func lost(v View, k Kind) (Action, bool) {
+	switch {
+	case v.Lost.IsZero() || v.Now.Sub(v.Lost) < lostMax:
+		return Action{}, false
+	case v.Engine.Addr.IsLinkLocalUnicast() && v.Address != nil:
+		return Action{Kind: k, Trouble: true, Reason: fmt.Sprintf(
+			"The swarm knows this board as %s, an address that it does not have: %v", v.Engine.Addr, v.Address)}, true
+	case v.Engine.Addr.IsLinkLocalUnicast():
+		return Action{Kind: k, Trouble: true, Reason: fmt.Sprintf(
+			`The swarm knows this board as %s, an address that it no longer has: give address = "link-local" again`, v.Engine.Addr)}, true
+	}
+	return Action{Kind: k, Trouble: true, Reason: fmt.Sprintf("The swarm knows this board as %s, an address that it no longer has, "+
+		"and the other boards cannot reach it: give it that address again, by a fixed lease in the router", v.Engine.Addr)}, true
+}
+
 func serve(v View) Action {
+	if a, is := lost(v, Serve); is {
+		return a
+	}
 	for _, p := range v.Peers {
 		if p.Claim.State == peer.Manager && p.Claim.Swarm != "" && p.Claim.Swarm != v.Engine.SwarmID &&
 			v.Now.Sub(p.Met) < rivalFor {
@@ -145,6 +186,9 @@ func serve(v View) Action {
 }
 
 func stay(v View) Action {
+	if a, is := lost(v, Stay); is {
+		return a
+	}
 	for _, p := range v.Peers {
 		if !managedBy(v.Engine, p) {
 			continue
@@ -158,10 +202,10 @@ func stay(v View) Action {
 	return Action{Kind: Stay, Reason: "This board is a worker in a swarm and looks for its manager"}
 }
 
-// managedBy reports whether p is at the address of one of the managers that the engine knows.
+// managedBy reports whether p was met at the address of one of the managers that the engine knows.
 func managedBy(s swarm.Status, p Peer) bool {
 	for _, m := range s.Managers {
-		if m.Addr() == p.Addr.Addr() {
+		if p.isAt(m.Addr()) {
 			return true
 		}
 	}
@@ -183,6 +227,9 @@ func pending(v View) Action {
 func blank(v View) Action {
 	for _, p := range v.Peers { // in order of serial: of several managers all blank boards choose the same
 		if p.Claim.State == peer.Manager && v.fresh(p) {
+			if v.Address != nil {
+				return waitForAddress(v)
+			}
 			return Action{Kind: Join, Target: p, Reason: fmt.Sprintf("Joining the swarm of %s", p.Claim.Serial.Name())}
 		}
 	}
@@ -246,10 +293,17 @@ func elect(v View) Action {
 	case boards == 1:
 		reason = "No other board is seen: this board starts the swarm alone"
 	}
+	if v.Address != nil {
+		return waitForAddress(v)
+	}
 	if v.Proposed.IsZero() || v.Unasked > 0 {
 		return Action{Kind: Propose, Reason: reason}
 	}
 	return Action{Kind: Init, Reason: reason}
+}
+
+func waitForAddress(v View) Action {
+	return wait("Waiting for an address that a swarm can rely on: %v", v.Address)
 }
 
 func (v View) fresh(p Peer) bool { return v.Now.Sub(p.Met) < freshFor }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pi-agent/pi-agent/internal/address"
 	"github.com/pi-agent/pi-agent/internal/enroll"
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/swarm"
@@ -64,6 +65,15 @@ func TestDecide(t *testing.T) {
 		{"engine too old", func(v *View) { v.EngineErr = errors.New("client version 1.51 is too new") }, Wait, "too new"},
 		{"live-restore", func(v *View) { v.Engine.LiveRestore = true }, Wait, "live-restore"},
 		{"no address", func(v *View) { v.Link = errors.New("eth0 has no IPv4 address yet") }, Wait, "eth0 has no IPv4 address yet"},
+		{"the address is on its way, and so are the others", func(v *View) {
+			v.Address, v.Listening = errors.New("asking"), ago(14*time.Second)
+		}, Wait, "Looking"},
+		{"settled before the address is there", func(v *View) { v.Address = errors.New("asking whether it is free") }, Wait, "asking whether"},
+		{"a manager is there before the address", func(v *View) {
+			v.Address = errors.New("asking whether it is free")
+			v.Peers = []Peer{board(high, peer.Manager)}
+		}, Wait, "asking whether"},
+		{"no address without a person", func(v *View) { v.Address = address.Refusal{} }, Wait, `address = "interface" on every board`},
 		{"locked", func(v *View) { v.Engine.State = swarm.Locked }, Wait, "docker swarm unlock"},
 		{"failed", func(v *View) {
 			v.Engine.State, v.Engine.NodeID, v.Engine.Error = swarm.Failed, "n1", "certificate expired"
@@ -83,9 +93,29 @@ func TestDecide(t *testing.T) {
 			v.Engine = swarm.Status{State: swarm.Active, Manager: true, SwarmID: "aaa"}
 			v.Peers = []Peer{board(low, peer.Manager, in("aaa"))}
 		}, Serve, "This board is a manager"},
+		{"manager whose address has gone", func(v *View) {
+			v.Engine, v.Lost = swarm.Status{State: swarm.Active, Manager: true, Addr: netip.MustParseAddr("10.77.0.5")}, ago(lostMax)
+		}, Serve, "The swarm knows this board as 10.77.0.5, an address that it no longer has"},
+		{"manager whose address has gone for a moment", func(v *View) {
+			v.Engine, v.Lost = swarm.Status{State: swarm.Active, Manager: true, Addr: netip.MustParseAddr("10.77.0.5")}, ago(lostMax-1)
+		}, Serve, "This board is a manager"},
+		{"worker whose address has gone", func(v *View) {
+			v.Engine, v.Lost = swarm.Status{State: swarm.Active, Addr: netip.MustParseAddr("10.77.0.5")}, ago(lostMax)
+		}, Stay, "fixed lease"},
+		{"manager whose address cannot be kept", func(v *View) {
+			v.Engine, v.Lost = swarm.Status{State: swarm.Active, Manager: true, Addr: netip.MustParseAddr("169.254.7.8")}, ago(lostMax)
+			v.Address = errors.New("eth0 has no cable")
+		}, Serve, "169.254.7.8, an address that it does not have: eth0 has no cable"},
+		{"manager whose address nobody keeps", func(v *View) {
+			v.Engine, v.Lost = swarm.Status{State: swarm.Active, Manager: true, Addr: netip.MustParseAddr("169.254.7.8")}, ago(lostMax)
+		}, Serve, `give address = "link-local" again`},
 		{"worker", func(v *View) {
 			v.Engine = worker()
 			v.Peers = []Peer{board(low, peer.Manager, at("10.77.0.1:2378"))}
+		}, Stay, "worker in the swarm of pi-000001"},
+		{"worker whose manager was met at another address, too", func(v *View) {
+			v.Engine = worker()
+			v.Peers = []Peer{board(low, peer.Manager, func(p *Peer) { p.Addrs = []netip.Addr{netip.MustParseAddr("10.77.0.1")} })}
 		}, Stay, "worker in the swarm of pi-000001"},
 		{"worker whose manager is silent stays", func(v *View) {
 			v.Engine = worker()

@@ -1,6 +1,7 @@
 package bootstrap
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -48,10 +49,18 @@ type Asker interface {
 	Join(ctx context.Context, manager enroll.Peer, claim peer.Claim) (enroll.Ticket, error)
 }
 
-// Network tells the cluster interface and the routes. address.Kernel is the real one.
+// Network tells the cluster interface, its addresses and the routes. address.Keeper is the real one, and address.Kernel
+// where the interface's own address is to be used.
 type Network interface {
 	// Link is the one cluster interface, or an error that says in words what is missing.
 	Link() (address.Link, error)
+	// Advertise is the address for a swarm to rely on, or an error that says in words why there is none, and is an
+	// address.Refusal when it takes a person to change that.
+	Advertise() (netip.Addr, error)
+	// Rely says whether a swarm relies on that address.
+	Rely(on bool)
+	// Has reports whether addr is one of this board's addresses.
+	Has(addr netip.Addr) (bool, error)
 	// Routes lists the destinations that have a route.
 	Routes() ([]netip.Prefix, error)
 	// Watch calls notify after every change, until ctx ends.
@@ -111,8 +120,13 @@ type Loop struct {
 
 	// What follows belongs to the goroutine of Run.
 	link       address.Link
+	seen       address.Link // as it was last told
 	linkErr    error
 	linked     time.Time
+	advertise  netip.Addr
+	addrErr    error     // why advertise is not known; nil when it is
+	lost       time.Time // see View.Lost
+	risk       bool      // the risk of the address that the swarm relies on was told
 	status     swarm.Status
 	statusErr  error
 	statusAt   time.Time // zero makes the next turn ask the engine
@@ -162,7 +176,7 @@ func (l *Loop) Run(ctx context.Context) error {
 		}
 	})
 
-	ready := sync.OnceFunc(l.Notify.Ready)
+	l.Notify.Ready() // before the engine is asked, which may be waiting for this
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -177,7 +191,6 @@ func (l *Loop) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		ready()
 		l.Notify.Watchdog()
 		timer.Reset(pause)
 	}
@@ -268,9 +281,11 @@ func (l *Loop) turn(ctx context.Context) time.Duration {
 // observe brings up to date what is known of the network, the engine and the other boards.
 func (l *Loop) observe(ctx context.Context) {
 	l.observeLink()
+	l.advertise, l.addrErr = l.Network.Advertise()
 	if now := time.Now(); now.Sub(l.statusAt) >= statusAge {
 		l.observeEngine(ctx)
 	}
+	l.compareAddress(time.Now())
 	heard := l.Discovery.Snapshot()
 	now := time.Now()
 	switch {
@@ -298,10 +313,14 @@ func (l *Loop) observe(ctx context.Context) {
 
 func (l *Loop) observeLink() {
 	link, err := l.Network.Link()
+	seen := address.Link{Name: link.Name, Index: link.Index, Addr: cmp.Or(link.Addr, link.Stable)}
+	if !link.Addr.IsValid() && link.Name == l.seen.Name && link.Index == l.seen.Index {
+		seen = l.seen // a lease that has gone is no news where the board can do without
+	}
 	switch {
-	case err == nil && (l.linkErr != nil || link != l.link):
-		l.linked = time.Now()
-		l.Log.Info(fmt.Sprintf("Using %s with address %s.", link.Name, link.Addr))
+	case err == nil && (l.linkErr != nil || seen != l.seen):
+		l.seen, l.linked = seen, time.Now()
+		l.Log.Info(fmt.Sprintf("Using %s with address %s.", seen.Name, seen.Addr))
 	case err != nil && l.linkErr == nil:
 		l.Log.Warn(fmt.Sprintf("The network is gone: %v.", err))
 	}
@@ -310,7 +329,29 @@ func (l *Loop) observeLink() {
 		l.Discovery.SetLink(discovery.Link{})
 		return
 	}
-	l.Discovery.SetLink(discovery.Link{Name: link.Name, Index: link.Index, Addr: link.Addr})
+	l.Discovery.SetLink(discovery.Link(link))
+}
+
+// compareAddress looks whether the swarm knows this board by an address that it has, and that it will keep.
+func (l *Loop) compareAddress(now time.Time) {
+	addr := l.status.Addr
+	if l.statusErr != nil || l.status.State != swarm.Active || !addr.IsValid() {
+		l.lost = time.Time{}
+		return
+	}
+	switch has, err := l.Network.Has(addr); {
+	case err != nil:
+		l.Log.Debug("Own addresses are not known.", zap.Error(err))
+	case has:
+		l.lost = time.Time{}
+	case l.lost.IsZero():
+		l.lost = now
+	}
+	if l.status.Manager && !l.risk && l.advertise.IsLinkLocalUnicast() && !addr.IsLinkLocalUnicast() {
+		l.risk = true
+		l.Log.Warn(fmt.Sprintf("The swarm relies on %s, and loses its workers if this board gets another address: give it a fixed lease "+
+			"in the router. A swarm that is made anew relies on %s, which stays.", addr, l.advertise))
+	}
 }
 
 func (l *Loop) observeEngine(ctx context.Context) {
@@ -342,7 +383,7 @@ func (l *Loop) view(now time.Time) View {
 	peers, twins := l.contacts.peers(l.Serial)
 	v := View{
 		Now: now, Serial: l.Serial, Settings: l.Settings,
-		Link: l.linkErr, Linked: l.linked, Engine: l.status, EngineErr: l.statusErr, Pending: l.pending,
+		Link: l.linkErr, Linked: l.linked, Address: l.addrErr, Lost: l.lost, Engine: l.status, EngineErr: l.statusErr, Pending: l.pending,
 		Peers: peers, Twins: twins, Listening: l.listening, NewBoard: l.contacts.newest(), Proposed: l.proposed,
 		Expect: l.Expect, Settle: l.Settle,
 	}
@@ -420,7 +461,8 @@ func (l *Loop) speak() {
 		c.State = peer.Founding
 	case !l.proposed.IsZero():
 		c.State = peer.Electing
-	case l.Settings != nil || l.statusErr != nil || l.linkErr != nil || l.status.State != swarm.Inactive || l.status.LiveRestore:
+	case l.Settings != nil || l.statusErr != nil || l.linkErr != nil || refused(l.addrErr) || l.status.State != swarm.Inactive ||
+		l.status.LiveRestore:
 		c.State = peer.Waiting
 	default:
 		c.State = peer.Blank
@@ -435,6 +477,7 @@ func (l *Loop) speak() {
 		}, time.Now())
 	}
 	l.remember(c.Membership())
+	l.Network.Rely(c.State.InSwarm() || l.founding || l.statusErr == nil && l.status.State == swarm.Pending)
 	l.Discovery.SetClaim(c)
 	l.Discovery.SetAsking(!c.State.InSwarm())
 	if member && l.status.Manager && l.Settings == nil {

@@ -81,13 +81,13 @@ func (l *Loop) serve(ctx context.Context) {
 }
 
 // labels are those that the node should have; none when it is not known which board it is. A board is taken for a node
-// only when it says so itself and speaks from that node's address.
+// only when it says so itself and has spoken from that node's address.
 func (l *Loop) labels(n swarm.Node, peers []Peer) map[string]string {
 	if n.ID == l.status.NodeID {
 		return boardLabels(l.Serial, l.Model)
 	}
 	for _, p := range peers {
-		if p.Claim.Node == n.ID && p.Addr.Addr() == n.Addr {
+		if p.Claim.Node == n.ID && p.isAt(n.Addr) {
 			return boardLabels(p.Claim.Serial, p.Claim.Model)
 		}
 	}

@@ -414,6 +414,15 @@ func (b *simBoard) Link() (address.Link, error) {
 	return address.Link{Name: "eth0", Index: 2, Addr: b.addr}, nil
 }
 
+// Advertise implements Network.
+func (b *simBoard) Advertise() (netip.Addr, error) { return b.addr, nil }
+
+// Rely implements Network.
+func (*simBoard) Rely(bool) {}
+
+// Has implements Network.
+func (b *simBoard) Has(addr netip.Addr) (bool, error) { return addr == b.addr, nil }
+
 // Routes implements Network.
 func (*simBoard) Routes() ([]netip.Prefix, error) {
 	return []netip.Prefix{netip.MustParsePrefix("10.77.0.0/16")}, nil
