@@ -1,0 +1,587 @@
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/pi-agent/pi-agent/internal/address"
+	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/test/lab"
+)
+
+// The tests in this file take the ground from under a swarm: addresses, DHCP server, router.
+
+const (
+	notReadyMax = 30 * time.Second // how long a node may leave Ready
+	backMax     = time.Second      // until a removed address is back
+)
+
+// host is a Pi or a whole machine.
+type host interface {
+	engine
+	Exec(ctx context.Context, argv ...string) ([]byte, error)
+	computer() *lab.Computer
+}
+
+type (
+	onPi      struct{ *lab.Pi }
+	onMachine struct{ *lab.Machine }
+)
+
+func (p onPi) computer() *lab.Computer      { return &p.Computer }
+func (m onMachine) computer() *lab.Computer { return &m.Computer }
+
+func hostsOf(l *lab.Lab) []host {
+	var all []host
+	for _, p := range l.Pis {
+		all = append(all, onPi{p})
+	}
+	for _, m := range l.Machines {
+		all = append(all, onMachine{m})
+	}
+	return all
+}
+
+func leaderOf(hosts []host) host {
+	return slices.MinFunc(hosts, func(a, b host) int { return strings.Compare(a.computer().Serial, b.computer().Serial) })
+}
+
+// candidateOf is the address that a host should have where nobody else wants it.
+func candidateOf(h host) netip.Addr { return address.Candidate(peer.Serial(h.computer().Serial), 0) }
+
+// linkLocals checks that the swarm knows every host by its link-local address.
+func linkLocals(t *testing.T, hosts []host) {
+	t.Helper()
+	for _, h := range hosts {
+		out, err := h.Docker(t.Context(), "info", "--format", "{{.Swarm.NodeAddr}}")
+		if got := strings.TrimSpace(string(out)); err != nil || got != candidateOf(h).String() {
+			t.Errorf("%s is known as %s, %v, want %s", h.computer().Name, got, err, candidateOf(h))
+		}
+	}
+	nodes, err := leaderOf(hosts).Docker(t.Context(), "node", "ls", "--quiet")
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := leaderOf(hosts).Docker(t.Context(), append([]string{"node", "inspect", "--format", "{{.Status.Addr}}"},
+		strings.Fields(string(nodes))...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range strings.Fields(string(out)) {
+		if addr, err := netip.ParseAddr(text); err != nil || !addr.IsLinkLocalUnicast() {
+			t.Errorf("the manager sees a node at %s, %v", text, err)
+		}
+	}
+}
+
+// replica is one container of the service web.
+type replica struct {
+	on   host
+	pid  int
+	addr netip.Addr // on the overlay network
+}
+
+// serveWeb runs one container of the lab's web image on every host, on an overlay network of their own.
+func serveWeb(t *testing.T, l *lab.Lab, hosts []host) []replica {
+	t.Helper()
+	if err := l.LoadWeb(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	manager := leaderOf(hosts)
+	for _, args := range [][]string{
+		{"network", "create", "--driver", "overlay", "mesh"},
+		{"service", "create", "--detach", "--name", "web", "--replicas", fmt.Sprint(len(hosts)), "--network", "mesh",
+			"--endpoint-mode", "dnsrr", "--no-resolve-image", "--mount", "type=bind,src=/etc/hostname,dst=/etc/hostname,readonly", lab.WebImage},
+	} {
+		if _, err := manager.Docker(t.Context(), args...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var all []replica
+	await(t, time.Minute, func(ctx context.Context) (err error) {
+		all, err = replicas(ctx, hosts)
+		if err != nil {
+			return err
+		}
+		return meshed(ctx, all)
+	})
+	return all
+}
+
+// replicas finds the containers of web: one on every host.
+func replicas(ctx context.Context, hosts []host) ([]replica, error) {
+	var all []replica
+	for _, h := range hosts {
+		ids, err := h.Docker(ctx, "ps", "--quiet", "--filter", "label=com.docker.swarm.service.name=web")
+		if err != nil {
+			return nil, err
+		}
+		id := strings.Fields(string(ids))
+		if len(id) != 1 {
+			return nil, fmt.Errorf("%s runs %d containers of web", h.computer().Name, len(id))
+		}
+		out, err := h.Docker(ctx, "inspect", "--format", `{"pid": {{.State.Pid}}, "addr": "{{.NetworkSettings.Networks.mesh.IPAddress}}"}`, id[0])
+		if err != nil {
+			return nil, err
+		}
+		var c struct {
+			PID  int
+			Addr netip.Addr
+		}
+		if err := json.Unmarshal(out, &c); err != nil {
+			return nil, fmt.Errorf("%s: %w", out, err)
+		}
+		all = append(all, replica{h, c.PID, c.Addr})
+	}
+	return all, nil
+}
+
+// meshed checks that every container reaches every other one over the overlay network.
+func meshed(ctx context.Context, all []replica) error {
+	const get = `exec 3<>/dev/tcp/%s/80 && printf 'GET / HTTP/1.0\r\n\r\n' >&3 && grep -q hello <&3`
+	g, ctx := errgroup.WithContext(ctx)
+	for _, from := range all {
+		for _, to := range all {
+			if from == to {
+				continue
+			}
+			g.Go(func() error {
+				_, err := from.on.Exec(ctx, "nsenter", "--target", fmt.Sprint(from.pid), "--net",
+					"timeout", "3", "bash", "-c", fmt.Sprintf(get, to.addr))
+				if err != nil {
+					err = fmt.Errorf("%s does not reach %s over the overlay network: %w", from.on.computer().Name, to.on.computer().Name, err)
+				}
+				return err
+			})
+		}
+	}
+	return g.Wait()
+}
+
+// meshedAgain waits until there is overlay traffic after all hosts were off. Engines that start at one moment may miss
+// each other's gossip, and look for each other again a minute later.
+func meshedAgain(t *testing.T, hosts []host) {
+	t.Helper()
+	began := time.Now()
+	await(t, 2*time.Minute, func(ctx context.Context) error {
+		all, err := replicas(ctx, hosts)
+		if err != nil {
+			return err
+		}
+		return meshed(ctx, all)
+	})
+	t.Logf("overlay traffic after %v", time.Since(began).Round(time.Second))
+}
+
+// watch looks at the swarm once a second until it is stopped.
+type watch struct {
+	stop func()
+	done chan struct{}
+
+	mu       sync.Mutex
+	down     map[string]time.Duration // longest time out of Ready, by node
+	overlay  time.Duration            // longest time without traffic between all containers
+	troubles []string
+}
+
+func watchSwarm(t *testing.T, manager host, containers []replica) *watch {
+	t.Helper()
+	ctx, stop := context.WithCancel(t.Context())
+	w := &watch{stop: stop, done: make(chan struct{}), down: map[string]time.Duration{}}
+	go func() {
+		defer close(w.done)
+		since := map[string]time.Time{}
+		worked := time.Now()
+		tick := time.NewTicker(time.Second)
+		defer tick.Stop()
+		for {
+			nodes, err := nodesOf(ctx, manager)
+			traffic := meshed(ctx, containers)
+			if ctx.Err() != nil {
+				return
+			}
+			w.mu.Lock()
+			for _, n := range nodes {
+				if n.Status == "Ready" {
+					delete(since, n.Hostname)
+				} else if since[n.Hostname].IsZero() {
+					since[n.Hostname] = time.Now()
+				}
+				if at := since[n.Hostname]; !at.IsZero() {
+					w.down[n.Hostname] = max(w.down[n.Hostname], time.Since(at)+time.Second)
+				}
+			}
+			w.overlay = max(w.overlay, time.Since(worked))
+			if traffic == nil {
+				worked = time.Now()
+			}
+			if err = errors.Join(err, traffic); err != nil && len(w.troubles) < 10 {
+				w.troubles = append(w.troubles, err.Error())
+			}
+			w.mu.Unlock()
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+		}
+	}()
+	t.Cleanup(func() { w.stop(); <-w.done })
+	return w
+}
+
+// end stops looking, and tells what was seen.
+func (w *watch) end(t *testing.T, what string) {
+	t.Helper()
+	w.stop()
+	<-w.done
+	t.Logf("%s: out of Ready %v, longest time without overlay traffic %v", what, w.down, w.overlay.Round(time.Millisecond))
+	for name, d := range w.down {
+		if d > notReadyMax {
+			t.Errorf("%s was out of Ready for %v, want at most %v", name, d, notReadyMax)
+		}
+	}
+	if w.overlay > notReadyMax {
+		t.Errorf("there was no overlay traffic for %v: %q", w.overlay, w.troubles)
+	}
+}
+
+// hasAddress is an error unless a host has the address, and reaches others with it over its interface.
+func hasAddress(ctx context.Context, h host, addr netip.Addr) error {
+	out, err := h.Exec(ctx, "ip", "-4", "route", "get", "169.254.99.99")
+	if err == nil && !strings.Contains(string(out), "dev eth0 src "+addr.String()+" ") {
+		err = fmt.Errorf("%s does not reach others with %s: %s", h.computer().Name, addr, out)
+	}
+	return err
+}
+
+// flushed lets something remove the addresses of a host, and measures until the stable one is back.
+func flushed(t *testing.T, h host, what string, remove func() error) {
+	t.Helper()
+	gone := time.Now()
+	if err := remove(); err != nil {
+		t.Fatal(err)
+	}
+	removed := time.Now()
+	for {
+		err := hasAddress(t.Context(), h, candidateOf(h))
+		if err == nil {
+			break
+		}
+		if time.Since(gone) > 10*backMax {
+			t.Fatalf("%s: %v", what, err)
+		}
+		pause(t, 5*time.Millisecond)
+	}
+	took := time.Since(removed)
+	t.Logf("%s on %s: it took %v, and then %v until the address was there", what, h.computer().Name,
+		removed.Sub(gone).Round(time.Millisecond), took.Round(time.Millisecond))
+	if took > backMax {
+		t.Errorf("%s: the address was back after %v, want at most %v", what, took, backMax)
+	}
+}
+
+// renumber moves the Pis and their router to another subnet at one moment.
+func renumber(t *testing.T, l *lab.Lab, subnet netip.Prefix) {
+	t.Helper()
+	if err := l.Renumber(subnet); err != nil {
+		t.Fatal(err)
+	}
+	var g errgroup.Group
+	for i, p := range l.Pis {
+		g.Go(func() error {
+			addr := subnet.Addr().As4()
+			addr[3] = byte(100 + i)
+			return errors.Join(p.DelAddr(p.Addr), p.SetAddr(netip.PrefixFrom(netip.AddrFrom4(addr), 24)), p.DefaultRoute(true))
+		})
+	}
+	if err := g.Wait(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestRenumberedLAN(t *testing.T) {
+	l := lab.New(t, lab.Options{N: 3, Config: "expect = 3"})
+	engines(t, l)
+	if err := l.StartAgents(); err != nil {
+		t.Fatal(err)
+	}
+	leader, hosts := lowest(l.Pis), hostsOf(l)
+	t.Logf("one swarm after %v", awaitSwarm(t, time.Minute, leader, l.Pis))
+	linkLocals(t, hosts)
+	containers := serveWeb(t, l, hosts)
+	for _, h := range hosts {
+		flushed(t, h, "ip addr flush", func() error {
+			_, err := h.Exec(t.Context(), "ip", "addr", "flush", "dev", "eth0")
+			return err
+		})
+	}
+	for _, p := range l.Pis { // as DHCP does in time
+		if err := errors.Join(p.SetAddr(p.Addr), p.DefaultRoute(true)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w := watchSwarm(t, onPi{leader}, containers)
+	renumber(t, l, netip.MustParsePrefix("10.88.0.0/24"))
+	pause(t, 25*time.Second) // a worker that lost its manager would be Down by now
+	w.end(t, "all addresses in another subnet")
+	awaitSwarm(t, time.Minute, leader, l.Pis)
+
+	t.Run("power cut of all", func(t *testing.T) {
+		for _, p := range l.Pis {
+			if err := errors.Join(p.PowerOff(), p.Boot(lab.Link{NoAddr: true})); err != nil {
+				t.Fatal(err)
+			}
+			if err := p.StartAgent(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		await(t, 10*time.Second, func(ctx context.Context) error {
+			for _, h := range hosts {
+				if err := hasAddress(ctx, h, candidateOf(h)); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		engines(t, l)
+		awaitSwarm(t, time.Minute, leader, l.Pis)
+		meshedAgain(t, hosts)
+	})
+}
+
+// The same with the addresses that DHCP gives, to see what the others are good for.
+func TestRenumberedLANWithInterfaceAddresses(t *testing.T) {
+	l := lab.New(t, lab.Options{N: 3, Config: "expect = 3\naddress = \"interface\""})
+	engines(t, l)
+	if err := l.StartAgents(); err != nil {
+		t.Fatal(err)
+	}
+	leader := lowest(l.Pis)
+	t.Logf("one swarm after %v", awaitSwarm(t, time.Minute, leader, l.Pis))
+	began := time.Now()
+	renumber(t, l, netip.MustParsePrefix("10.88.0.0/24"))
+	await(t, time.Minute, func(context.Context) error {
+		words := fmt.Sprintf("The swarm knows this board as %s, an address that it no longer has", leader.Addr.Addr())
+		if !strings.Contains(leader.Log(), words) {
+			return fmt.Errorf("%s does not say %q", leader.Name, words)
+		}
+		return nil
+	})
+	t.Logf("the manager says so after %v", time.Since(began))
+	nodes, err := nodesOf(t.Context(), leader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range nodes {
+		t.Logf("%s is %s", n.Hostname, n.Status)
+	}
+	t.Logf("%s:\n%s", leader.Name, leader.Log())
+}
+
+func TestNoAddressesAtAll(t *testing.T) {
+	l := lab.New(t, lab.Options{N: 3, Off: true})
+	for _, p := range l.Pis {
+		if err := p.Boot(lab.Link{NoAddr: true}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	engines(t, l)
+	if err := l.StartAgents(); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("one swarm without DHCP after %v", awaitSwarm(t, time.Minute, lowest(l.Pis), l.Pis))
+	linkLocals(t, hostsOf(l))
+	for _, p := range l.Pis {
+		if n := logLines(p); n > logMax {
+			t.Errorf("%s wrote %d lines, want at most %d", p.Name, n, logMax)
+		}
+		t.Logf("%s:\n%s", p.Name, p.Log())
+	}
+}
+
+// twoWithOneCandidate are serials whose boards want the same address.
+func twoWithOneCandidate() (string, string) {
+	seen := map[netip.Addr]string{}
+	for i := 0; ; i++ {
+		serial := fmt.Sprintf("%016x", 0x10000000aabb0000+i)
+		addr := address.Candidate(peer.Serial(serial), 0)
+		if first := seen[addr]; first != "" {
+			return first, serial
+		}
+		seen[addr] = serial
+	}
+}
+
+func TestAddressConflicts(t *testing.T) {
+	first, second := twoWithOneCandidate()
+	const third = "10000000aabbcc01"
+	l := lab.New(t, lab.Options{N: 3, Serials: []string{first, second, third}, Config: "expect = 3"})
+	inLAN := func(script string) {
+		t.Helper()
+		if err := l.InLAN(func() error {
+			out, err := exec.Command("bash", "-ec", script).CombinedOutput()
+			if err != nil {
+				err = fmt.Errorf("%s: %w: %s", script, err, out)
+			}
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	taken := address.Candidate(third, 0)
+	inLAN("ip addr add " + taken.String() + "/16 dev br0 scope link")
+	engines(t, l)
+	if err := l.StartAgents(); err != nil {
+		t.Fatal(err)
+	}
+	leader := lowest(l.Pis)
+	awaitSwarm(t, time.Minute, leader, l.Pis)
+	addrs := map[netip.Addr]string{taken: "a foreign host"}
+	var yielded []string
+	for _, p := range l.Pis {
+		out, err := p.Docker(t.Context(), "info", "--format", "{{.Swarm.NodeAddr}}")
+		if err != nil {
+			t.Fatal(err)
+		}
+		addr, err := netip.ParseAddr(strings.TrimSpace(string(out)))
+		if err != nil || !addr.IsLinkLocalUnicast() || addrs[addr] != "" {
+			t.Errorf("%s has %v, which %q has, too; %v", p.Name, addr, addrs[addr], err)
+		}
+		addrs[addr] = p.Name
+		if strings.Contains(p.Log(), "or wants it, too: trying another address.") {
+			yielded = append(yielded, p.Name)
+		}
+	}
+	if !slices.Contains(yielded, l.Pis[2].Name) || len(yielded) < 2 {
+		t.Errorf("%v tried another address, want pi3 and at least one of pi1 and pi2", yielded)
+	}
+
+	// A foreign host takes the manager's address, and looks for somebody with it.
+	out, err := leader.Docker(t.Context(), "info", "--format", "{{.Swarm.NodeAddr}}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	held := strings.TrimSpace(string(out))
+	inLAN(fmt.Sprintf("ip addr del %s/16 dev br0; ip addr add %s/16 dev br0 scope link; echo >/dev/udp/169.254.0.9/9; sleep 1; ip addr del %[2]s/16 dev br0",
+		taken, held))
+	says(t, leader, fmt.Sprintf("uses %s, which the swarm relies on: this board defends it", held))
+	pause(t, 20*time.Second) // a worker that speaks to the wrong host would be Down by now
+	awaitSwarm(t, time.Minute, leader, l.Pis)
+	for _, p := range l.Pis {
+		t.Logf("%s:\n%s", p.Name, p.Log())
+	}
+}
+
+// wired is what NetworkManager calls the connection of a machine.
+const wired = "Wired connection 1"
+
+// newLease lets a machine ask for an address now. Without a server it has none from then on.
+func newLease(ctx context.Context, m *lab.Machine) error {
+	_, err := m.Exec(ctx, "nmcli", "--wait", "0", "connection", "up", wired)
+	return err
+}
+
+// leased waits until every machine has an address of the subnet.
+func leased(t *testing.T, machines []*lab.Machine, subnet netip.Prefix) {
+	t.Helper()
+	await(t, time.Minute, func(ctx context.Context) error {
+		for _, m := range machines {
+			if addr, err := m.Addr(ctx); err != nil || !subnet.Contains(addr) {
+				return fmt.Errorf("%s has %v, %w", m.Name, addr, err)
+			}
+		}
+		return nil
+	})
+}
+
+func TestMachinesMoveToOtherNetworks(t *testing.T) {
+	l, ids := form(t, "trixie", "bookworm", "trixie")
+	hosts := hostsOf(l)
+	leader := leaderOf(hosts)
+	linkLocals(t, hosts)
+	containers := serveWeb(t, l, hosts)
+
+	t.Run("NetworkManager", func(t *testing.T) {
+		w := watchSwarm(t, leader, containers)
+		for _, h := range hosts[:2] { // of both releases
+			run := func(argv ...string) func() error {
+				return func() error {
+					_, err := h.Exec(t.Context(), argv...)
+					return err
+				}
+			}
+			flushed(t, h, "ip addr flush", run("ip", "addr", "flush", "dev", "eth0"))
+			flushed(t, h, "ip addr flush dev lo", run("ip", "addr", "flush", "dev", "lo"))
+			flushed(t, h, "nmcli connection up", run("nmcli", "connection", "up", wired))
+			flushed(t, h, "nmcli device reapply", run("nmcli", "device", "reapply", "eth0"))
+			flushed(t, h, "nmcli connection down", run("nmcli", "connection", "down", wired))
+			flushed(t, h, "nmcli connection up after down", run("nmcli", "connection", "up", wired))
+		}
+		w.end(t, "NetworkManager at work")
+	})
+
+	t.Run("router with another subnet", func(t *testing.T) {
+		subnet := netip.MustParsePrefix("10.88.0.0/24")
+		w := watchSwarm(t, leader, containers)
+		if err := l.Renumber(subnet); err != nil {
+			t.Fatal(err)
+		}
+		each(t, l.Machines, newLease)
+		leased(t, l.Machines, subnet)
+		pause(t, 15*time.Second)
+		w.end(t, "another subnet")
+	})
+
+	t.Run("no DHCP server", func(t *testing.T) {
+		w := watchSwarm(t, leader, containers)
+		if err := l.StopDHCP(); err != nil {
+			t.Fatal(err)
+		}
+		each(t, l.Machines, newLease)
+		pause(t, 50*time.Second) // NetworkManager gives up after 45 s, and starts anew
+		for _, m := range l.Machines {
+			if addr, err := m.Addr(t.Context()); err == nil {
+				t.Errorf("%s still has %v", m.Name, addr)
+			}
+		}
+		w.end(t, "no addresses")
+		if err := l.StartDHCP(); err != nil {
+			t.Fatal(err)
+		}
+		leased(t, l.Machines, netip.MustParsePrefix("10.88.0.0/24")) // it must not take the address for one given by hand
+	})
+
+	t.Run("carried to another network", func(t *testing.T) {
+		subnet := netip.MustParsePrefix("10.99.0.0/24")
+		for _, m := range l.Machines {
+			if err := m.PowerOff(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := l.Renumber(subnet); err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		each(t, l.Machines, func(ctx context.Context, m *lab.Machine) error { return m.Boot(ctx) })
+		leased(t, l.Machines, subnet)
+		awaitSame(t, time.Minute, l.Machines, ids)
+		meshedAgain(t, hosts)
+		t.Logf("all are there after %v", time.Since(began))
+	})
+	for _, m := range l.Machines {
+		story, err := m.Journal(t.Context(), service)
+		t.Logf("%s: %v\n%s", m.Name, err, strings.Join(story, "\n"))
+	}
+}
