@@ -100,7 +100,6 @@ func TestOnlyAGreatCrowdHoldsUpTheElection(t *testing.T) {
 	}
 }
 
-
 // A board is met at the address that DHCP gave it and at its stable one, then DHCP gives another.
 func TestBoardAtTwoAddresses(t *testing.T) {
 	book := newContacts(enroll.Fingerprint{1})
