@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"sort"
 	"strings"
 )
 
@@ -43,14 +44,15 @@ var virtual = []string{"docker", "br-", "veth", "tun", "tap", "wg", "vxlan", "du
 // at the one that comes first; an empty socket is not worth telling while the radio waits for its address.
 func choose(all []candidate, want string) (Link, error) {
 	usable := slices.DeleteFunc(slices.Clone(all), func(c candidate) bool { return c.Name != want && !c.reachesBoards() })
-	slices.SortFunc(usable, func(a, b candidate) int {
+	sort.Slice(usable, func(i, j int) bool {
+		a, b := usable[i], usable[j]
 		return cmp.Or(
 			compare(!a.carrier, !b.carrier),
 			compare(b.metric >= 0, a.metric >= 0),
 			cmp.Compare(a.metric, b.metric),
 			compare(!a.Addr.IsValid(), !b.Addr.IsValid()),
 			compare(a.wireless, b.wireless),
-			cmp.Compare(a.Index, b.Index))
+			cmp.Compare(a.Index, b.Index)) < 0
 	})
 	var missing error
 	var names []string

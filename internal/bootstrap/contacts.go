@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"sort"
 	"sync"
 	"time"
 
@@ -253,11 +254,14 @@ func (t *contacts) peers(self peer.Serial) (others, twins []Peer) {
 			others = append(others, p)
 		}
 	}
-	bySerial := func(a, b Peer) int {
-		return cmp.Or(cmp.Compare(a.Claim.Serial, b.Claim.Serial), a.Addr.Compare(b.Addr))
+	bySerial := func(all []Peer) {
+		sort.Slice(all, func(i, j int) bool {
+			a, b := all[i], all[j]
+			return cmp.Or(cmp.Compare(a.Claim.Serial, b.Claim.Serial), a.Addr.Compare(b.Addr)) < 0
+		})
 	}
-	slices.SortFunc(others, bySerial)
-	slices.SortFunc(twins, bySerial)
+	bySerial(others)
+	bySerial(twins)
 	return others, twins
 }
 

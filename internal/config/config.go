@@ -13,6 +13,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -167,8 +168,9 @@ func parse(c Config, text []byte) (Config, error) {
 	if len(problems) == 0 {
 		return c, nil
 	}
-	slices.SortFunc(problems, func(a, b problem) int {
-		return cmp.Or(cmp.Compare(a.line, b.line), strings.Compare(a.text, b.text))
+	sort.Slice(problems, func(i, j int) bool {
+		a, b := problems[i], problems[j]
+		return cmp.Or(cmp.Compare(a.line, b.line), strings.Compare(a.text, b.text)) < 0
 	})
 	var all []error
 	for _, p := range problems {

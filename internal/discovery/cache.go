@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"sort"
 	"time"
 
 	"github.com/pi-agent/pi-agent/internal/peer"
@@ -95,8 +96,10 @@ func (c cache) expire(now time.Time) (next time.Time, gone bool) {
 
 // split sorts the hints by serial and address, and sets apart the addresses of boards that have our own serial.
 func (c cache) split(own peer.Serial) (hints []Hint, twins []netip.Addr) {
-	sorted := slices.SortedFunc(maps.Keys(c), func(a, b place) int {
-		return cmp.Or(cmp.Compare(a.serial, b.serial), a.addr.Compare(b.addr))
+	sorted := slices.Collect(maps.Keys(c))
+	sort.Slice(sorted, func(i, j int) bool {
+		a, b := sorted[i], sorted[j]
+		return cmp.Or(cmp.Compare(a.serial, b.serial), a.addr.Compare(b.addr)) < 0
 	})
 	for _, at := range sorted {
 		if at.serial == own {
