@@ -360,6 +360,7 @@ func (l *Loop) observeEngine(ctx context.Context) {
 		return
 	}
 	l.statusAt = time.Now()
+	fromTheStart := !l.engineSeen && l.statusErr == nil
 	l.statusErr = err
 	if err != nil {
 		l.ticket.Store(nil)
@@ -369,7 +370,11 @@ func (l *Loop) observeEngine(ctx context.Context) {
 	l.status, l.engineSeen = status, true
 	if l.engineUp != status.Version {
 		l.engineUp = status.Version
-		l.Log.Info(fmt.Sprintf("Docker Engine %s is up.", status.Version), zap.String("state", string(status.State)))
+		log := l.Log.Info
+		if fromTheStart {
+			log = l.Log.Debug
+		}
+		log(fmt.Sprintf("Docker Engine %s is up.", status.Version), zap.String("state", string(status.State)))
 	}
 	if status.State != swarm.Pending {
 		l.pending = time.Time{}
