@@ -206,7 +206,7 @@ func (t *contacts) answered(addr netip.AddrPort, started, now time.Time, err err
 	c.next = now.Add(min(askAgain<<min(c.failures, 10), askAgainMax))
 	c.failures++
 	elsewhere := func(o *contact) bool {
-		return o.met && o.answer.Claim.Serial == cmp.Or(c.hint.Serial, c.answer.Claim.Serial) && now.Sub(o.lastMet) < rivalFor
+		return o != c && o.met && o.answer.Claim.Serial == cmp.Or(c.hint.Serial, c.answer.Claim.Serial) && now.Sub(o.lastMet) < rivalFor
 	}
 	if c.failures < 3 || c.reported || slices.ContainsFunc(slices.Collect(maps.Values(t.all)), elsewhere) {
 		return false

@@ -154,3 +154,21 @@ func TestBoardAtTwoAddresses(t *testing.T) {
 		t.Error("its trouble is news at the other address")
 	}
 }
+
+// A board that says hello and cannot be asked, as when somebody sits in between, is told of.
+func TestBoardThatIsHeardAndNotReached(t *testing.T) {
+	book := newContacts(enroll.Fingerprint{1})
+	at := netip.AddrPortFrom(netip.MustParseAddr("10.77.0.9"), peer.Port)
+	claim := peer.Claim{Serial: low, Cluster: "pi", State: peer.Manager}
+	book.meet(enroll.Peer{Claim: claim, Key: enroll.Fingerprint{2}, Addr: at}, now)
+	told := 0
+	for i := range 10 {
+		when := now.Add(time.Duration(i) * time.Second)
+		if book.answered(at, when, when, errors.New("it has another cluster key")) {
+			told++
+		}
+	}
+	if told != 1 {
+		t.Errorf("told %d times, want once", told)
+	}
+}

@@ -220,11 +220,11 @@ func TestManInTheMiddle(t *testing.T) {
 	if err := stranger.StartRogue("-to="+leader.Addr.Addr().String(), "relay"); err != nil {
 		t.Fatal(err)
 	}
-	// As if he had answered for the leader's address.
+	// As if he had answered for both of the leader's addresses.
 	redirect := func(change string) {
 		t.Helper()
-		_, err := late.Exec(t.Context(), "iptables", "-t", "nat", change, "OUTPUT", "-p", "tcp", "-d", leader.Addr.Addr().String(),
-			"--dport", "2378", "-j", "DNAT", "--to-destination", stranger.Addr.Addr().String()+":2378")
+		_, err := late.Exec(t.Context(), "iptables", "-t", "nat", change, "OUTPUT", "-p", "tcp", "--dport", "2378",
+			"-j", "DNAT", "--to-destination", stranger.Addr.Addr().String()+":2378")
 		if err != nil {
 			t.Fatal(err)
 		}
