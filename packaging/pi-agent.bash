@@ -4,7 +4,7 @@ _pi_agent() {
 	local words=
 	case "$COMP_CWORD ${COMP_WORDS[1]}" in
 	"1 "*) words="run key pair prepare version" ;;
-	*" run") words="-config -key -socket -state" ;;
+	*" run") words="-config -key -socket -stacks -state" ;;
 	*" pair") words="-socket" ;;
 	*" prepare") words="-config" ;;
 	esac

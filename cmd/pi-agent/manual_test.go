@@ -15,6 +15,7 @@ import (
 	"github.com/pi-agent/pi-agent/internal/clusterkey"
 	"github.com/pi-agent/pi-agent/internal/config"
 	"github.com/pi-agent/pi-agent/internal/control"
+	"github.com/pi-agent/pi-agent/internal/stacks"
 )
 
 var update = flag.Bool("update", false, "write the manual pages and the completion in packaging/ anew")
@@ -119,6 +120,12 @@ The first file that is there wins over the one in /etc.
 .I ` + clusterkey.Path + `
 The cluster key, for the agent only (mode 0600).
 .TP
+.I ` + stacks.Dir + `/*.yml
+.TQ
+.I ` + strings.Join(stacks.BootPaths, "\n.TQ\n.I ") + `
+Compose files, which the manager deploys and updates: NAME.yml is stack NAME.
+Of those on the boot partition the first counts.
+.TP
 .I ` + control.Path + `
 Where the agent listens for commands of root and group pi-agent.
 .TP
@@ -211,9 +218,9 @@ func TestCompletion(t *testing.T) {
 		"":                   "run key pair prepare version",
 		"pre":                "prepare",
 		"start":              "",
-		"run ":               "-config -key -socket -state",
-		"run -s":             "-socket -state",
-		"run -config f -sta": "-state",
+		"run ":               "-config -key -socket -stacks -state",
+		"run -s":             "-socket -stacks -state",
+		"run -config f -sta": "-stacks -state",
 		"version ":           "",
 	} {
 		words := strings.Split("pi-agent "+typed, " ")

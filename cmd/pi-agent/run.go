@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -25,6 +26,7 @@ import (
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/prepare"
 	"github.com/pi-agent/pi-agent/internal/sdnotify"
+	"github.com/pi-agent/pi-agent/internal/stacks"
 	"github.com/pi-agent/pi-agent/internal/state"
 	"github.com/pi-agent/pi-agent/internal/swarm"
 )
@@ -39,6 +41,7 @@ func runCommand(ctx context.Context, args []string, _, stderr io.Writer) error {
 	path := fs.String("config", config.Path, "`file` with the settings; it may be absent at its default place")
 	dir := fs.String("state", cmp.Or(os.Getenv("STATE_DIRECTORY"), stateDir), "`directory` for what must survive a power cut")
 	keyPath := fs.String("key", clusterkey.Path, "`file` with the cluster key; it may be absent at its default place")
+	stackDir := fs.String("stacks", stacks.Dir, "`directory` with Compose files for the manager to deploy; it may be absent")
 	socket := fs.String("socket", control.Path, "`file` on which the agent listens for commands on this board")
 	if err := parse(fs, args); err != nil {
 		return err
@@ -52,10 +55,10 @@ func runCommand(ctx context.Context, args []string, _, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	return daemon(ctx, cfg, key, *dir, *socket, log)
+	return daemon(ctx, cfg, key, *dir, *stackDir, *socket, log)
 }
 
-func daemon(ctx context.Context, cfg config.Config, key clusterkey.Phrase, dir, socket string, log *zap.Logger) error {
+func daemon(ctx context.Context, cfg config.Config, key clusterkey.Phrase, dir, stackDir, socket string, log *zap.Logger) error {
 	this, err := board.Read(os.DirFS("/"), cfg.Serial)
 	if err != nil {
 		return err
@@ -110,6 +113,7 @@ func daemon(ctx context.Context, cfg config.Config, key clusterkey.Phrase, dir, 
 		g.Go(func() error { return found.Run(ctx) })
 		g.Go(func() error { return loop.Run(ctx) })
 	}
+	g.Go(func() error { return stackRunner(cfg, stackDir, kept, loop, log).Run(ctx) })
 	g.Go(func() error {
 		if err := (control.Server{Pair: member.pair}).Run(ctx, socket); err != nil {
 			log.Warn(fmt.Sprintf("Commands on this board do not reach the agent: %v.", err))
@@ -149,6 +153,23 @@ func networkFor(cfg config.Config, kept *state.File, log *zap.Logger) network {
 		},
 		Log: log.Named("address"),
 	})
+}
+
+// stackRunner deploys what is in dir and, when that is the usual place, on the boot partition.
+func stackRunner(cfg config.Config, dir string, kept *state.File, loop *bootstrap.Loop, log *zap.Logger) *stacks.Runner {
+	r := &stacks.Runner{
+		Dir: dir, Docker: stacks.Command(cfg.Docker),
+		Place: func() stacks.Place { return stacks.Place(loop.Place()) },
+		Marks: maps.Clone(kept.State().Stacks),
+		Remember: func(marks map[string]stacks.Mark) error {
+			return kept.Update(func(s *state.State) { s.Stacks = maps.Clone(marks) })
+		},
+		Log: log,
+	}
+	if dir == stacks.Dir {
+		r.Boot = stacks.BootPaths
+	}
+	return r
 }
 
 // wait reports whether all are ready before ctx ends.

@@ -115,6 +115,7 @@ type Loop struct {
 	taken    atomic.Pointer[string]     // name of this board that another one has, too
 	asks     chan struct{}              // one element for each hello under way
 	ticket   atomic.Pointer[ticketBase] // nil when this board is not a manager
+	place    atomic.Pointer[Place]      // the same
 
 	background sync.WaitGroup
 
@@ -364,6 +365,7 @@ func (l *Loop) observeEngine(ctx context.Context) {
 	l.statusErr = err
 	if err != nil {
 		l.ticket.Store(nil)
+		l.place.Store(nil)
 		l.engineUp = ""
 		return
 	}
@@ -489,6 +491,7 @@ func (l *Loop) speak() {
 		l.ticket.Store(&ticketBase{advertise: l.status.Addr, managers: l.status.Managers})
 	} else {
 		l.ticket.Store(nil)
+		l.place.Store(nil)
 	}
 }
 

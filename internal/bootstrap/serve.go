@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -25,6 +27,22 @@ const (
 type nodeList struct {
 	at    time.Time
 	ready map[string]bool // by node id
+	calm  time.Time       // when one last came or went
+}
+
+// Place is where a manager stands in its swarm. It is zero on every other board.
+type Place struct {
+	Swarm string    // id of the swarm
+	Leads bool      // whether it is the one manager that leads the others
+	Calm  time.Time // when a node last came or went
+}
+
+// Place is where this board stands. It may be called from any goroutine.
+func (l *Loop) Place() Place {
+	if p := l.place.Load(); p != nil {
+		return *p
+	}
+	return Place{}
 }
 
 // Ticket implements enroll.Host: a manager hands out the token for workers to a board that is in no swarm.
@@ -64,11 +82,14 @@ func (l *Loop) serve(ctx context.Context) {
 	defer cancel()
 	nodes, err := l.Engine.Nodes(ctx)
 	if err != nil {
+		l.place.Store(nil)
 		l.Log.Debug("The list of nodes is not to be had.", zap.Error(err))
 		return
 	}
 	l.nodes.at = time.Now()
 	l.tellNodes(nodes)
+	leads := slices.ContainsFunc(nodes, func(n swarm.Node) bool { return n.Leader && n.ID == l.status.NodeID })
+	l.place.Store(&Place{Swarm: l.status.SwarmID, Leads: leads, Calm: l.nodes.calm})
 	peers, _ := l.contacts.peers(l.Serial)
 	for _, n := range nodes {
 		labels := l.labels(n, peers)
@@ -120,6 +141,9 @@ func (l *Loop) tellNodes(nodes []swarm.Node) {
 		if n.Ready {
 			up++
 		}
+	}
+	if !maps.Equal(before, l.nodes.ready) {
+		l.nodes.calm = l.nodes.at
 	}
 	count := fmt.Sprintf("%d of %d nodes ready", up, len(nodes))
 	l.Notify.Status(fmt.Sprintf("Manager of the swarm, %s", count))

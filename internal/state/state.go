@@ -17,6 +17,7 @@ import (
 	"github.com/google/renameio/v2"
 
 	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/stacks"
 )
 
 // version is the form of the file. A file with a greater one was written by a newer pi-agent.
@@ -39,6 +40,9 @@ type State struct {
 	// Address is the board's stable IPv4 link-local address, invalid before it has one, and Interface where it belongs.
 	Address   netip.Addr `json:"address,omitzero"`
 	Interface string     `json:"interface,omitempty"`
+
+	// Stacks is what was done with the Compose files on this card, by name of the stack.
+	Stacks map[string]stacks.Mark `json:"stacks,omitempty"`
 }
 
 // Key is the board's node key.

@@ -1,0 +1,65 @@
+package stacks
+
+import (
+	"errors"
+	"strings"
+	"testing"
+)
+
+const compose = `# of the class
+version: "3.8"
+services:
+  web:
+    image: nginx
+    ports: "80"
+  db:
+    image: postgres
+    deploy:
+      replicas: two
+networks: {front: {drivr: overlay}}
+`
+
+// What Docker says is in the words of versions 20.10 and 28.
+func TestLocated(t *testing.T) {
+	for _, c := range []struct {
+		name, text, said, want string
+	}{
+		{"a value", compose, "services.web.ports must be a list", "stack.yml:6: services.web.ports must be a list"},
+		{"a deep value", compose, "services.db.deploy.replicas must be a integer",
+			"stack.yml:10: services.db.deploy.replicas must be a integer"},
+		{"an unknown key in one line", compose, "networks.front Additional property drivr is not allowed",
+			"stack.yml:11: networks.front Additional property drivr is not allowed"},
+		{"an unknown key at the top", compose, "(root) Additional property versoin is not allowed",
+			"stack.yml: (root) Additional property versoin is not allowed"},
+		{"a key that is not in the file", compose, "services.db.image must be a string, not empty",
+			"stack.yml:8: services.db.image must be a string, not empty"},
+		{"a key below one that has none", compose, "services.web.ports.0.target must be a number",
+			"stack.yml:6: services.web.ports.0.target must be a number"},
+		{"a service", compose, `service "db" refers to undefined network back: invalid compose project`,
+			`stack.yml:7: service "db" refers to undefined network back: invalid compose project`},
+		{"syntax", "services:\n  web:\n    image: nginx\n   ports:\n", "yaml: line 1: did not find expected key",
+			"stack.yml:4: value is not allowed in this context"},
+		{"no version", "services: {}\n", "unsupported Compose file version: 1.0",
+			`stack.yml: unsupported Compose file version: 1.0: write version: "3.8" as its first line`},
+		{"an engine", compose, "Cannot connect to the Docker daemon", "stack.yml: Cannot connect to the Docker daemon"},
+		{"nothing in the file", "", "empty compose file", "stack.yml: empty compose file"},
+		{"no mapping", "- web\n", "Top-level object must be a mapping", "stack.yml: Top-level object must be a mapping"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got := located("stack.yml", []byte(c.text), errors.New(c.said)); got.Error() != c.want {
+				t.Errorf("located() = %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+func FuzzLocated(f *testing.F) {
+	f.Add(compose, "services.web.ports must be a list")
+	f.Add("a: &a [*a, *a]\n<<: *a\n", `service "a" has neither an image nor a build context`)
+	f.Add("\ufeff? [a]\n: b\n--- !!map {a: b}\n", "yaml: line 3: mapping values are not allowed in this context")
+	f.Fuzz(func(t *testing.T, text, said string) {
+		if got := located("stack.yml", []byte(text), errors.New(said)).Error(); !strings.HasPrefix(got, "stack.yml:") {
+			t.Errorf("located() = %q does not name the file", got)
+		}
+	})
+}

@@ -1,0 +1,218 @@
+// Package stacks deploys the services that a person has put on a card: Compose files, handed to Docker's own stack command
+// by the manager that leads. It updates a stack when its file changes, and removes nothing.
+package stacks
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// Dir is where the Compose files are unless the command line says otherwise: NAME.yml is stack NAME.
+const Dir = "/etc/pi-agent/stacks"
+
+// BootPaths are where one more may be, on the boot partition, which any computer can write after flashing a card. The
+// first that is there counts, and wins over one of its name in Dir.
+var BootPaths = []string{"/boot/firmware/stack.yml", "/boot/stack.yml"}
+
+const (
+	pace       = 5 * time.Second  // between two looks; a file counts that stayed as it was from one to the next
+	calmMin    = 20 * time.Second // no node may have come or gone for that long before a stack is first deployed
+	retryFirst = 30 * time.Second // pause after a file that was refused and has not changed; doubles
+	retryMax   = 10 * time.Minute
+	fileMax    = 1 << 20 // bytes
+)
+
+// nameForm is what Docker takes as the name of a stack and in names of services.
+var nameForm = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,39}$`)
+
+// Place is where the board stands in its swarm. It is zero on a board that is no manager.
+type Place struct {
+	Swarm string    // id of the swarm that the board manages
+	Leads bool      // whether it is the one manager that leads the others
+	Calm  time.Time // when a node last came or went
+}
+
+// Mark says what was done with a file: it was deployed in this swarm, or was there when another manager led it.
+type Mark struct {
+	Swarm string `json:"swarm"`
+	Sum   string `json:"sum"` // SHA-256 of the file, hexadecimal
+}
+
+// Docker runs the docker command. Its error carries what the command said.
+type Docker func(ctx context.Context, args ...string) error
+
+// Runner deploys. All fields must be set.
+type Runner struct {
+	Dir      string   // with the Compose files; it may be absent
+	Boot     []string // places of one more file, of which the first counts
+	Docker   Docker
+	Place    func() Place
+	Marks    map[string]Mark                   // by name of the stack, as they were kept; the Runner's own from then on
+	Remember func(marks map[string]Mark) error // keeps them; it must not keep the map itself
+	Log      *zap.Logger
+
+	seen    map[string]string // sum of each file at the look before
+	refused map[string]refusal
+	told    map[string]string // what was last said of a file
+}
+
+// refusal is a file that could not be deployed.
+type refusal struct {
+	sum   string
+	again time.Time
+	pause time.Duration
+}
+
+// Run looks after the files until ctx ends, then returns nil.
+func (r *Runner) Run(ctx context.Context) error {
+	r.refused, r.told = map[string]refusal{}, map[string]string{}
+	if r.Marks == nil {
+		r.Marks = map[string]Mark{}
+	}
+	tick := time.NewTicker(pace)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		if at := r.Place(); at.Swarm != "" {
+			r.look(ctx, at)
+		}
+	}
+}
+
+// look deploys what is new.
+func (r *Runner) look(ctx context.Context, at Place) {
+	files, err := r.files()
+	if err != nil {
+		r.tell(r.Dir, fmt.Sprintf("The stacks in %s cannot be read: %v.", r.Dir, err))
+		return
+	}
+	before := r.seen
+	r.seen = map[string]string{}
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		path := files[name]
+		text, err := read(path)
+		if err == nil && !nameForm.MatchString(name) {
+			err = fmt.Errorf("%q cannot be the name of a stack: call the file by 1 to 40 characters of a-z, 0-9, _ and -, and .yml", name)
+		}
+		if err != nil {
+			r.tell(path, fmt.Sprintf("%s is not deployed: %v.", path, err))
+			continue
+		}
+		sum := sha256.Sum256(text)
+		mark := Mark{at.Swarm, hex.EncodeToString(sum[:])}
+		r.seen[name] = mark.Sum
+		first := r.Marks[name].Swarm != at.Swarm
+		switch {
+		case r.Marks[name] == mark, before[name] != mark.Sum:
+		case !at.Leads:
+			r.mark(name, mark)
+			if !first {
+				r.Log.Info(fmt.Sprintf("%s has changed, and is not deployed: this board does not lead the swarm. Change it on the one that does.", path))
+			}
+		case first && time.Since(at.Calm) < calmMin: // so that tasks are spread over all nodes
+		default:
+			r.deploy(ctx, name, path, text, mark)
+		}
+	}
+	maps.DeleteFunc(r.Marks, func(name string, _ Mark) bool { return files[name] == "" })
+}
+
+// deploy hands the file to Docker. Before that nothing is kept, so that after a power cut it is done again, which changes
+// nothing that is as it should be.
+func (r *Runner) deploy(ctx context.Context, name, path string, text []byte, mark Mark) {
+	last := r.refused[name]
+	if last.sum == mark.Sum && time.Now().Before(last.again) {
+		return
+	}
+	err := r.Docker(ctx, "stack", "deploy", "--compose-file", path, name)
+	if ctx.Err() != nil {
+		return
+	}
+	if err != nil {
+		pause := retryFirst
+		if last.sum == mark.Sum {
+			pause = min(2*last.pause, retryMax)
+		}
+		r.refused[name] = refusal{mark.Sum, time.Now().Add(pause), pause}
+		r.tell(path, fmt.Sprintf("Stack %s is not deployed: %v.", name, located(path, text, err)))
+		return
+	}
+	delete(r.refused, name)
+	delete(r.told, path)
+	r.Log.Info(fmt.Sprintf("Deployed stack %s from %s.", name, path))
+	r.mark(name, mark)
+}
+
+func (r *Runner) mark(name string, m Mark) {
+	r.Marks[name] = m
+	if err := r.Remember(r.Marks); err != nil {
+		r.Log.Warn(fmt.Sprintf("After a restart stack %s is deployed again: %v.", name, err))
+	}
+}
+
+// tell warns of a file, once as long as it stays the same.
+func (r *Runner) tell(path, text string) {
+	if r.told[path] != text {
+		r.told[path] = text
+		r.Log.Warn(text)
+	}
+}
+
+// files are the Compose files that count, by name of their stacks.
+func (r *Runner) files() (map[string]string, error) {
+	entries, err := os.ReadDir(r.Dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	files := map[string]string{}
+	add := func(path string) {
+		base := filepath.Base(path)
+		files[strings.TrimSuffix(base, filepath.Ext(base))] = path
+	}
+	for _, e := range entries {
+		if ext := filepath.Ext(e.Name()); (ext == ".yml" || ext == ".yaml") && !strings.HasPrefix(e.Name(), ".") {
+			add(filepath.Join(r.Dir, e.Name()))
+		}
+	}
+	for _, path := range r.Boot {
+		if _, err := os.Stat(path); err == nil {
+			add(path)
+			break
+		}
+	}
+	return files, nil
+}
+
+func read(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }() // it was only read
+	text, err := io.ReadAll(io.LimitReader(f, fileMax+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(text) > fileMax {
+		return nil, fmt.Errorf("it is longer than %d bytes", fileMax)
+	}
+	return text, nil
+}
