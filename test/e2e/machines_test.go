@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/pi-agent/pi-agent/internal/stacks"
 	"github.com/pi-agent/pi-agent/test/lab"
 )
 
@@ -146,6 +147,18 @@ func readable(t *testing.T, machines []*lab.Machine) {
 	}
 }
 
+// everywhere is a Compose file for a service with a task on every machine.
+const everywhere = `version: "3.8"
+services:
+  web:
+    image: ` + lab.WebImage + `
+    deploy: {mode: global}
+    networks: [host]
+    volumes: ["/etc/hostname:/etc/hostname:ro"]
+networks:
+  host: {external: true}
+`
+
 func TestMachines(t *testing.T) {
 	l, ids := form(t, "trixie", "trixie", "trixie")
 	ctx := t.Context()
@@ -197,8 +210,14 @@ func TestMachines(t *testing.T) {
 		}
 	})
 
-	t.Run("power cuts", func(t *testing.T) {
-		serve(t, l)
+	t.Run("stack on the boot partition, power cuts", func(t *testing.T) {
+		if err := l.LoadWeb(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if err := lowestOf(l.Machines).WriteFile(stacks.BootPaths[0], everywhere, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		awaitTasks(t, l)
 		rnd := random(t)
 		for round := range 5 {
 			for _, m := range l.Machines {
