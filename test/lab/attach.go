@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
+	"time"
 )
 
 // Attach is Pi.Command for a Pi of a lab that another process holds.
@@ -28,12 +30,22 @@ func LogPath(id, pi, program string) string {
 
 // AwaitEnd returns when the lab that another process holds is closed and cleaned up.
 func AwaitEnd(id string) error {
-	held, err := lock(filepath.Join(Base(), id, lockName), 0, 0)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+	dir := filepath.Join(Base(), id)
+	held, err := lock(filepath.Join(dir, lockName), 0, 0)
+	if err == nil {
+		return held.Close()
 	}
-	if err != nil {
-		return err
+	again := time.NewTicker(10 * time.Millisecond)
+	defer again.Stop()
+	deadline := time.Now().Add(patience)
+	for errors.Is(err, fs.ErrNotExist) { // the lock goes before the directory does
+		if _, gone := os.Stat(dir); errors.Is(gone, fs.ErrNotExist) {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			break
+		}
+		<-again.C
 	}
-	return held.Close()
+	return fmt.Errorf("wait for the end of lab %s: %w", id, err)
 }
