@@ -458,6 +458,83 @@ func TestKeeperRefuses(t *testing.T) {
 	})
 }
 
+// TestKeeperRefusesWithoutPermission runs the keeper as nobody, with one of its two capabilities and then with none.
+func TestKeeperRefusesWithoutPermission(t *testing.T) {
+	if os.Getenv(secondEnv) != "" {
+		why(t)
+		return
+	}
+	if !inNamespace(t) {
+		return
+	}
+	lanOf(t, "eth0")
+	for words, caps := range map[string][]uintptr{
+		"whether an address is free: it needs CAP_NET_RAW":                                    {unix.CAP_NET_ADMIN},
+		"have the address " + Candidate(boardSerial, 0).String() + ": it needs CAP_NET_ADMIN": {unix.CAP_NET_RAW},
+	} {
+		cmd := exec.CommandContext(t.Context(), "/proc/self/exe", "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=1m")
+		cmd.Env, cmd.Dir = append(os.Environ(), secondEnv+"=1"), "/"
+		cmd.SysProcAttr = &syscall.SysProcAttr{
+			Credential: &syscall.Credential{Uid: 65534, Gid: 65534}, AmbientCaps: caps, Pdeathsig: syscall.SIGKILL,
+		}
+		out, err := cmd.CombinedOutput()
+		if err != nil || !strings.Contains(string(out), words) {
+			t.Errorf("%v, it does not say %q:\n%s", err, words, out)
+		}
+	}
+}
+
+// why tells the refusal of a keeper.
+func why(t *testing.T) {
+	b := start(t, Home{}, false)
+	eventually(t, patience, func() error {
+		_, err := b.Advertise()
+		if refusal := (Refusal{}); !errors.As(err, &refusal) {
+			return fmt.Errorf("Advertise() = %w", err)
+		}
+		fmt.Println(err)
+		return nil
+	})
+}
+
+func TestKeeperRefusesWhenAllIsTaken(t *testing.T) {
+	if !inNamespace(t) {
+		return
+	}
+	_, s := lanOf(t, "eth0")
+	for attempt := range maxConflicts {
+		s.has(t, Candidate(boardSerial, attempt))
+	}
+	b := start(t, Home{}, false)
+	words := fmt.Sprintf("every address that this board wants is taken: the last one by %s", s.link.Attrs().HardwareAddr)
+	eventually(t, patience, func() error {
+		if _, err := b.Advertise(); err == nil || err.Error() != words {
+			return fmt.Errorf("Advertise() = %w, want %q", err, words)
+		}
+		return nil
+	})
+	b.says(words)
+}
+
+func TestKeeperWithoutMulticast(t *testing.T) {
+	if !inNamespace(t) {
+		return
+	}
+	eth0, _ := lanOf(t, "eth0")
+	must(t, netlink.LinkSetMulticastOff(eth0))
+	b := start(t, Home{}, false)
+	const words = "eth0 cannot do multicast, which finding other boards needs"
+	eventually(t, patience, func() error {
+		_, err := b.Advertise()
+		if _, linkErr := b.Link(); words != fmt.Sprint(err) || words != fmt.Sprint(linkErr) {
+			return fmt.Errorf("Advertise() = %w, Link() = %w, want %q", err, linkErr, words)
+		}
+		return nil
+	})
+	must(t, netlink.LinkSetMulticastOn(eth0))
+	b.has("eth0", Candidate(boardSerial, 0))
+}
+
 func TestKeeperWithoutCarrier(t *testing.T) {
 	if !inNamespace(t) {
 		return
