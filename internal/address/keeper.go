@@ -338,11 +338,12 @@ func (k *Keeper) keep(ctx context.Context, c *claim, link Link, addr netip.Addr,
 	}
 }
 
-// tellBack says that something has removed the address. A network manager that looks for a DHCP server in vain does so
-// every few minutes.
+// tellBack says that something has removed the address on which a swarm relies. A network manager that looks for a DHCP
+// server in vain does so every few minutes.
 func (k *Keeper) tellBack(addr netip.Addr, link Link) {
 	log := k.Log.Debug
-	if now := time.Now(); now.Sub(k.backAt) > time.Hour {
+	_, inUse := k.now()
+	if now := time.Now(); inUse && now.Sub(k.backAt) > time.Hour {
 		k.backAt, log = now, k.Log.Info
 	}
 	log(fmt.Sprintf("Something took %s off %s; it is back.", addr, link.Name))

@@ -30,6 +30,7 @@ const (
 	actMax     = 40 * time.Second       // time for one action; a turn must end well before systemd's watchdog
 	retryFirst = time.Second            // pause after an action that was refused; doubles
 	retryMax   = 30 * time.Second       //
+	engineMax  = 10 * time.Second       // how long an engine may take to start, as it does after the agent, before that is told
 	asksAtOnce = 64                     // hellos under way; invented boards keep each of them busy for a second
 )
 
@@ -132,8 +133,7 @@ type Loop struct {
 	statusErr  error
 	statusAt   time.Time // zero makes the next turn ask the engine
 	started    time.Time
-	engineSeen bool   // whether the engine has answered since then
-	engineUp   string // version of the engine that was last said to be up, empty while it is down
+	engineSeen bool // whether the engine has answered since then
 	pending    time.Time
 	listening  time.Time
 	proposed   time.Time
@@ -321,7 +321,11 @@ func (l *Loop) observeLink() {
 	switch {
 	case err == nil && (l.linkErr != nil || seen != l.seen):
 		l.seen, l.linked = seen, time.Now()
-		l.Log.Info(fmt.Sprintf("Using %s with address %s.", seen.Name, seen.Addr))
+		log := l.Log.Info
+		if !link.Addr.IsValid() {
+			log = l.Log.Debug // who put the stable address there has told it
+		}
+		log(fmt.Sprintf("Using %s with address %s.", seen.Name, seen.Addr))
 	case err != nil && l.linkErr == nil:
 		l.Log.Warn(fmt.Sprintf("The network is gone: %v.", err))
 	}
@@ -361,23 +365,13 @@ func (l *Loop) observeEngine(ctx context.Context) {
 		return
 	}
 	l.statusAt = time.Now()
-	fromTheStart := !l.engineSeen && l.statusErr == nil
 	l.statusErr = err
 	if err != nil {
 		l.ticket.Store(nil)
 		l.place.Store(nil)
-		l.engineUp = ""
 		return
 	}
 	l.status, l.engineSeen = status, true
-	if l.engineUp != status.Version {
-		l.engineUp = status.Version
-		log := l.Log.Info
-		if fromTheStart {
-			log = l.Log.Debug
-		}
-		log(fmt.Sprintf("Docker Engine %s is up.", status.Version), zap.String("state", string(status.State)))
-	}
 	if status.State != swarm.Pending {
 		l.pending = time.Time{}
 	} else if l.pending.IsZero() {
@@ -406,8 +400,11 @@ func (l *Loop) tell(a Action, now time.Time) {
 		return
 	}
 	known := l.last.Reason == a.Reason // Propose and Init have one reason
-	l.last = a
 	l.Notify.Status(a.Reason)
+	if !l.engineSeen && errors.Is(l.statusErr, swarm.ErrUnreachable) && now.Sub(l.started) < engineMax {
+		return
+	}
+	l.last = a
 	if known {
 		return
 	}
