@@ -83,8 +83,8 @@ func NewKeeper(o KeeperOptions) *Keeper {
 	return k
 }
 
-// Ready is closed when Run has begun to work and an address that a swarm relies on is back, or cannot be put back at once.
-// An engine that is started before may find no way to its manager, and gives up for good.
+// Ready is closed when Run has begun to work and an address that a swarm relies on is back, or 10 s later when nothing lets
+// it be put back. An engine that is started before may find no way to its manager, and gives up for good.
 func (k *Keeper) Ready() <-chan struct{} { return k.ready }
 
 // Link is the cluster interface right now, with the stable address once there is one. The error says in words what is
@@ -174,21 +174,25 @@ func (k *Keeper) Run(ctx context.Context) error {
 			k.Log.Warn(fmt.Sprintf("When something removes the stable address, that is noticed %v late: %v.", retryPace, err))
 		}
 	})
+	began := time.Now()
 	timer := time.NewTimer(retryPace)
 	defer timer.Stop()
 	for ctx.Err() == nil {
 		home, inUse := k.now()
 		link, err := k.choose(home, inUse)
+		parked := false
 		switch {
 		case err == nil:
 			err = k.hold(ctx, link, changed)
 		case inUse:
-			k.park(home)
+			parked = k.park(home)
 		}
 		if ctx.Err() != nil {
 			return nil
 		}
-		k.settled()
+		if !inUse || parked || time.Since(began) >= retryPace {
+			k.settled()
+		}
 		k.lose(err)
 		if err == nil { // another link
 			continue
@@ -210,8 +214,9 @@ func (k *Keeper) now() (Home, bool) {
 }
 
 // park puts the address where it belongs though nobody is reached there, as when the switch starts more slowly than the
-// boards: so the engine that starts meanwhile has a route to its manager, without which it gives up for good.
-func (k *Keeper) park(home Home) {
+// boards: so the engine that starts meanwhile has a route to its manager, without which it gives up for good. It reports
+// whether the address is there, which the kernel does not allow before the interface is up.
+func (k *Keeper) park(home Home) bool {
 	iface, err := net.InterfaceByName(home.Interface)
 	if err == nil {
 		_, err = place(Link{Name: iface.Name, Index: iface.Index}, home.Addr)
@@ -219,6 +224,7 @@ func (k *Keeper) park(home Home) {
 	if err != nil {
 		k.Log.Debug("The stable address is nowhere.", zap.Error(err))
 	}
+	return err == nil
 }
 
 // hold has the address on the link until the link is no longer the one, the address is given up, or something goes wrong.

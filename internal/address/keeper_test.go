@@ -535,6 +535,44 @@ func TestKeeperWithoutMulticast(t *testing.T) {
 	b.has("eth0", Candidate(boardSerial, 0))
 }
 
+// TestKeeperBeforeItsInterface starts the keeper as at boot, before a network manager has set the interface up.
+func TestKeeperBeforeItsInterface(t *testing.T) {
+	if !inNamespace(t) {
+		return
+	}
+	home := Home{netip.MustParseAddr("169.254.7.8"), "eth0"}
+	near, far := cable(t, "eth0")
+	must(t, netlink.LinkSetUp(far))
+	b := start(t, home, true)
+	select {
+	case <-b.Ready():
+		t.Error("an engine may start though there is no way to its manager")
+	case <-time.After(5 * watchPace):
+	}
+	must(t, netlink.LinkSetUp(near))
+	select {
+	case <-b.Ready():
+	case <-time.After(patience):
+		t.Fatal("it never gets ready")
+	}
+	if err := placed("eth0", home.Addr); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestKeeperWithoutItsInterface lets the engine start when nothing comes of waiting.
+func TestKeeperWithoutItsInterface(t *testing.T) {
+	if !inNamespace(t) {
+		return
+	}
+	b := start(t, Home{netip.MustParseAddr("169.254.7.8"), "eth0"}, true)
+	select {
+	case <-b.Ready():
+	case <-time.After(patience):
+		t.Error("it never gets ready")
+	}
+}
+
 func TestKeeperWithoutCarrier(t *testing.T) {
 	if !inNamespace(t) {
 		return
