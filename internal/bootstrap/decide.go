@@ -274,7 +274,8 @@ func elect(v View) Action {
 	}
 	for _, p := range v.Peers {
 		if end := p.Able.Add(turnLength); v.fresh(p) && p.Claim.State == peer.Waiting && p.Claim.Serial > v.Serial && v.Now.Before(end) {
-			return waitUntil(end, "Waiting for %s to get ready, for it may be in a swarm already", p.Claim.Serial.Name())
+			// One line in the journal, however many there are: each was named when it was found.
+			return waitUntil(end, "Waiting for the other boards to get ready, for one may be in a swarm already")
 		}
 	}
 	for turn, p := range lower {
