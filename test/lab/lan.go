@@ -127,6 +127,14 @@ func (p *Pi) RecreateLink(state Link) error {
 	return p.connect(state)
 }
 
+// RecreateLink is that of a Pi. NetworkManager does the rest.
+func (m *Machine) RecreateLink() error {
+	if err := m.lab.lan.ip("link del " + m.Name); err != nil {
+		return err
+	}
+	return m.plugIn()
+}
+
 // connect makes the cable from the Pi to the switch, and what a DHCP client would do then.
 func (p *Pi) connect(state Link) error {
 	if err := p.plugIn(); err != nil {
@@ -144,6 +152,28 @@ func (p *Pi) connect(state Link) error {
 	}
 	return p.ip(commands...)
 }
+
+// Wireless gives the Pi a second interface on the same LAN, wlan0, as a radio beside the cable has it. The default route
+// over it comes after the one over the cable. Only the name is that of a radio.
+func (p *Pi) Wireless(addr netip.Prefix) error {
+	m, err := p.on()
+	if err != nil {
+		return err
+	}
+	if err := p.lab.lan.ip(
+		fmt.Sprintf("link add %s type veth peer name wlan0 netns %d", p.radio(), m.cmd.Process.Pid),
+		"link set "+p.radio()+" master "+bridge+" up"); err != nil {
+		return err
+	}
+	return m.ip("link set wlan0 up", "addr add "+addr.String()+" brd + dev wlan0",
+		"route add default via "+p.lab.Gateway().String()+" dev wlan0 metric 600")
+}
+
+// WirelessGone undoes Wireless.
+func (p *Pi) WirelessGone() error { return p.lab.lan.ip("link del " + p.radio()) }
+
+// radio is the far end of wlan0.
+func (p *Pi) radio() string { return p.Name + "-radio" }
 
 // plugIn makes the cable to the switch.
 func (c *Computer) plugIn() error {
