@@ -1,14 +1,9 @@
 package stacks
 
 import (
-	"errors"
 	"fmt"
 	"regexp"
 	"strings"
-
-	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/parser"
-	"github.com/goccy/go-yaml/token"
 )
 
 // How Docker names what it complains of.
@@ -16,32 +11,19 @@ var (
 	unknownKey   = regexp.MustCompile(`^(\S+) Additional property (\S+) is not allowed`)
 	wrongValue   = regexp.MustCompile(`^((?:services|networks|volumes|configs|secrets)\.\S+) `)
 	wrongService = regexp.MustCompile(`[Ss]ervice "?([\w.-]+?)"?:? `)
-	syntax       = regexp.MustCompile(`^yaml: (?:line \d+: )?`)
 )
 
-// located puts the file and, where it can be told, the line before what Docker said of it: Docker itself names no line, or
-// one that is a few off.
+// located puts the file and, where it can be told, the line before what Docker said of it: Docker itself names a line only
+// when the file is no YAML, and then one near the mistake.
 func located(path string, text []byte, err error) error {
-	said := err.Error()
-	file, bad := parser.ParseBytes(text, 0)
-	var at interface {
-		GetToken() *token.Token
-		GetMessage() string
-	}
-	switch {
+	switch said := err.Error(); {
 	case strings.HasPrefix(said, "unsupported Compose file version"):
 		return fmt.Errorf(`%s: %w: write version: "3.8" as its first line`, path, err)
-	case errors.As(bad, &at) && syntax.MatchString(said):
-		return fmt.Errorf("%s:%d: %s", path, at.GetToken().Position.Line, at.GetMessage())
-	case bad != nil:
-		return fmt.Errorf("%s: %w", path, err)
+	case strings.HasPrefix(said, "yaml: line "):
+		return fmt.Errorf("%s: %w: look there and a few lines below", path, err)
 	}
-	keys := accused(said)
-	for len(keys) > 0 {
-		if line := lineOf(file, keys); line > 0 {
-			return fmt.Errorf("%s:%d: %w", path, line, err)
-		}
-		keys = keys[:len(keys)-1]
+	if line := lineOf(string(text), accused(err.Error())); line > 0 {
+		return fmt.Errorf("%s:%d: %w", path, line, err)
 	}
 	return fmt.Errorf("%s: %w", path, err)
 }
@@ -60,32 +42,26 @@ func accused(said string) []string {
 	return nil
 }
 
-// lineOf is the line of a key, 0 when the file does not have it.
-func lineOf(file *ast.File, keys []string) int {
-	if len(file.Docs) == 0 {
-		return 0
-	}
-	node, line := file.Docs[0].Body, 0
-	for _, key := range keys {
-		entry := entryOf(node, key)
-		if entry == nil {
-			return 0
+// lineOf is the line of the innermost of keys that stands at the beginning of a line, as people write Compose files; 0 when
+// not even the first does.
+func lineOf(text string, keys []string) (line int) {
+	above, level := -1, 0 // how far the key that was found last is indented, and those below it; -1 before one was seen
+	for number, s := range strings.Split(text, "\n") {
+		rest := strings.TrimLeft(s, " ")
+		indent := len(s) - len(rest)
+		if rest = strings.TrimSpace(rest); rest == "" || rest[0] == '#' {
+			continue
 		}
-		node, line = entry.Value, entry.Key.GetToken().Position.Line
+		if indent <= above { // that key ends here
+			return line
+		}
+		if level < 0 {
+			level = indent
+		}
+		key, _, is := strings.Cut(rest, ":")
+		if is && indent == level && len(keys) > 0 && strings.Trim(key, `"'`) == keys[0] {
+			line, above, level, keys = number+1, indent, -1, keys[1:]
+		}
 	}
 	return line
-}
-
-// entryOf is the entry of a mapping that has this key, nil when there is none.
-func entryOf(node ast.Node, key string) *ast.MappingValueNode {
-	m, ok := node.(ast.MapNode)
-	if !ok {
-		return nil
-	}
-	for all := m.MapRange(); all.Next(); {
-		if entry := all.KeyValue(); entry.Key.GetToken().Value == key {
-			return entry
-		}
-	}
-	return nil
 }
