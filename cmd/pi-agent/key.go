@@ -35,6 +35,24 @@ func keyCommand(_ context.Context, args []string, stdout, stderr io.Writer) erro
 	return errUsage
 }
 
+// keyOnCard puts the key on the boot partition in the place of the one in the file, if there is one that was not taken from
+// there, as from a partition that is read-only. Of one that is not usable the error tells. The board then needs a person, and
+// meanwhile keeps the key it has; where it has none it gets one that nobody has, for without one it would trust everybody.
+func keyOnCard(paths []string, inFile clusterkey.Phrase, log *zap.Logger) (clusterkey.Phrase, error) {
+	path, p, err := clusterkey.OnCard(paths)
+	switch {
+	case path == "":
+		return inFile, nil
+	case err == nil:
+		log.Warn(fmt.Sprintf("The cluster key is still in %s: whoever has the card can read it.", path))
+		return p, nil
+	case !inFile.None():
+		return inFile, err
+	}
+	nobodys, _ := clusterkey.Parse(clusterkey.Generate()) // which is always a good one
+	return nobodys, err
+}
+
 // clusterKey is the key in the settings, else the one in the file, which may be absent at its default place.
 func clusterKey(cfg config.Config, path string, log *zap.Logger) (clusterkey.Phrase, error) {
 	phrase, err := clusterkey.ReadFile(path)

@@ -23,7 +23,7 @@ var commands = []command{
 	{"run", "find the other boards and keep this one in the swarm (what the service runs)", runCommand},
 	{"key", "print a new cluster key: pi-agent key new", keyCommand},
 	{"pair", "without a cluster key: let new boards in for a while (on the manager, with sudo)", pairCommand},
-	{"prepare", "give this board its own name and its user docker without sudo (as root, at boot)", prepareCommand},
+	{"prepare", "take the key off the card, give this board its own name and its user docker without sudo (as root, at boot)", prepareCommand},
 	{"version", "print the version", versionCommand},
 }
 

@@ -120,6 +120,9 @@ The first file that is there wins over the one in /etc.
 .I ` + clusterkey.Path + `
 The cluster key, for the agent only (mode 0600).
 .TP
+.I ` + strings.Join(clusterkey.BootPaths, "\n.TQ\n.I ") + `
+A cluster key on the boot partition, which is moved to the file above at the next boot, in place of the one there.
+.TP
 .I ` + stacks.Dir + `/*.yml
 .TQ
 .I ` + strings.Join(stacks.BootPaths, "\n.TQ\n.I ") + `

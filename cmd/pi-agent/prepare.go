@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"io"
 	"os"
+
+	"go.uber.org/zap"
 
 	"github.com/pi-agent/pi-agent/internal/board"
 	"github.com/pi-agent/pi-agent/internal/config"
@@ -20,19 +23,17 @@ func prepareCommand(ctx context.Context, args []string, _, stderr io.Writer) err
 	if err := parse(fs, args); err != nil {
 		return err
 	}
-	if err := prepare.Key(); err != nil {
-		return err
-	}
+	keyErr := prepare.Key(journal.New(zap.InfoLevel, stderr))
 	cfg, err := config.Load(*path)
 	if err != nil {
-		return err
+		return errors.Join(keyErr, err)
 	}
 	if cfg.BootErr != nil { // it may have been about what is to be done here
-		return cfg.BootErr
+		return errors.Join(keyErr, cfg.BootErr)
 	}
 	this, err := board.Read(os.DirFS("/"), cfg.Serial)
 	if err != nil {
-		return err
+		return errors.Join(keyErr, err)
 	}
-	return prepare.Board(ctx, cfg, this.Serial, journal.New(cfg.Log, stderr))
+	return errors.Join(keyErr, prepare.Board(ctx, cfg, this.Serial, journal.New(cfg.Log, stderr)))
 }

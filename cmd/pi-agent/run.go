@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -54,6 +55,11 @@ func runCommand(ctx context.Context, args []string, _, stderr io.Writer) error {
 	key, err := clusterKey(cfg, *keyPath, log)
 	if err != nil {
 		return err
+	}
+	if cfg.Key.None() && *keyPath == clusterkey.Path {
+		var onCard error
+		key, onCard = keyOnCard(clusterkey.BootPaths, key, log)
+		cfg.BootErr = errors.Join(cfg.BootErr, onCard)
 	}
 	return daemon(ctx, cfg, key, *dir, *stackDir, *socket, log)
 }

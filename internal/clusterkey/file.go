@@ -21,31 +21,40 @@ var ErrExposed = errors.New("other users of this machine can read it")
 // ReadFile reads the key in the file at path. Its errors name the file, what is wrong and what to do, and never the key;
 // fs.ErrNotExist is among them when there is no such file.
 func ReadFile(path string) (Phrase, error) {
-	f, err := os.Open(path)
-	switch {
-	case errors.Is(err, fs.ErrPermission):
-		return Phrase{}, fmt.Errorf("read the cluster key: %w: give the file to user id %d with chown", err, os.Geteuid())
-	case err != nil:
-		return Phrase{}, fmt.Errorf("read the cluster key: %w", err)
-	}
-	defer func() { _ = f.Close() }() // it was only read
-	info, err := f.Stat()
+	text, err := readText(path)
 	if err != nil {
-		return Phrase{}, fmt.Errorf("read the cluster key: %w", err)
+		return Phrase{}, err
 	}
-	text, err := io.ReadAll(io.LimitReader(f, fileMax+1))
-	if err != nil {
-		return Phrase{}, fmt.Errorf("read the cluster key: %w", err)
-	}
-	if len(text) > fileMax {
-		return Phrase{}, fmt.Errorf("the cluster key in %s is not usable: it is longer than %d bytes: %w", path, fileMax, errForm)
-	}
-	p, err := Parse(strings.TrimPrefix(string(text), "\ufeff")) // what some editors on Windows begin a file with
+	p, err := Parse(text)
 	if err != nil {
 		return Phrase{}, fmt.Errorf("the cluster key in %s is not usable: %w", path, err)
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return Phrase{}, fmt.Errorf("read the cluster key: %w", err)
 	}
 	if info.Mode().Perm()&0o077 != 0 {
 		return p, fmt.Errorf("%s: %w: chmod 600 %s", path, ErrExposed, path)
 	}
 	return p, nil
+}
+
+// readText is the text of the key file at path, without what editors put around it.
+func readText(path string) (string, error) {
+	f, err := os.Open(path)
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return "", fmt.Errorf("read the cluster key: %w: give the file to user id %d with chown", err, os.Geteuid())
+	case err != nil:
+		return "", fmt.Errorf("read the cluster key: %w", err)
+	}
+	defer func() { _ = f.Close() }() // it was only read
+	text, err := io.ReadAll(io.LimitReader(f, fileMax+1))
+	if err != nil {
+		return "", fmt.Errorf("read the cluster key: %w", err)
+	}
+	if len(text) > fileMax {
+		return "", fmt.Errorf("the cluster key in %s is not usable: it is longer than %d bytes: %w", path, fileMax, errForm)
+	}
+	return strings.TrimSpace(strings.TrimPrefix(string(text), "\ufeff")), nil // what some editors on Windows begin a file with
 }

@@ -9,15 +9,27 @@ import (
 	"strconv"
 	"syscall"
 
+	"go.uber.org/zap"
+
 	"github.com/pi-agent/pi-agent/internal/clusterkey"
 )
 
 // agentUser is who the service runs as.
 const agentUser = "pi-agent"
 
-// Key gives the cluster key to the agent. It comes before the settings are looked at, for an agent that tells what is wrong
-// with them needs the key to be heard.
-func Key() error { return giveKey(clusterkey.Path, agentUser) }
+// Key takes the cluster key off the boot partition, if there is one, and gives it to the agent. It comes before the settings
+// are looked at, for an agent that tells what is wrong with them needs the key to be heard.
+func Key(log *zap.Logger) error {
+	done, err := clusterkey.Take(clusterkey.BootPaths, clusterkey.Path)
+	if done != "" {
+		log.Info(done)
+	}
+	if errors.Is(err, clusterkey.ErrStillThere) {
+		log.Warn(fmt.Sprintf("No secret: %v.", err))
+		err = nil
+	}
+	return errors.Join(err, giveKey(clusterkey.Path, agentUser))
+}
 
 // giveKey gives the file with the cluster key, which a person puts there as root, to the agent, and to nobody else. Where
 // there is no such file or user there is nothing to do.
