@@ -30,10 +30,17 @@ type membership struct {
 func membershipOf(cfg config.Config, key clusterkey.Phrase, kept *state.File, runDir string, onLink func(netip.Addr) bool,
 	log *zap.Logger,
 ) (membership, error) {
+	m := membership{}
 	if key.None() {
-		return strangers(cfg, kept, runDir, onLink, log), nil
+		m = strangers(cfg, kept, runDir, onLink, log)
+	} else {
+		var err error
+		if m, err = members(cfg.Cluster, key, log); err != nil {
+			return membership{}, err
+		}
 	}
-	return members(cfg.Cluster, key, log)
+	m.trust, m.cluster.Deny = enroll.NewDeny(m.trust, cfg.Deny, log), cfg.Deny
+	return m, nil
 }
 
 // strangers is the membership of a board in a cluster without a key.

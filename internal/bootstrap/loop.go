@@ -96,6 +96,7 @@ type Options struct {
 	Settle   time.Duration
 	Member   peer.Membership             // where the board was when it last ran
 	Remember func(peer.Membership) error // keeps that through a power cut
+	Deny     []peer.Serial               // whose nodes a manager removes
 	Settings error                       // what is wrong with the settings; the loop then only tells it
 
 	Engine    swarm.Engine
@@ -133,7 +134,8 @@ type Loop struct {
 	statusErr  error
 	statusAt   time.Time // zero makes the next turn ask the engine
 	started    time.Time
-	engineSeen bool // whether the engine has answered since then
+	unremoved  []string // ids of nodes that are denied, and of which it was said that they stay
+	engineSeen bool     // whether the engine has answered since then
 	pending    time.Time
 	listening  time.Time
 	proposed   time.Time

@@ -90,6 +90,7 @@ func (l *Loop) serve(ctx context.Context) {
 	l.tellNodes(nodes)
 	leads := slices.ContainsFunc(nodes, func(n swarm.Node) bool { return n.Leader && n.ID == l.status.NodeID })
 	l.place.Store(&Place{Swarm: l.status.SwarmID, Leads: leads, Calm: l.nodes.calm})
+	l.expel(ctx, nodes)
 	peers, _ := l.contacts.peers(l.Serial)
 	for _, n := range nodes {
 		labels := l.labels(n, peers)

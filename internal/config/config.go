@@ -49,6 +49,7 @@ type Config struct {
 	Key       clusterkey.Phrase // as given here; none leaves it to the file that has the key alone
 	Interface string            // name of the cluster interface; empty chooses
 	LinkLocal bool              // whether a swarm made anew uses an address that the board keeps itself
+	Deny      []peer.Serial     // boards that are kept out, at most 64
 	Serial    peer.Serial       // serial of a board that has none; empty asks the board
 	Rename    bool              // whether a name of the image or of another board is changed
 	Docker    string            // address of the Docker Engine, unix:// and an absolute path

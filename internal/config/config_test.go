@@ -74,7 +74,7 @@ func TestReference(t *testing.T) {
 func TestLoad(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pi-agent.toml")
 	text := "\ufeff# edited on Windows\r\nexpect = 3\r\nsettle = \"30s\"\r\ncluster = \"class-b\"\r\nkey = \"four red raspberries\"\r\ninterface = \"eth0\"\r\n" +
-		"address = \"interface\"\r\n" +
+		"address = \"interface\"\r\ndeny = [\"10000000AABBCC05\", \"aabbcc07\"]\r\n" +
 		"serial = \"AABBCC01\"\r\nhostname = \"keep\"\r\ndocker_without_sudo = false\r\ndocker = \"unix:///tmp/d.sock\"\r\nlog = \"debug\"\r\n"
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -89,6 +89,7 @@ func TestLoad(t *testing.T) {
 	}
 	want := Config{
 		Expect: 3, Settle: 30 * time.Second, Cluster: "class-b", Key: key, Interface: "eth0",
+		Deny:   []peer.Serial{"10000000aabbcc05", "00000000aabbcc07"},
 		Serial: "00000000aabbcc01", Docker: "unix:///tmp/d.sock", Log: zapcore.DebugLevel,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -113,6 +114,10 @@ func TestLoadRefuses(t *testing.T) {
 		{"too short", `settle = "1s"`, []string{`settle = "1s" is not possible: give a duration from "5s" to "5m"`}},
 		{"no unit", `settle = 15`, []string{`settle = 15 is`}},
 		{"cluster", `cluster = "Class B"`, []string{`:1: cluster = "Class B"`, "a-z"}},
+		{"deny", `deny = ["pi-bbcc05"]`, []string{`:1: deny = [pi-bbcc05] is not possible: give a list of at most 64 serials`}},
+		{"deny without quotes", `deny = [10]`, []string{`deny = [10]`}},
+		{"deny without a list", `deny = "10000000aabbcc05"`, []string{`deny = "10000000aabbcc05"`}},
+		{"deny too many", "deny = [" + strings.Repeat(`"1",`, 65) + "]", []string{`deny = [1 1`}},
 		{"interface", `interface = "a/b"`, []string{`interface = "a/b"`}},
 		{"interface too long", `interface = "wlxb827eb0123456"`, []string{`interface = "wlxb827eb0123456"`, "give the name"}},
 		{"interface too long in bytes", `interface = "ääääääää"`, []string{`interface = "ääääääää"`}},

@@ -27,6 +27,7 @@ const (
 	expectMax = 64
 	settleMin = 5 * time.Second
 	settleMax = 5 * time.Minute
+	denyMax   = 64
 )
 
 // keySetting is the one setting whose value is a secret, and in no error.
@@ -80,6 +81,24 @@ var settings = []setting{
 			p, err := clusterkey.Parse(s)
 			c.Key = p
 			return err == nil
+		},
+	},
+	{
+		"deny", "[]", fmt.Sprintf(`a list of at most %d serials in quotes, such as ["10000000aabbcc05"]`, denyMax),
+		"The serials of boards that are kept out, such as one that was stolen: none of them is heard, answered or let in, and a " +
+			"manager removes them from the swarm. Give it on every board, and all boards a new cluster key.",
+		func(c *Config, v any) bool {
+			list, ok := v.([]any)
+			c.Deny = nil
+			for _, v := range list {
+				s, _ := v.(string)
+				serial, err := peer.ParseSerial(s)
+				if err != nil {
+					return false
+				}
+				c.Deny = append(c.Deny, serial)
+			}
+			return ok && len(list) <= denyMax
 		},
 	},
 	{

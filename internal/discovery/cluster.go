@@ -17,6 +17,7 @@ type Cluster struct {
 	Name string                   // of the cluster, as peer.CheckCluster wants it
 	Tag  string                   // of the cluster key; empty without one
 	Sign func(text string) string // signs with the cluster key, at most 32 characters of ASCII; nil without one
+	Deny []peer.Serial            // boards that do not count
 }
 
 // errForged is the error of an announcement that names our cluster and is not signed with its key. It may also have been

@@ -181,3 +181,19 @@ func TestFloodOfOtherClustersLeavesRoomForOurs(t *testing.T) {
 		}
 	})
 }
+
+func TestDeniedBoardIsNotHeard(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const stolen = peer.Serial("10000000aabbcc05")
+		l := &lan{cluster: keyedCluster("pi", "one")}
+		l.join(t, stolen, "192.0.2.5")
+		l.join(t, "10000000aabbcc07", "192.0.2.7")
+		l.cluster.Deny = []peer.Serial{stolen}
+		b := l.join(t, "10000000aabbcc02", "192.0.2.2")
+		pass(10 * time.Second)
+		wantSees(t, b, "10000000aabbcc07 blank 192.0.2.7:2378")
+		if n := b.Snapshot().Others; n != 0 {
+			t.Errorf("it counts as %d other clusters", n)
+		}
+	})
+}

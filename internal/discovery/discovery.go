@@ -561,6 +561,8 @@ func (s *Service) isNear(addr netip.Addr, now time.Time) bool {
 func (s *Service) note(h sighting, addr netip.Addr, now time.Time) {
 	nameOnly := h.claim == peer.Claim{} // a goodbye of another implementation
 	switch {
+	case slices.Contains(s.cluster.Deny, h.serial):
+		return
 	case !nameOnly && !s.cluster.same(h.claim):
 		if h.ttl > 0 {
 			s.others.note(h.claim, now)

@@ -1,0 +1,59 @@
+package bootstrap
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/swarm"
+)
+
+// remover is an engine that only removes nodes, and stubborn ones not.
+type remover struct {
+	swarm.Engine
+	removed, stubborn []string
+}
+
+func (r *remover) Remove(_ context.Context, id string, force bool) error {
+	if !force || slices.Contains(r.stubborn, id) {
+		return errors.New("it must be demoted to worker before removal")
+	}
+	r.removed = append(r.removed, id)
+	return nil
+}
+
+func TestExpel(t *testing.T) {
+	core, logs := observer.New(zap.InfoLevel)
+	engine := &remover{stubborn: []string{"n4"}}
+	const own = peer.Serial("10000000aabbcc01")
+	l := &Loop{
+		Options: Options{Engine: engine, Log: zap.New(core), Deny: []peer.Serial{own, "10000000aabbcc03", "10000000aabbcc04"}},
+		status:  swarm.Status{NodeID: "n1"},
+	}
+	var nodes []swarm.Node
+	for _, n := range []string{"1", "2", "3", "4"} {
+		nodes = append(nodes, swarm.Node{ID: "n" + n, Labels: map[string]string{LabelSerial: "10000000aabbcc0" + n}})
+	}
+	nodes = append(nodes, swarm.Node{ID: "n5"}) // not known yet
+	l.expel(t.Context(), nodes)
+	l.expel(t.Context(), slices.Delete(nodes, 2, 3))
+	if diff := cmp.Diff([]string{"n3"}, engine.removed); diff != "" {
+		t.Errorf("removed (-want +got):\n%s", diff)
+	}
+	var said []string
+	for _, e := range logs.All() {
+		said = append(said, e.Message)
+	}
+	if diff := cmp.Diff([]string{
+		"pi-bbcc03 is denied by the settings: its node is removed from the swarm.",
+		"pi-bbcc04 is denied by the settings, and its node cannot be removed from the swarm: it must be demoted to worker before removal.",
+	}, said); diff != "" {
+		t.Errorf("said (-want +got):\n%s", diff)
+	}
+}
