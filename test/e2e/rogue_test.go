@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"os/exec"
 	"regexp"
 	"slices"
 	"strings"
@@ -204,6 +205,53 @@ func TestStrangerAsksForTheToken(t *testing.T) {
 	seen, err := l.Find("serial=" + leader.Serial)
 	if err != nil || !slices.Contains(seen, l.CapturePath()) {
 		t.Errorf("what the leader announces is not in the capture, but in %v: %v", seen, err)
+	}
+}
+
+// Without a key whoever asks in time gets the token, but not through a router.
+func TestStrangerBeyondARouter(t *testing.T) {
+	l, pis, stranger := withStranger(t, 1)
+	setConfig(t, pis, "expect = 1")
+	leader := pis[0]
+	if err := leader.StartAgent(); err != nil {
+		t.Fatal(err)
+	}
+	awaitSwarm(t, time.Minute, leader, pis)
+	ip := func(args ...string) {
+		t.Helper()
+		if _, err := stranger.Exec(t.Context(), append([]string{"ip"}, args...)...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := l.Partition(stranger); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.InLAN(func() error {
+		return exec.CommandContext(t.Context(), "ip", "addr", "add", "10.78.0.254/24", "dev", "br1").Run()
+	}); err != nil {
+		t.Fatal(err)
+	}
+	ip("addr", "flush", "dev", "eth0")
+	ip("addr", "add", "10.78.0.2/24", "dev", "eth0")
+	ip("route", "add", "default", "via", "10.78.0.254")
+	to := "-to=" + leader.Addr.Addr().String()
+	attack(t, stranger, "-asks=10", to, "ask")()
+	tries := stranger.LogOf("rogue")
+	for _, path := range []string{"/v1/hello", "/v1/join"} {
+		refused := fmt.Sprintf("refused %s by %s: 403 Forbidden", path, leader.Addr.Addr())
+		if !strings.Contains(tries, refused) || !strings.Contains(tries, "it is not on this network") || strings.Contains(tries, "got ") {
+			t.Errorf("from beyond a router he is not refused %s:\n%s", path, tries)
+		}
+	}
+
+	ip("addr", "flush", "dev", "eth0")
+	ip("addr", "add", stranger.Addr.String(), "dev", "eth0")
+	if err := stranger.Mend(); err != nil {
+		t.Fatal(err)
+	}
+	attack(t, stranger, "-asks=10", to, "ask")()
+	if tries := stranger.LogOf("rogue"); !strings.Contains(tries, "got /v1/join") {
+		t.Errorf("on the network he is refused, so the router has proved nothing:\n%s", tries)
 	}
 }
 

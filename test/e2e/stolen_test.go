@@ -34,7 +34,9 @@ func TestStolenCard(t *testing.T) {
 		}
 		return strings.TrimSpace(string(out))
 	}
-	nodes := func() []string { return strings.Fields(docker(leader, "node", "ls", "--format", "{{.ID}}/{{.Hostname}}/{{.Status}}")) }
+	nodes := func() []string {
+		return strings.Fields(docker(leader, "node", "ls", "--format", "{{.ID}}/{{.Hostname}}/{{.Status}}"))
+	}
 	before := nodes()
 	stolen := docker(thief, "info", "--format", "{{.Swarm.NodeID}}")
 	await(t, time.Minute, func(context.Context) error {

@@ -2,7 +2,7 @@
 //
 //	pretend  a board that wants to lead, or at least to get in: it announces itself as the manager with the lowest serial
 //	         in every way it can think of (lie.go), answers whoever asks it (answer.go), and asks whoever it hears (ask.go)
-//	ask      the last of these only
+//	ask      the last of these only, of the boards at -to, too
 //	flood    thousands of announcements a second, from invented boards at the addresses of others (flood.go)
 //	half, idle, slow, huge
 //	         many connections, of which none gets to a request (connect.go)
@@ -67,6 +67,11 @@ func main() {
 		}
 		log.Fatal(r.answer())
 	case "ask":
+		if *to != "" {
+			for _, at := range addrsIn(*to) {
+				r.heard[at] = overheard{cluster: "pi"} // which is what boards say that were not told otherwise
+			}
+		}
 		r.ask(time.Second / time.Duration(*asks))
 	case "flood":
 		r.flood(eth, *rate)
