@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 
 	"go.uber.org/zap"
 
@@ -14,12 +15,14 @@ import (
 	"github.com/pi-agent/pi-agent/internal/config"
 )
 
-// keyCommand is "pi-agent key new". It writes no file: where the key goes is for the person who asks for it.
+// keyCommand is "pi-agent key new", which writes no file, and "pi-agent key set", which reads the key where nobody sees it: in
+// the arguments of a program everybody on the machine does.
 func keyCommand(_ context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("pi-agent key", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.Usage = func() {
-		_, _ = fmt.Fprintln(stderr, "Usage of pi-agent key:\n  pi-agent key new\n    \tprint a new random cluster key")
+		_, _ = fmt.Fprintln(stderr, "Usage of pi-agent key:\n  pi-agent key new\n    \tprint a new random cluster key\n"+
+			"  pi-agent key set\n    \tmake the line on standard input the cluster key of this board, from the next boot on (as root)")
 	}
 	if len(args) > 0 && args[0] == "new" {
 		if err := parse(flags, args[1:]); err != nil {
@@ -28,11 +31,26 @@ func keyCommand(_ context.Context, args []string, stdout, stderr io.Writer) erro
 		_, err := fmt.Fprintln(stdout, clusterkey.Generate())
 		return err
 	}
+	if len(args) > 0 && args[0] == "set" {
+		if err := parse(flags, args[1:]); err != nil {
+			return err
+		}
+		return setKey(os.Stdin, clusterkey.Path)
+	}
 	if err := parse(flags, args); err != nil {
 		return err
 	}
 	flags.Usage()
 	return errUsage
+}
+
+// setKey makes what it reads the key in the file at path.
+func setKey(from io.Reader, path string) error {
+	text, err := io.ReadAll(io.LimitReader(from, clusterkey.FileMax+1))
+	if err != nil {
+		return fmt.Errorf("read the cluster key: %w", err)
+	}
+	return clusterkey.Save(string(text), path)
 }
 
 // keyOnCard puts the key on the boot partition in the place of the one in the file, if there is one that was not taken from

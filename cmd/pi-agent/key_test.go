@@ -24,6 +24,22 @@ func TestKeyNew(t *testing.T) {
 	}
 }
 
+func TestSetKey(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pi-agent", "key")
+	key := clusterkey.Generate()
+	if err := setKey(strings.NewReader(key+"\n"), path); err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{"", "raspberry", key[:33] + "\x00", strings.Repeat("x", 2000)} {
+		if err := setKey(strings.NewReader(text), path); err == nil || !strings.Contains(err.Error(), "pi-agent key new") {
+			t.Errorf("%.20q: error %v, want a remedy", text, err)
+		}
+	}
+	if got, err := clusterkey.ReadFile(path); err != nil || !got.Equal(parseKey(t, key)) {
+		t.Errorf("another key than the one that was set, error %v", err)
+	}
+}
+
 func TestClusterKey(t *testing.T) {
 	one, other := clusterkey.Generate(), "four red raspberries"
 	path := filepath.Join(t.TempDir(), "key")

@@ -7,8 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
-
-	"github.com/google/renameio/v2"
 )
 
 // BootPaths are the places for the key on the boot partition, which any computer can write after flashing a card. The first
@@ -79,13 +77,7 @@ func store(from string, p Phrase, to string) (done string, err error) {
 	if err != nil {
 		return "", err
 	}
-	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
-		return "", fmt.Errorf("store the cluster key: %w", err)
-	}
-	if err := renameio.WriteFile(to, []byte(text+"\n"), 0o600, renameio.IgnoreUmask()); err != nil {
-		return "", fmt.Errorf("store the cluster key: %w", err)
-	}
-	return done, syncDir(filepath.Dir(to))
+	return done, Save(text, to)
 }
 
 // wipe overwrites a file and removes it. What the controller of a card keeps of it is out of reach.
@@ -102,7 +94,7 @@ func wipe(path string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := f.Write(make([]byte, min(info.Size(), fileMax))); err != nil {
+	if _, err := f.Write(make([]byte, min(info.Size(), FileMax))); err != nil {
 		return err
 	}
 	return errors.Join(f.Sync(), os.Remove(path), syncDir(filepath.Dir(path)))

@@ -6,14 +6,17 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
+
+	"github.com/google/renameio/v2"
 )
 
 // Path is where the key is kept unless the command line says otherwise. The file has one line, the phrase.
 const Path = "/etc/pi-agent/key"
 
-// fileMax bounds the file, in bytes: the longest passphrase, four bytes a character, with room for space around it.
-const fileMax = 1 << 10
+// FileMax bounds the file with the key, in bytes: the longest passphrase, four bytes a character, with room for space around it.
+const FileMax = 1 << 10
 
 // ErrExposed is the error of a key file that others than its owner may read. The phrase that comes with it is good.
 var ErrExposed = errors.New("other users of this machine can read it")
@@ -49,12 +52,27 @@ func readText(path string) (string, error) {
 		return "", fmt.Errorf("read the cluster key: %w", err)
 	}
 	defer func() { _ = f.Close() }() // it was only read
-	text, err := io.ReadAll(io.LimitReader(f, fileMax+1))
+	text, err := io.ReadAll(io.LimitReader(f, FileMax+1))
 	if err != nil {
 		return "", fmt.Errorf("read the cluster key: %w", err)
 	}
-	if len(text) > fileMax {
-		return "", fmt.Errorf("the cluster key in %s is not usable: it is longer than %d bytes: %w", path, fileMax, errForm)
+	if len(text) > FileMax {
+		return "", fmt.Errorf("the cluster key in %s is not usable: it is longer than %d bytes: %w", path, FileMax, errForm)
 	}
 	return strings.TrimSpace(strings.TrimPrefix(string(text), "\ufeff")), nil // what some editors on Windows begin a file with
+}
+
+// Save makes text, which must be a key, the content of the file at to, mode 0600, and returns when it is on disk. The error
+// says what is wrong, without the text.
+func Save(text, to string) error {
+	if _, err := Parse(text); err != nil {
+		return fmt.Errorf("this is no cluster key: %w", err)
+	}
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+		return fmt.Errorf("save the cluster key: %w", err)
+	}
+	if err := renameio.WriteFile(to, []byte(strings.TrimSpace(text)+"\n"), 0o600, renameio.IgnoreUmask()); err != nil {
+		return fmt.Errorf("save the cluster key: %w", err)
+	}
+	return syncDir(filepath.Dir(to))
 }

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pi-agent/pi-agent/internal/clusterkey"
 	"github.com/pi-agent/pi-agent/test/lab"
 )
 
@@ -212,6 +213,8 @@ func containers(ctx context.Context, m *lab.Machine) (string, error) {
 	return strings.TrimSpace(string(out)), err
 }
 
+const passphrase = "four red raspberries"
+
 // TestPackageInImage installs the package in a Debian that is not running: as images are built, and without an engine.
 func TestPackageInImage(t *testing.T) {
 	deb := needDeb(t)
@@ -220,7 +223,24 @@ func TestPackageInImage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	key := clusterkey.Generate()
+	preseed := func(key string) string {
+		return `echo "pi-agent pi-agent/key password ` + key + `" | debconf-set-selections; export DEBIAN_FRONTEND=noninteractive
+			`
+	}
 	for name, install := range map[string]string{
+		"with a key": preseed(key) + `apt-get install --yes /root/pi-agent.deb
+			check() {
+				[ "$(cat /etc/pi-agent/key)" = "$1" ]; [ "$(stat -c %a /etc/pi-agent/key)" = 600 ]
+				not grep -rF "$1" /var/cache/debconf --exclude='*-old'; not grep -rF "$1" /var/log /var/lib/dpkg
+			}
+			check ` + key + `
+			dpkg-reconfigure pi-agent; apt-get install --reinstall --yes /root/pi-agent.deb; check ` + key + `
+			` + preseed(passphrase) + `dpkg-reconfigure pi-agent; check "` + passphrase + `"`,
+		"with a key that is none": preseed("himbeere") + `not apt-get install --yes /root/pi-agent.deb >/root/said 2>&1
+			grep -F 'this is no cluster key: it has 8 characters' /root/said; not grep -F himbeere /root/said; [ ! -e /etc/pi-agent/key ]
+			not dpkg --configure -a
+			` + preseed("") + `dpkg --configure -a; [ ! -e /etc/pi-agent/key ]`,
 		"with an engine": `DEBIAN_FRONTEND=noninteractive apt-get install --yes /root/pi-agent.deb`,
 		"without an engine": `dpkg --purge --force-depends docker.io; if getent group docker; then delgroup docker; fi; not command -v dockerd
 			dpkg --install --force-depends /root/pi-agent.deb`,
