@@ -297,13 +297,41 @@ func TestKeyOfAService(t *testing.T) {
 	wants("pi-agent pair", "For 15 minutes this board lets new boards in")
 	wants("runuser -u nobody -- pi-agent pair 2>&1 || true", "only root and group pi-agent may do that")
 
-	wants("mkdir -p /etc/pi-agent; pi-agent key new >"+clusterkey.Path+"; chmod 644 "+clusterkey.Path+"; systemctl restart "+service, "")
-	wants("pi-agent pair 2>&1 || true", "this cluster has a key")
-	wants("stat -c '%U %a' "+clusterkey.Path, "pi-agent 600")
-	wants("journalctl -b | grep -F -e \"$(cat "+clusterkey.Path+")\" -e SWMTKN || echo nothing", "nothing")
+	isKept := func(key string) {
+		t.Helper()
+		wants("pi-agent pair 2>&1 || true", "this cluster has a key")
+		wants("cat "+clusterkey.Path+"; stat -c '%U %a' "+clusterkey.Path, key+"\npi-agent 600")
+	}
+	wants("pi-agent key new >"+clusterkey.Path+"; chmod 644 "+clusterkey.Path+"; systemctl restart "+service, "")
+	isKept("")
+	answer := clusterkey.Generate()
+	wants("echo 'pi-agent pi-agent/key password "+answer+"' | debconf-set-selections; DEBIAN_FRONTEND=noninteractive dpkg-reconfigure pi-agent", "")
+	isKept(answer)
+	onCard := clusterkey.Generate()
+	wants("mkdir -p /boot/firmware; printf '\\357\\273\\277"+onCard+" \\r\\n' >/boot/firmware/pi-agent.key; "+
+		"systemctl restart pi-agent-prepare "+service+"; ls -A /boot/firmware; echo nothing", "nothing")
+	tellsPrepare(t, m, "The cluster key in /boot/firmware/pi-agent.key replaces the one in "+clusterkey.Path)
+	isKept(onCard)
+
+	wants("echo short >/boot/firmware/pi-agent.key; systemctl restart pi-agent-prepare "+service+" || true; cat /boot/firmware/pi-agent.key", "short")
+	tells("This board does nothing until its settings are put right: the cluster key in /boot/firmware/pi-agent.key is not usable: it has 5 characters")
+	isKept(onCard)
+	wants("rm /boot/firmware/pi-agent.key", "")
 
 	wants("echo short >"+clusterkey.Path+"; systemctl restart "+service+" || true", "")
 	tells("the cluster key in " + clusterkey.Path + " is not usable: it has 5 characters")
+}
+
+// tellsPrepare waits until the service that prepares the board has said so.
+func tellsPrepare(t *testing.T, m *lab.Machine, words string) {
+	t.Helper()
+	await(t, time.Minute, func(ctx context.Context) error {
+		story, err := m.Journal(ctx, "pi-agent-prepare.service")
+		if err == nil && !strings.Contains(strings.Join(story, "\n"), words) {
+			err = fmt.Errorf("the journal does not say %q:\n%s", words, strings.Join(story, "\n"))
+		}
+		return err
+	})
 }
 
 // Three classes switch their Pis on at the same time, in one room.
