@@ -173,9 +173,6 @@ func TestFormingInAFlood(t *testing.T) {
 // A stranger who has no key asks for the token without end, and a Pi that has it is let in as if there were nobody else.
 func TestStrangerAsksForTheToken(t *testing.T) {
 	l, pis, stranger := withStranger(t, 3)
-	if err := l.Capture(t.Context()); err != nil {
-		t.Fatal(err)
-	}
 	first, late := pis[:2], pis[2]
 	setConfig(t, pis, "expect = 2")
 	setKey(t, clusterkey.Generate(), pis...)

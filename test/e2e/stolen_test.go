@@ -52,6 +52,7 @@ func TestStolenCard(t *testing.T) {
 		t.Fatal(err)
 	}
 	key := clusterkey.Generate()
+	l.Secret(key)
 	setConfig(t, members, quiet+"deny = [\""+strings.ToUpper(thief.Serial)+"\"]")
 	agent, err := l.AgentPath()
 	if err != nil {

@@ -3,18 +3,18 @@ package lab
 import (
 	"bytes"
 	"context"
-	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 	"syscall"
 	"time"
 )
 
-// Capture records all packets on the LAN until the lab ends, in the file CapturePath. It returns when that has begun.
+// Capture records all packets on the LAN until the lab ends, in the file CapturePath. It returns when that has begun. A lab of
+// New does so from the start.
 func (l *Lab) Capture(ctx context.Context) error {
+	if _, err := os.Stat(l.CapturePath()); err == nil {
+		return nil
+	}
 	if _, err := l.startInLAN("tcpdump", "tcpdump", "-i", bridge, "-U", "-Z", "root", "-w", l.CapturePath()); err != nil {
 		return err
 	}
@@ -52,42 +52,3 @@ func (l *Lab) startInLAN(name string, argv ...string) (*Process, error) {
 }
 
 func (l *Lab) lanLog(name string) string { return filepath.Join(l.Dir, "lan", name+".log") }
-
-// Find returns the files with this text, or with the same in other cases: logs, the capture, and what the Pis have written
-// to their disks. What engines keep for themselves is not looked at.
-func (l *Lab) Find(text string) (paths []string, err error) {
-	roots := []string{filepath.Join(l.Dir, "lan")}
-	for _, p := range l.Pis {
-		roots = append(roots, p.Dir)
-		if p.On() {
-			roots = append(roots, p.Path("/run/pi-agent"))
-		}
-	}
-	for _, root := range roots {
-		err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-			switch {
-			case errors.Is(err, fs.ErrNotExist): // gone meanwhile, or never made
-				return nil
-			case err != nil:
-				return err
-			case d.IsDir() && strings.HasSuffix(path, "/disk/docker"):
-				return fs.SkipDir
-			case !d.Type().IsRegular():
-				return nil
-			}
-			has, err := os.ReadFile(path)
-			if errors.Is(err, fs.ErrNotExist) {
-				return nil
-			}
-			if bytes.Contains(bytes.ToLower(has), []byte(strings.ToLower(text))) {
-				paths = append(paths, path)
-			}
-			return err
-		})
-		if err != nil {
-			return nil, err
-		}
-	}
-	slices.Sort(paths)
-	return paths, nil
-}

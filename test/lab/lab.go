@@ -75,6 +75,7 @@ type Lab struct {
 	lan     *machine
 	dhcp    *Process // nil before it is first started
 
+	secrets    []string // see Secret
 	installing sync.Mutex
 
 	lifeline, lifelineEnd *os.File  // every machine dies when lifelineEnd, which only this process holds, closes

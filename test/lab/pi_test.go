@@ -213,9 +213,8 @@ func TestFind(t *testing.T) {
 	l := lab.New(t, lab.Options{N: 2})
 	p, off := l.Pis[0], l.Pis[1]
 	const secret, other = "Rumpelstilzchen", "rumpelstilzCHEN"
-	must(t, l.Capture(t.Context()))
 	for path, text := range map[string]string{
-		"/etc/pi-agent/key": secret, "/var/lib/pi-agent/state.json": "x" + other + "x", "/run/pi-agent/started": secret,
+		"/etc/pi-agent/word": secret, "/var/lib/pi-agent/state.json": "x" + other + "x", "/run/pi-agent/started": secret,
 		"/var/lib/docker/swarm/state": secret, "/etc/pi-agent/pi-agent.toml": "none",
 	} {
 		must(t, p.WriteFile(path, text, 0o600))
@@ -234,7 +233,7 @@ func TestFind(t *testing.T) {
 	want := []string{
 		l.CapturePath(),
 		p.Path("/run/pi-agent/started"),
-		filepath.Join(p.Dir, "disk/etc/upper/pi-agent/key"),
+		filepath.Join(p.Dir, "disk/etc/upper/pi-agent/word"),
 		filepath.Join(p.Dir, "disk/var-lib/upper/pi-agent/state.json"),
 		filepath.Join(off.Dir, "disk/boot/upper/firmware/pi-agent.key"),
 	}
@@ -252,5 +251,42 @@ func TestFind(t *testing.T) {
 		case <-ctx.Done():
 			t.Fatalf("found in %v, want %v", got, want)
 		}
+	}
+}
+
+// Whatever a test does, the lab looks for what must not be there.
+func TestExposed(t *testing.T) {
+	lab.Need(t)
+	l, err := lab.Start(lab.Options{N: 1})
+	must(t, err)
+	defer func() { must(t, l.Close()) }()
+	p := l.Pis[0]
+	const key, old = "0123-4567-89AB-CDEF-GHJK-MNPQ-RSNP", "four red raspberries"
+	must(t, p.SetKey(old))
+	must(t, p.SetKey(key))
+	must(t, p.WriteFile("/boot/firmware/pi-agent.key", key, 0o644))
+	exposed, err := l.Exposed()
+	must(t, err)
+	if len(exposed) > 0 {
+		t.Errorf("in the files for it a key is exposed: %q", exposed)
+	}
+	for path, text := range map[string]string{
+		"/var/lib/pi-agent/state.json": `{"key":"` + strings.ToLower(strings.ReplaceAll(key, "-", "")) + `"}`,
+		"/run/pi-agent/status":         "SWMTKN-1-abc",
+		"/etc/pi-agent/key.bak":        old,
+		"/var/lib/docker/swarm/state":  "SWMTKN-1-abc",
+	} {
+		must(t, p.WriteFile(path, text, 0o600))
+	}
+	must(t, os.WriteFile(filepath.Join(p.Dir, "log/pi-agent.log"), []byte("joins with SWMTKN-1-abc"), 0o644))
+	exposed, err = l.Exposed()
+	must(t, err)
+	for _, path := range []string{"state.json", "status", "key.bak", "pi-agent.log"} {
+		if !slices.ContainsFunc(exposed, func(is string) bool { return strings.HasSuffix(is, path) }) {
+			t.Errorf("%s is not among %q", path, exposed)
+		}
+	}
+	if len(exposed) != 4 {
+		t.Errorf("exposed is %q", exposed)
 	}
 }
