@@ -88,9 +88,9 @@ func (l *Loop) serve(ctx context.Context) {
 	}
 	l.nodes.at = time.Now()
 	l.tellNodes(nodes)
+	l.expel(ctx, nodes)
 	leads := slices.ContainsFunc(nodes, func(n swarm.Node) bool { return n.Leader && n.ID == l.status.NodeID })
 	l.place.Store(&Place{Swarm: l.status.SwarmID, Leads: leads, Calm: l.nodes.calm})
-	l.expel(ctx, nodes)
 	peers, _ := l.contacts.peers(l.Serial)
 	for _, n := range nodes {
 		labels := l.labels(n, peers)

@@ -74,8 +74,9 @@ func TestReference(t *testing.T) {
 func TestLoad(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pi-agent.toml")
 	text := "\ufeff# edited on Windows\r\nexpect = 3\r\nsettle = \"30s\"\r\ncluster = \"class-b\"\r\nkey = \"four red raspberries\"\r\ninterface = \"eth0\"\r\n" +
-		"address = \"interface\"\r\ndeny = [\"10000000AABBCC05\", \"aabbcc07\"]\r\n" +
-		"serial = \"AABBCC01\"\r\nhostname = \"keep\"\r\ndocker_without_sudo = false\r\ndocker = \"unix:///tmp/d.sock\"\r\nlog = \"debug\"\r\n"
+		"address = \"interface\"\r\n" +
+		"serial = \"AABBCC01\"\r\nhostname = \"keep\"\r\ndocker_without_sudo = false\r\ndocker = \"unix:///tmp/d.sock\"\r\nlog = \"debug\"\r\n" +
+		"deny = [\"10000000AABBCC05\", \"aabbcc07\"]\r\n"
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -89,8 +90,8 @@ func TestLoad(t *testing.T) {
 	}
 	want := Config{
 		Expect: 3, Settle: 30 * time.Second, Cluster: "class-b", Key: key, Interface: "eth0",
-		Deny:   []peer.Serial{"10000000aabbcc05", "00000000aabbcc07"},
 		Serial: "00000000aabbcc01", Docker: "unix:///tmp/d.sock", Log: zapcore.DebugLevel,
+		Deny: []peer.Serial{"10000000aabbcc05", "00000000aabbcc07"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

@@ -27,11 +27,13 @@ const (
 	expectMax = 64
 	settleMin = 5 * time.Second
 	settleMax = 5 * time.Minute
-	denyMax   = 64
 )
 
 // keySetting is the one setting whose value is a secret, and in no error.
 const keySetting = "key"
+
+// denyMax is the most serials that can be denied.
+const denyMax = 64
 
 // interfaceMax is the longest name of a network interface, in bytes (IFNAMSIZ without its NUL).
 const interfaceMax = 15
