@@ -19,16 +19,19 @@ LAB_PACKAGES := gcc libc6-dev docker.io iproute2 iptables util-linux avahi-daemo
 # What packages are made and looked at with.
 DEB_PACKAGES := dpkg-dev debhelper lintian
 
+# What images are made with: a system for another CPU, without mounting anything.
+IMAGE_PACKAGES := mmdebstrap qemu-user-static binfmt-support arch-test mtools dosfstools e2fsprogs fdisk
+
 # Installs those of the Debian packages in its argument that are missing, when root.
 install = if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	missing=""; for p in $(1); do dpkg-query -W -f '$${db:Status-Status}' $$p 2>/dev/null | grep -qx installed || missing="$$missing $$p"; done; \
 	if [ -n "$$missing" ]; then echo "installing$$missing"; apt-get update -qq && \
 	  DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi; fi
 
-.PHONY: help build deb reproducible demo test unit lint vuln units lab e2e bench fuzz deps clean
+.PHONY: help build deb image reproducible demo test unit lint vuln units lab e2e e2e-image bench fuzz deps clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
 
 build: ## static stripped binaries in bin/: arm64, arm (ARMv6 code, so that it runs on ARMv6 and ARMv7) and amd64
 	GOOS=linux GOARCH=arm64 $(BUILD) -o bin/pi-agent-linux-arm64 ./cmd/pi-agent
@@ -43,6 +46,10 @@ deb: build ## Debian packages for arm64, armhf and amd64 in dist/, which please 
 	@$(call install,$(DEB_PACKAGES))
 	packaging/build $(TAGS)
 	lintian --fail-on error,warning dist/*.deb
+
+image: deb ## a card for 64-bit Pis in dist/, with a fresh cluster key (KEY=... takes that one, KEY=none leaves it out)
+	@$(call install,$(IMAGE_PACKAGES))
+	KEY='$(KEY)' packaging/image/build $(VERSION)
 
 reproducible: deb ## the same packages once more, from a copy of the tree elsewhere, with nothing kept of the first time
 	@elsewhere=$$(mktemp -d) && trap 'rm -rf "$$elsewhere"' EXIT && \
@@ -64,10 +71,10 @@ unit: deps ## unit tests with the race detector; what is skipped without root is
 
 lint: ## gofmt, vet, staticcheck, errcheck, tidy go.mod, and units
 	@test -z "$$(gofmt -l .)" || { echo "gofmt wants:"; gofmt -l .; exit 1; }
-	$(GO) vet ./...
-	$(GO) run $(STATICCHECK) -checks all ./...
+	$(GO) vet -tags image ./...
+	$(GO) run $(STATICCHECK) -tags image -checks all ./...
 	$(GO) run $(ERRCHECK) ./internal/... ./cmd/... ./packaging/...
-	$(GO) run $(ERRCHECK) -exclude test/errcheck-excludes.txt ./test/...
+	$(GO) run $(ERRCHECK) -tags image -exclude test/errcheck-excludes.txt ./test/...
 	$(GO) mod tidy -diff
 	@$(MAKE) --no-print-directory vuln units
 
@@ -90,6 +97,10 @@ vuln: ## govulncheck, where its database can be reached
 e2e: deps bin/pi-agent deb ## the agent on virtual Pis with real engines, and its packages on whole machines
 	PI_AGENT=$(CURDIR)/bin/pi-agent PI_AGENT_DEB=$(CURDIR)/dist/pi-agent_$(VERSION)_amd64.deb \
 	  $(GO) test -count=1 -timeout 60m -v ./test/...
+
+e2e-image: deps ## what make image has made, on emulated 64-bit boards: a quarter of an hour
+	@$(call install,$(IMAGE_PACKAGES) qemu-system-arm device-tree-compiler openssh-client)
+	PI_AGENT_IMAGE=$(CURDIR)/dist/pi-agent_$(VERSION)_arm64.img $(GO) test -tags image -count=1 -timeout 60m -v ./test/image
 
 bench: deps bin/pi-agent deb ## times, sizes, memory, CPU time and traffic, with the ratios that matter (ONLY=unit: one part)
 	PI_AGENT=$(CURDIR)/bin/pi-agent PI_AGENT_DEB=$(CURDIR)/dist/pi-agent_$(VERSION)_amd64.deb \

@@ -23,10 +23,13 @@ func (l *Lab) StartDHCP() error {
 		"--no-resolv", "--no-hosts", "--interface="+bridge, "--bind-interfaces",
 		"--dhcp-authoritative", "--no-ping",
 		fmt.Sprintf("--dhcp-range=%v,%v,%d", l.host(100), l.host(199), int(leaseTime.Seconds())),
-		"--dhcp-leasefile="+filepath.Join(l.Dir, "lan", "leases-"+l.host(0).String()),
+		"--dhcp-leasefile="+l.leases(),
 	)
 	return err
 }
+
+// leases is where the DHCP server of this subnet keeps who has which address.
+func (l *Lab) leases() string { return filepath.Join(l.Dir, "lan", "leases-"+l.host(0).String()) }
 
 // StopDHCP lets nobody get or keep an address any more. Leases run on until they end.
 func (l *Lab) StopDHCP() error {

@@ -20,6 +20,8 @@
 //		t.Fatal(err)
 //	}
 //
+// A Board is the most: an emulated 64-bit Pi that boots from the image of a card.
+//
 // A lab ends with Close, and also when the process that holds it dies in whatever way.
 package lab
 
@@ -41,10 +43,12 @@ import (
 type Options struct {
 	// ID tells this lab from others on the machine: letters, digits and "-". Default: random.
 	ID string
-	// N is the number of Pis, 1 to 200. Default 3, or none in a lab with machines.
+	// N is the number of Pis, 1 to 200. Default 3, or none in a lab with machines or boards.
 	N int
 	// Machines are the whole machines m1, m2 and so on, each given by its Debian release: trixie or bookworm.
 	Machines []string
+	// Boards says that there will be boards, which NewBoard adds.
+	Boards bool
 	// Serials are the serials of pi1, pi2 and so on. Default: 10000000aabbccXX, where the order of serials is not the
 	// order of names; among two to six Pis pi2 has the lowest.
 	Serials []string
@@ -84,7 +88,7 @@ type Lab struct {
 
 // Start makes a lab. The caller must be root and must call Close.
 func Start(o Options) (*Lab, error) {
-	if o.N == 0 && len(o.Machines) == 0 {
+	if o.N == 0 && len(o.Machines) == 0 && !o.Boards {
 		o.N = 3
 	}
 	if o.N < 0 || o.N > 200 {
@@ -126,7 +130,7 @@ func (l *Lab) build() error {
 			return err
 		}
 	}
-	if len(l.options.Machines) > 0 {
+	if len(l.options.Machines) > 0 || l.options.Boards {
 		return l.buildMachines()
 	}
 	return nil

@@ -21,6 +21,12 @@ func NeedMachines(t testing.TB) {
 	need(t, "systemd-nspawn", "mmdebstrap", "unshare", "dnsmasq", "ip", "tcpdump")
 }
 
+// NeedBoards is Need for a lab that has only boards.
+func NeedBoards(t testing.TB) {
+	t.Helper()
+	need(t, "qemu-system-aarch64", "fdtput", "mcopy", "ssh", "ssh-keygen", "dnsmasq", "ip")
+}
+
 func need(t testing.TB, tools ...string) {
 	t.Helper()
 	reason := missing(tools)
@@ -55,7 +61,10 @@ func New(t testing.TB, o Options) *Lab {
 	if len(o.Machines) > 0 {
 		NeedMachines(t)
 	}
-	if len(o.Machines) == 0 || o.N > 0 {
+	if o.Boards {
+		NeedBoards(t)
+	}
+	if len(o.Machines) == 0 && !o.Boards || o.N > 0 {
 		Need(t)
 	}
 	l, err := Start(o)
