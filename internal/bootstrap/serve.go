@@ -130,13 +130,13 @@ func missing(have, want map[string]string) bool {
 }
 
 // tellNodes says which nodes came, went down, came back and left since the last list. A node that is on its way in is not
-// ready yet, and no news.
+// ready yet, has no name before it is there, and is no news.
 func (l *Loop) tellNodes(nodes []swarm.Node) {
 	before := l.nodes.ready
 	l.nodes.ready = make(map[string]bool, len(nodes))
 	up := 0
 	for _, n := range nodes {
-		if _, known := before[n.ID]; n.Ready || known || before == nil {
+		if _, known := before[n.ID]; n.Ready || known || before == nil && n.Hostname != "" {
 			l.nodes.ready[n.ID] = n.Ready
 		}
 		if n.Ready {
