@@ -79,9 +79,12 @@ func TestStolenCard(t *testing.T) {
 	want := slices.DeleteFunc(slices.Clone(before), func(n string) bool { return strings.HasPrefix(n, stolen) })
 	same := func(when string) {
 		t.Helper()
-		if got := nodes(); !slices.Equal(got, want) {
-			t.Errorf("%s the nodes are %q, want %q", when, got, want)
-		}
+		await(t, time.Minute, func(context.Context) error {
+			if got := nodes(); !slices.Equal(got, want) {
+				return fmt.Errorf("%s the nodes are %q, want %q", when, got, want)
+			}
+			return nil
+		})
 	}
 	same("without the stolen Pi")
 	for _, pi := range members {
