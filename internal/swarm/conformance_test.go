@@ -40,6 +40,7 @@ var cases = []struct {
 	run  func(*testing.T, world)
 }{
 	{"Quorum", testQuorum}, // first, for it takes longest
+	{"Roles", testRoles},
 	{"Blank", testBlank},
 	{"Life", testLife},
 	{"NoManager", testNoManager},
@@ -391,6 +392,82 @@ func testQuorum(t *testing.T, w world) {
 	if s := status(t, w.engine(1)); s.SwarmID != before.SwarmID || s.Error != "" {
 		t.Errorf("with the majority back the manager says %+v", s)
 	}
+}
+
+// testRoles makes workers managers and managers workers, those that are gone and the leader included.
+func testRoles(t *testing.T, w world) {
+	ctx, first := t.Context(), w.engine(0)
+	found(t, w)
+	must(t, join(t, w, 1, 0))
+	must(t, join(t, w, 2, 0))
+	awaitReady(t, first, w.addr(0), w.addr(1), w.addr(2))
+	w.exchanged()
+	var id [3]string
+	for i := range id {
+		id[i] = status(t, w.engine(i)).NodeID
+	}
+	is := func(asked Engine, i int, manager, votes, reachable bool) {
+		t.Helper()
+		await(t, 60*time.Second, func() error {
+			nodes, err := asked.Nodes(ctx)
+			if err != nil {
+				return err
+			}
+			for _, n := range nodes {
+				if n.ID == id[i] && n.Manager == manager && n.Votes == votes && n.Reachable == reachable {
+					return nil
+				}
+			}
+			return fmt.Errorf("board %d: want manager %v, votes %v, reachable %v: %+v", i, manager, votes, reachable, nodes)
+		})
+	}
+	says := func(i int, manager bool) { // after a while, in which it may not answer
+		t.Helper()
+		await(t, 60*time.Second, func() error {
+			s, err := w.engine(i).Status(ctx)
+			if err == nil && (s.State != Active || s.Manager != manager || s.NodeID != id[i]) {
+				err = fmt.Errorf("board %d, which is to be a manager: %v, says %+v", i, manager, s)
+			}
+			return err
+		})
+	}
+	wantErr(t, "SetRole of nobody", first.SetRole(ctx, "nobody", true), ErrNoNode)
+	wantErr(t, "SetRole by a worker", w.engine(1).SetRole(ctx, id[1], true), ErrNotManager)
+	wantErr(t, "SetRole of the last manager", first.SetRole(ctx, id[0], false), ErrLastManager)
+	is(first, 0, true, true, true)
+
+	w.powerOff(2)
+	awaitReady(t, first, w.addr(0), w.addr(1))
+	must(t, first.SetRole(ctx, id[2], true))
+	is(first, 2, true, false, false) // it has no vote before it is there, and its absence costs nothing
+	wantErr(t, "SetRole of one that is not there yet", first.SetRole(ctx, id[2], false), ErrNoNode)
+	w.powerOn(2)
+	is(first, 2, true, true, true)
+	must(t, first.SetRole(ctx, id[2], false))
+	is(first, 2, false, false, false)
+	awaitReady(t, first, w.addr(0), w.addr(1), w.addr(2))
+
+	for i := 1; i < 3; i++ {
+		must(t, first.SetRole(ctx, id[i], true))
+		must(t, first.SetRole(ctx, id[i], true))
+		is(first, i, true, true, true)
+		says(i, true)
+	}
+	w.powerOff(0)
+	second := w.engine(1)
+	is(second, 0, true, true, false)
+	wantErr(t, "SetRole of one whose vote is needed", second.SetRole(ctx, id[2], false), ErrMajority)
+	must(t, second.SetRole(ctx, id[0], false))
+	is(second, 0, false, false, false)
+	w.powerOn(0)
+	awaitReady(t, second, w.addr(0), w.addr(1), w.addr(2))
+	says(0, false) // it was made a worker while it was off
+
+	must(t, second.SetRole(ctx, id[1], false)) // be it the leader or not
+	says(1, false)
+	must(t, second.Leave(ctx, false))
+	awaitReady(t, w.engine(2), w.addr(0), w.addr(2))
+	is(w.engine(2), 2, true, true, true)
 }
 
 // someToken has the form of one and opens nothing.

@@ -26,8 +26,8 @@ const (
 	joinMax   = 25 * time.Second // for each manager; the engine itself gives up waiting after 20 s
 	// certExpiry is how long a node's certificate is valid. Docker's 90 days end a swarm that spent a summer on a shelf.
 	certExpiry = 5 * 365 * 24 * time.Hour
-	// labelTries bounds the repetitions when somebody else changes a node at the same time.
-	labelTries = 5
+	// updateTries bounds the repetitions when somebody else changes a node at the same time.
+	updateTries = 5
 	// listenAny is what the engine listens on; it refuses an empty address.
 	listenAny = "0.0.0.0"
 )
@@ -274,6 +274,7 @@ func nodeOf(n api.Node) Node {
 	return Node{
 		ID: n.ID, Hostname: n.Description.Hostname, Addr: addr,
 		Manager: n.Spec.Role == api.NodeRoleManager, Leader: n.ManagerStatus != nil && n.ManagerStatus.Leader,
+		Votes: n.ManagerStatus != nil, Reachable: n.ManagerStatus != nil && n.ManagerStatus.Reachability == api.ReachabilityReachable,
 		Ready: n.Status.State == api.NodeStateReady, Active: n.Spec.Availability == api.NodeAvailabilityActive,
 		Labels: maps.Clone(n.Spec.Labels),
 	}
@@ -281,23 +282,43 @@ func nodeOf(n api.Node) Node {
 
 // Label implements Engine. A node that has the labels already is not touched.
 func (d *Docker) Label(ctx context.Context, nodeID string, labels map[string]string) error {
+	return d.updateNode(ctx, nodeID, func(spec *api.NodeSpec) (changed bool) {
+		was := spec.Labels
+		spec.Labels = maps.Clone(was)
+		if spec.Labels == nil {
+			spec.Labels = map[string]string{}
+		}
+		maps.Copy(spec.Labels, labels)
+		return !maps.Equal(spec.Labels, was)
+	})
+}
+
+// SetRole implements Engine. A node that has the role already is not touched.
+func (d *Docker) SetRole(ctx context.Context, nodeID string, manager bool) error {
+	role := api.NodeRoleWorker
+	if manager {
+		role = api.NodeRoleManager
+	}
+	return d.updateNode(ctx, nodeID, func(spec *api.NodeSpec) (changed bool) {
+		was := spec.Role
+		spec.Role = role
+		return role != was
+	})
+}
+
+// updateNode lets change say what a node is to be, again when somebody else has changed the node meanwhile.
+func (d *Docker) updateNode(ctx context.Context, nodeID string, change func(*api.NodeSpec) (changed bool)) error {
 	var err error
-	for range labelTries {
+	for range updateTries {
 		err = d.call(ctx, callMax, func(ctx context.Context, c *client.Client) error {
 			n, _, err := c.NodeInspectWithRaw(ctx, nodeID)
 			if err != nil {
 				return err
 			}
-			spec := n.Spec
-			spec.Labels = maps.Clone(n.Spec.Labels)
-			if spec.Labels == nil {
-				spec.Labels = map[string]string{}
-			}
-			maps.Copy(spec.Labels, labels)
-			if maps.Equal(spec.Labels, n.Spec.Labels) {
+			if !change(&n.Spec) {
 				return nil
 			}
-			return c.NodeUpdate(ctx, nodeID, n.Version, spec)
+			return c.NodeUpdate(ctx, nodeID, n.Version, n.Spec)
 		})
 		if !outOfSequence(err) {
 			break

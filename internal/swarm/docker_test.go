@@ -306,8 +306,8 @@ func TestLabel(t *testing.T) {
 		{"there already", map[string]string{"a": "1"}, 0, 0, false},
 		{"new", map[string]string{"b": "2"}, 0, 1, false},
 		{"changed", map[string]string{"a": "2"}, 0, 1, false},
-		{"somebody else is faster", map[string]string{"b": "2"}, labelTries - 1, labelTries, false},
-		{"somebody else always is", map[string]string{"b": "2"}, 100, labelTries, true},
+		{"somebody else is faster", map[string]string{"b": "2"}, updateTries - 1, updateTries, false},
+		{"somebody else always is", map[string]string{"b": "2"}, 100, updateTries, true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

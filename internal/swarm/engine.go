@@ -34,6 +34,9 @@ type Engine interface {
 	Nodes(ctx context.Context) ([]Node, error)
 	// Label sets these labels of a node and keeps its others. A node that has them is not touched. Managers only.
 	Label(ctx context.Context, nodeID string, labels map[string]string) error
+	// SetRole makes a node a manager or a worker, and returns before it is one: see Node.Votes. A manager that is gone is made
+	// a worker, too, and learns of it when it is back; one that has not got its vote yet cannot be (ErrNoNode). Managers only.
+	SetRole(ctx context.Context, nodeID string, manager bool) error
 	// Remove takes a node off the list; force also removes one that is ready. The node itself does not learn of it, and goes
 	// on saying that it is active. Managers only.
 	Remove(ctx context.Context, nodeID string, force bool) error
@@ -64,6 +67,8 @@ var (
 	ErrLastManager = errors.New("last manager of its swarm")
 	// ErrIsManager: leaving would cost the swarm one of its managers, and maybe the majority. Demote it first.
 	ErrIsManager = errors.New("one of the managers of its swarm")
+	// ErrMajority: without this manager too few of the others would be reachable. Wait for them.
+	ErrMajority = errors.New("too few managers of its swarm are reachable")
 	// ErrNoNode: the swarm has no such node, or has it no longer.
 	ErrNoNode = errors.New("no such node")
 )
@@ -98,14 +103,16 @@ type Status struct {
 
 // Node is one line of the list of nodes.
 type Node struct {
-	ID       string
-	Hostname string
-	Addr     netip.Addr
-	Manager  bool
-	Leader   bool
-	Ready    bool // the manager has heard of it lately
-	Active   bool // tasks may be placed on it
-	Labels   map[string]string
+	ID        string
+	Hostname  string
+	Addr      netip.Addr
+	Manager   bool // it is to be a manager
+	Votes     bool // it is one: seconds after SetRole, and once it is there, and until it is none any more
+	Reachable bool // it votes, and has been heard of lately
+	Leader    bool
+	Ready     bool // the manager has heard of it lately
+	Active    bool // tasks may be placed on it
+	Labels    map[string]string
 }
 
 // InitRequest says how a new swarm is made.

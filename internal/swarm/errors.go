@@ -25,10 +25,13 @@ var words = []struct {
 	{"not part of a swarm", ErrNotMember},
 	{"live-restore", ErrLiveRestore},
 	{"removing the last manager", ErrLastManager},
+	{"demote the last manager", ErrLastManager},
+	{"loss of quorum", ErrMajority},
 	{"participating as a manager", ErrIsManager},
 	{"timeout was reached before node", ErrPending},
 	{"does not have a leader", ErrNoLeader},
 	{"deadlineexceeded", ErrNoLeader},
+	{"desc = context deadline exceeded", ErrNoLeader}, // the same, where the managers had just lost each other
 	{"does not match fingerprint", ErrRefused},
 	{"join token", ErrRefused},
 }

@@ -33,8 +33,8 @@ type Fake struct {
 
 var _ Engine = (*Fake)(nil)
 
-// Calls counts the calls that have reached an engine and ask for a change. Label counts only when it changed something.
-type Calls struct{ Init, Join, Leave, Label, Remove int }
+// Calls counts the calls that have reached an engine and ask for a change. Label and Role count only when they changed something.
+type Calls struct{ Init, Join, Leave, Label, Role, Remove int }
 
 // Delays of a real engine, measured with Docker 20.10 and 26.1.
 const (
@@ -45,6 +45,7 @@ const (
 	fakeStep      = 100 * time.Millisecond
 	fakeLapse     = 14 * time.Second // until a node that is gone is not ready
 	fakeReconnect = 3 * time.Second  // until a node that is back is ready
+	fakePromotion = 2 * time.Second  // until a worker that is there is a manager
 )
 
 const fakeVersion = "20.10.24"
@@ -218,8 +219,8 @@ func (f *Fake) Nodes(ctx context.Context) (nodes []Node, err error) {
 	err = f.manage(ctx, func(s *fakeSwarm) error {
 		for _, n := range s.nodes {
 			nodes = append(nodes, Node{
-				ID: n.id, Hostname: n.engine.host, Addr: n.addr, Manager: n.manager, Leader: n == s.leader,
-				Ready: n.ready, Active: true, Labels: maps.Clone(n.labels),
+				ID: n.id, Hostname: n.engine.host, Addr: n.addr, Manager: n.role, Leader: n == s.leader,
+				Votes: n.manager, Reachable: n.votes() && (n.engine == f || f.net.talk(f, n.engine)), Ready: n.ready, Active: true, Labels: maps.Clone(n.labels),
 			})
 		}
 		return nil
@@ -243,6 +244,29 @@ func (f *Fake) Label(ctx context.Context, nodeID string, labels map[string]strin
 	})
 }
 
+// SetRole implements Engine.
+func (f *Fake) SetRole(ctx context.Context, nodeID string, manager bool) error {
+	return f.manage(ctx, func(s *fakeSwarm) error {
+		n, err := s.node(nodeID)
+		switch {
+		case err != nil:
+			return err
+		case n.role == manager:
+			return nil
+		case !manager && !n.manager:
+			return fmt.Errorf("%w: can't find manager in raft memberlist", ErrNoNode)
+		case !manager && len(s.managers()) == 1:
+			return ErrLastManager
+		case !manager && !s.spares(n):
+			return ErrMajority
+		}
+		f.calls.Role++
+		n.role, n.turned = manager, time.Now()
+		f.net.observe()
+		return nil
+	})
+}
+
 // Remove implements Engine.
 func (f *Fake) Remove(ctx context.Context, nodeID string, force bool) error {
 	return f.manage(ctx, func(s *fakeSwarm) error {
@@ -251,7 +275,7 @@ func (f *Fake) Remove(ctx context.Context, nodeID string, force bool) error {
 		switch {
 		case err != nil:
 			return err
-		case n.manager:
+		case n.role, n.manager:
 			return fmt.Errorf("node %s is a cluster manager. It must be demoted to worker before removal", nodeID)
 		case n.ready && !force:
 			return fmt.Errorf("node %s is not down and can't be removed", nodeID)

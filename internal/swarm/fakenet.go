@@ -36,7 +36,9 @@ type fakeNode struct {
 	engine  *Fake
 	id      string
 	addr    netip.Addr
-	manager bool
+	role    bool      // it is to be a manager
+	turned  time.Time // when role changed
+	manager bool      // it has a vote
 	labels  map[string]string
 
 	seen  bool      // a manager can talk to it
@@ -123,7 +125,7 @@ func (f *Fake) Reflash() {
 func (f *Fake) SetLiveRestore(on bool) { f.net.change(func() { f.liveRestore = on }) }
 
 // Promote makes this worker a manager, as docker node promote does.
-func (f *Fake) Promote() { f.net.change(func() { f.member.manager = true }) }
+func (f *Fake) Promote() { f.net.change(func() { f.member.role, f.member.manager = true, true }) }
 
 // Autolock makes the managers of this engine's swarm wait for a key at their next start, as docker swarm update does.
 func (f *Fake) Autolock() { f.net.change(func() { f.member.swarm.auto = true }) }
@@ -230,7 +232,7 @@ func (n *FakeNet) newID() string {
 // add puts a new node on the list, ready at once.
 func (s *fakeSwarm) add(f *Fake, addr netip.Addr, manager bool) *fakeNode {
 	n := &fakeNode{
-		swarm: s, engine: f, id: s.net.newID(), addr: addr, manager: manager, labels: map[string]string{},
+		swarm: s, engine: f, id: s.net.newID(), addr: addr, role: manager, manager: manager, labels: map[string]string{},
 		seen: true, since: time.Now(), ready: true,
 	}
 	s.nodes = append(s.nodes, n)
@@ -262,15 +264,46 @@ func (s *fakeSwarm) managers() (all []*fakeNode) {
 // here reports whether the engine still is this node, and runs.
 func (n *fakeNode) here() bool { return n.engine.up && n.engine.member == n }
 
+// votes reports whether the node is a manager that takes part.
+func (n *fakeNode) votes() bool { return n.here() && n.engine.manages() }
+
+// spares reports whether the managers other than n have a majority among themselves.
+func (s *fakeSwarm) spares(n *fakeNode) bool {
+	here := 0
+	for _, m := range s.managers() {
+		if m != n && m.votes() && s.leader != nil && s.net.talk(s.leader.engine, m.engine) {
+			here++
+		}
+	}
+	return 2*here > len(s.managers())-1
+}
+
+// turn gives votes to the nodes that are to be managers and takes them from those that are not, one at a time. Who gets one
+// must be there; who loses one need not.
+func (s *fakeSwarm) turn() {
+	for _, n := range s.nodes {
+		switch {
+		case n.role == n.manager || s.leader == nil:
+		case n.role && n.here() && s.net.talk(n.engine, s.leader.engine) && time.Since(n.turned) >= fakePromotion:
+			n.manager, n.engine.lost = true, time.Time{}
+			return
+		case !n.role && s.spares(n):
+			n.manager = false
+			return
+		}
+	}
+}
+
 // observe elects a leader, and lets it see the nodes.
 func (s *fakeSwarm) observe() {
-	leads := func(n *fakeNode) bool { return n.here() && n.engine.manages() && n.engine.lost.IsZero() }
+	leads := func(n *fakeNode) bool { return n.votes() && n.engine.lost.IsZero() }
 	if s.leader == nil || !leads(s.leader) {
 		s.leader = nil
 		if i := slices.IndexFunc(s.managers(), leads); i >= 0 {
 			s.leader = s.managers()[i]
 		}
 	}
+	s.turn()
 	for _, n := range s.nodes {
 		seen := n.here() && slices.ContainsFunc(s.managers(), func(m *fakeNode) bool {
 			return leads(m) && s.net.talk(n.engine, m.engine)
