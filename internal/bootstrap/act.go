@@ -8,6 +8,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/pi-agent/pi-agent/internal/enroll"
 	"github.com/pi-agent/pi-agent/internal/swarm"
 )
 
@@ -97,8 +98,8 @@ func (l *Loop) init(ctx context.Context) error {
 }
 
 func (l *Loop) join(ctx context.Context, m Peer) error {
+	t, m, err := l.ticketFrom(ctx, m)
 	name := m.Claim.Serial.Name()
-	t, err := l.Asker.Join(ctx, m.Peer, l.Claim())
 	if err != nil {
 		return fmt.Errorf("join the swarm of %s: %w", name, err)
 	}
@@ -134,5 +135,6 @@ func (l *Loop) addressFor(manager netip.Addr) (netip.Addr, error) {
 // ticketBase is what a manager needs to hand out tickets, beside the token.
 type ticketBase struct {
 	advertise netip.Addr
-	managers  []netip.AddrPort
+	managers  []netip.AddrPort     // those that are reachable first
+	keys      []enroll.Fingerprint // of all managers, this board included; none with a cluster key
 }

@@ -173,6 +173,9 @@ func serve(v View) Action {
 	if a, is := lost(v, Serve); is {
 		return a
 	}
+	if a, is := voteless(v); is {
+		return a
+	}
 	for _, p := range v.Peers {
 		if p.Claim.State == peer.Manager && p.Claim.Swarm != "" && p.Claim.Swarm != v.Engine.SwarmID &&
 			v.Now.Sub(p.Met) < rivalFor {
@@ -189,12 +192,15 @@ func stay(v View) Action {
 	if a, is := lost(v, Stay); is {
 		return a
 	}
+	silent := func(p Peer) bool { return v.Now.Sub(p.Met) >= managerSilentMax }
+	for _, p := range v.Peers {
+		if managedBy(v.Engine, p) && !silent(p) { // of several managers one is enough
+			return Action{Kind: Stay, Reason: fmt.Sprintf("This board is a worker in the swarm of %s", p.Claim.Serial.Name())}
+		}
+	}
 	for _, p := range v.Peers {
 		if !managedBy(v.Engine, p) {
 			continue
-		}
-		if v.Now.Sub(p.Met) < managerSilentMax {
-			return Action{Kind: Stay, Reason: fmt.Sprintf("This board is a worker in the swarm of %s", p.Claim.Serial.Name())}
 		}
 		return Action{Kind: Stay, Trouble: true, Reason: fmt.Sprintf(
 			"This board is a worker and its manager %s at %s does not answer; containers go on running", p.Claim.Serial.Name(), p.Addr.Addr())}

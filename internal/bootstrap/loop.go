@@ -74,6 +74,12 @@ type Pins interface {
 	Admit(p enroll.Peer) error
 	// Follow notes that this board has joined the swarm of the manager with this key.
 	Follow(manager enroll.Fingerprint)
+	// Told notes the keys of all managers of the swarm, as a manager tells them; only one that is followed is heard.
+	Told(by enroll.Fingerprint, managers []enroll.Fingerprint)
+	// Managed notes what this board, a manager, knows from its swarm: the keys of the other managers and of the boards.
+	Managed(others []enroll.Fingerprint, boards map[peer.Serial]enroll.Fingerprint)
+	// Admitted reports whether this board has let in p with its key.
+	Admitted(p enroll.Peer) bool
 }
 
 // Notifier tells the service manager how it goes. sdnotify.Notifier is the real one.
@@ -94,6 +100,7 @@ type Options struct {
 	Tag      string // of the cluster key, empty without one
 	Expect   int
 	Settle   time.Duration
+	Wanted   int                         // managers of the swarm: 1, 3, 5 or 7; negative follows the number of boards
 	Member   peer.Membership             // where the board was when it last ran
 	Remember func(peer.Membership) error // keeps that through a power cut
 	Deny     []peer.Serial               // whose nodes a manager removes
@@ -146,6 +153,7 @@ type Loop struct {
 	refusal    string // the newest one that was logged
 	nodes      nodeList
 	near       neighbours
+	council    councilMemory
 }
 
 // NewLoop returns the loop of a board.
@@ -487,7 +495,7 @@ func (l *Loop) speak() {
 	l.Discovery.SetClaim(c)
 	l.Discovery.SetAsking(!c.State.InSwarm())
 	if member && l.status.Manager && l.Settings == nil {
-		l.ticket.Store(&ticketBase{advertise: l.status.Addr, managers: l.status.Managers})
+		l.ticket.Store(&ticketBase{advertise: l.status.Addr, managers: l.council.inOrder(l.status.Managers), keys: l.council.keys})
 	} else {
 		l.ticket.Store(nil)
 		l.place.Store(nil)
@@ -573,9 +581,11 @@ func (l *Loop) hello(ctx context.Context, addr netip.AddrPort, claim peer.Claim)
 	}
 	now := time.Now()
 	report := l.contacts.answered(addr, started, now, err)
+	l.askFellows(err, now)
 	switch {
 	case err == nil:
 		l.meet(p, now)
+		l.toldBy(p)
 	case report:
 		l.Log.Warn(fmt.Sprintf("A board announces itself at %s and is not understood or not reached: %v.", addr.Addr(), err))
 	default:

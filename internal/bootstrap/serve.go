@@ -91,6 +91,7 @@ func (l *Loop) serve(ctx context.Context) {
 	l.expel(ctx, nodes)
 	leads := slices.ContainsFunc(nodes, func(n swarm.Node) bool { return n.Leader && n.ID == l.status.NodeID })
 	l.place.Store(&Place{Swarm: l.status.SwarmID, Leads: leads, Calm: l.nodes.calm})
+	l.share(nodes)
 	peers, _ := l.contacts.peers(l.Serial)
 	for _, n := range nodes {
 		labels := l.labels(n, peers)
@@ -100,17 +101,22 @@ func (l *Loop) serve(ctx context.Context) {
 			}
 		}
 	}
+	l.govern(ctx, nodes)
 }
 
 // labels are those that the node should have; none when it is not known which board it is. A board is taken for a node
 // only when it says so itself and has spoken from that node's address.
 func (l *Loop) labels(n swarm.Node, peers []Peer) map[string]string {
 	if n.ID == l.status.NodeID {
-		return boardLabels(l.Serial, l.Model)
+		return l.withKey(boardLabels(l.Serial, l.Model), l.Key)
 	}
 	for _, p := range peers {
 		if p.Claim.Node == n.ID && p.isAt(n.Addr) {
-			return boardLabels(p.Claim.Serial, p.Claim.Model)
+			labels := boardLabels(p.Claim.Serial, p.Claim.Model)
+			if l.Pins != nil && l.Pins.Admitted(p.Peer) {
+				return l.withKey(labels, p.Key)
+			}
+			return labels
 		}
 	}
 	return nil
@@ -148,22 +154,26 @@ func (l *Loop) tellNodes(nodes []swarm.Node) {
 	}
 	count := fmt.Sprintf("%d of %d nodes ready", up, len(nodes))
 	l.Notify.Status(fmt.Sprintf("Manager of the swarm, %s", count))
+	info, warn := l.Log.Info, l.Log.Warn
+	if slices.ContainsFunc(nodes, func(n swarm.Node) bool { return n.Leader && n.ID != l.status.NodeID }) {
+		info, warn = l.Log.Debug, l.Log.Debug // it is told where the managers are led, and not three times
+	}
 	for _, n := range nodes {
 		was, known := before[n.ID]
 		ready, tells := l.nodes.ready[n.ID]
 		switch {
 		case !tells, n.ID == l.status.NodeID, known && was == ready:
 		case ready && !known:
-			l.Log.Info(fmt.Sprintf("%s is in the swarm: %s.", n.Hostname, count), zap.String("node", n.ID), zap.Stringer("addr", n.Addr))
+			info(fmt.Sprintf("%s is in the swarm: %s.", n.Hostname, count), zap.String("node", n.ID), zap.Stringer("addr", n.Addr))
 		case ready:
-			l.Log.Info(fmt.Sprintf("%s is back: %s.", n.Hostname, count), zap.String("node", n.ID), zap.Stringer("addr", n.Addr))
+			info(fmt.Sprintf("%s is back: %s.", n.Hostname, count), zap.String("node", n.ID), zap.Stringer("addr", n.Addr))
 		default:
-			l.Log.Warn(fmt.Sprintf("%s is down: %s.", n.Hostname, count), zap.String("node", n.ID), zap.Stringer("addr", n.Addr))
+			warn(fmt.Sprintf("%s is down: %s.", n.Hostname, count), zap.String("node", n.ID), zap.Stringer("addr", n.Addr))
 		}
 	}
 	for id := range before {
 		if _, still := l.nodes.ready[id]; !still {
-			l.Log.Info(fmt.Sprintf("A node was taken off the list: %s.", count), zap.String("node", id))
+			info(fmt.Sprintf("A node was taken off the list: %s.", count), zap.String("node", id))
 		}
 	}
 }

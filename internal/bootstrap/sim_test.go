@@ -380,6 +380,9 @@ func (w *world) check(t *testing.T) error {
 		if s.SwarmID == "" || b.swarm != "" {
 			continue
 		}
+		if slices.Contains(w.swarms, s.SwarmID) {
+			continue // it was made a manager
+		}
 		b.swarm = s.SwarmID
 		for _, other := range w.boards {
 			if other != b && other.swarm != "" && couldKnow(b, other) {

@@ -33,6 +33,7 @@ type world struct {
 	log    *zap.Logger
 	loss   float64 // part of the announcements and hellos that are lost
 	expect int
+	wanted int      // managers
 	swarms []string // every swarm that was seen, in order of founding
 
 	mu     sync.Mutex
@@ -219,7 +220,7 @@ func (b *simBoard) start(ctx context.Context) {
 			b.renamed = append(b.renamed, taken)
 			return nil
 		},
-		Expect: b.w.expect, Settle: simSettle, Settings: b.settings,
+		Expect: b.w.expect, Settle: simSettle, Wanted: b.w.wanted, Settings: b.settings,
 		Engine: b.engine, Discovery: b, Asker: b, Network: b, Notify: noNotify{}, Log: log,
 	})
 	done := make(chan struct{})

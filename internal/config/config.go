@@ -36,6 +36,9 @@ var BootPaths = []string{"/boot/firmware/pi-agent.toml", "/boot/pi-agent.toml"}
 // fileMax bounds the file, in bytes.
 const fileMax = 64 << 10
 
+// AutoManagers lets the number of managers follow the number of boards.
+const AutoManagers = -1
+
 // Reference is the commented file with every key and its default. It changes nothing when it is used as it is.
 //
 //go:embed reference.toml
@@ -45,6 +48,7 @@ var Reference string
 type Config struct {
 	Expect    int               // boards expected, 0 to 64; 0 is not known
 	Settle    time.Duration     // how long no new board may appear before the election, 5 s to 5 min
+	Managers  int               // managers of the swarm: 1, 3, 5 or 7, or AutoManagers
 	Cluster   string            // name of the cluster, as peer.CheckCluster wants it
 	Key       clusterkey.Phrase // as given here; none leaves it to the file that has the key alone
 	Interface string            // name of the cluster interface; empty chooses

@@ -73,7 +73,7 @@ func TestReference(t *testing.T) {
 
 func TestLoad(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pi-agent.toml")
-	text := "\ufeff# edited on Windows\r\nexpect = 3\r\nsettle = \"30s\"\r\ncluster = \"class-b\"\r\nkey = \"four red raspberries\"\r\ninterface = \"eth0\"\r\n" +
+	text := "\ufeff# edited on Windows\r\nexpect = 3\r\nsettle = \"30s\"\r\nmanagers = \"auto\"\r\ncluster = \"class-b\"\r\nkey = \"four red raspberries\"\r\ninterface = \"eth0\"\r\n" +
 		"address = \"interface\"\r\n" +
 		"serial = \"AABBCC01\"\r\nhostname = \"keep\"\r\ndocker_without_sudo = false\r\ndocker = \"unix:///tmp/d.sock\"\r\nlog = \"debug\"\r\n" +
 		"deny = [\"10000000AABBCC05\", \"aabbcc07\"]\r\n"
@@ -89,7 +89,7 @@ func TestLoad(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := Config{
-		Expect: 3, Settle: 30 * time.Second, Cluster: "class-b", Key: key, Interface: "eth0",
+		Expect: 3, Settle: 30 * time.Second, Managers: AutoManagers, Cluster: "class-b", Key: key, Interface: "eth0",
 		Serial: "00000000aabbcc01", Docker: "unix:///tmp/d.sock", Log: zapcore.DebugLevel,
 		Deny: []peer.Serial{"10000000aabbcc05", "00000000aabbcc07"},
 	}
@@ -111,6 +111,8 @@ func TestLoadRefuses(t *testing.T) {
 		{"wrong type", "expect = \"three\"", []string{`:1: expect = "three" is not possible: give a whole number from 0 to 64`}},
 		{"too many", "# a class\nexpect = 65", []string{`:2: expect = 65 is not possible: give a whole number from 0 to 64`}},
 		{"negative", "expect = -1", []string{`expect = -1 `}},
+		{"an even number of managers", "managers = 2", []string{`:1: managers = 2 is not possible: give 1, 3, 5, 7 or "auto"`}},
+		{"too many managers", "managers = 9", []string{`managers = 9 `}},
 		{"not whole", "expect = 2.5", []string{`expect = 2.5 `}},
 		{"too short", `settle = "1s"`, []string{`settle = "1s" is not possible: give a duration from "5s" to "5m"`}},
 		{"no unit", `settle = 15`, []string{`settle = 15 is`}},

@@ -24,9 +24,10 @@ type setting struct {
 
 // Bounds of the numbers.
 const (
-	expectMax = 64
-	settleMin = 5 * time.Second
-	settleMax = 5 * time.Minute
+	expectMax    = 64
+	managersMost = 7 // what Docker advises
+	settleMin    = 5 * time.Second
+	settleMax    = 5 * time.Minute
 )
 
 // keySetting is the one setting whose value is a secret, and in no error.
@@ -57,6 +58,23 @@ var settings = []setting{
 			d, err := time.ParseDuration(s)
 			c.Settle = d
 			return ok && err == nil && d >= settleMin && d <= settleMax
+		},
+	},
+	{
+		"managers", "1", `1, 3, 5, 7 or "auto"`,
+		"How many boards manage the swarm. With 3 of them any one board may be lost and the swarm can still be changed, with 5 " +
+			"any two. The boards with the lowest serials become managers when enough of them are there; one that is gone " +
+			"for 5 minutes is replaced when another board can take its place. \"auto\" is 1 for up to 2 boards, 3 for up to " +
+			"6, and 5 for more. Give all boards the same: the setting of the board that leads the managers counts, also for " +
+			"managers that you made by hand. Every manager is root on every board, so give a cluster key with more than 1.",
+		func(c *Config, v any) bool {
+			n, ok := v.(int64)
+			c.Managers = int(n)
+			if v == "auto" {
+				c.Managers = AutoManagers
+				return true
+			}
+			return ok && n >= 1 && n <= managersMost && n%2 == 1
 		},
 	},
 	{

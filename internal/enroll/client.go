@@ -34,16 +34,19 @@ func NewClient(id *Identity, trust Trust) *Client { return &Client{id: id, trust
 func (c *Client) Hello(ctx context.Context, addr netip.AddrPort, claim peer.Claim) (Peer, error) {
 	ctx, cancel := context.WithTimeout(ctx, helloMax)
 	defer cancel()
-	var answer peer.Claim
+	var answer helloWire
 	contact, err := c.post(ctx, addr, helloPath, claim, &answer)
 	if err != nil {
 		return Peer{}, fmt.Errorf("hello to %s: %w", addr, err)
 	}
-	contact.Claim = answer
+	contact.Claim = answer.Claim
 	if err := c.believe(contact); err != nil {
 		return Peer{}, fmt.Errorf("hello to %s: %w", addr, err)
 	}
-	return Peer{Claim: answer, Key: contact.Key, Addr: addr}, nil
+	if len(answer.Managers) > managersMax {
+		return Peer{}, fmt.Errorf("hello to %s: the answer names %d managers, want at most %d", addr, len(answer.Managers), managersMax)
+	}
+	return Peer{Claim: answer.Claim, Key: contact.Key, Addr: addr, Managers: answer.Managers}, nil
 }
 
 // Join asks the manager at m.Addr for a ticket. The answer counts only when it comes from the very board that said hello

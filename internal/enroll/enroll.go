@@ -42,6 +42,8 @@ type Peer struct {
 	Claim peer.Claim
 	Key   Fingerprint    // of the board's node key
 	Addr  netip.AddrPort // where its channel is reached
+
+	Managers []Fingerprint // of all managers of its swarm, as it has told in answer to a hello; none where that is not needed
 }
 
 // Ticket is all that a board needs to join a swarm as a worker.
@@ -54,6 +56,9 @@ type Ticket struct {
 type Host interface {
 	// Claim is what the board says about itself right now.
 	Claim() peer.Claim
+	// Managers are the node keys of all managers of the swarm that the board manages, for those that follow it; none with a
+	// cluster key.
+	Managers() []Fingerprint
 	// Met tells the board that p has said hello.
 	Met(p Peer)
 	// Stranger tells the board that one of another cluster has asked. Nothing in the claim is proved.
@@ -69,6 +74,12 @@ var (
 	// ErrNotPeer: trust does not accept the board at the other end.
 	ErrNotPeer = errors.New("not a peer")
 )
+
+// helloWire is the answer to a hello.
+type helloWire struct {
+	peer.Claim
+	Managers []Fingerprint `json:"managers,omitempty"`
+}
 
 // ticketWire is a Ticket as it travels. The token is a plain string here and nowhere else.
 type ticketWire struct {

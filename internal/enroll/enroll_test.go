@@ -31,6 +31,8 @@ type host struct {
 	claim peer.Claim
 	err   error // of Ticket
 
+	managers []enroll.Fingerprint
+
 	mu        sync.Mutex
 	met       []enroll.Peer
 	strangers []peer.Claim
@@ -43,6 +45,8 @@ func (h *host) Met(p enroll.Peer) {
 	defer h.mu.Unlock()
 	h.met = append(h.met, p)
 }
+
+func (h *host) Managers() []enroll.Fingerprint { return h.managers }
 
 func (h *host) Stranger(c peer.Claim) {
 	h.mu.Lock()

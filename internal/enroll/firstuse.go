@@ -21,8 +21,8 @@ const PairTime = 15 * time.Minute
 const refusalsMax = 64
 
 // FirstUse is the Trust of a cluster without a key: trust on first use. Whoever names the same cluster on the same network
-// is a peer, but a board follows for good the manager it has once joined, and a manager lets new boards in for PairTime
-// only. What it cannot know is whether the first manager, or a new board, is one of ours.
+// is a peer, but a board follows for good the manager it has once joined, with those that this one names as managers of the
+// same swarm, and a manager lets new boards in for PairTime only. What it cannot know is whether the first manager, or a new board, is one of ours.
 type FirstUse struct {
 	SameName
 	onLink func(netip.Addr) bool
@@ -66,7 +66,7 @@ func (t *FirstUse) Peer(c Contact) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch pin := t.pins.Manager; {
-	case pin == c.Key:
+	case t.pins.Follows(c.Key):
 		return nil
 	case pin != Fingerprint{}:
 		return fmt.Errorf("it says that it is a manager, and this board follows the one with key %s; "+
@@ -129,7 +129,7 @@ func (t *FirstUse) Pair() {
 	t.open = time.Now().Add(PairTime)
 	clear(t.refused)
 	t.paired = t.open
-	t.pins.Manager = Fingerprint{}
+	t.pins.FollowOnly(nil)
 	t.keep()
 	t.log.Info(fmt.Sprintf("Pairing: for %.0f minutes this board lets new boards in, if it is a manager; it follows the next manager it joins.",
 		PairTime.Minutes()))

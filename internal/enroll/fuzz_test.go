@@ -25,6 +25,8 @@ func (strictHost) Claim() peer.Claim {
 
 func (h strictHost) Met(p Peer) { h.Stranger(p.Claim) }
 
+func (strictHost) Managers() []Fingerprint { return nil }
+
 func (h strictHost) Stranger(c peer.Claim) {
 	if err := c.Validate(); err != nil {
 		h.t.Errorf("passed on: %v", err)

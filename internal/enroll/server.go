@@ -98,7 +98,7 @@ func (s *Server) hello(_ context.Context, p Peer) (status int, answer any) {
 	s.host.Met(p)
 	claim := s.host.Claim()
 	claim.Clock = time.Now().UTC()
-	return http.StatusOK, claim
+	return http.StatusOK, helloWire{claim, s.host.Managers()}
 }
 
 func (s *Server) join(ctx context.Context, p Peer) (status int, answer any) {

@@ -1,0 +1,343 @@
+package bootstrap
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/pi-agent/pi-agent/internal/enroll"
+	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/swarm"
+)
+
+// nodesOf makes nodes of a line such as "1L 2M 3m 4w": serial digits and what the node is. L leads, M manages, m is a
+// manager that was not reached for a moment, g one that is gone, d one that is being made a worker, c one that is being made
+// a manager, G one that went before it was, w is a worker, x one
+// that is down, p one without tasks, u one that is not labelled.
+func nodesOf(line string, now time.Time) (nodes []swarm.Node, missing map[string]time.Time) {
+	missing = map[string]time.Time{}
+	for i, word := range strings.Fields(line) {
+		serial, kind := word[:len(word)-1], word[len(word)-1]
+		n := swarm.Node{
+			ID: fmt.Sprintf("n%02d", i), Hostname: "pi" + serial, Ready: !strings.ContainsRune("mgGx", rune(kind)), Active: kind != 'p',
+			Manager: strings.ContainsRune("LMmgcG", rune(kind)), Votes: strings.ContainsRune("LMmgd", rune(kind)), Reachable: strings.ContainsRune("LMd", rune(kind)), Leader: kind == 'L',
+			Labels: map[string]string{LabelSerial: serial},
+		}
+		if kind == 'u' {
+			n.Labels = nil
+		}
+		if n.Manager && !n.Reachable {
+			missing[n.ID] = now.Add(-time.Second)
+			if kind == 'g' {
+				missing[n.ID] = now.Add(-managerGoneMax)
+			}
+		}
+		nodes = append(nodes, n)
+	}
+	return nodes, missing
+}
+
+func TestCouncil(t *testing.T) {
+	tests := []struct {
+		name  string
+		want  int
+		nodes string
+		step  string // "+" and the name of who is made a manager, "-" of who is made a worker
+	}{
+		{"alone", 3, "1L", ""},
+		{"two boards have one manager", 3, "1L 2w", ""},
+		{"the lowest serials", 3, "1L 4w 2w 3w", "+pi2"},
+		{"derived serials last", 3, "1L m2w f3w fw", "+pif"},
+		{"the third follows at once", 3, "1L 2M 3w", "+pi3"},
+		{"wait for the second", 3, "1L 2c 3w", ""},
+		{"the second went too early", 3, "1L 2G 3w 4w", "+pi3"},
+		{"the second went too early, without another", 3, "1L 2G 3w", ""},
+		{"the third went too early", 3, "1L 2M 3G", "-pi2"},
+		{"enough", 3, "1L 2M 3M 4w 5w", ""},
+		{"a lower serial comes later", 3, "2L 3M 4M 1w", ""},
+		{"one", 1, "1L 2w 3w", ""},
+		{"one of two that a person made", 1, "1L 2M", "-pi2"},
+		{"three to one", 1, "2L 1M 3M", "-pi3"},
+		{"three to one, the last step", 1, "2L 1M", "-pi1"},
+		{"three to one, one step at a time", 1, "2L 1M 3d", ""},
+		{"five to three", 3, "1L 2M 3M 4M 5M", "-pi5"},
+		{"five", 5, "1L 2M 3M 4w 5w", "+pi4"},
+		{"four boards have three managers", 5, "1L 2M 3M 4w", ""},
+		{"workers that are down, drained or not known", 3, "1L 2x 3p 4u 5w", ""},
+		{"a reboot is nothing", 3, "1L 2m 3M 4w", ""},
+		{"gone, and replaced", 3, "1g 2L 3M 4w", "-pi1"},
+		{"gone, the replacement", 3, "1x 2L 3M 4w", "+pi4"},
+		{"gone, without a replacement", 3, "1L 2g 3M 4x", ""},
+		{"gone, and back as a worker", 3, "1w 2L 3M 4M", ""},
+		{"two of five are gone", 5, "1L 2g 3M 4g 5M", "-pi4"},
+		{"two of five are gone, then", 5, "1L 2g 3M 4x 5M", "-pi2"},
+		{"a new card in the board of a manager", 3, "1L 2m 3M 2w", "-pi2"},
+		{"no third", 3, "1L 2M 3x", "-pi2"},
+		{"one is wanted, one of three is away", 1, "1L 2m 3M", ""},
+		{"one is wanted, one of three is gone", 1, "1L 2g 3M", "-pi2"},
+		{"auto, two", -1, "1L 2w", ""},
+		{"auto, three", -1, "1L 2w 3w", "+pi2"},
+		{"auto, three of which one is down", -1, "1L 2M 3M 4x", ""},
+		{"auto, six", -1, "1L 2M 3M 4w 5w 6w", ""},
+		{"auto, seven", -1, "1L 2M 3M 4w 5w 6w 7w", "+pi4"},
+		{"auto, a new card is no seventh board", -1, "1L 2M 3M 4w 5w 6w 6x", ""},
+	}
+	now := time.Now()
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			nodes, missing := nodesOf(tt.nodes, now)
+			c := council{Now: now, Want: tt.want, Nodes: nodes, Missing: missing, Calm: now.Add(-councilCalm)}
+			if got := shown(c.next()); got != tt.step {
+				t.Errorf("%s: %q (%s), want %q", tt.nodes, got, c.next().Reason, tt.step)
+			}
+		})
+	}
+}
+
+// shown is a step in short.
+func shown(s step) string {
+	switch {
+	case s.Node.ID == "":
+		return ""
+	case s.Manager:
+		return "+" + s.Node.Hostname
+	}
+	return "-" + s.Node.Hostname
+}
+
+func TestCouncilTakesItsTime(t *testing.T) {
+	now := time.Now()
+	var m councilMemory
+	at := func(d time.Duration, want int, keys bool, line string) string {
+		nodes, _ := nodesOf(line, now)
+		return shown(m.notice(council{Now: now.Add(d), Want: want, Nodes: nodes, Keys: keys}).next())
+	}
+	got := []string{
+		at(0, 3, false, "1L 4w 5w"),
+		at(councilCalm-time.Second, 3, false, "1L 4w 5w 3w"), // another board came
+		at(councilCalm, 3, false, "1L 4w 5w 3w"),
+		at(2*councilCalm-time.Second, 3, false, "1L 4w 5w 3w"),
+		at(time.Hour, 3, false, "1L 4m 5w 3M"),
+		at(time.Hour+managerGoneMax-time.Second, 3, false, "1L 4m 5w 3M"),
+		at(time.Hour+managerGoneMax, 3, false, "1L 4M 5w 3M"), // it was back in time
+		at(2*time.Hour, 3, false, "1L 4m 5w 3M"),
+		at(2*time.Hour+managerGoneMax, 3, false, "1L 4m 5w 3M"),
+		at(3*time.Hour, 3, true, "1L 4w 5w 3w"), // their keys are not known
+	}
+	if diff := cmp.Diff([]string{"", "", "", "+pi3", "", "", "", "", "-pi4", ""}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// Whatever the swarm looks like and whichever boards come and go, no step leaves less than a majority reachable, not even
+// before the board that is made a manager has come up; none demotes the leader; and when all boards are there, few steps
+// lead to an odd number of managers that stays.
+func TestCouncilKeepsTheMajority(t *testing.T) {
+	for seed := range uint64(20000) {
+		rnd := rand.New(rand.NewPCG(seed, 0))
+		now := time.Now()
+		c := council{Now: now, Want: []int{-1, 1, 3, 5, 7}[rnd.IntN(5)], Missing: map[string]time.Time{}}
+		for i := range 1 + rnd.IntN(9) {
+			n := swarm.Node{
+				ID: fmt.Sprint(i), Ready: true, Active: rnd.IntN(8) > 0, Manager: rnd.IntN(2) == 0,
+				Labels: map[string]string{LabelSerial: fmt.Sprint(rnd.IntN(12))},
+			}
+			n.Votes, n.Reachable = n.Manager, n.Manager
+			c.Nodes = append(c.Nodes, n)
+		}
+		c.Nodes[0].Manager, c.Nodes[0].Votes, c.Nodes[0].Reachable, c.Nodes[0].Leader = true, true, true, true
+		steps := 0
+		for turn := range 60 {
+			calm := turn >= 30 // everybody is there from now on
+			c.Now = c.Now.Add(time.Minute)
+			i := rnd.IntN(len(c.Nodes))
+			switch n := &c.Nodes[i]; {
+			case calm:
+				for i := range c.Nodes {
+					c.Nodes[i].Ready, c.Nodes[i].Reachable = true, c.Nodes[i].Manager
+					delete(c.Missing, c.Nodes[i].ID)
+				}
+			case n.Leader:
+			case n.Ready && majority(c.Nodes, i): // a board goes, as long as the swarm survives that
+				n.Ready, n.Reachable = false, false
+				if n.Manager {
+					c.Missing[n.ID] = c.Now
+				}
+			case !n.Ready:
+				n.Ready, n.Reachable = true, n.Manager
+				delete(c.Missing, n.ID)
+			}
+			s := c.next()
+			if s.Node.ID == "" {
+				continue
+			}
+			steps++
+			i = slices.IndexFunc(c.Nodes, func(n swarm.Node) bool { return n.ID == s.Node.ID })
+			n := &c.Nodes[i]
+			if n.Leader || n.Manager == s.Manager {
+				t.Fatalf("seed %d: step %s with %+v", seed, s.Reason, c.Nodes)
+			}
+			several := managersOf(c.Nodes) > 1
+			n.Manager, n.Votes, n.Reachable = s.Manager, s.Manager, false
+			if !majority(c.Nodes, -1) && several { // of one manager the second cannot but be needed
+				t.Fatalf("seed %d: no majority after %s: %+v", seed, s.Reason, c.Nodes)
+			}
+			n.Reachable = n.Manager
+			if calm && steps > 60 {
+				t.Fatalf("seed %d: no end", seed)
+			}
+		}
+		if m := managersOf(c.Nodes); m%2 == 0 || m > max(1, c.target()) || c.next().Node.ID != "" {
+			t.Fatalf("seed %d: %d managers at the end, at most %d are wanted, %s: %+v", seed, m, c.target(), c.next().Reason, c.Nodes)
+		}
+	}
+}
+
+func managersOf(nodes []swarm.Node) (n int) {
+	for _, node := range nodes {
+		if node.Manager {
+			n++
+		}
+	}
+	return n
+}
+
+// majority reports whether most managers are reachable without the node at the index.
+func majority(nodes []swarm.Node, without int) bool {
+	reachable := 0
+	for i, n := range nodes {
+		if n.Manager && n.Reachable && i != without {
+			reachable++
+		}
+	}
+	return 2*reachable > managersOf(nodes)
+}
+
+func TestDecideWithSeveralManagers(t *testing.T) {
+	managers := []netip.AddrPort{netip.MustParseAddrPort("10.77.0.1:2377"), netip.MustParseAddrPort("10.77.0.2:2377")}
+	first := func(since time.Duration) Peer {
+		return board(low, peer.Manager, in("aaa"), at("10.77.0.1:2378"), met(since))
+	}
+	second := func(since time.Duration) Peer {
+		return board(high, peer.Manager, in("aaa"), at("10.77.0.2:2378"), met(since))
+	}
+	worker := swarm.Status{State: swarm.Active, NodeID: "n1", Managers: managers}
+	manager := swarm.Status{State: swarm.Active, Manager: true, NodeID: "n1", Managers: managers}
+	tests := []struct {
+		name   string
+		engine swarm.Status
+		peers  []Peer
+		reason string
+	}{
+		{"both answer", worker, []Peer{first(0), second(0)}, "This board is a worker in the swarm of pi-000001"},
+		{"the first is gone", worker, []Peer{first(time.Hour), second(0)}, "This board is a worker in the swarm of pi-000009"},
+		{"both are gone", worker, []Peer{first(time.Hour), second(time.Hour)}, "its manager pi-000001 at 10.77.0.1 does not answer"},
+		{"no majority", manager, []Peer{first(0)}, "does not reach enough of the others"},
+		{"one that starts", swarm.Status{State: swarm.Active, Manager: true, Managers: managers[:1]}, []Peer{first(0)}, "its swarm is starting"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			a := Decide(View{Now: now, Serial: mine, Engine: tt.engine, Peers: tt.peers})
+			if !strings.Contains(a.Reason, tt.reason) {
+				t.Errorf("%v: %s; want %q", a.Kind, a.Reason, tt.reason)
+			}
+		})
+	}
+}
+
+// asker is managers that give a ticket, or not.
+type asker map[peer.Serial]error
+
+func (a asker) Join(_ context.Context, m enroll.Peer, _ peer.Claim) (enroll.Ticket, error) {
+	return enroll.Ticket{}, a[m.Claim.Serial]
+}
+
+func (asker) Hello(context.Context, netip.AddrPort, peer.Claim) (enroll.Peer, error) {
+	return enroll.Peer{}, errors.New("not asked here")
+}
+
+// A board asks one manager of a swarm after the other, and none of another swarm.
+func TestTicketFromAnyManager(t *testing.T) {
+	closed := errors.New("new boards are let in for 15 minutes")
+	managers := []Peer{
+		board(low, peer.Manager, in("aaa"), at("10.77.0.1:2378")), board(mid, peer.Manager, in("aaa"), at("10.77.0.2:2378")),
+		board(high, peer.Manager, in("bbb"), at("10.77.0.3:2378")),
+	}
+	tests := []struct {
+		name string
+		a    asker
+		want peer.Serial
+		err  error
+	}{
+		{"the first gives it", asker{mid: closed}, low, nil},
+		{"the second gives it", asker{low: closed}, mid, nil},
+		{"none of this swarm gives it", asker{low: closed, mid: errors.New("no leader")}, low, closed},
+	}
+	for _, tt := range tests {
+		l := NewLoop(Options{Serial: mine, Hostname: func() string { return "" }, Asker: tt.a})
+		for _, m := range managers {
+			l.contacts.meet(m.Peer, now)
+		}
+		_, m, err := l.ticketFrom(t.Context(), managers[0])
+		if m.Claim.Serial != tt.want || !errors.Is(err, tt.err) {
+			t.Errorf("%s: %s, %v; want %s, %v", tt.name, m.Claim.Serial, err, tt.want, tt.err)
+		}
+	}
+}
+
+// What the managers know of each other through the labels of the nodes: whom they let in, who is reachable, whom to follow.
+func TestShare(t *testing.T) {
+	key := func(n byte) enroll.Fingerprint { return enroll.Fingerprint{n} }
+	node := func(id string, serial peer.Serial, n byte, manager, up bool) swarm.Node {
+		text, err := key(n).MarshalText()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return swarm.Node{
+			ID: id, Addr: netip.AddrFrom4([4]byte{10, 77, 0, n}), Manager: manager, Reachable: manager && up, Ready: up,
+			Labels: map[string]string{LabelSerial: string(serial), LabelKey: string(text)},
+		}
+	}
+	pins := &heldPins{}
+	l := &Loop{Options: Options{Pins: pins, Key: key(1)}, status: swarm.Status{NodeID: "n1"}}
+	l.share([]swarm.Node{
+		node("n1", mine, 1, true, true), node("n2", low, 2, true, false), node("n3", high, 3, true, true), node("n4", mid, 4, false, true),
+		node("n5", mid, 5, false, false), // the card before
+		{ID: "n6", Manager: true, Reachable: true, Labels: map[string]string{LabelKey: "nonsense"}},
+	})
+	if diff := cmp.Diff([]enroll.Fingerprint{key(2), key(3)}, pins.others); diff != "" {
+		t.Errorf("other managers (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(map[peer.Serial]enroll.Fingerprint{low: key(2), high: key(3), mid: key(4)}, pins.boards); diff != "" {
+		t.Errorf("boards (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]enroll.Fingerprint{key(2), key(3), key(1)}, l.council.keys); diff != "" {
+		t.Errorf("told to those that follow (-want +got):\n%s", diff)
+	}
+	port := func(n byte) netip.AddrPort {
+		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 77, 0, n}), swarm.Port)
+	}
+	got := l.council.inOrder([]netip.AddrPort{port(2), port(1), port(3)})
+	if !slices.Equal(got, []netip.AddrPort{port(1), port(3), port(2)}) {
+		t.Errorf("managers in order: %v", got)
+	}
+}
+
+// heldPins keep what they are told.
+type heldPins struct {
+	Pins
+	others []enroll.Fingerprint
+	boards map[peer.Serial]enroll.Fingerprint
+}
+
+func (p *heldPins) Managed(others []enroll.Fingerprint, boards map[peer.Serial]enroll.Fingerprint) {
+	p.others, p.boards = others, boards
+}
