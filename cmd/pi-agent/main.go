@@ -23,6 +23,7 @@ var commands = []command{
 	{"run", "find the other boards and keep this one in the swarm (what the service runs)", runCommand},
 	{"key", "print a new cluster key, or set the one of this board: pi-agent key new, pi-agent key set", keyCommand},
 	{"pair", "without a cluster key: let new boards in for a while (on the manager, with sudo)", pairCommand},
+	{"reset", "take this board out of its swarm, a manager too (with sudo)", resetCommand},
 	{"prepare", "give this board its own name and its user docker without sudo (as root, at boot)", prepareCommand},
 	{"version", "print the version", versionCommand},
 }

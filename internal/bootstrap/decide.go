@@ -101,6 +101,8 @@ type View struct {
 	Proposed  time.Time // since when this board has been electing; zero when it is not
 	Unasked   int       // boards heard of, and not asked since Proposed
 
+	Reset bool // a person has taken this board out of its swarm
+
 	Expect int           // boards expected, 0 when not known
 	Settle time.Duration // how long no new board may appear before the election
 }
@@ -231,6 +233,9 @@ func pending(v View) Action {
 }
 
 func blank(v View) Action {
+	if v.Reset {
+		return wait("This board was reset and stays out of any swarm until it is switched off and on, or its agent is restarted")
+	}
 	for _, p := range v.Peers { // in order of serial: of several managers all blank boards choose the same
 		if p.Claim.State == peer.Manager && v.fresh(p) {
 			if v.Address != nil {

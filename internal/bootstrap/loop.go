@@ -78,6 +78,8 @@ type Pins interface {
 	Told(by enroll.Fingerprint, managers []enroll.Fingerprint)
 	// Managed notes what this board, a manager, knows from its swarm: the keys of the other managers and of the boards.
 	Managed(others []enroll.Fingerprint, boards map[peer.Serial]enroll.Fingerprint)
+	// Forget drops all that was learned.
+	Forget()
 	// Admitted reports whether this board has let in p with its key.
 	Admitted(p enroll.Peer) bool
 }
@@ -126,6 +128,8 @@ type Loop struct {
 	ticket   atomic.Pointer[ticketBase] // nil when this board is not a manager
 	place    atomic.Pointer[Place]      // the same
 
+	resets chan resetOrder
+
 	background sync.WaitGroup
 
 	// What follows belongs to the goroutine of Run.
@@ -154,6 +158,7 @@ type Loop struct {
 	nodes      nodeList
 	near       neighbours
 	council    councilMemory
+	wasReset   bool
 }
 
 // NewLoop returns the loop of a board.
@@ -163,6 +168,7 @@ func NewLoop(o Options) *Loop {
 		contacts: newContacts(o.Key),
 		wake:     make(chan struct{}, 1),
 		asks:     make(chan struct{}, asksAtOnce),
+		resets:   make(chan resetOrder),
 		started:  time.Now(),
 		linkErr:  errors.New("not looked at yet"),
 	}
@@ -197,6 +203,8 @@ func (l *Loop) Run(ctx context.Context) error {
 		case <-l.wake:
 		case <-l.Discovery.Changed():
 		case <-timer.C:
+		case o := <-l.resets:
+			o.done <- l.reset(ctx, o.swarm)
 		}
 		pause := l.turn(ctx)
 		if ctx.Err() != nil {
@@ -396,7 +404,7 @@ func (l *Loop) view(now time.Time) View {
 		Now: now, Serial: l.Serial, Settings: l.Settings,
 		Link: l.linkErr, Linked: l.linked, Address: l.addrErr, Lost: l.lost, Engine: l.status, EngineErr: l.statusErr, Pending: l.pending,
 		Peers: peers, Twins: twins, Listening: l.listening, NewBoard: l.contacts.newest(), Proposed: l.proposed,
-		Expect: l.Expect, Settle: l.Settle,
+		Expect: l.Expect, Settle: l.Settle, Reset: l.wasReset,
 	}
 	if !l.proposed.IsZero() {
 		v.Unasked = l.contacts.unasked(l.proposed)
@@ -475,7 +483,7 @@ func (l *Loop) speak() {
 		c.State = peer.Founding
 	case !l.proposed.IsZero():
 		c.State = peer.Electing
-	case l.Settings != nil || l.statusErr != nil || l.linkErr != nil || refused(l.addrErr) || l.status.State != swarm.Inactive ||
+	case l.wasReset || l.Settings != nil || l.statusErr != nil || l.linkErr != nil || refused(l.addrErr) || l.status.State != swarm.Inactive ||
 		l.status.LiveRestore:
 		c.State = peer.Waiting
 	default:

@@ -30,6 +30,9 @@ import (
 // verified when it let the board in, all of them know.
 const LabelKey = "pi.key"
 
+// labelLeaving is the label of a manager that is about to leave the swarm: nobody must make it a manager again meanwhile.
+const labelLeaving = "pi.leaving"
+
 // Patience with managers.
 const (
 	// managerGoneMax is how long a manager may be unreachable before it is replaced: a reboot is nothing, and no more is a
@@ -128,7 +131,7 @@ func (c council) isGone(n swarm.Node) bool {
 // candidates are the boards that could become managers now, the next one first.
 func (c council) candidates() (all []swarm.Node) {
 	for _, n := range c.Nodes {
-		if !n.Manager && n.Ready && n.Active && serialOf(n) != "" && (!c.Keys || n.Labels[LabelKey] != "") {
+		if !n.Manager && n.Ready && n.Active && n.Labels[labelLeaving] == "" && serialOf(n) != "" && (!c.Keys || n.Labels[LabelKey] != "") {
 			all = append(all, n)
 		}
 	}

@@ -31,6 +31,8 @@ const (
 type Server struct {
 	// Pair lets new boards in for a while. It returns what was done in a sentence, or an error that says why not.
 	Pair func() (string, error)
+	// Reset takes the board out of its swarm, also when it is the only manager of the swarm with this id. It answers as Pair.
+	Reset func(ctx context.Context, swarmID string) (string, error)
 }
 
 // Run listens on the socket at path until ctx ends and then returns nil; an error means that it could not listen.
@@ -41,20 +43,26 @@ func (s Server) Run(ctx context.Context, path string) error {
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST "+pairPath, func(w http.ResponseWriter, _ *http.Request) {
-		text, err := s.Pair()
-		if err != nil {
-			w.WriteHeader(http.StatusConflict)
-			text = err.Error()
-		}
-		_, _ = io.WriteString(w, text) // who does not wait for the answer does not want it
+		answer(w, s.Pair)
 	})
+	mux.HandleFunc("POST "+resetPath, s.serveReset)
 	h := &http.Server{Handler: mux, ReadTimeout: callMax, WriteTimeout: callMax, IdleTimeout: callMax}
-	stop := context.AfterFunc(ctx, func() { _ = h.Close() }) // no command takes long
+	stop := context.AfterFunc(ctx, func() { _ = h.Close() }) // no command is worth waiting for
 	defer stop()
 	if err := h.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("listen for commands: %w", err)
 	}
 	return nil
+}
+
+// answer does what was asked for and says what came of it.
+func answer(w http.ResponseWriter, do func() (string, error)) {
+	text, err := do()
+	if err != nil {
+		w.WriteHeader(http.StatusConflict)
+		text = err.Error()
+	}
+	_, _ = io.WriteString(w, text) // who does not wait for the answer does not want it
 }
 
 // listen makes the socket in the place of one that an agent before may have left.
@@ -95,7 +103,12 @@ func share(path string) error {
 
 // Pair calls Server.Pair of the agent that listens at path.
 func Pair(ctx context.Context, path string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, callMax)
+	return call(ctx, path, pairPath, callMax)
+}
+
+// call asks the agent that listens at path to do something.
+func call(ctx context.Context, path, command string, limit time.Duration) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	transport := &http.Transport{
 		DisableKeepAlives: true,
@@ -103,7 +116,7 @@ func Pair(ctx context.Context, path string) (string, error) {
 			return (&net.Dialer{}).DialContext(ctx, "unix", path)
 		},
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://agent"+pairPath, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://agent"+command, nil)
 	if err != nil {
 		return "", err
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/pi-agent/pi-agent/internal/control"
 )
 
-func TestPair(t *testing.T) {
+func TestCommands(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "run", "agent.sock")
 	if _, err := control.Pair(t.Context(), path); err == nil || !strings.Contains(err.Error(), "is it running?") {
 		t.Errorf("without an agent: %v", err)
@@ -22,7 +22,15 @@ func TestPair(t *testing.T) {
 	for _, round := range []string{"first agent", "next agent, after a crash"} {
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
-		s := control.Server{Pair: func() (string, error) { return answer, failure }}
+		s := control.Server{
+			Pair: func() (string, error) { return answer, failure },
+			Reset: func(_ context.Context, swarmID string) (string, error) {
+				if swarmID == "" {
+					return "", errors.New("the only manager")
+				}
+				return swarmID, nil
+			},
+		}
 		go func() { ended <- s.Run(ctx, path) }()
 		for { // until it listens, which takes a moment
 			if _, err := control.Pair(ctx, path); err == nil || !strings.Contains(err.Error(), "is it running?") {
@@ -32,6 +40,13 @@ func TestPair(t *testing.T) {
 		failure = nil
 		if got, err := control.Pair(ctx, path); got != answer || err != nil {
 			t.Errorf("%s: %q, %v", round, got, err)
+		}
+		reset, err := control.Reset(ctx, path, "x y&z")
+		if reset != "x y&z" || err != nil {
+			t.Errorf("%s: reset %q, %v", round, reset, err)
+		}
+		if _, err := control.Reset(ctx, path, ""); err == nil || err.Error() != "the only manager" {
+			t.Errorf("%s: a reset that is refused: %v", round, err)
 		}
 		failure = errors.New("this cluster has a key")
 		if _, err := control.Pair(ctx, path); err == nil || err.Error() != failure.Error() {

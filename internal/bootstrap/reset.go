@@ -1,0 +1,131 @@
+package bootstrap
+
+// Reset: a board leaves its swarm because a person on it has asked for that. It is the only way in which a manager goes
+// without a trace, for docker swarm leave refuses to be given on one.
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/swarm"
+)
+
+// resignPace is how often a manager that is being made a worker looks whether it is one.
+const resignPace = 500 * time.Millisecond
+
+// resetOrder is a reset that was asked for.
+type resetOrder struct {
+	swarm string // that may end
+	done  chan error
+}
+
+// Reset takes this board out of its swarm, lets it forget whom it trusts, and keeps it out until the agent starts anew. A
+// manager becomes a worker first. The only manager of a swarm, which ends with it, goes only when the swarm is named by
+// its id. Reset returns what was done in a sentence, within a minute.
+func (l *Loop) Reset(ctx context.Context, swarmID string) (string, error) {
+	o := resetOrder{swarmID, make(chan error, 1)}
+	select {
+	case l.resets <- o:
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+	select {
+	case err := <-o.done:
+		return "This board has left its swarm and forgotten it. It stays out until it is switched off and on, or its agent is " +
+			"restarted. \"docker node ls\" on a manager still shows it; \"docker node rm\" takes it off the list.", err
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+}
+
+// reset does it, in a turn of its own.
+func (l *Loop) reset(ctx context.Context, swarmID string) error {
+	ctx, cancel := context.WithTimeout(ctx, actMax)
+	defer cancel()
+	s, err := l.Engine.Status(ctx)
+	switch {
+	case err != nil:
+		return err
+	case s.State == swarm.Inactive:
+	case s.Manager:
+		err = l.resign(ctx, s, swarmID)
+	case s.State == swarm.Locked, s.State == swarm.Failed && l.Member.Node != "":
+		// It may be the only manager, and would leave without a word.
+		return errors.New("the Docker Engine cannot enter its swarm, which may end with this board; " +
+			"if that is meant: docker swarm leave --force, and then reset again")
+	default:
+		err = l.Engine.Leave(ctx, false)
+	}
+	l.statusAt = time.Time{}
+	if err != nil {
+		return err
+	}
+	l.wasReset = true
+	l.Log.Info("This board was reset: it is in no swarm and forgets the one it was in.")
+	if l.Pins != nil {
+		l.Pins.Forget()
+	}
+	l.Member = peer.Membership{}
+	return l.Remember(l.Member)
+}
+
+// resign makes this manager leave a swarm that lives on without it, or one that was named.
+func (l *Loop) resign(ctx context.Context, s swarm.Status, swarmID string) error {
+	nodes, err := l.Engine.Nodes(ctx)
+	if errors.Is(err, swarm.ErrNoLeader) {
+		return errors.New("this board does not reach enough of the other managers to leave them without harm: " +
+			"try again when they are back")
+	}
+	if err != nil {
+		return err
+	}
+	managers := 0
+	for _, n := range nodes {
+		if n.Votes {
+			managers++
+		}
+	}
+	switch {
+	case managers > 1:
+		return l.resignFrom(ctx, s.NodeID)
+	case swarmID != s.SwarmID:
+		return fmt.Errorf("this board is the only manager of swarm %s with %d nodes, which ends for all of them with its "+
+			"services and secrets; if that is meant: sudo pi-agent reset -swarm %s", s.SwarmID, len(nodes), s.SwarmID)
+	}
+	return l.Engine.Leave(ctx, true)
+}
+
+// resignFrom makes this manager a worker, and then leaves.
+func (l *Loop) resignFrom(ctx context.Context, node string) error {
+	leaving := map[string]string{labelLeaving: "true"}
+	if err := l.Engine.Label(ctx, node, leaving); err != nil {
+		return fmt.Errorf("make this manager a worker: %w", err)
+	}
+	if err := l.Engine.SetRole(ctx, node, false); err != nil {
+		leaving[labelLeaving] = ""
+		return fmt.Errorf("make this manager a worker: %w", errors.Join(err, l.Engine.Label(ctx, node, leaving)))
+	}
+	if err := l.becomeWorker(ctx); err != nil {
+		return err
+	}
+	return l.Engine.Leave(ctx, false)
+}
+
+// becomeWorker waits until the engine is no manager any more.
+func (l *Loop) becomeWorker(ctx context.Context) error {
+	again := time.NewTicker(resignPace)
+	defer again.Stop()
+	for {
+		if s, err := l.Engine.Status(ctx); err == nil && !s.Manager {
+			return nil
+		}
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			return errors.New("this manager was told to be a worker and is not one yet: try again")
+		}
+	}
+}
