@@ -1,0 +1,305 @@
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pi-agent/pi-agent/internal/clusterkey"
+	"github.com/pi-agent/pi-agent/test/lab"
+)
+
+// managersAre checks that these Pis are the managers that the swarm of one of them has, all reachable, and one leads.
+func managersAre(ctx context.Context, pis ...*lab.Pi) error {
+	nodes, err := nodesOf(ctx, pis[0])
+	if err != nil {
+		return err
+	}
+	var want, got []string
+	leaders := 0
+	for _, pi := range pis {
+		want = append(want, pi.Name)
+	}
+	for _, n := range nodes {
+		switch n.ManagerStatus {
+		case "Leader":
+			leaders++
+			got = append(got, n.Hostname)
+		case "Reachable":
+			got = append(got, n.Hostname)
+		case "":
+		default:
+			return fmt.Errorf("%s is %s", n.Hostname, n.ManagerStatus)
+		}
+	}
+	slices.Sort(want)
+	slices.Sort(got)
+	if !slices.Equal(want, got) || leaders != 1 {
+		return fmt.Errorf("managers are %v, want %v; %d lead", got, want, leaders)
+	}
+	return nil
+}
+
+// writable checks that the swarm can be changed on this Pi.
+func writable(ctx context.Context, pi *lab.Pi) error {
+	_, err := pi.Docker(ctx, "node", "update", "--label-add", "probe="+fmt.Sprint(time.Now().UnixNano()), pi.Name)
+	return err
+}
+
+// allReady checks that the swarm has so many nodes, all ready.
+func allReady(ctx context.Context, manager *lab.Pi, n int) error {
+	nodes, err := nodesOf(ctx, manager)
+	if err != nil {
+		return err
+	}
+	up := 0
+	for _, n := range nodes {
+		if n.Status == "Ready" {
+			up++
+		}
+	}
+	if len(nodes) != n || up != n {
+		return fmt.Errorf("%d of %d nodes are ready, want %d of %d", up, len(nodes), n, n)
+	}
+	return nil
+}
+
+// since runs await and returns how long it took.
+func since(t *testing.T, limit time.Duration, check func(context.Context) error) time.Duration {
+	t.Helper()
+	began := time.Now()
+	await(t, limit, check)
+	return time.Since(began).Round(100 * time.Millisecond)
+}
+
+func turnOn(t *testing.T, pi *lab.Pi) {
+	t.Helper()
+	if err := pi.PowerOn(); err != nil {
+		t.Fatal(err)
+	}
+	if err := pi.StartAgent(); err != nil {
+		t.Fatal(err)
+	}
+	if err := pi.StartEngine(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Three managers, of which each may be lost: the first one here, once for a while and once for good, so that a fourth
+// board takes its place; and then one manager again.
+func TestThreeManagers(t *testing.T) {
+	l := lab.New(t, lab.Options{N: 4, Config: "managers = 3", Serials: []string{
+		"10000000aabbcc05", "10000000aabbcc02", "10000000aabbcc07", "10000000aabbcc08",
+	}})
+	engines(t, l)
+	setKey(t, clusterkey.Generate(), l.Pis...)
+	first, second, third, fourth := l.Pis[1], l.Pis[0], l.Pis[2], l.Pis[3]
+	for _, pi := range l.Pis[:3] {
+		if err := pi.StartAgent(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	began := time.Now()
+	await(t, 2*time.Minute, func(ctx context.Context) error { return allReady(ctx, first, 3) })
+	t.Logf("one swarm of three after %.1f s", time.Since(began).Seconds())
+	three := func(ctx context.Context) error { return managersAre(ctx, first, second, third) }
+	await(t, 2*time.Minute, three)
+	t.Logf("three managers after %.1f s", time.Since(began).Seconds())
+	says(t, first, "Making "+second.Name+" a manager, for 3 are wanted.")
+	says(t, first, "Making "+third.Name+" a manager, for 3 are wanted.")
+	says(t, third, "This board is a manager of swarm ")
+	for _, pi := range l.Pis[:3] {
+		if n := logLines(pi); n > logMax {
+			t.Errorf("%s wrote %d lines, want at most %d", pi.Name, n, logMax)
+		}
+	}
+
+	if err := l.LoadWeb(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := first.Docker(t.Context(), "service", "create", "--detach", "--name", "web", "--no-resolve-image",
+		"--mount", "type=bind,src=/etc/hostname,dst=/etc/hostname,readonly", lab.WebImage); err != nil {
+		t.Fatal(err)
+	}
+	if err := first.PowerOff(); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("without the first a service is scaled after %v", since(t, time.Minute, func(ctx context.Context) error {
+		if _, err := second.Docker(ctx, "service", "scale", "--detach", "web=2"); err != nil {
+			return err
+		}
+		out, err := third.Docker(ctx, "service", "ls", "--format", "{{.Replicas}}")
+		if err == nil && strings.TrimSpace(string(out)) != "2/2" {
+			err = fmt.Errorf("replicas: %s", out)
+		}
+		return err
+	}))
+	turnOn(t, first)
+	t.Logf("the first is back after %v", since(t, time.Minute, func(ctx context.Context) error {
+		if err := three(ctx); err != nil {
+			return err
+		}
+		return allReady(ctx, second, 3)
+	}))
+
+	if err := fourth.StartAgent(); err != nil {
+		t.Fatal(err)
+	}
+	await(t, time.Minute, func(ctx context.Context) error { return allReady(ctx, second, 4) })
+	if err := first.PowerOff(); err != nil {
+		t.Fatal(err)
+	}
+	lost := time.Now()
+	replaced := func(ctx context.Context) error { return managersAre(ctx, second, third, fourth) }
+	await(t, 7*time.Minute, replaced)
+	t.Logf("the first is replaced after %.0f s", time.Since(lost).Seconds())
+	if took := time.Since(lost); took < 5*time.Minute {
+		t.Errorf("it was replaced after %v: it could have been a reboot", took)
+	}
+	if log := second.Log() + third.Log(); !strings.Contains(log, first.Name+", a manager, is gone and will be replaced by "+fourth.Name) {
+		t.Error("nobody says that the first is replaced")
+	}
+	turnOn(t, first)
+	t.Logf("the first is back as a worker after %v", since(t, 2*time.Minute, func(ctx context.Context) error {
+		i, err := infoOf(ctx, first)
+		if err == nil && (i.Swarm.ControlAvailable || i.Swarm.LocalNodeState != "active") {
+			return fmt.Errorf("the first is %s, manager %v", i.Swarm.LocalNodeState, i.Swarm.ControlAvailable)
+		}
+		if err == nil {
+			err = allReady(ctx, second, 4)
+		}
+		return err
+	}))
+	if err := replaced(t.Context()); err != nil {
+		t.Errorf("with the first back: %v", err)
+	}
+
+	setConfig(t, l.Pis, "managers = 1")
+	for _, pi := range l.Pis {
+		if err := pi.StopAgent(); err != nil {
+			t.Fatal(err)
+		}
+		if err := pi.StartAgent(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("one manager after %v", since(t, 2*time.Minute, func(ctx context.Context) error {
+		for _, pi := range []*lab.Pi{second, third, fourth} {
+			if i, err := infoOf(ctx, pi); err == nil && i.Swarm.ControlAvailable {
+				if err := managersAre(ctx, pi); err != nil {
+					return err
+				}
+				return allReady(ctx, pi, 4)
+			}
+		}
+		return fmt.Errorf("nobody manages")
+	}))
+}
+
+// Without a cluster key a board follows the managers that its manager has named, and no others: when the first one is lost
+// for good, the boards that it let in still find their way back.
+func TestThreeManagersWithoutAKey(t *testing.T) {
+	l := lab.New(t, lab.Options{N: 4, Config: "expect = 4\nmanagers = 3"})
+	engines(t, l)
+	if err := l.StartAgents(); err != nil {
+		t.Fatal(err)
+	}
+	bySerial := slices.SortedFunc(slices.Values(l.Pis), func(a, b *lab.Pi) int { return strings.Compare(a.Serial, b.Serial) })
+	first, second, third, worker := bySerial[0], bySerial[1], bySerial[2], bySerial[3]
+	await(t, 2*time.Minute, func(ctx context.Context) error { return managersAre(ctx, first, second, third) })
+	await(t, 2*time.Minute, func(context.Context) error { // the worker has met the others as managers
+		var state struct {
+			Pins struct{ Fellows []string }
+		}
+		b, err := os.ReadFile(worker.Path("/var/lib/pi-agent/state.json"))
+		if err == nil {
+			err = json.Unmarshal(b, &state)
+		}
+		if err == nil && len(state.Pins.Fellows) != 2 {
+			err = fmt.Errorf("%s follows %d managers beside the first", worker.Name, len(state.Pins.Fellows))
+		}
+		return err
+	})
+	// The first is gone, an hour passes, and the worker loses its swarm: it finds it again.
+	if err := first.PowerOff(); err != nil {
+		t.Fatal(err)
+	}
+	for _, pi := range []*lab.Pi{second, third} {
+		if err := pi.StopAgent(); err != nil {
+			t.Fatal(err)
+		}
+		if err := pi.WriteFile("/run/pi-agent/started", fmt.Sprint(-int64(time.Hour)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := pi.StartAgent(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	await(t, time.Minute, func(ctx context.Context) error { return writable(ctx, second) })
+	was, err := infoOf(t.Context(), worker)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := worker.Docker(t.Context(), "swarm", "leave", "--force"); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("the worker is in the swarm again after %v", since(t, 2*time.Minute, func(ctx context.Context) error {
+		i, err := infoOf(ctx, worker)
+		if err == nil && (i.Swarm.LocalNodeState != "active" || i.Swarm.NodeID == was.Swarm.NodeID) {
+			err = fmt.Errorf("the worker is %s", i.Swarm.LocalNodeState)
+		}
+		return err
+	}))
+	if log := worker.Log(); strings.Contains(log, "two swarms") || strings.Contains(log, "not understood") {
+		t.Errorf("the worker takes a manager for a stranger:\n%s", log)
+	}
+
+	// Boards leave for good, as long as the swarm can do without.
+	reset(t, l, third, "too few managers of its swarm are reachable", "-yes")
+	reset(t, l, worker, "nothing was done")
+	reset(t, l, worker, "", "-yes")
+	turnOn(t, first)
+	await(t, time.Minute, func(ctx context.Context) error { return managersAre(ctx, first, second, third) })
+	reset(t, l, third, "", "-yes")
+	var last *lab.Pi
+	await(t, time.Minute, func(ctx context.Context) error { // nobody is left to make up three, and two are no better than one
+		last = first
+		if i, err := infoOf(ctx, second); err == nil && i.Swarm.ControlAvailable {
+			last = second
+		}
+		return managersAre(ctx, last)
+	})
+	for _, pi := range []*lab.Pi{worker, third} {
+		says(t, pi, "This board was reset and stays out of any swarm")
+		if i, err := infoOf(t.Context(), pi); err != nil || i.Swarm.LocalNodeState != "inactive" {
+			t.Errorf("%s was reset and is %s, %v", pi.Name, i.Swarm.LocalNodeState, err)
+		}
+	}
+	i, err := infoOf(t.Context(), last)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reset(t, l, last, "sudo pi-agent reset -swarm "+i.Swarm.Cluster.ID, "-yes")
+	reset(t, l, last, "", "-yes", "-swarm", i.Swarm.Cluster.ID)
+}
+
+// reset runs pi-agent reset, which is to refuse with these words, or to do it when there are none.
+func reset(t *testing.T, l *lab.Lab, pi *lab.Pi, refusal string, args ...string) {
+	t.Helper()
+	agent, err := l.AgentPath()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := pi.Exec(t.Context(), append([]string{agent, "reset"}, args...)...)
+	switch {
+	case refusal == "" && (err != nil || !strings.Contains(string(out), "This board has left its swarm")):
+		t.Errorf("reset on %s: %s, %v", pi.Name, out, err)
+	case refusal != "" && (err == nil || !strings.Contains(err.Error(), refusal)):
+		t.Errorf("reset on %s: %s, %v; want %q", pi.Name, out, err, refusal)
+	}
+}
