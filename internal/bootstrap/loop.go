@@ -390,7 +390,7 @@ func (l *Loop) observeEngine(ctx context.Context) {
 		return
 	}
 	l.status, l.engineSeen = status, true
-	if status.State != swarm.Pending {
+	if status.State != swarm.Pending && status.State != swarm.Failed {
 		l.pending = time.Time{}
 	} else if l.pending.IsZero() {
 		l.pending = l.statusAt
@@ -402,7 +402,8 @@ func (l *Loop) view(now time.Time) View {
 	peers, twins := l.contacts.peers(l.Serial)
 	v := View{
 		Now: now, Serial: l.Serial, Settings: l.Settings,
-		Link: l.linkErr, Linked: l.linked, Address: l.addrErr, Lost: l.lost, Engine: l.status, EngineErr: l.statusErr, Pending: l.pending,
+		Link: l.linkErr, Linked: l.linked, Address: l.addrErr, Lost: l.lost, Engine: l.status, EngineErr: l.statusErr,
+		Pending: l.pending, Member: l.Member,
 		Peers: peers, Twins: twins, Listening: l.listening, NewBoard: l.contacts.newest(), Proposed: l.proposed,
 		Expect: l.Expect, Settle: l.Settle, Reset: l.wasReset,
 	}
@@ -475,6 +476,9 @@ func (l *Loop) speak() {
 	switch {
 	case l.statusErr != nil && old.State.InSwarm() && (l.engineSeen || time.Since(l.started) < swarmRemembered):
 		return // an engine that starts or restarts is still in its swarm
+	case l.statusErr == nil && l.status.State == swarm.Failed && l.Member.Node != "":
+		l.ticket.Store(nil)
+		return // and so is one that stumbles on the way back
 	case member && l.status.Manager:
 		c.State, c.Swarm, c.Node = peer.Manager, l.status.SwarmID, l.status.NodeID
 	case member, l.statusErr == nil && l.status.NodeID != "":

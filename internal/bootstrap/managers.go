@@ -52,6 +52,7 @@ type council struct {
 
 	Missing map[string]time.Time // by node id: since when a manager has been unreachable
 	Calm    time.Time            // since when the candidates have been the same
+	Dropped time.Time            // when a manager last lost its vote
 }
 
 // step is one change of a role. Its zero value is none.
@@ -98,7 +99,9 @@ func (c council) next() step {
 	case many:
 		return c.dismiss(managers, fmt.Sprintf("%d managers are wanted, and there are %d", c.target(), len(managers)))
 	case len(managers) < c.target() && (even && len(candidates) > 0 || len(candidates) > 1):
-		if !even && c.Now.Sub(c.Calm) < councilCalm { // an even number is to be left at once
+		// An even number is to be left at once, unless a manager that is gone was dropped: then nothing is lost by waiting
+		// until the workers have heard of it. One that is promoted while it believes in that manager stumbles over it.
+		if !even && c.Now.Sub(c.Calm) < councilCalm || c.Now.Sub(c.Dropped) < councilCalm {
 			return step{}
 		}
 		return step{candidates[0], true, fmt.Sprintf("Making %s a manager, for %d are wanted", nameOf(candidates[0]), c.target())}
@@ -177,6 +180,8 @@ type councilMemory struct {
 	missing    map[string]time.Time
 	candidates []string // ids
 	calm       time.Time
+	voters     map[string]bool // by id
+	dropped    time.Time
 	said       string // the newest reason
 
 	keys        []enroll.Fingerprint // of the managers, this board included
@@ -201,8 +206,17 @@ func (m *councilMemory) notice(c council) council {
 	if !slices.Equal(ids, m.candidates) {
 		m.candidates, m.calm = ids, c.Now
 	}
-	m.missing = missing
-	c.Missing, c.Calm = missing, m.calm
+	voters := map[string]bool{}
+	for _, n := range c.Nodes {
+		voters[n.ID] = n.Votes
+	}
+	for id, voted := range m.voters {
+		if voted && !voters[id] {
+			m.dropped = c.Now
+		}
+	}
+	m.missing, m.voters = missing, voters
+	c.Missing, c.Calm, c.Dropped = missing, m.calm, m.dropped
 	return c
 }
 

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"go.uber.org/zap"
 
 	"github.com/pi-agent/pi-agent/internal/enroll"
 	"github.com/pi-agent/pi-agent/internal/peer"
@@ -130,9 +131,11 @@ func TestCouncilTakesItsTime(t *testing.T) {
 		at(time.Hour+managerGoneMax, 3, false, "1L 4M 5w 3M"), // it was back in time
 		at(2*time.Hour, 3, false, "1L 4m 5w 3M"),
 		at(2*time.Hour+managerGoneMax, 3, false, "1L 4m 5w 3M"),
+		at(2*time.Hour+managerGoneMax+time.Second, 3, false, "1L 4x 5w 3M"), // the others have yet to hear of it
+		at(2*time.Hour+managerGoneMax+time.Second+councilCalm, 3, false, "1L 4x 5w 3M"),
 		at(3*time.Hour, 3, true, "1L 4w 5w 3w"), // their keys are not known
 	}
-	if diff := cmp.Diff([]string{"", "", "", "+pi3", "", "", "", "", "-pi4", ""}, got); diff != "" {
+	if diff := cmp.Diff([]string{"", "", "", "+pi3", "", "", "", "", "-pi4", "", "+pi5", ""}, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
@@ -340,4 +343,38 @@ type heldPins struct {
 
 func (p *heldPins) Managed(others []enroll.Fingerprint, boards map[peer.Serial]enroll.Fingerprint) {
 	p.others, p.boards = others, boards
+}
+
+// An engine that stumbles when it is made a manager shows no node id for a while. It is a member all the same, and is left
+// alone; a board that never was a member ends a join that has failed.
+func TestMemberWhoseEngineStumblesIsLeftAlone(t *testing.T) {
+	failed := swarm.Status{State: swarm.Failed, Error: "manager stopped: can't initialize raft node"}
+	member := peer.Membership{Swarm: "aaa", Node: "n1"}
+	tests := []struct {
+		name    string
+		member  peer.Membership
+		since   time.Duration
+		want    Kind
+		trouble bool
+	}{
+		{"a member", member, time.Second, Wait, false},
+		{"a member for long", member, pendingMax, Wait, true},
+		{"no member", peer.Membership{}, time.Second, Abandon, false},
+	}
+	for _, tt := range tests {
+		a := Decide(View{Now: now, Serial: mine, Engine: failed, Member: tt.member, Pending: ago(tt.since)})
+		if a.Kind != tt.want || a.Trouble != tt.trouble {
+			t.Errorf("%s: %v, %s", tt.name, a.Kind, a.Reason)
+		}
+	}
+
+	l := NewLoop(Options{
+		Member: member, Hostname: func() string { return "" }, Log: zap.NewNop(),
+		Remember: func(m peer.Membership) error { t.Errorf("it remembers %+v", m); return nil },
+	})
+	l.status, l.engineSeen = failed, true
+	l.speak()
+	if c := l.Claim(); c.Membership() != member || !c.State.InSwarm() {
+		t.Errorf("it says %+v", c)
+	}
 }
