@@ -329,8 +329,8 @@ func (l *Loop) askFellows(err error, now time.Time) {
 	}
 }
 
-// ticketFrom asks for a ticket to the swarm of m: the manager m first, and when it gives none the others of that swarm. It
-// returns who gave it; the error is the first one.
+// ticketFrom asks for a ticket to the swarm of m: the manager m first, and when it gives none the others of that swarm, which
+// a manager without a majority does not know. It returns who gave it; the error is the first one.
 func (l *Loop) ticketFrom(ctx context.Context, m Peer) (enroll.Ticket, Peer, error) {
 	claim := l.Claim()
 	t, first := l.Asker.Join(ctx, m.Peer, claim)
@@ -339,7 +339,8 @@ func (l *Loop) ticketFrom(ctx context.Context, m Peer) (enroll.Ticket, Peer, err
 	}
 	peers, _ := l.contacts.peers(l.Serial)
 	for _, p := range peers {
-		if p.Key == m.Key || p.Claim.State != peer.Manager || p.Claim.Swarm == "" || p.Claim.Swarm != m.Claim.Swarm {
+		other := m.Claim.Swarm != "" && m.Claim.Swarm != p.Claim.Swarm
+		if p.Key == m.Key || p.Claim.State != peer.Manager || p.Claim.Swarm == "" || other {
 			continue
 		}
 		if t, err := l.Asker.Join(ctx, p.Peer, claim); err == nil {

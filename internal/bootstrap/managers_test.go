@@ -274,22 +274,25 @@ func TestTicketFromAnyManager(t *testing.T) {
 		board(low, peer.Manager, in("aaa"), at("10.77.0.1:2378")), board(mid, peer.Manager, in("aaa"), at("10.77.0.2:2378")),
 		board(high, peer.Manager, in("bbb"), at("10.77.0.3:2378")),
 	}
+	voteless := board("1000000000000002", peer.Manager, at("10.77.0.4:2378"))
 	tests := []struct {
 		name string
+		from Peer
 		a    asker
 		want peer.Serial
 		err  error
 	}{
-		{"the first gives it", asker{mid: closed}, low, nil},
-		{"the second gives it", asker{low: closed}, mid, nil},
-		{"none of this swarm gives it", asker{low: closed, mid: errors.New("no leader")}, low, closed},
+		{"the first gives it", managers[0], asker{mid: closed}, low, nil},
+		{"the second gives it", managers[0], asker{low: closed}, mid, nil},
+		{"none of this swarm gives it", managers[0], asker{low: closed, mid: errors.New("no leader")}, low, closed},
+		{"the first has no majority", voteless, asker{voteless.Claim.Serial: errors.New("no leader")}, low, nil},
 	}
 	for _, tt := range tests {
 		l := NewLoop(Options{Serial: mine, Hostname: func() string { return "" }, Asker: tt.a})
 		for _, m := range managers {
 			l.contacts.meet(m.Peer, now)
 		}
-		_, m, err := l.ticketFrom(t.Context(), managers[0])
+		_, m, err := l.ticketFrom(t.Context(), tt.from)
 		if m.Claim.Serial != tt.want || !errors.Is(err, tt.err) {
 			t.Errorf("%s: %s, %v; want %s, %v", tt.name, m.Claim.Serial, err, tt.want, tt.err)
 		}
