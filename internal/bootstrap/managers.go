@@ -87,7 +87,8 @@ func (c council) next() step {
 	many, even := len(managers) > c.target(), len(managers)%2 == 0
 	switch {
 	case len(gone) > 0 && (many || even || len(gone) > 1):
-		return step{gone[len(gone)-1], false, fmt.Sprintf("%s, a manager, is gone: it is made a worker", nameOf(gone[len(gone)-1]))}
+		last := gone[len(gone)-1]
+		return step{last, false, fmt.Sprintf("%s, a manager, is gone: it is made a worker", nameOf(last))}
 	case len(gone) > 0 && len(candidates) > 0:
 		return step{gone[0], false, fmt.Sprintf("%s, a manager, is gone and will be replaced by %s: it is made a worker",
 			nameOf(gone[0]), nameOf(candidates[0]))}
@@ -134,7 +135,8 @@ func (c council) isGone(n swarm.Node) bool {
 // candidates are the boards that could become managers now, the next one first.
 func (c council) candidates() (all []swarm.Node) {
 	for _, n := range c.Nodes {
-		if !n.Manager && n.Ready && n.Active && n.Labels[labelLeaving] == "" && serialOf(n) != "" && (!c.Keys || n.Labels[LabelKey] != "") {
+		known := serialOf(n) != "" && (!c.Keys || n.Labels[LabelKey] != "")
+		if known && !n.Manager && n.Ready && n.Active && n.Labels[labelLeaving] == "" {
 			all = append(all, n)
 		}
 	}
@@ -171,7 +173,8 @@ func nameOf(n swarm.Node) string { return cmp.Or(n.Hostname, n.ID) }
 // bySerial orders nodes by their boards' serials: lowest first, those that have none of their own later, unknown ones last.
 func bySerial(a, b swarm.Node) int {
 	const last = "~"
-	return cmp.Or(strings.Compare(cmp.Or(string(serialOf(a)), last), cmp.Or(string(serialOf(b)), last)), strings.Compare(a.ID, b.ID))
+	serial := func(n swarm.Node) string { return cmp.Or(string(serialOf(n)), last) }
+	return cmp.Or(strings.Compare(serial(a), serial(b)), strings.Compare(a.ID, b.ID))
 }
 
 // councilMemory is what a manager has noticed from one list of nodes to the next. A manager that starts anew is patient
@@ -268,7 +271,8 @@ func (l *Loop) govern(ctx context.Context, nodes []swarm.Node) {
 		l.Log.Info(sentence(s.Reason), zap.String("node", s.Node.ID))
 	}
 	if err := l.Engine.SetRole(ctx, s.Node.ID, s.Manager); err != nil && ctx.Err() == nil {
-		l.Log.Debug("The role of a node could not be changed; the next turn tries again.", zap.String("node", s.Node.ID), zap.Error(err))
+		l.Log.Debug("The role of a node could not be changed; the next turn tries again.",
+			zap.String("node", s.Node.ID), zap.Error(err))
 	}
 }
 
@@ -289,7 +293,8 @@ func (l *Loop) share(nodes []swarm.Node) {
 		if n.Manager {
 			others = append(others, key)
 		}
-		if serial, err := peer.ParseSerial(string(serialOf(n))); err == nil && (n.Ready || boards[serial] == (enroll.Fingerprint{})) {
+		serial, err := peer.ParseSerial(string(serialOf(n)))
+		if _, known := boards[serial]; err == nil && (n.Ready || !known) { // of two cards of one board the one that is there
 			boards[serial] = key
 		}
 	}

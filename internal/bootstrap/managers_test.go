@@ -26,10 +26,11 @@ import (
 func nodesOf(line string, now time.Time) (nodes []swarm.Node, missing map[string]time.Time) {
 	missing = map[string]time.Time{}
 	for i, word := range strings.Fields(line) {
-		serial, kind := word[:len(word)-1], word[len(word)-1]
+		serial, kind := word[:len(word)-1], rune(word[len(word)-1])
 		n := swarm.Node{
-			ID: fmt.Sprintf("n%02d", i), Hostname: "pi" + serial, Ready: !strings.ContainsRune("mgGx", rune(kind)), Active: kind != 'p',
-			Manager: strings.ContainsRune("LMmgcG", rune(kind)), Votes: strings.ContainsRune("LMmgd", rune(kind)), Reachable: strings.ContainsRune("LMd", rune(kind)), Leader: kind == 'L',
+			ID: fmt.Sprintf("n%02d", i), Hostname: "pi" + serial, Leader: kind == 'L',
+			Manager: strings.ContainsRune("LMmgcG", kind), Votes: strings.ContainsRune("LMmgd", kind),
+			Reachable: strings.ContainsRune("LMd", kind), Ready: !strings.ContainsRune("mgGx", kind), Active: kind != 'p',
 			Labels: map[string]string{LabelSerial: serial},
 		}
 		if kind == 'u' {
@@ -315,7 +316,8 @@ func TestShare(t *testing.T) {
 	pins := &heldPins{}
 	l := &Loop{Options: Options{Pins: pins, Key: key(1)}, status: swarm.Status{NodeID: "n1"}}
 	l.share([]swarm.Node{
-		node("n1", mine, 1, true, true), node("n2", low, 2, true, false), node("n3", high, 3, true, true), node("n4", mid, 4, false, true),
+		node("n1", mine, 1, true, true), node("n2", low, 2, true, false), node("n3", high, 3, true, true),
+		node("n4", mid, 4, false, true),
 		node("n5", mid, 5, false, false), // the card before
 		{ID: "n6", Manager: true, Reachable: true, Labels: map[string]string{LabelKey: "nonsense"}},
 	})
