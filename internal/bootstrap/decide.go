@@ -94,6 +94,7 @@ type View struct {
 	EngineErr error           // why Engine is not known; nil when it is
 	Pending   time.Time       // since when the engine has been joining; zero when it is not
 	Member    peer.Membership // where this board was, as far as that is not known to be over
+	Worker    bool            // its engine was a worker there, when it last was anything
 
 	Peers     []Peer    // verified, other than this board, in order of serial
 	Twins     []Peer    // verified boards with this board's serial
@@ -124,10 +125,9 @@ func Decide(v View) Action {
 		return stay(v)
 	case v.Engine.State == swarm.Locked:
 		return trouble("The swarm is locked: give its key with docker swarm unlock")
-	case v.Engine.State == swarm.Failed && v.Engine.NodeID == "" && v.Member.Node != "" && v.Now.Sub(v.Pending) < pendingMax:
-		// A worker that is made a manager and meets one that is gone first: its engine tries again by itself, soon.
-		return waitUntil(v.Pending.Add(pendingMax), "The Docker Engine enters its swarm again")
-	case v.Engine.State == swarm.Failed && v.Engine.NodeID == "" && v.Member.Node == "":
+	case v.Engine.State == swarm.Failed && v.Engine.NodeID == "" && v.Member.Node != "":
+		return stumbled(v)
+	case v.Engine.State == swarm.Failed && v.Engine.NodeID == "":
 		return Action{Kind: Abandon, Reason: "The Docker Engine did not get into the swarm it was joining: trying anew"}
 	case v.Engine.State == swarm.Failed:
 		return trouble("The Docker Engine cannot enter its swarm: %s", v.Engine.Error)

@@ -159,6 +159,7 @@ type Loop struct {
 	near       neighbours
 	council    councilMemory
 	wasReset   bool
+	wasWorker  bool // see View.Worker
 }
 
 // NewLoop returns the loop of a board.
@@ -390,6 +391,9 @@ func (l *Loop) observeEngine(ctx context.Context) {
 		return
 	}
 	l.status, l.engineSeen = status, true
+	if status.State == swarm.Active {
+		l.wasWorker = !status.Manager
+	}
 	if status.State != swarm.Pending && status.State != swarm.Failed {
 		l.pending = time.Time{}
 	} else if l.pending.IsZero() {
@@ -403,7 +407,7 @@ func (l *Loop) view(now time.Time) View {
 	v := View{
 		Now: now, Serial: l.Serial, Settings: l.Settings,
 		Link: l.linkErr, Linked: l.linked, Address: l.addrErr, Lost: l.lost, Engine: l.status, EngineErr: l.statusErr,
-		Pending: l.pending, Member: l.Member,
+		Pending: l.pending, Member: l.Member, Worker: l.wasWorker,
 		Peers: peers, Twins: twins, Listening: l.listening, NewBoard: l.contacts.newest(), Proposed: l.proposed,
 		Expect: l.Expect, Settle: l.Settle, Reset: l.wasReset,
 	}

@@ -237,6 +237,27 @@ func (m *councilMemory) inOrder(managers []netip.AddrPort) []netip.AddrPort {
 	return append(first, rest...)
 }
 
+// stumbleMax is how long an engine that is made a manager may stumble before it is helped: it tries again by itself.
+const stumbleMax = 10 * time.Second
+
+// stumbled decides for a member whose engine cannot enter its swarm, and then shows no node id. A worker that is made a
+// manager asks the one manager through which it joined once, until its engine is restarted: when that one is gone for good
+// it asks in vain, and gets in by joining anew through another. Whoever may have a vote must not leave like that.
+func stumbled(v View) Action {
+	since := v.Now.Sub(v.Pending)
+	promoted := v.Worker && strings.Contains(v.Engine.Error, "can't initialize raft node") && since >= stumbleMax
+	for _, p := range v.Peers {
+		if promoted && p.Claim.State == peer.Manager && p.Claim.Swarm != "" && v.Now.Sub(p.Met) < rivalFor {
+			return Action{Kind: Abandon, Reason: fmt.Sprintf("The Docker Engine cannot become a manager, for it asks one that is gone: "+
+				"leaving the swarm to join it anew through %s", p.Claim.Serial.Name())}
+		}
+	}
+	if since < pendingMax {
+		return waitUntil(v.Pending.Add(pendingMax), "The Docker Engine enters its swarm again")
+	}
+	return trouble("The Docker Engine cannot enter its swarm: %s", v.Engine.Error)
+}
+
 // voteless says that a manager cannot do anything: too few of the managers reach each other, or they are just electing.
 func voteless(v View) (Action, bool) {
 	switch {

@@ -350,24 +350,37 @@ func (p *heldPins) Managed(others []enroll.Fingerprint, boards map[peer.Serial]e
 	p.others, p.boards = others, boards
 }
 
-// An engine that stumbles when it is made a manager shows no node id for a while. It is a member all the same, and is left
-// alone; a board that never was a member ends a join that has failed.
-func TestMemberWhoseEngineStumblesIsLeftAlone(t *testing.T) {
-	failed := swarm.Status{State: swarm.Failed, Error: "manager stopped: can't initialize raft node"}
+// An engine that stumbles when it is made a manager shows no node id for a while. It is a member all the same, and leaves
+// only when it never had a vote and can join anew; a board that never was a member ends a join that has failed.
+func TestMemberWhoseEngineStumbles(t *testing.T) {
+	const dial = "manager stopped: can't initialize raft node: rpc error: code = Unavailable desc = connection error"
 	member := peer.Membership{Swarm: "aaa", Node: "n1"}
+	manager := []Peer{board(low, peer.Manager, in("aaa"))}
 	tests := []struct {
 		name    string
 		member  peer.Membership
+		worker  bool
+		text    string
+		peers   []Peer
 		since   time.Duration
 		want    Kind
 		trouble bool
 	}{
-		{"a member", member, time.Second, Wait, false},
-		{"a member for long", member, pendingMax, Wait, true},
-		{"no member", peer.Membership{}, time.Second, Abandon, false},
+		{"a worker, at once", member, true, dial, manager, stumbleMax - 1, Wait, false},
+		{"a worker", member, true, dial, manager, stumbleMax, Abandon, false},
+		{"a worker, and no manager to be seen", member, true, dial, nil, stumbleMax, Wait, false},
+		{"a worker, and a manager without majority", member, true, dial, []Peer{board(low, peer.Manager)}, stumbleMax, Wait, false},
+		{"a worker, and a manager that is gone", member, true, dial, []Peer{board(low, peer.Manager, in("aaa"), met(rivalFor))}, time.Hour, Wait, true},
+		{"a worker with another trouble", member, true, "certificate expired", manager, pendingMax, Wait, true},
+		{"a manager, or not known", member, false, dial, manager, stumbleMax, Wait, false},
+		{"a manager for long", member, false, dial, manager, time.Hour, Wait, true},
+		{"no member", peer.Membership{}, true, dial, nil, 0, Abandon, false},
 	}
 	for _, tt := range tests {
-		a := Decide(View{Now: now, Serial: mine, Engine: failed, Member: tt.member, Pending: ago(tt.since)})
+		a := Decide(View{
+			Now: now, Serial: mine, Engine: swarm.Status{State: swarm.Failed, Error: tt.text}, Member: tt.member, Worker: tt.worker,
+			Pending: ago(tt.since), Peers: tt.peers,
+		})
 		if a.Kind != tt.want || a.Trouble != tt.trouble {
 			t.Errorf("%s: %v, %s", tt.name, a.Kind, a.Reason)
 		}
@@ -377,7 +390,7 @@ func TestMemberWhoseEngineStumblesIsLeftAlone(t *testing.T) {
 		Member: member, Hostname: func() string { return "" }, Log: zap.NewNop(),
 		Remember: func(m peer.Membership) error { t.Errorf("it remembers %+v", m); return nil },
 	})
-	l.status, l.engineSeen = failed, true
+	l.status, l.engineSeen = swarm.Status{State: swarm.Failed, Error: dial}, true
 	l.speak()
 	if c := l.Claim(); c.Membership() != member || !c.State.InSwarm() {
 		t.Errorf("it says %+v", c)
