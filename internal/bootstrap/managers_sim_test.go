@@ -22,7 +22,7 @@ func (w *world) managers() (reachable []peer.Serial, all int) {
 			continue
 		}
 		for _, n := range nodes {
-			if n.Manager {
+			if n.Votes {
 				all++
 			}
 			if n.Reachable {

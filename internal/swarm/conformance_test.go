@@ -41,6 +41,7 @@ var cases = []struct {
 }{
 	{"Quorum", testQuorum}, // first, for it takes longest
 	{"Roles", testRoles},
+	{"Stumble", testStumble},
 	{"Blank", testBlank},
 	{"Life", testLife},
 	{"NoManager", testNoManager},
@@ -468,6 +469,48 @@ func testRoles(t *testing.T, w world) {
 	must(t, second.Leave(ctx, false))
 	awaitReady(t, w.engine(2), w.addr(0), w.addr(2))
 	is(w.engine(2), 2, true, true, true)
+}
+
+// testStumble makes a worker a manager that has joined through one that is gone, and asks no other: not before it has joined
+// anew. Then the list has its former node, which is to be a manager for ever, and can be removed.
+func testStumble(t *testing.T, w world) {
+	ctx, second := t.Context(), w.engine(1)
+	found(t, w)
+	must(t, join(t, w, 1, 0))
+	must(t, join(t, w, 2, 0))
+	awaitReady(t, w.engine(0), w.addr(0), w.addr(1), w.addr(2))
+	w.exchanged()
+	first, id := status(t, w.engine(0)).NodeID, status(t, w.engine(2)).NodeID
+	must(t, w.engine(0).SetRole(ctx, status(t, second).NodeID, true))
+	await(t, 60*time.Second, func() error { return second.SetRole(ctx, first, false) })
+	await(t, 60*time.Second, func() error {
+		if n := node(t, second, first); n.Votes {
+			return fmt.Errorf("the first manager still is one: %+v", n)
+		}
+		return nil
+	})
+	w.powerOff(0)
+	awaitReady(t, second, w.addr(1), w.addr(2))
+	must(t, second.SetRole(ctx, id, true))
+	await(t, 60*time.Second, func() error {
+		s, err := w.engine(2).Status(ctx)
+		if err != nil || s.State != Failed || s.NodeID != "" || !strings.Contains(s.Error, "can't initialize raft node") {
+			return fmt.Errorf("a worker that asks a manager that is gone says %+v, %w", s, err)
+		}
+		return nil
+	})
+	await(t, 60*time.Second, func() error { return w.engine(2).Leave(ctx, false) })
+	must(t, join(t, w, 2, 1))
+	awaitReady(t, second, w.addr(1), w.addr(2))
+	wantErr(t, "Remove of its former node", second.Remove(ctx, id, false), nil)
+	again := status(t, w.engine(2)).NodeID
+	must(t, second.SetRole(ctx, again, true))
+	await(t, 60*time.Second, func() error {
+		if n := node(t, second, again); !n.Reachable {
+			return fmt.Errorf("after it joined anew: %+v", n)
+		}
+		return nil
+	})
 }
 
 // someToken has the form of one and opens nothing.

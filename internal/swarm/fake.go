@@ -23,11 +23,13 @@ type Fake struct {
 	up          bool // the engine runs
 	boot        int  // counts starts of the engine
 	liveRestore bool
-	locked      bool      // waits for the unlock key
-	lost        time.Time // when this manager lost the majority; zero while it has it
-	member      *fakeNode // nil when in no swarm; survives power cuts
-	alone       bool      // a worker that has not found a manager since its engine started
-	pending     *fakeJoin // nil when no join is under way
+	locked      bool       // waits for the unlock key
+	lost        time.Time  // when this manager lost the majority; zero while it has it
+	member      *fakeNode  // nil when in no swarm; survives power cuts
+	alone       bool       // a worker that has not found a manager since its engine started
+	via         netip.Addr // the manager through which it joined since its engine started; it asks no other for its vote
+	stumbles    bool       // it was made a manager, and asks one that is gone
+	pending     *fakeJoin  // nil when no join is under way
 	calls       Calls
 }
 
@@ -80,6 +82,8 @@ func (f *Fake) status() Status {
 	case f.pending != nil:
 		s.State, s.Addr = Pending, f.pending.advertise
 		s.Managers = []netip.AddrPort{f.pending.manager}
+	case f.stumbles:
+		s.State, s.Error = Failed, "manager stopped: can't initialize raft node: rpc error: code = Unavailable desc = connection error"
 	case f.member != nil:
 		s.State, s.NodeID, s.Addr, s.Manager = Active, f.member.id, f.member.addr, f.member.manager
 		if f.alone {
@@ -200,7 +204,7 @@ func (f *Fake) Leave(ctx context.Context, force bool) error {
 		}
 		return ErrIsManager
 	}
-	f.member, f.pending, f.locked = nil, nil, false
+	f.member, f.pending, f.locked, f.stumbles, f.via = nil, nil, false, false, netip.Addr{}
 	f.net.observe()
 	return nil
 }
@@ -275,7 +279,7 @@ func (f *Fake) Remove(ctx context.Context, nodeID string, force bool) error {
 		switch {
 		case err != nil:
 			return err
-		case n.role, n.manager:
+		case n.manager:
 			return fmt.Errorf("node %s is a cluster manager. It must be demoted to worker before removal", nodeID)
 		case n.ready && !force:
 			return fmt.Errorf("node %s is not down and can't be removed", nodeID)

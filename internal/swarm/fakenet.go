@@ -106,6 +106,7 @@ func (f *Fake) start() {
 	}
 	f.up = true
 	f.boot++
+	f.via, f.stumbles = netip.Addr{}, false
 	f.locked = f.member != nil && f.member.manager && f.member.swarm.auto
 	f.alone = f.member != nil && !f.member.manager
 	if f.pending != nil && f.pending.failed {
@@ -202,7 +203,7 @@ func (f *Fake) progress() {
 		j.err = fmt.Errorf("%w: A valid join token is necessary to join this cluster", ErrRefused)
 	default:
 		j.err = nil
-		f.pending, f.member = nil, m.member.swarm.add(f, j.advertise, false)
+		f.pending, f.member, f.via = nil, m.member.swarm.add(f, j.advertise, false), j.manager.Addr()
 		return
 	}
 	switch age := time.Since(j.began); {
@@ -261,8 +262,18 @@ func (s *fakeSwarm) managers() (all []*fakeNode) {
 	return all
 }
 
-// here reports whether the engine still is this node, and runs.
-func (n *fakeNode) here() bool { return n.engine.up && n.engine.member == n }
+// takes reports whether the manager that the engine asks for its vote is there.
+func (s *fakeSwarm) takes(f *Fake) bool {
+	return !f.via.IsValid() || slices.ContainsFunc(s.managers(), func(m *fakeNode) bool {
+		return m.addr == f.via && m.votes() && s.net.talk(f, m.engine)
+	})
+}
+
+// runs reports whether the engine still is this node, and up.
+func (n *fakeNode) runs() bool { return n.engine.up && n.engine.member == n }
+
+// here reports whether the engine takes part as this node.
+func (n *fakeNode) here() bool { return n.runs() && !n.engine.stumbles }
 
 // votes reports whether the node is a manager that takes part.
 func (n *fakeNode) votes() bool { return n.here() && n.engine.manages() }
@@ -284,7 +295,10 @@ func (s *fakeSwarm) turn() {
 	for _, n := range s.nodes {
 		switch {
 		case n.role == n.manager || s.leader == nil:
-		case n.role && n.here() && s.net.talk(n.engine, s.leader.engine) && time.Since(n.turned) >= fakePromotion:
+		case n.role && n.runs() && s.net.talk(n.engine, s.leader.engine) && time.Since(n.turned) >= fakePromotion:
+			if n.engine.stumbles = !s.takes(n.engine); n.engine.stumbles {
+				continue
+			}
 			n.manager, n.engine.lost = true, time.Time{}
 			return
 		case !n.role && s.spares(n):
