@@ -30,6 +30,7 @@ type world interface {
 	autolock(i int)
 	exchanged() // waits until the swarm that board 0 has founded has its lasting join token
 	promote(manager, i int)
+	deploy(i int) // a service, a secret and a config
 	cut(i int)
 	mend(i int)
 }
@@ -50,6 +51,7 @@ var cases = []struct {
 	{"Power", testPower},
 	{"LiveRestore", testLiveRestore},
 	{"Locked", testLocked},
+	{"Contents", testContents},
 }
 
 func TestFakeConforms(t *testing.T) {
@@ -329,6 +331,27 @@ func testLiveRestore(t *testing.T, w world) {
 		Advertise: w.addr(0), Managers: []netip.AddrPort{netip.AddrPortFrom(w.addr(1), Port)}, Token: someToken,
 	}), ErrLiveRestore)
 	check(t, wantState(w.engine(0), Inactive))
+}
+
+func testContents(t *testing.T, w world) {
+	ctx, m := t.Context(), w.engine(0)
+	_, err := m.Contents(ctx)
+	wantErr(t, "Contents in no swarm", err, ErrNotManager)
+	found(t, w)
+	want := func(want Contents) {
+		t.Helper()
+		got, err := m.Contents(ctx)
+		must(t, err)
+		if got != want {
+			t.Errorf("contents are %+v, want %+v", got, want)
+		}
+	}
+	want(Contents{Nodes: 1})
+	must(t, join(t, w, 1, 0))
+	w.deploy(0)
+	want(Contents{Nodes: 2, Services: 1, Secrets: 1, Configs: 1})
+	_, err = w.engine(1).Contents(ctx)
+	wantErr(t, "Contents of a worker", err, ErrNotManager)
 }
 
 func testLocked(t *testing.T, w world) {

@@ -269,6 +269,31 @@ func (d *Docker) Nodes(ctx context.Context) (nodes []Node, err error) {
 	return nodes, err
 }
 
+// Contents implements Engine.
+func (d *Docker) Contents(ctx context.Context) (have Contents, err error) {
+	err = d.call(ctx, callMax, func(ctx context.Context, c *client.Client) error {
+		nodes, err := c.NodeList(ctx, api.NodeListOptions{})
+		if err != nil {
+			return err
+		}
+		services, err := c.ServiceList(ctx, api.ServiceListOptions{})
+		if err != nil {
+			return err
+		}
+		secrets, err := c.SecretList(ctx, api.SecretListOptions{})
+		if err != nil {
+			return err
+		}
+		configs, err := c.ConfigList(ctx, api.ConfigListOptions{})
+		if err != nil {
+			return err
+		}
+		have = Contents{Nodes: len(nodes), Services: len(services), Secrets: len(secrets), Configs: len(configs)}
+		return nil
+	})
+	return have, err
+}
+
 func nodeOf(n api.Node) Node {
 	addr, _ := netip.ParseAddr(n.Status.Addr) // empty while a node is new
 	return Node{

@@ -32,6 +32,8 @@ type Engine interface {
 	WorkerToken(ctx context.Context) (secret.Secret, error)
 	// Nodes lists the nodes of the swarm. Managers only.
 	Nodes(ctx context.Context) ([]Node, error)
+	// Contents counts what would be lost with the swarm. Managers only.
+	Contents(ctx context.Context) (Contents, error)
 	// Label sets these labels of a node and keeps its others. A node that has them is not touched. Managers only.
 	Label(ctx context.Context, nodeID string, labels map[string]string) error
 	// SetRole makes a node a manager or a worker, and returns before it is one: see Node.Votes. A manager that is gone is made
@@ -113,6 +115,14 @@ type Node struct {
 	Ready     bool // the manager has heard of it lately
 	Active    bool // tasks may be placed on it
 	Labels    map[string]string
+}
+
+// Contents is how much of each kind a swarm has.
+type Contents struct {
+	Nodes    int // at least one
+	Services int
+	Secrets  int
+	Configs  int
 }
 
 // InitRequest says how a new swarm is made.

@@ -232,6 +232,16 @@ func (f *Fake) Nodes(ctx context.Context) (nodes []Node, err error) {
 	return nodes, err
 }
 
+// Contents implements Engine.
+func (f *Fake) Contents(ctx context.Context) (have Contents, err error) {
+	err = f.manage(ctx, func(s *fakeSwarm) error {
+		have = s.contents
+		have.Nodes = len(s.nodes)
+		return nil
+	})
+	return have, err
+}
+
 // Label implements Engine.
 func (f *Fake) Label(ctx context.Context, nodeID string, labels map[string]string) error {
 	return f.manage(ctx, func(s *fakeSwarm) error {

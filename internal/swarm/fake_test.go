@@ -35,6 +35,7 @@ func (w *fakeWorld) startEngine(i int)   { w.boards[i].StartEngine() }
 func (w *fakeWorld) liveRestore(i int)   { w.boards[i].SetLiveRestore(true) }
 func (w *fakeWorld) autolock(i int)      { w.boards[i].Autolock() }
 func (w *fakeWorld) promote(_, i int)    { w.boards[i].Promote() }
+func (w *fakeWorld) deploy(i int)        { w.boards[i].Deploy() }
 func (w *fakeWorld) cut(i int)           { w.setCut(i, true) }
 func (w *fakeWorld) mend(i int)          { w.setCut(i, false) }
 func (w *fakeWorld) setCut(i int, cut bool) {

@@ -28,6 +28,8 @@ type fakeSwarm struct {
 	nodes  []*fakeNode
 	leader *fakeNode // nil without a majority
 	auto   bool      // managers start locked
+
+	contents Contents // without Nodes
 }
 
 // fakeNode is one node of a swarm. It stays on the list when its engine is gone.
@@ -127,6 +129,14 @@ func (f *Fake) SetLiveRestore(on bool) { f.net.change(func() { f.liveRestore = o
 
 // Promote makes this worker a manager, as docker node promote does.
 func (f *Fake) Promote() { f.net.change(func() { f.member.role, f.member.manager = true, true }) }
+
+// Deploy puts a service with a secret and a config into the swarm of this engine.
+func (f *Fake) Deploy() {
+	f.net.change(func() {
+		c := &f.member.swarm.contents
+		c.Services, c.Secrets, c.Configs = c.Services+1, c.Secrets+1, c.Configs+1
+	})
+}
 
 // Autolock makes the managers of this engine's swarm wait for a key at their next start, as docker swarm update does.
 func (f *Fake) Autolock() { f.net.change(func() { f.member.swarm.auto = true }) }

@@ -102,6 +102,11 @@ func (w *labWorld) autolock(i int) { w.docker(i, "swarm", "update", "--autolock"
 func (w *labWorld) promote(manager, i int) {
 	w.docker(manager, "node", "promote", status(w.t, w.engine(i)).NodeID)
 }
+func (w *labWorld) deploy(i int) {
+	w.docker(i, "secret", "create", "s", "/etc/hostname")
+	w.docker(i, "config", "create", "c", "/etc/hostname")
+	w.docker(i, "service", "create", "--detach", "--no-resolve-image", "--replicas=0", "--name=web", "nothing")
+}
 
 // Certificates are valid for years on the manager and on workers that join at once, and networks lie in the pool.
 func TestSwarmOutlivesSummer(t *testing.T) {
