@@ -60,6 +60,8 @@ func (l *Loop) change(ctx context.Context, a Action) error {
 		return l.join(ctx, a.Target)
 	case Init:
 		return l.init(ctx)
+	case Move:
+		return l.move(ctx, a)
 	default:
 		if err := l.Engine.Leave(ctx, false); err != nil {
 			return fmt.Errorf("end the pending join: %w", err)

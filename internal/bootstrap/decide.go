@@ -51,11 +51,12 @@ const (
 	Propose             // tell every known board that this one wants to found the swarm, and ask it
 	Init                // found the swarm
 	Abandon             // end a join that does not get anywhere
+	Move                // leave the swarm for that of Target
 )
 
 // String implements fmt.Stringer.
 func (k Kind) String() string {
-	return [...]string{"wait", "serve", "stay", "join", "propose", "init", "abandon"}[k]
+	return [...]string{"wait", "serve", "stay", "join", "propose", "init", "abandon", "move"}[k]
 }
 
 // Action is a decision with its reason.
@@ -64,7 +65,7 @@ type Action struct {
 	Reason  string    // one plain sentence; it changes only when there is news
 	Trouble bool      // a person should look
 	Until   time.Time // when waiting ends by itself; zero when it does not
-	Target  Peer      // the manager to join
+	Target  Peer      // the manager to join, or to move to
 }
 
 // Peer is another board, with its newest answer.
@@ -72,6 +73,7 @@ type Peer struct {
 	enroll.Peer              // its Addr is the best of Addrs
 	Addrs       []netip.Addr // where it was met
 	Met         time.Time    // its newest answer
+	Barred      error        // why this board may not move to its swarm; nil when it may, or when it manages none
 	Able        time.Time    // since when it could have founded a swarm, or since it was first met
 }
 
@@ -93,8 +95,12 @@ type View struct {
 	Engine    swarm.Status
 	EngineErr error           // why Engine is not known; nil when it is
 	Pending   time.Time       // since when the engine has been joining; zero when it is not
-	Member    peer.Membership // where this board was, as far as that is not known to be over
-	Worker    bool            // its engine was a worker there, when it last was anything
+	Member    peer.Membership // where this board is, or was when its engine cannot say
+
+	Contents peer.Contents // of the swarm that this board manages
+	Answered time.Time     // when a manager of this worker's swarm last answered; at first the start of the agent
+	Parted   time.Time     // since when its managers say that they are not; zero when one does not
+	Left     time.Time     // when this board last left a swarm to move; zero when it has not
 
 	Peers     []Peer    // verified, other than this board, in order of serial
 	Twins     []Peer    // verified boards with this board's serial
@@ -122,6 +128,9 @@ func Decide(v View) Action {
 	case v.Engine.State == swarm.Active && v.Engine.Manager:
 		return serve(v)
 	case v.Engine.State == swarm.Active:
+		if a, is := orphaned(v); is {
+			return a
+		}
 		return stay(v)
 	case v.Engine.State == swarm.Locked:
 		return trouble("The swarm is locked: give its key with docker swarm unlock")
@@ -182,14 +191,8 @@ func serve(v View) Action {
 	if a, is := voteless(v); is {
 		return a
 	}
-	for _, p := range v.Peers {
-		if p.Claim.State == peer.Manager && p.Claim.Swarm != "" && p.Claim.Swarm != v.Engine.SwarmID &&
-			v.Now.Sub(p.Met) < rivalFor {
-			return Action{Kind: Serve, Trouble: true, Reason: fmt.Sprintf(
-				"There are two swarms: this board manages %s, %s at %s manages %s; docker swarm leave on the boards of one of them, "+
-					"and pi-agent pair where there is no cluster key, lets them join the other",
-				v.Engine.SwarmID, p.Claim.Serial.Name(), p.Addr.Addr(), p.Claim.Swarm)}
-		}
+	if a, is := rivalry(v); is {
+		return a
 	}
 	return Action{Kind: Serve, Reason: "This board is a manager of swarm " + v.Engine.SwarmID}
 }
@@ -198,18 +201,23 @@ func stay(v View) Action {
 	if a, is := lost(v, Stay); is {
 		return a
 	}
-	silent := func(p Peer) bool { return v.Now.Sub(p.Met) >= managerSilentMax }
+	var silent []Peer
 	for _, p := range v.Peers {
-		if managedBy(v.Engine, p) && !silent(p) { // of several managers one is enough
-			return Action{Kind: Stay, Reason: fmt.Sprintf("This board is a worker in the swarm of %s", p.Claim.Serial.Name())}
-		}
-	}
-	for _, p := range v.Peers {
-		if !managedBy(v.Engine, p) {
+		switch {
+		case !managedBy(v.Engine, p):
+			continue
+		case v.Now.Sub(p.Met) >= managerSilentMax: // of several managers one is enough
+			silent = append(silent, p)
 			continue
 		}
-		return Action{Kind: Stay, Trouble: true, Reason: fmt.Sprintf(
-			"This board is a worker and its manager %s at %s does not answer; containers go on running", p.Claim.Serial.Name(), p.Addr.Addr())}
+		if a, is := divided(v, p); is && v.own(p) {
+			return a
+		}
+		return Action{Kind: Stay, Reason: fmt.Sprintf("This board is a worker in the swarm of %s", p.Claim.Serial.Name())}
+	}
+	if len(silent) > 0 {
+		return Action{Kind: Stay, Trouble: true, Reason: fmt.Sprintf("This board is a worker and its manager %s at %s does not answer; "+
+			"containers go on running", silent[0].Claim.Serial.Name(), silent[0].Addr.Addr())}
 	}
 	return Action{Kind: Stay, Reason: "This board is a worker in a swarm and looks for its manager"}
 }
@@ -227,6 +235,9 @@ func managedBy(s swarm.Status, p Peer) bool {
 // pending tells a member that waits for its manager after a power cut, which has a node id and must never leave, from a
 // first join, which has none and loses nothing by being abandoned.
 func pending(v View) Action {
+	if a, is := orphaned(v); is {
+		return a
+	}
 	switch {
 	case v.Engine.NodeID != "":
 		return wait("This board is a member of a swarm and waits for its manager")
@@ -240,6 +251,9 @@ func blank(v View) Action {
 	if v.Reset {
 		return wait("This board was reset and stays out of any swarm until it is switched off and on, or its agent is restarted")
 	}
+	if end := v.Left.Add(leavingTime); v.Now.Before(end) {
+		return waitUntil(end, "The Docker Engine has left its swarm: giving it a moment")
+	}
 	for _, p := range v.Peers { // in order of serial: of several managers all blank boards choose the same
 		if p.Claim.State == peer.Manager && v.fresh(p) {
 			if v.Address != nil {
@@ -249,7 +263,7 @@ func blank(v View) Action {
 		}
 	}
 	for _, p := range v.Peers {
-		if p.Claim.State.InSwarm() && v.Now.Sub(p.Met) < swarmRemembered {
+		if p.Claim.State.InSwarm() && !p.Claim.Orphan && v.Now.Sub(p.Met) < swarmRemembered {
 			return wait("%s is in a swarm: waiting for its manager to answer", p.Claim.Serial.Name())
 		}
 	}

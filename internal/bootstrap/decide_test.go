@@ -88,7 +88,7 @@ func TestDecide(t *testing.T) {
 		{"manager hears another swarm", func(v *View) {
 			v.Engine = swarm.Status{State: swarm.Active, Manager: true, SwarmID: "aaa"}
 			v.Peers = []Peer{board(low, peer.Manager, in("bbb"))}
-		}, Serve, "two swarms"},
+		}, Serve, "another swarm"},
 		{"manager hears its fellow manager", func(v *View) {
 			v.Engine = swarm.Status{State: swarm.Active, Manager: true, SwarmID: "aaa"}
 			v.Peers = []Peer{board(low, peer.Manager, in("aaa"))}

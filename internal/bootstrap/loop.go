@@ -82,6 +82,8 @@ type Pins interface {
 	Forget()
 	// Admitted reports whether this board has let in p with its key.
 	Admitted(p enroll.Peer) bool
+	// MayMove returns nil when this board may leave its swarm for that of the manager with this key, else why not.
+	MayMove(manager enroll.Fingerprint) error
 }
 
 // Notifier tells the service manager how it goes. sdnotify.Notifier is the real one.
@@ -127,6 +129,7 @@ type Loop struct {
 	asks     chan struct{}              // one element for each hello under way
 	ticket   atomic.Pointer[ticketBase] // nil when this board is not a manager
 	place    atomic.Pointer[Place]      // the same
+	listed   atomic.Pointer[[]string]   // ids of the nodes, the same
 
 	resets chan resetOrder
 
@@ -159,7 +162,11 @@ type Loop struct {
 	near       neighbours
 	council    councilMemory
 	wasReset   bool
-	wasWorker  bool // see View.Worker
+	contents   peer.Contents // see View, these four
+	answered   time.Time
+	parted     time.Time
+	left       time.Time
+	contentsAt time.Time
 }
 
 // NewLoop returns the loop of a board.
@@ -172,6 +179,7 @@ func NewLoop(o Options) *Loop {
 		resets:   make(chan resetOrder),
 		started:  time.Now(),
 		linkErr:  errors.New("not looked at yet"),
+		answered: time.Now(),
 	}
 	c := peer.Claim{Serial: o.Serial, Cluster: o.Cluster, Tag: o.Tag, State: peer.Waiting, Model: o.Model, Hostname: o.Hostname()}
 	if o.Member != (peer.Membership{}) {
@@ -216,7 +224,7 @@ func (l *Loop) Run(ctx context.Context) error {
 	}
 }
 
-// Claim implements enroll.Host.
+// Claim is what the board says about itself right now. It may be called from any goroutine.
 func (l *Loop) Claim() peer.Claim { return *l.claim.Load() }
 
 // Met implements enroll.Host.
@@ -325,6 +333,7 @@ func (l *Loop) observe(ctx context.Context) {
 	}
 	l.follow()
 	l.contacts.forget(now)
+	l.observeSwarms(ctx)
 	if text := l.near.news(heard.Others, now); text != "" {
 		l.Log.Info(text)
 	}
@@ -388,12 +397,10 @@ func (l *Loop) observeEngine(ctx context.Context) {
 	if err != nil {
 		l.ticket.Store(nil)
 		l.place.Store(nil)
+		l.listed.Store(nil)
 		return
 	}
 	l.status, l.engineSeen = status, true
-	if status.State == swarm.Active {
-		l.wasWorker = !status.Manager
-	}
 	if status.State != swarm.Pending && status.State != swarm.Failed {
 		l.pending = time.Time{}
 	} else if l.pending.IsZero() {
@@ -407,9 +414,13 @@ func (l *Loop) view(now time.Time) View {
 	v := View{
 		Now: now, Serial: l.Serial, Settings: l.Settings,
 		Link: l.linkErr, Linked: l.linked, Address: l.addrErr, Lost: l.lost, Engine: l.status, EngineErr: l.statusErr,
-		Pending: l.pending, Member: l.Member, Worker: l.wasWorker,
+		Pending: l.pending, Member: l.Member,
 		Peers: peers, Twins: twins, Listening: l.listening, NewBoard: l.contacts.newest(), Proposed: l.proposed,
 		Expect: l.Expect, Settle: l.Settle, Reset: l.wasReset,
+		Contents: l.contents, Answered: l.answered, Parted: l.parted, Left: l.left,
+	}
+	for i, p := range v.Peers {
+		v.Peers[i].Barred = l.barred(p)
 	}
 	if !l.proposed.IsZero() {
 		v.Unasked = l.contacts.unasked(l.proposed)
@@ -475,7 +486,7 @@ func (l *Loop) speak() {
 	c := l.Claim()
 	old := c
 	c.Hostname = l.Hostname()
-	c.Swarm, c.Node, c.Trouble = "", "", ""
+	c.Swarm, c.Node, c.Trouble, c.Contents, c.Orphan = "", "", "", peer.Contents{}, false
 	member := l.statusErr == nil && l.status.State == swarm.Active
 	switch {
 	case l.statusErr != nil && old.State.InSwarm() && (l.engineSeen || time.Since(l.started) < swarmRemembered):
@@ -484,9 +495,10 @@ func (l *Loop) speak() {
 		l.ticket.Store(nil)
 		return // and so is one that stumbles on the way back
 	case member && l.status.Manager:
-		c.State, c.Swarm, c.Node = peer.Manager, l.status.SwarmID, l.status.NodeID
+		c.State, c.Swarm, c.Node, c.Contents = peer.Manager, l.status.SwarmID, l.status.NodeID, l.contents
 	case member, l.statusErr == nil && l.status.NodeID != "":
 		c.State, c.Swarm, c.Node = peer.Worker, l.swarmOfManager(), l.status.NodeID
+		c.Orphan = l.view(time.Now()).deserted()
 	case l.founding:
 		c.State = peer.Founding
 	case !l.proposed.IsZero():
@@ -508,22 +520,32 @@ func (l *Loop) speak() {
 	}
 	l.remember(c.Membership())
 	l.Network.Rely(c.State.InSwarm() || l.founding || l.statusErr == nil && l.status.State == swarm.Pending)
-	l.Discovery.SetClaim(c)
+	hint := c
+	hint.Contents, hint.Orphan = peer.Contents{}, false // not announced, and so no news to announce
+	l.Discovery.SetClaim(hint)
 	l.Discovery.SetAsking(!c.State.InSwarm())
 	if member && l.status.Manager && l.Settings == nil {
 		l.ticket.Store(&ticketBase{advertise: l.status.Addr, managers: l.council.inOrder(l.status.Managers), keys: l.council.keys})
 	} else {
 		l.ticket.Store(nil)
 		l.place.Store(nil)
+		l.listed.Store(nil)
 	}
 }
 
-// remember keeps where the board is. A swarm's id may not be known for a while; it is the same as long as the node is.
+// remember keeps where the board is. A swarm's id may not be known for a while; it is the same as long as the node is. An
+// engine that cannot enter its swarm does not say which node it is, nor whether it manages.
 func (l *Loop) remember(m peer.Membership) {
 	if m.Swarm == "" && m.Node == l.Member.Node {
 		m.Swarm = l.Member.Swarm
 	}
-	if m == l.Member || l.statusErr != nil {
+	if m.Swarm == l.Member.Swarm {
+		m.Yields = l.Member.Yields
+	}
+	if m.Node == l.Member.Node && l.status.State != swarm.Active {
+		m.Manager = l.Member.Manager
+	}
+	if m == l.Member || l.statusErr != nil || l.Member.Node != "" && l.status.NodeID == "" && l.status.State != swarm.Inactive {
 		return
 	}
 	l.Member = m
@@ -547,9 +569,12 @@ func (l *Loop) follow() {
 
 // swarmOfManager is the id of the swarm that this worker is in, which its engine does not know and its manager does.
 func (l *Loop) swarmOfManager() string {
+	if l.Member.Node == l.status.NodeID && l.Member.Swarm != "" {
+		return l.Member.Swarm // its manager may be another by now
+	}
 	peers, _ := l.contacts.peers(l.Serial)
 	for _, p := range peers {
-		if p.Claim.State == peer.Manager && managedBy(l.status, p) {
+		if p.Claim.State == peer.Manager && !p.Claim.Unlisted && managedBy(l.status, p) {
 			return p.Claim.Swarm
 		}
 	}
@@ -582,6 +607,8 @@ func (l *Loop) pace(c *contact) time.Duration {
 	case !self.InSwarm():
 		return askPace
 	case self == peer.Worker && !c.met && c.hint.Serial == "": // an address that only the engine knows
+		return askPaceIn
+	case self == peer.Worker && managedBy(l.status, Peer{Addrs: []netip.Addr{c.addr.Addr()}}): // also one that has moved
 		return askPaceIn
 	case manager:
 		return askPaceIn

@@ -245,7 +245,7 @@ const stumbleMax = 10 * time.Second
 // it asks in vain, and gets in by joining anew through another. Whoever may have a vote must not leave like that.
 func stumbled(v View) Action {
 	since := v.Now.Sub(v.Pending)
-	promoted := v.Worker && strings.Contains(v.Engine.Error, "can't initialize raft node") && since >= stumbleMax
+	promoted := !v.Member.Manager && strings.Contains(v.Engine.Error, "can't initialize raft node") && since >= stumbleMax
 	for _, p := range v.Peers {
 		if promoted && p.Claim.State == peer.Manager && p.Claim.Swarm != "" && v.Now.Sub(p.Met) < rivalFor {
 			return Action{Kind: Abandon, Reason: fmt.Sprintf("The Docker Engine cannot become a manager, for it asks one that is gone: "+

@@ -355,30 +355,30 @@ func (p *heldPins) Managed(others []enroll.Fingerprint, boards map[peer.Serial]e
 func TestMemberWhoseEngineStumbles(t *testing.T) {
 	const dial = "manager stopped: can't initialize raft node: rpc error: code = Unavailable desc = connection error"
 	member := peer.Membership{Swarm: "aaa", Node: "n1"}
+	manages := peer.Membership{Swarm: "aaa", Node: "n1", Manager: true}
 	manager := []Peer{board(low, peer.Manager, in("aaa"))}
 	tests := []struct {
 		name    string
 		member  peer.Membership
-		worker  bool
 		text    string
 		peers   []Peer
 		since   time.Duration
 		want    Kind
 		trouble bool
 	}{
-		{"a worker, at once", member, true, dial, manager, stumbleMax - 1, Wait, false},
-		{"a worker", member, true, dial, manager, stumbleMax, Abandon, false},
-		{"a worker, and no manager to be seen", member, true, dial, nil, stumbleMax, Wait, false},
-		{"a worker, and a manager without majority", member, true, dial, []Peer{board(low, peer.Manager)}, stumbleMax, Wait, false},
-		{"a worker, and a manager that is gone", member, true, dial, []Peer{board(low, peer.Manager, in("aaa"), met(rivalFor))}, time.Hour, Wait, true},
-		{"a worker with another trouble", member, true, "certificate expired", manager, pendingMax, Wait, true},
-		{"a manager, or not known", member, false, dial, manager, stumbleMax, Wait, false},
-		{"a manager for long", member, false, dial, manager, time.Hour, Wait, true},
-		{"no member", peer.Membership{}, true, dial, nil, 0, Abandon, false},
+		{"a worker, at once", member, dial, manager, stumbleMax - 1, Wait, false},
+		{"a worker", member, dial, manager, stumbleMax, Abandon, false},
+		{"a worker, and no manager to be seen", member, dial, nil, stumbleMax, Wait, false},
+		{"a worker, and a manager without majority", member, dial, []Peer{board(low, peer.Manager)}, stumbleMax, Wait, false},
+		{"a worker, and a manager that is gone", member, dial, []Peer{board(low, peer.Manager, in("aaa"), met(rivalFor))}, time.Hour, Wait, true},
+		{"a worker with another trouble", member, "certificate expired", manager, pendingMax, Wait, true},
+		{"a manager", manages, dial, manager, stumbleMax, Wait, false},
+		{"a manager for long", manages, dial, manager, time.Hour, Wait, true},
+		{"no member", peer.Membership{}, dial, nil, 0, Abandon, false},
 	}
 	for _, tt := range tests {
 		a := Decide(View{
-			Now: now, Serial: mine, Engine: swarm.Status{State: swarm.Failed, Error: tt.text}, Member: tt.member, Worker: tt.worker,
+			Now: now, Serial: mine, Engine: swarm.Status{State: swarm.Failed, Error: tt.text}, Member: tt.member,
 			Pending: ago(tt.since), Peers: tt.peers,
 		})
 		if a.Kind != tt.want || a.Trouble != tt.trouble {

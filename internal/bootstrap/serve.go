@@ -51,7 +51,7 @@ func (l *Loop) Ticket(ctx context.Context, p enroll.Peer) (enroll.Ticket, error)
 	if base == nil {
 		return enroll.Ticket{}, errors.New("this board is not a manager now")
 	}
-	if p.Claim.State.InSwarm() {
+	if p.Claim.State.InSwarm() && !p.Claim.Moving {
 		return enroll.Ticket{}, fmt.Errorf("%s is in a swarm already", p.Claim.Serial.Name())
 	}
 	if l.Pins != nil {
@@ -69,7 +69,11 @@ func (l *Loop) Ticket(ctx context.Context, p enroll.Peer) (enroll.Ticket, error)
 			managers = append(managers, m)
 		}
 	}
-	l.Log.Info(fmt.Sprintf("Letting %s join as a worker.", p.Claim.Serial.Name()), zap.Stringer("addr", p.Addr.Addr()), zap.Stringer("key", p.Key))
+	log := l.Log.Info
+	if p.Claim.Moving {
+		log = l.Log.Debug // it asks again when it has left its swarm
+	}
+	log(fmt.Sprintf("Letting %s join as a worker.", p.Claim.Serial.Name()), zap.Stringer("addr", p.Addr.Addr()), zap.Stringer("key", p.Key))
 	return enroll.Ticket{Token: token, Managers: managers}, nil
 }
 
@@ -83,10 +87,12 @@ func (l *Loop) serve(ctx context.Context) {
 	nodes, err := l.Engine.Nodes(ctx)
 	if err != nil {
 		l.place.Store(nil)
+		l.listed.Store(nil)
 		l.Log.Debug("The list of nodes is not to be had.", zap.Error(err))
 		return
 	}
 	l.nodes.at = time.Now()
+	l.list(nodes)
 	l.tellNodes(nodes)
 	l.expel(ctx, nodes)
 	leads := slices.ContainsFunc(nodes, func(n swarm.Node) bool { return n.Leader && n.ID == l.status.NodeID })

@@ -180,24 +180,59 @@ func TestSimTwins(t *testing.T) {
 	})
 }
 
-// Two swarms that could not know of each other are told by both managers, once, and left alone.
+// Two swarms that could not know of each other become one where one of them is empty, and are told by both managers, once,
+// and left alone where none is.
 func TestSimTwoSwarms(t *testing.T) {
 	simulate(t, func(t *testing.T, w *world, rnd *rand.Rand) {
 		w.addMany(rnd, 2)
 		a, b := w.boards[0], w.boards[1]
+		full := rnd.IntN(3)
 		on := func(b *simBoard, at time.Duration) event {
 			return event{at, b, "power on", func() { b.powerOn(t.Context(), upTo(rnd, 5*time.Second)) }}
 		}
 		w.run(t, []event{on(a, 0)}, time.Minute, w.formed)
+		if full > 0 {
+			a.engine.Deploy()
+		}
 		w.run(t, []event{{0, a, "power off", a.powerOff}, on(b, time.Second)}, time.Minute, func() bool { return b.swarm != "" })
+		if full > 1 {
+			b.engine.Deploy()
+		}
 		w.run(t, []event{on(a, 0)}, time.Minute, w.formed)
+		if full < 2 {
+			w.run(t, nil, 3*time.Minute, func() bool { return len(w.swarms) == 1 && w.formed() })
+			if want := w.lowest(); full == 0 && w.leader() != want || full == 1 && w.leader() != a {
+				t.Errorf("%s leads, %d swarms had something in them", w.leader().serial.Name(), full)
+			}
+			return
+		}
 		w.run(t, nil, 10*time.Minute, nil)
 		for _, b := range w.boards {
-			told := slices.DeleteFunc(slices.Clone(b.lines), func(s string) bool { return !strings.HasPrefix(s, "There are two") })
-			if len(told) != 1 {
+			told := slices.DeleteFunc(slices.Clone(b.lines), func(s string) bool { return !strings.HasPrefix(s, "There are two swarms and neither") })
+			if len(told) < 1 || len(told) > 2 { // twice when an older hello comes in after a newer one
 				t.Errorf("%s told of two swarms %d times, want once", b.serial.Name(), len(told))
 			}
 		}
+	})
+}
+
+// A manager whose card is exchanged founds a new swarm, and the workers of the old one come to it.
+func TestSimOrphans(t *testing.T) {
+	simulate(t, func(t *testing.T, w *world, rnd *rand.Rand) {
+		w.loss = float64(rnd.IntN(2)) / 10
+		w.addMany(rnd, 2+rnd.IntN(4))
+		w.run(t, w.startAll(t, rnd), 2*time.Minute, w.formed)
+		old := w.leader()
+		w.run(t, []event{{0, old, "power off", old.powerOff}}, upTo(rnd, 10*time.Minute), nil)
+		for _, b := range w.boards {
+			b.doomed = true
+		}
+		old.node, old.swarm, w.swarms = "", "", nil
+		old.engine.Reflash()
+		old.kept = peer.Membership{}
+		old.key[1]++
+		w.run(t, []event{{0, old, "power on with a new card", func() { old.powerOn(t.Context(), 0) }}}, 20*time.Minute, w.formed)
+		w.wantLeader(t, old)
 	})
 }
 
@@ -358,7 +393,7 @@ func (w *world) run(t *testing.T, plan []event, limit time.Duration, until func(
 	}
 }
 
-// check looks at the invariants: a board never leaves its swarm, and nobody founds a second one while it can know of the
+// check looks at the invariants: a board never leaves a swarm that has something to lose, and nobody founds a second one while it can know of the
 // first.
 func (w *world) check(t *testing.T) error {
 	for _, b := range w.boards {
@@ -377,10 +412,17 @@ func (w *world) check(t *testing.T) error {
 			b.node = ""
 			continue
 		}
+		if b.node != "" && s.State == swarm.Inactive && (b.free || b.doomed) {
+			w.swarms = slices.DeleteFunc(w.swarms, func(id string) bool { return id == b.swarm })
+			b.node, b.swarm, b.free, b.doomed = "", "", false, false
+			continue
+		}
 		if b.node != "" && b.node != s.NodeID {
 			return fmt.Errorf("%s was node %s and now is %q, %s", b.serial.Name(), b.node, s.NodeID, s.State)
 		}
 		b.node = s.NodeID
+		have, err := b.engine.Contents(t.Context())
+		b.free = err == nil && have == swarm.Contents{Nodes: 1}
 		if s.SwarmID == "" || b.swarm != "" {
 			continue
 		}

@@ -71,10 +71,12 @@ type simBoard struct {
 	hostname string
 
 	// These belong to the goroutine of the test.
-	calm  time.Time       // since when the board has been on, with its agent and engine
-	kept  peer.Membership // on its disk, guarded by w.mu
-	node  string          // its node id, once it has one
-	swarm string          // the swarm that it manages
+	calm   time.Time       // since when the board has been on, with its agent and engine
+	kept   peer.Membership // on its disk, guarded by w.mu
+	node   string          // its node id, once it has one
+	swarm  string          // the swarm that it manages
+	free   bool            // its swarm has nothing to lose
+	doomed bool            // a person has given its swarm up, or its manager is gone for good
 
 	// Guarded by w.mu.
 	loop    *Loop // nil while the agent is not running
@@ -390,7 +392,7 @@ func (b *simBoard) Hello(ctx context.Context, addr netip.AddrPort, claim peer.Cl
 		return enroll.Peer{}, err
 	}
 	loop.Met(enroll.Peer{Claim: claim, Key: b.key, Addr: netip.AddrPortFrom(b.addr, peer.Port)})
-	said := loop.Claim()
+	said := loop.Answer(enroll.Peer{Claim: claim, Key: b.key})
 	if _, err := other.reach(ctx, answer, b); err != nil {
 		return enroll.Peer{}, err
 	}

@@ -54,8 +54,8 @@ type Ticket struct {
 
 // Host is the board that a Server speaks for. Its methods are called by many goroutines at once.
 type Host interface {
-	// Claim is what the board says about itself right now.
-	Claim() peer.Claim
+	// Answer is what the board says about itself to p.
+	Answer(p Peer) peer.Claim
 	// Managers are the node keys of all managers of the swarm that the board manages, for those that follow it; none with a
 	// cluster key.
 	Managers() []Fingerprint

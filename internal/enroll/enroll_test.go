@@ -38,7 +38,7 @@ type host struct {
 	strangers []peer.Claim
 }
 
-func (h *host) Claim() peer.Claim { return h.claim }
+func (h *host) Answer(enroll.Peer) peer.Claim { return h.claim }
 
 func (h *host) Met(p enroll.Peer) {
 	h.mu.Lock()

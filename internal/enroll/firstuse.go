@@ -89,6 +89,20 @@ func (t *FirstUse) Follow(manager Fingerprint) {
 	}
 }
 
+// MayMove returns nil when this board may leave its swarm for that of the manager with this key, and else an error that says
+// in words why not. Beside the one that it follows that is one it meets while it is new itself, or after Pair.
+func (t *FirstUse) MayMove(manager Fingerprint) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := time.Now()
+	switch {
+	case t.pins.Manager == manager, t.pins.Manager == (Fingerprint{}) && now.Before(t.paired),
+		t.pins.Manager == (Fingerprint{}) && len(t.pins.Boards) == 0 && now.Before(t.open):
+		return nil
+	}
+	return errors.New("without a cluster key this board follows it only after \"sudo pi-agent pair\" here, and on its manager")
+}
+
 // Admit returns nil when this board, a manager, may let p in, and else an error that says in words why not. A board that it
 // has let in before it lets in again.
 func (t *FirstUse) Admit(p Peer) error {

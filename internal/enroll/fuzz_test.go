@@ -19,7 +19,7 @@ import (
 // strictHost fails the test when the server passes on a claim that is not valid.
 type strictHost struct{ t *testing.T }
 
-func (strictHost) Claim() peer.Claim {
+func (strictHost) Answer(Peer) peer.Claim {
 	return peer.Claim{Serial: "10000000aabbcc01", Cluster: "pi", State: peer.Blank}
 }
 

@@ -96,7 +96,7 @@ func (s *Server) quiet() *log.Logger {
 
 func (s *Server) hello(_ context.Context, p Peer) (status int, answer any) {
 	s.host.Met(p)
-	claim := s.host.Claim()
+	claim := s.host.Answer(p)
 	claim.Clock = time.Now().UTC()
 	return http.StatusOK, helloWire{claim, s.host.Managers()}
 }

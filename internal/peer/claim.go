@@ -34,6 +34,9 @@ func (s State) InSwarm() bool { return s == Worker || s == Manager }
 type Membership struct {
 	Swarm string `json:"swarm,omitempty"` // id of the swarm, empty as long as it is not known
 	Node  string `json:"node,omitempty"`  // the board's node id in it
+
+	Manager bool `json:"manager,omitempty"` // the board manages it
+	Yields  bool `json:"yields,omitempty"`  // a person has given the swarm up: this manager takes its board into another
 }
 
 // Validate checks a membership that was read. The error names the field and its value.
@@ -60,6 +63,10 @@ type Claim struct {
 	Hostname string    `json:"hostname,omitempty"` // hello only
 	Clock    time.Time `json:"clock,omitzero"`     // the board's clock when it spoke; hello only
 	Trouble  string    `json:"trouble,omitempty"`  // why it cannot take part until a person helps; hello only
+	Contents Contents  `json:"contents,omitzero"`  // of the swarm that it manages; hello only
+	Unlisted bool      `json:"unlisted,omitempty"` // its swarm does not list the node of the board that it answers; hello only
+	Orphan   bool      `json:"orphan,omitempty"`   // a worker whose managers all say that they manage its swarm no longer; hello only
+	Moving   bool      `json:"moving,omitempty"`   // it will leave its swarm when it may join that of the board it asks; join only
 }
 
 var (
@@ -83,7 +90,9 @@ func CheckCluster(name string) error {
 }
 
 // Membership is the place in a swarm that the board claims.
-func (c Claim) Membership() Membership { return Membership{c.Swarm, c.Node} }
+func (c Claim) Membership() Membership {
+	return Membership{Swarm: c.Swarm, Node: c.Node, Manager: c.State == Manager}
+}
 
 // Validate checks a claim that came from outside. The error names the field and its value.
 func (c Claim) Validate() error {
@@ -104,6 +113,9 @@ func (c Claim) Validate() error {
 		return fmt.Errorf("state %.20q is none of waiting, blank, electing, founding, worker, manager", c.State)
 	}
 	if err := c.Membership().Validate(); err != nil {
+		return err
+	}
+	if err := c.Contents.validate(); err != nil {
 		return err
 	}
 	for _, f := range []struct {

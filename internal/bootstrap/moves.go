@@ -1,0 +1,256 @@
+package bootstrap
+
+// Moves: when a board leaves the swarm that it is in for another one of its cluster. That is when its own is empty, when a
+// person has given its own up, and when no manager of its own is left. Nothing is left before the other swarm has said
+// that it takes the board, and a power cut at any instant is answered by rule 5: a blank board joins.
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/pi-agent/pi-agent/internal/enroll"
+	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/swarm"
+)
+
+// Patience before a move.
+const (
+	// partedMax is how long all managers that a worker's engine knows must say that they are not its managers any more.
+	partedMax = 30 * time.Second
+	// orphanedMax is how long they may all be silent before a worker takes them for gone. A person who exchanges a card or
+	// waits for a disk check takes less.
+	orphanedMax = 15 * time.Minute
+	// leavingTime is how long an engine that has left a swarm is left alone: it gives its ports and networks back only
+	// after it has said that it is done, and one that joins meanwhile is without overlay networks.
+	leavingTime = 5 * time.Second
+	// countPace is how often a manager looks what is in its swarm while it knows of no other.
+	countPace = time.Minute
+)
+
+// foreign reports whether p answers and manages a swarm that this board, a worker, is not in.
+func (v View) foreign(p Peer) bool {
+	return p.Claim.State == peer.Manager && p.Claim.Swarm != "" && v.Now.Sub(p.Met) < rivalFor &&
+		(p.Claim.Unlisted || v.Member.Swarm != "" && p.Claim.Swarm != v.Member.Swarm)
+}
+
+// own reports whether p answers and manages the swarm that this board, a worker, is in. Without a majority it does not know
+// which one that is.
+func (v View) own(p Peer) bool {
+	if p.Claim.State != peer.Manager || p.Claim.Unlisted || v.Now.Sub(p.Met) >= rivalFor {
+		return false
+	}
+	if p.Claim.Swarm == "" || v.Member.Swarm == "" {
+		return managedBy(v.Engine, p)
+	}
+	return p.Claim.Swarm == v.Member.Swarm
+}
+
+// parted reports whether all managers that the engine knows answer, and say that they do not manage its swarm any more. The
+// time is that of the oldest of these answers.
+func (v View) parted() (oldest time.Time, is bool) {
+	for _, m := range v.Engine.Managers {
+		i := slices.IndexFunc(v.Peers, func(p Peer) bool {
+			elsewhere := p.Claim.State == peer.Worker && v.Member.Swarm != "" && p.Claim.Swarm != "" && p.Claim.Swarm != v.Member.Swarm
+			ready := p.Claim.State == peer.Blank || p.Claim.State == peer.Electing || p.Claim.State == peer.Founding
+			return p.isAt(m.Addr()) && v.Now.Sub(p.Met) < rivalFor && (elsewhere || ready || v.foreign(p))
+		})
+		if i < 0 {
+			return time.Time{}, false
+		}
+		if met := v.Peers[i].Met; oldest.IsZero() || met.Before(oldest) {
+			oldest = met
+		}
+	}
+	return oldest, !oldest.IsZero()
+}
+
+// deserted reports whether that has been so for long: one answer is not enough, for a manager learns of a new node a moment
+// after the node.
+func (v View) deserted() bool {
+	oldest, is := v.parted()
+	return is && !v.Parted.IsZero() && oldest.Sub(v.Parted) >= partedMax
+}
+
+// orphaned decides for a worker without a manager: rule 4. An engine whose manager is gone says so never.
+func orphaned(v View) (Action, bool) {
+	if v.Engine.Manager || v.Member.Manager || v.Member.Node == "" || v.Member.Node != v.Engine.NodeID ||
+		slices.ContainsFunc(v.Peers, v.own) {
+		return Action{}, false
+	}
+	parted := v.deserted()
+	for _, p := range v.Peers { // in order of serial: all workers choose the same
+		switch {
+		case !v.foreign(p) || p.Barred != nil:
+		case parted:
+			return Action{Kind: Move, Target: p, Reason: fmt.Sprintf(
+				"The manager of this board does not know it any more: moving to the swarm of %s", p.Claim.Serial.Name())}, true
+		case v.Now.Sub(v.Answered) >= orphanedMax:
+			return Action{Kind: Move, Target: p, Reason: fmt.Sprintf(
+				"No manager of this board has answered for %.0f minutes: moving to the swarm of %s",
+				orphanedMax.Minutes(), p.Claim.Serial.Name())}, true
+		}
+	}
+	return Action{}, false
+}
+
+// rivalry decides for a manager that meets a manager of another swarm of its cluster: rule 6.
+func rivalry(v View) (Action, bool) {
+	for _, p := range v.Peers {
+		if v.Engine.SwarmID == "" || p.Claim.State != peer.Manager || p.Claim.Swarm == "" || p.Claim.Swarm == v.Engine.SwarmID ||
+			v.Now.Sub(p.Met) >= rivalFor {
+			continue
+		}
+		return contest(v, p), true
+	}
+	return Action{}, false
+}
+
+// contest says which of two swarms yields.
+func contest(v View, p Peer) Action {
+	rival, theirs := p.Claim.Serial.Name(), p.Claim.Contents
+	given := v.Member.Yields && v.Member.Swarm == v.Engine.SwarmID
+	yields := v.Contents.Empty() && theirs.Known() && (!theirs.Empty() || p.Claim.Serial < v.Serial)
+	switch {
+	case (given || yields) && p.Barred != nil:
+		return Action{Kind: Serve, Trouble: true, Reason: fmt.Sprintf(
+			"There are two swarms, and that of this board would yield to that of %s: %v", rival, p.Barred)}
+	case given:
+		return Action{Kind: Move, Target: p, Reason: fmt.Sprintf(
+			"A person has given swarm %s up: moving to the swarm of %s", v.Engine.SwarmID, rival)}
+	case yields:
+		return Action{Kind: Move, Target: p, Reason: fmt.Sprintf(
+			"There are two swarms, and that of this board is empty: moving to the swarm of %s", rival)}
+	case !v.Contents.Known() || !theirs.Known():
+		return Action{Kind: Serve, Reason: fmt.Sprintf("This board has met another swarm, that of %s: asking what is in the two", rival)}
+	case theirs.Empty():
+		return Action{Kind: Serve, Reason: fmt.Sprintf("There are two swarms, and that of %s is empty: it is to yield", rival)}
+	}
+	return twoSwarms(Serve, side{v.Serial, v.Engine.SwarmID, v.Contents}, side{p.Claim.Serial, p.Claim.Swarm, theirs})
+}
+
+// side is one of two swarms.
+type side struct {
+	manager peer.Serial
+	swarm   string
+	has     peer.Contents
+}
+
+// twoSwarms tells a person what only a person can decide, in the same words on every board.
+func twoSwarms(k Kind, a, b side) Action {
+	if b.manager < a.manager {
+		a, b = b, a
+	}
+	return Action{Kind: k, Trouble: true, Reason: fmt.Sprintf("There are two swarms and neither is empty: %s manages %s with %s, "+
+		"%s manages %s with %s; \"sudo pi-agent yield\" on one of these two tells how to give its swarm up",
+		a.manager.Name(), a.swarm, a.has, b.manager.Name(), b.swarm, b.has)}
+}
+
+// divided is twoSwarms for a worker whose manager is m.
+func divided(v View, m Peer) (Action, bool) {
+	for _, p := range v.Peers {
+		if v.foreign(p) && !p.Claim.Unlisted && !p.Claim.Contents.Empty() && p.Claim.Contents.Known() &&
+			m.Claim.Contents.Known() && !m.Claim.Contents.Empty() {
+			return twoSwarms(Stay, side{m.Claim.Serial, m.Claim.Swarm, m.Claim.Contents},
+				side{p.Claim.Serial, p.Claim.Swarm, p.Claim.Contents}), true
+		}
+	}
+	return Action{}, false
+}
+
+// observeSwarms brings up to date how this board stands to its managers, and what is in the swarm that it manages.
+func (l *Loop) observeSwarms(ctx context.Context) {
+	now := time.Now()
+	v := l.view(now)
+	_, parted := v.parted()
+	switch {
+	case slices.ContainsFunc(v.Peers, v.own), l.statusErr != nil, l.status.Manager, l.status.State == swarm.Inactive:
+		l.answered, l.parted = now, time.Time{}
+	case !parted:
+		l.parted = time.Time{}
+	case l.parted.IsZero():
+		l.parted = now
+	}
+	rival := slices.ContainsFunc(v.Peers, func(p Peer) bool {
+		return p.Claim.State == peer.Manager && p.Claim.Swarm != l.status.SwarmID
+	})
+	if l.statusErr != nil || !l.status.Manager || l.status.SwarmID == "" {
+		l.contents, l.contentsAt = peer.Contents{}, time.Time{}
+		return
+	}
+	if age := now.Sub(l.contentsAt); age < turnPaceIn || !rival && age < countPace {
+		return
+	}
+	if err := l.count(ctx); err != nil {
+		l.Log.Debug("What is in the swarm is not to be had.", zap.Error(err))
+	}
+}
+
+// count looks what is in the swarm of this manager.
+func (l *Loop) count(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, nodesMax)
+	defer cancel()
+	have, err := l.Engine.Contents(ctx)
+	if err != nil {
+		return fmt.Errorf("look what is in the swarm: %w", err)
+	}
+	l.contents, l.contentsAt = peer.Contents(have), time.Now()
+	return nil
+}
+
+// barred says why this board may not move to the swarm of p, a manager that answers.
+func (l *Loop) barred(p Peer) error {
+	if l.Pins == nil || p.Claim.State != peer.Manager {
+		return nil
+	}
+	return l.Pins.MayMove(p.Key)
+}
+
+// Answer implements enroll.Host: the claim, and for a node whether it is one of ours.
+func (l *Loop) Answer(p enroll.Peer) peer.Claim {
+	c := l.Claim()
+	listed := l.listed.Load()
+	c.Unlisted = c.State == peer.Manager && p.Claim.State == peer.Worker && p.Claim.Node != "" && listed != nil &&
+		!slices.Contains(*listed, p.Claim.Node)
+	return c
+}
+
+// list notes which nodes the swarm has, for Answer.
+func (l *Loop) list(nodes []swarm.Node) {
+	ids := make([]string, len(nodes))
+	for i, n := range nodes {
+		ids[i] = n.ID
+	}
+	l.listed.Store(&ids)
+}
+
+// move leaves the swarm for that of a.Target, which is asked first whether it takes this board. What has led to the decision
+// is looked at once more right before; the next turns then join, as those of any blank board do.
+func (l *Loop) move(ctx context.Context, a Action) error {
+	name := a.Target.Claim.Serial.Name()
+	claim := l.Claim()
+	claim.Moving = true
+	if _, err := l.Asker.Join(ctx, a.Target.Peer, claim); err != nil {
+		return fmt.Errorf("move to the swarm of %s: %w", name, err)
+	}
+	l.ticket.Store(nil) // nobody joins a swarm that ends
+	l.observeEngine(ctx)
+	if l.statusErr == nil && l.status.Manager {
+		if err := l.count(ctx); err != nil {
+			return err
+		}
+	}
+	if again := Decide(l.view(time.Now())); again.Kind != Move || again.Target.Key != a.Target.Key {
+		return nil
+	}
+	err := l.Engine.Leave(ctx, l.status.Manager)
+	if err != nil && !errors.Is(err, swarm.ErrNotMember) {
+		return fmt.Errorf("leave the swarm for that of %s: %w", name, err)
+	}
+	l.left = time.Now()
+	return nil
+}
