@@ -122,7 +122,7 @@ func daemon(ctx context.Context, cfg config.Config, key clusterkey.Phrase, dir, 
 	}
 	g.Go(func() error { return stackRunner(cfg, stackDir, kept, loop, log).Run(ctx) })
 	g.Go(func() error {
-		if err := (control.Server{Pair: member.pair, Reset: loop.Reset}).Run(ctx, socket); err != nil {
+		if err := (control.Server{Pair: member.pair, Reset: loop.Reset, Yield: loop.Yield}).Run(ctx, socket); err != nil {
 			log.Warn(fmt.Sprintf("Commands on this board do not reach the agent: %v.", err))
 		}
 		return nil

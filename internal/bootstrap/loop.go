@@ -131,7 +131,7 @@ type Loop struct {
 	place    atomic.Pointer[Place]      // the same
 	listed   atomic.Pointer[[]string]   // ids of the nodes, the same
 
-	resets chan resetOrder
+	orders chan order
 
 	background sync.WaitGroup
 
@@ -176,7 +176,7 @@ func NewLoop(o Options) *Loop {
 		contacts: newContacts(o.Key),
 		wake:     make(chan struct{}, 1),
 		asks:     make(chan struct{}, asksAtOnce),
-		resets:   make(chan resetOrder),
+		orders:   make(chan order),
 		started:  time.Now(),
 		linkErr:  errors.New("not looked at yet"),
 		answered: time.Now(),
@@ -212,8 +212,8 @@ func (l *Loop) Run(ctx context.Context) error {
 		case <-l.wake:
 		case <-l.Discovery.Changed():
 		case <-timer.C:
-		case o := <-l.resets:
-			o.done <- l.reset(ctx, o.swarm)
+		case o := <-l.orders:
+			o.carryOut(ctx)
 		}
 		pause := l.turn(ctx)
 		if ctx.Err() != nil {

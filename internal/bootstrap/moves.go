@@ -101,11 +101,9 @@ func orphaned(v View) (Action, bool) {
 // rivalry decides for a manager that meets a manager of another swarm of its cluster: rule 6.
 func rivalry(v View) (Action, bool) {
 	for _, p := range v.Peers {
-		if v.Engine.SwarmID == "" || p.Claim.State != peer.Manager || p.Claim.Swarm == "" || p.Claim.Swarm == v.Engine.SwarmID ||
-			v.Now.Sub(p.Met) >= rivalFor {
-			continue
+		if v.rival(p) {
+			return contest(v, p), true
 		}
-		return contest(v, p), true
 	}
 	return Action{}, false
 }

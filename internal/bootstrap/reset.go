@@ -16,32 +16,17 @@ import (
 // resignPace is how often a manager that is being made a worker looks whether it is one.
 const resignPace = 500 * time.Millisecond
 
-// resetOrder is a reset that was asked for.
-type resetOrder struct {
-	swarm string // that may end
-	done  chan error
-}
-
 // Reset takes this board out of its swarm, lets it forget whom it trusts, and keeps it out until the agent starts anew. A
 // manager becomes a worker first. The only manager of a swarm, which ends with it, goes only when the swarm is named by
 // its id. Reset returns what was done in a sentence, within a minute.
 func (l *Loop) Reset(ctx context.Context, swarmID string) (string, error) {
-	o := resetOrder{swarmID, make(chan error, 1)}
-	select {
-	case l.resets <- o:
-	case <-ctx.Done():
-		return "", ctx.Err()
-	}
-	select {
-	case err := <-o.done:
+	return l.order(ctx, func(ctx context.Context) (string, error) {
 		return "This board has left its swarm and forgotten it. It stays out until it is switched off and on, or its agent is " +
-			"restarted. \"docker node ls\" on a manager still shows it; \"docker node rm\" takes it off the list.", err
-	case <-ctx.Done():
-		return "", ctx.Err()
-	}
+			"restarted. \"docker node ls\" on a manager still shows it; \"docker node rm\" takes it off the list.", l.reset(ctx, swarmID)
+	})
 }
 
-// reset does it, in a turn of its own.
+// reset does it.
 func (l *Loop) reset(ctx context.Context, swarmID string) error {
 	ctx, cancel := context.WithTimeout(ctx, actMax)
 	defer cancel()

@@ -33,6 +33,8 @@ type Server struct {
 	Pair func() (string, error)
 	// Reset takes the board out of its swarm, also when it is the only manager of the swarm with this id. It answers as Pair.
 	Reset func(ctx context.Context, swarmID string) (string, error)
+	// Yield gives up the swarm with this id, or says what would be lost when the id is empty. Its results are as those of Pair.
+	Yield func(ctx context.Context, swarmID string) (string, error)
 }
 
 // Run listens on the socket at path until ctx ends and then returns nil; an error means that it could not listen.
@@ -42,10 +44,9 @@ func (s Server) Run(ctx context.Context, path string) error {
 		return fmt.Errorf("listen for commands: %w", err)
 	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST "+pairPath, func(w http.ResponseWriter, _ *http.Request) {
-		answer(w, s.Pair)
-	})
+	mux.HandleFunc("POST "+pairPath, answer(func(*http.Request) (string, error) { return s.Pair() }))
 	mux.HandleFunc("POST "+resetPath, s.serveReset)
+	mux.HandleFunc("POST "+yieldPath, answer(s.yield))
 	h := &http.Server{Handler: mux, ReadTimeout: callMax, WriteTimeout: callMax, IdleTimeout: callMax}
 	stop := context.AfterFunc(ctx, func() { _ = h.Close() }) // no command is worth waiting for
 	defer stop()
@@ -55,14 +56,16 @@ func (s Server) Run(ctx context.Context, path string) error {
 	return nil
 }
 
-// answer does what was asked for and says what came of it.
-func answer(w http.ResponseWriter, do func() (string, error)) {
-	text, err := do()
-	if err != nil {
-		w.WriteHeader(http.StatusConflict)
-		text = err.Error()
+// answer makes the handler of a command.
+func answer(do func(*http.Request) (string, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		text, err := do(r)
+		if err != nil {
+			w.WriteHeader(http.StatusConflict)
+			text = err.Error()
+		}
+		_, _ = io.WriteString(w, text) // who does not wait for the answer does not want it
 	}
-	_, _ = io.WriteString(w, text) // who does not wait for the answer does not want it
 }
 
 // listen makes the socket in the place of one that an agent before may have left.
@@ -106,7 +109,7 @@ func Pair(ctx context.Context, path string) (string, error) {
 	return call(ctx, path, pairPath, callMax)
 }
 
-// call asks the agent that listens at path to do something.
+// call gives a command to the agent that listens at path.
 func call(ctx context.Context, path, command string, limit time.Duration) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()

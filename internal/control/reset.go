@@ -17,7 +17,7 @@ func (s Server) serveReset(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), resetMax)
 	defer cancel()
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(resetMax)) // without it the answer is late, and lost
-	answer(w, func() (string, error) { return s.Reset(ctx, r.URL.Query().Get("swarm")) })
+	answer(func(r *http.Request) (string, error) { return s.Reset(ctx, r.URL.Query().Get("swarm")) })(w, r)
 }
 
 // Reset calls Server.Reset of the agent that listens at path.

@@ -1,0 +1,79 @@
+package bootstrap
+
+// Yield: of two swarms that both hold something, a person gives one up, on the board that manages it. The order is kept on
+// the card, so that a power cut in the midst of it changes nothing.
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/swarm"
+)
+
+// Yield gives up the swarm with this id, which this board must manage alone, for another one of its cluster that is met:
+// the board moves there, and its workers follow. Without an id it changes nothing and says what would be lost. It returns
+// a sentence, or an error that says why not.
+func (l *Loop) Yield(ctx context.Context, swarmID string) (string, error) {
+	return l.order(ctx, func(ctx context.Context) (string, error) { return l.yield(ctx, swarmID) })
+}
+
+// yield does it.
+func (l *Loop) yield(ctx context.Context, swarmID string) (string, error) {
+	l.observeEngine(ctx)
+	own := l.status.SwarmID
+	switch {
+	case l.statusErr != nil:
+		return "", l.statusErr
+	case l.status.State != swarm.Active || !l.status.Manager || own == "":
+		return "", errors.New("this board does not manage a swarm: give the command on the manager of the swarm that is to be given up")
+	case swarmID != "" && swarmID != own:
+		return "", fmt.Errorf("this board manages swarm %s: only that one can be given up here", own)
+	case len(l.status.Managers) > 1:
+		return "", errors.New("the swarm has other managers: \"docker node demote\" them first")
+	}
+	if err := l.count(ctx); err != nil {
+		return "", err
+	}
+	rival, met := l.rival()
+	if !met {
+		return "", fmt.Errorf("no other swarm of this cluster is met; this board manages %s with %s", own, l.contents)
+	}
+	if rival.Barred != nil {
+		return "", fmt.Errorf("%s manages the other swarm: %w", rival.Claim.Serial.Name(), rival.Barred)
+	}
+	name := rival.Claim.Serial.Name()
+	if swarmID == "" {
+		return fmt.Sprintf("This board manages swarm %s with %s. They are lost, and its boards move to the swarm of %s, with:\n"+
+			"  sudo pi-agent yield %s\nWithout a cluster key give \"sudo pi-agent pair\" on each of its boards and on %s as well.",
+			own, l.contents, name, own, name), nil
+	}
+	m := l.Member
+	m.Swarm, m.Node, m.Manager, m.Yields = own, l.status.NodeID, true, true
+	if err := l.Remember(m); err != nil {
+		return "", fmt.Errorf("keep the order on the card: %w", err)
+	}
+	l.Member = m
+	l.Log.Warn(fmt.Sprintf("A person has given up swarm %s with %s.", own, l.contents))
+	return fmt.Sprintf("Swarm %s is given up. This board moves to the swarm of %s within seconds, its workers within minutes; "+
+		"journalctl -fu pi-agent tells how it goes.", own, name), nil
+}
+
+// rival is the manager of another swarm that rule 6 is about.
+func (l *Loop) rival() (Peer, bool) {
+	v := l.view(time.Now())
+	for _, p := range v.Peers {
+		if v.rival(p) {
+			return p, true
+		}
+	}
+	return Peer{}, false
+}
+
+// rival reports whether p answers and manages another swarm than this board does.
+func (v View) rival(p Peer) bool {
+	return v.Engine.SwarmID != "" && p.Claim.State == peer.Manager && p.Claim.Swarm != "" && p.Claim.Swarm != v.Engine.SwarmID &&
+		v.Now.Sub(p.Met) < rivalFor
+}
