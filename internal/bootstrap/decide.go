@@ -134,6 +134,8 @@ func Decide(v View) Action {
 		return stay(v)
 	case v.Engine.State == swarm.Locked:
 		return trouble("The swarm is locked: give its key with docker swarm unlock")
+	case v.Engine.State == swarm.Failed && v.Member.Node != "" && expired(v.Engine.Error):
+		return outdated(v)
 	case v.Engine.State == swarm.Failed && v.Engine.NodeID == "" && v.Member.Node != "":
 		return stumbled(v)
 	case v.Engine.State == swarm.Failed && v.Engine.NodeID == "":

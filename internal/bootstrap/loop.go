@@ -499,6 +499,8 @@ func (l *Loop) speak() {
 	case member, l.statusErr == nil && l.status.NodeID != "":
 		c.State, c.Swarm, c.Node = peer.Worker, l.swarmOfManager(), l.status.NodeID
 		c.Orphan = l.view(time.Now()).deserted()
+	case l.statusErr == nil && l.Member.Node != "" && (l.status.State == swarm.Failed || l.status.State == swarm.Locked):
+		c.State, c.Swarm, c.Node = peer.Worker, l.Member.Swarm, l.Member.Node // it cannot enter its swarm, and does not say which
 	case l.founding:
 		c.State = peer.Founding
 	case !l.proposed.IsZero():
@@ -545,7 +547,7 @@ func (l *Loop) remember(m peer.Membership) {
 	if m.Node == l.Member.Node && l.status.State != swarm.Active {
 		m.Manager = l.Member.Manager
 	}
-	if m == l.Member || l.statusErr != nil || l.Member.Node != "" && l.status.NodeID == "" && l.status.State != swarm.Inactive {
+	if m == l.Member || l.statusErr != nil {
 		return
 	}
 	l.Member = m

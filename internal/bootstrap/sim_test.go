@@ -408,8 +408,10 @@ func (w *world) check(t *testing.T) error {
 		if b.running() == nil {
 			b.calm = time.Now()
 		}
-		if s.State == swarm.Failed { // it is to be a manager and asks one that is gone: it may join anew
-			b.node = ""
+		if s.State == swarm.Failed { // and does not say which node it is
+			if !expired(s.Error) { // it is to be a manager and asks one that is gone: it may join anew
+				b.node = ""
+			}
 			continue
 		}
 		if b.node != "" && s.State == swarm.Inactive && (b.free || b.doomed) {

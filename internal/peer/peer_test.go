@@ -70,6 +70,8 @@ func TestClaimValidate(t *testing.T) {
 		{"model", func(c *peer.Claim) { c.Model = strings.Repeat("x", 129) }, "model"},
 		{"trouble", func(c *peer.Claim) { c.Trouble = strings.Repeat("x", peer.TroubleMax+1) }, "trouble"},
 		{"trouble in lines", func(c *peer.Claim) { c.Trouble = "a\nb" }, "trouble"},
+		{"contents", func(c *peer.Claim) { c.Contents.Secrets = -1 }, "contents"},
+		{"too many contents", func(c *peer.Claim) { c.Contents.Nodes = 1_000_001 }, "contents"},
 		{"hostname", func(c *peer.Claim) { c.Hostname = "a\x1b[2J" }, "hostname"},
 	}
 	for _, tt := range tests {

@@ -23,6 +23,7 @@ type Fake struct {
 	up          bool // the engine runs
 	boot        int  // counts starts of the engine
 	liveRestore bool
+	expired     bool       // its certificate has expired
 	locked      bool       // waits for the unlock key
 	lost        time.Time  // when this manager lost the majority; zero while it has it
 	member      *fakeNode  // nil when in no swarm; survives power cuts
@@ -77,6 +78,8 @@ func (f *Fake) status() Status {
 	switch {
 	case f.locked:
 		s.State = Locked
+	case f.expired:
+		s.State, s.Error = Failed, "certificate has expired"
 	case f.pending != nil && f.pending.failed:
 		s.State, s.Addr, s.Error = Failed, f.pending.advertise, f.pending.err.Error()
 	case f.pending != nil:
@@ -204,7 +207,7 @@ func (f *Fake) Leave(ctx context.Context, force bool) error {
 		}
 		return ErrIsManager
 	}
-	f.member, f.pending, f.locked, f.stumbles, f.via = nil, nil, false, false, netip.Addr{}
+	f.member, f.pending, f.locked, f.expired, f.stumbles, f.via = nil, nil, false, false, false, netip.Addr{}
 	f.net.observe()
 	return nil
 }

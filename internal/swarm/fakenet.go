@@ -120,7 +120,7 @@ func (f *Fake) start() {
 func (f *Fake) Reflash() {
 	f.net.change(func() {
 		f.on, f.up = false, false
-		f.member, f.pending, f.locked, f.liveRestore = nil, nil, false, false
+		f.member, f.pending, f.locked, f.expired, f.liveRestore = nil, nil, false, false, false
 	})
 }
 
@@ -137,6 +137,9 @@ func (f *Fake) Deploy() {
 		c.Services, c.Secrets, c.Configs = c.Services+1, c.Secrets+1, c.Configs+1
 	})
 }
+
+// Expire lets the certificate of this node be out of date.
+func (f *Fake) Expire() { f.net.change(func() { f.expired = true }) }
 
 // Autolock makes the managers of this engine's swarm wait for a key at their next start, as docker swarm update does.
 func (f *Fake) Autolock() { f.net.change(func() { f.member.swarm.auto = true }) }
@@ -169,7 +172,9 @@ func (n *FakeNet) observe() {
 	}
 }
 
-func (f *Fake) manages() bool { return f.up && !f.locked && f.member != nil && f.member.manager }
+func (f *Fake) manages() bool {
+	return f.up && !f.locked && !f.expired && f.member != nil && f.member.manager
+}
 
 // keepMajority finds out whether this engine is one of a majority of managers that talk.
 func (f *Fake) keepMajority() {
@@ -283,7 +288,7 @@ func (s *fakeSwarm) takes(f *Fake) bool {
 func (n *fakeNode) runs() bool { return n.engine.up && n.engine.member == n }
 
 // here reports whether the engine takes part as this node.
-func (n *fakeNode) here() bool { return n.runs() && !n.engine.stumbles }
+func (n *fakeNode) here() bool { return n.runs() && !n.engine.stumbles && !n.engine.expired }
 
 // votes reports whether the node is a manager that takes part.
 func (n *fakeNode) votes() bool { return n.here() && n.engine.manages() }
