@@ -3,10 +3,11 @@
 _pi_agent() {
 	local words=
 	case "$COMP_CWORD ${COMP_WORDS[1]}" in
-	"1 "*) words="run key pair reset prepare version" ;;
+	"1 "*) words="run key pair reset yield prepare version" ;;
 	*" run") words="-config -key -socket -stacks -state" ;;
 	*" pair") words="-socket" ;;
 	*" reset") words="-socket -swarm -yes" ;;
+	*" yield") words="-socket" ;;
 	*" prepare") words="-config" ;;
 	esac
 	COMPREPLY=($(compgen -W "$words" -- "${COMP_WORDS[COMP_CWORD]}"))

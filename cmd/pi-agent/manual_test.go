@@ -218,7 +218,7 @@ complete -o bashdefault -o default -F _pi_agent pi-agent
 // TestCompletion asks bash.
 func TestCompletion(t *testing.T) {
 	for typed, want := range map[string]string{
-		"":                   "run key pair reset prepare version",
+		"":                   "run key pair reset yield prepare version",
 		"pre":                "prepare",
 		"start":              "",
 		"run ":               "-config -key -socket -stacks -state",

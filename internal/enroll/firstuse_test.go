@@ -197,3 +197,35 @@ func TestFirstUseSaysWhenPinsAreLost(t *testing.T) {
 		t.Error("pins that cannot be saved have no effect")
 	}
 }
+
+// A board leaves its swarm only for a manager that it follows, or while it is new, or after Pair.
+func TestMayMove(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var m memory
+		want := func(what string, trust *enroll.FirstUse, key enroll.Fingerprint, may bool) {
+			t.Helper()
+			if err := trust.MayMove(key); (err == nil) != may {
+				t.Errorf("%s: %v", what, err)
+			}
+		}
+		want("new", m.start(0), keyA, true)
+		old := m.start(enroll.PairTime)
+		want("not new any more", old, keyA, false)
+		old.Pair()
+		want("after Pair", old, keyA, true)
+		time.Sleep(enroll.PairTime)
+		want("long after Pair", old, keyA, false)
+
+		leads := m.start(0)
+		if err := leads.Admit(boardWith("10000000aabbcc02", keyB)); err != nil {
+			t.Fatal(err)
+		}
+		want("it has let a board in", leads, keyA, false)
+
+		m = memory{}
+		follows := m.start(0)
+		follows.Follow(keyA)
+		want("its manager", follows, keyA, true)
+		want("another", follows, keyB, false)
+	})
+}
