@@ -1,0 +1,158 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pi-agent/pi-agent/internal/clusterkey"
+	"github.com/pi-agent/pi-agent/test/lab"
+)
+
+// The tests in this file have two swarms of one cluster, or workers whose manager is gone.
+
+// keyed writes one new cluster key to all Pis, which must not run an agent.
+func keyed(t *testing.T, pis []*lab.Pi) {
+	t.Helper()
+	key := clusterkey.Generate() + "\n"
+	for _, pi := range pis {
+		if err := pi.WriteFile("/etc/pi-agent/key", key, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// formedApart lets the Pis form a swarm each, on switches of their own: the first ones together, the last one alone.
+func formedApart(t *testing.T, l *lab.Lab) (together []*lab.Pi, alone *lab.Pi) {
+	t.Helper()
+	together, alone = l.Pis[:len(l.Pis)-1], l.Pis[len(l.Pis)-1]
+	if err := l.Partition(alone); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.StartAgents(); err != nil {
+		t.Fatal(err)
+	}
+	for _, pis := range [][]*lab.Pi{together, {alone}} {
+		await(t, time.Minute, func(ctx context.Context) error { return oneSwarm(ctx, lowest(pis), pis) })
+	}
+	return together, alone
+}
+
+// gathered waits until all Pis are Ready nodes of the swarm of leader, which may list others, and logs how long that took.
+func gathered(t *testing.T, limit time.Duration, leader *lab.Pi, pis []*lab.Pi) {
+	t.Helper()
+	began := time.Now()
+	await(t, limit, func(ctx context.Context) error {
+		nodes, err := nodesOf(ctx, leader)
+		if err != nil {
+			return err
+		}
+		ready := map[string]bool{}
+		for _, n := range nodes {
+			ready[n.ID] = n.Status == "Ready"
+		}
+		for _, pi := range pis {
+			i, err := infoOf(ctx, pi)
+			if err != nil {
+				return err
+			}
+			if !ready[i.Swarm.NodeID] {
+				return fmt.Errorf("%s is %s as node %q, and not a ready one", pi.Name, i.Swarm.LocalNodeState, i.Swarm.NodeID)
+			}
+		}
+		return nil
+	})
+	t.Logf("all in one swarm again after %.0f s", time.Since(began).Seconds())
+}
+
+// deploy gives the swarm something to lose.
+func deploy(t *testing.T, manager *lab.Pi, name string) {
+	t.Helper()
+	_, err := manager.Docker(t.Context(), "service", "create", "--detach", "--no-resolve-image", "--replicas=0", "--name="+name, "nothing")
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestEmptySwarmYields(t *testing.T) {
+	l := lab.New(t, lab.Options{N: 3, Config: "settle = \"5s\""})
+	engines(t, l)
+	keyed(t, l.Pis)
+	together, alone := formedApart(t, l)
+	leader := lowest(together)
+	if err := alone.Mend(); err != nil {
+		t.Fatal(err)
+	}
+	gathered(t, 2*time.Minute, leader, l.Pis)
+	says(t, alone, "There are two swarms, and that of this board is empty: moving to the swarm of "+serialName(leader))
+	says(t, alone, "This board is a worker in the swarm of "+serialName(leader))
+	noPortTrouble(t, alone)
+}
+
+func TestOfTwoEmptySwarmsOneYields(t *testing.T) {
+	l := lab.New(t, lab.Options{N: 2, Config: "settle = \"5s\""})
+	engines(t, l)
+	keyed(t, l.Pis)
+	_, alone := formedApart(t, l)
+	if err := alone.Mend(); err != nil {
+		t.Fatal(err)
+	}
+	leader, other := lowest(l.Pis), l.Pis[0]
+	if other == leader {
+		other = l.Pis[1]
+	}
+	gathered(t, 2*time.Minute, leader, l.Pis)
+	says(t, other, "There are two swarms, and that of this board is empty: moving to the swarm of "+serialName(leader))
+	noPortTrouble(t, other)
+}
+
+// noPortTrouble fails the test when the engine has joined so soon after it left that its ports were still taken, which
+// leaves it without overlay networks.
+func noPortTrouble(t *testing.T, pi *lab.Pi) {
+	t.Helper()
+	if strings.Contains(pi.LogOf("dockerd"), "address already in use") {
+		t.Errorf("the engine of %s found its ports in use", pi.Name)
+	}
+}
+
+func TestWorkersOfAWipedManager(t *testing.T) {
+	l := lab.New(t, lab.Options{N: 3, Config: "settle = \"5s\""})
+	engines(t, l)
+	keyed(t, l.Pis)
+	leader := lowest(l.Pis)
+	key, err := leader.Exec(t.Context(), "cat", "/etc/pi-agent/key")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.StartAgents(); err != nil {
+		t.Fatal(err)
+	}
+	awaitSwarm(t, time.Minute, leader, l.Pis)
+	pause(t, 5*time.Second) // until the workers have learned their swarm's id
+	if err := leader.Reflash(); err != nil {
+		t.Fatal(err)
+	}
+	if err := leader.PowerOn(); err != nil {
+		t.Fatal(err)
+	}
+	if err := leader.StartEngine(); err != nil {
+		t.Fatal(err)
+	}
+	if err := leader.WaitEngine(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := leader.WriteFile("/etc/pi-agent/key", string(key), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := leader.StartAgent(); err != nil {
+		t.Fatal(err)
+	}
+	gathered(t, 5*time.Minute, leader, l.Pis)
+	for _, pi := range l.Pis {
+		if pi != leader {
+			says(t, pi, "The manager of this board does not know it any more: moving to the swarm of "+serialName(leader))
+		}
+	}
+}
