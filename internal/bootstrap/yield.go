@@ -32,7 +32,7 @@ func (l *Loop) yield(ctx context.Context, swarmID string) (string, error) {
 	case swarmID != "" && swarmID != own:
 		return "", fmt.Errorf("this board manages swarm %s: only that one can be given up here", own)
 	case len(l.status.Managers) > 1:
-		return "", errors.New("the swarm has other managers: \"docker node demote\" them first")
+		return "", errors.New("the swarm has other managers: give managers = 1 on every board, or \"docker node demote\" them, first")
 	}
 	if err := l.count(ctx); err != nil {
 		return "", err

@@ -30,6 +30,9 @@ func TestCommands(t *testing.T) {
 				}
 				return swarmID, nil
 			},
+			Yield: func(_ context.Context, swarmID string) (string, error) {
+				return "", errors.New("nobody takes " + swarmID)
+			},
 		}
 		go func() { ended <- s.Run(ctx, path) }()
 		for { // until it listens, which takes a moment
@@ -47,6 +50,9 @@ func TestCommands(t *testing.T) {
 		}
 		if _, err := control.Reset(ctx, path, ""); err == nil || err.Error() != "the only manager" {
 			t.Errorf("%s: a reset that is refused: %v", round, err)
+		}
+		if _, err := control.Yield(ctx, path, "x y&z"); err == nil || err.Error() != "nobody takes x y&z" {
+			t.Errorf("%s: yield: %v", round, err)
 		}
 		failure = errors.New("this cluster has a key")
 		if _, err := control.Pair(ctx, path); err == nil || err.Error() != failure.Error() {
