@@ -114,6 +114,10 @@ func daemon(ctx context.Context, cfg config.Config, key clusterkey.Phrase, dir, 
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return keeper.Run(ctx) })
 	g.Go(func() error { return server.Run(ctx) })
+	g.Go(func() error {
+		kept.Run(ctx, log)
+		return nil
+	})
 	// Who hears an announcement says hello at once, so the server comes first. The engine waits for the loop to be ready,
 	// and needs the address.
 	if wait(ctx, keeper.Ready(), server.Ready()) {

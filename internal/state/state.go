@@ -53,8 +53,9 @@ type File struct {
 	path   string
 	unread error // why the file must not be replaced: it could not be read, and may be good
 
-	mu  sync.Mutex
-	now State
+	mu    sync.Mutex
+	now   State
+	stale bool // the file does not have now, for it could not be written
 }
 
 // State is what the board remembers now.
@@ -65,7 +66,7 @@ func (f *File) State() State {
 }
 
 // Update changes what the board remembers, and the file if that is news. When the file cannot be written, the change holds
-// until the next start.
+// until the next start, and Run goes on trying.
 func (f *File) Update(change func(*State)) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -74,6 +75,7 @@ func (f *File) Update(change func(*State)) error {
 	if reflect.DeepEqual(f.now, old) {
 		return nil
 	}
+	f.stale = true
 	return f.write()
 }
 
@@ -81,26 +83,29 @@ func (f *File) Update(change func(*State)) error {
 var ErrUnusable = errors.New("state file is unusable")
 
 // Open reads state.json in dir, and makes it with a new node key where there is none or where it belongs to another
-// board. The File is always good to use, also when an error comes with it: then it could not be read (ErrUnusable) or
-// written, and the board is a new one to its peers after the next restart.
+// board. The File is always good to use, also when an error comes with it. One that was written by a newer pi-agent keeps its
+// node key and is never replaced. Else the file could not be read (ErrUnusable) or written, and the board is a new one to
+// its peers after the next restart, unless Run gets it written before.
 func Open(dir string, serial peer.Serial) (*File, error) {
 	f := &File{path: filepath.Join(dir, "state.json")}
 	s, readErr := read(f.path)
-	if readErr == nil && s.Serial == serial {
-		f.now = s
-		return f, nil
+	var newer newerError
+	if (readErr == nil || errors.As(readErr, &newer)) && s.Serial == serial {
+		f.now, f.unread = s, readErr
+		return f, readErr
 	}
 	_, key, err := ed25519.GenerateKey(nil)
 	if err != nil {
 		return nil, fmt.Errorf("make node key: %w", err)
 	}
-	f.now = State{Version: version, Serial: serial, NodeKey: key.Seed()}
+	f.now, f.stale = State{Version: version, Serial: serial, NodeKey: key.Seed()}, true
 	switch {
 	case readErr == nil || errors.Is(readErr, fs.ErrNotExist):
 		return f, f.write()
 	case errors.Is(readErr, ErrUnusable):
 		if err := os.Rename(f.path, f.path+".bad"); err != nil {
-			return f, errors.Join(readErr, err)
+			f.unread = fmt.Errorf("%w; it stays where it is: %w", readErr, inWords(err))
+			return f, f.unread
 		}
 		return f, errors.Join(fmt.Errorf("%w; it is kept as %s", readErr, f.path+".bad"), f.write())
 	default: // a card that cannot be read just now may still hold a good file: leave it
@@ -128,11 +133,23 @@ func read(path string) (State, error) {
 	if err := s.validate(); err != nil {
 		return State{}, fmt.Errorf("%w: %s: %w", ErrUnusable, path, err)
 	}
+	if s.Version > version {
+		return s, newerError{path}
+	}
 	return s, nil
 }
 
+// newerError says that a newer pi-agent wrote the file. What is understood of it is in force, above all the node key, by
+// which other boards know this one; the rest must still be there when the newer one comes back.
+type newerError struct{ path string }
+
+// Error implements error.
+func (e newerError) Error() string {
+	return e.path + " was written by a newer pi-agent: it is read as far as it is understood, and left alone; install that one again"
+}
+
 func (s State) validate() error {
-	if s.Version < 1 || s.Version > version {
+	if s.Version < 1 {
 		return fmt.Errorf("version %d is not understood, this pi-agent writes %d", s.Version, version)
 	}
 	if _, err := peer.ParseSerial(string(s.Serial)); err != nil {
@@ -158,10 +175,11 @@ func (f *File) write() error {
 		return fmt.Errorf("write state: %w", err)
 	}
 	if err := os.MkdirAll(filepath.Dir(f.path), 0o700); err != nil {
-		return fmt.Errorf("write state: %w", err)
+		return fmt.Errorf("write state: %w", inWords(err))
 	}
 	if err := renameio.WriteFile(f.path, append(b, '\n'), 0o600); err != nil {
-		return fmt.Errorf("write state: %w", err)
+		return fmt.Errorf("write state: %w", inWords(err))
 	}
+	f.stale = false
 	return nil
 }

@@ -1,0 +1,60 @@
+package state
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"syscall"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// retryPace is the time between two attempts to write a file that could not be written. A person frees space in minutes.
+const retryPace = time.Minute
+
+// Run writes what a full or read-only card did not take, as soon as it does, until ctx ends.
+func (f *File) Run(ctx context.Context, log *zap.Logger) {
+	tick := time.NewTicker(retryPace)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		switch wrote, err := f.retry(); {
+		case err != nil:
+			log.Debug("The state still cannot be written.", zap.Error(err))
+		case wrote:
+			log.Info("The state is written again: what this board knows outlives a power cut.")
+		}
+	}
+}
+
+// retry writes the file when it lacks something. It reports whether it did.
+func (f *File) retry() (wrote bool, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.stale || f.unread != nil {
+		return false, nil
+	}
+	if err := f.write(); err != nil {
+		return false, err
+	}
+	return true, nil
+}
+
+// inWords adds to an error of the card what a person can do about it.
+func inWords(err error) error {
+	switch {
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return fmt.Errorf("the card is full, free some space, for example with docker system prune: %w", err)
+	case errors.Is(err, syscall.EROFS):
+		return fmt.Errorf("the card is read-only, which is how worn cards fail, restart the board and replace the card "+
+			"if it happens again: %w", err)
+	case errors.Is(err, syscall.EIO):
+		return fmt.Errorf("the card has errors, replace it: %w", err)
+	}
+	return err
+}
