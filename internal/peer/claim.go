@@ -3,6 +3,7 @@
 package peer
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"time"
@@ -62,6 +63,7 @@ type Claim struct {
 	Model    string    `json:"model,omitempty"`    // such as "Raspberry Pi 4 Model B Rev 1.1"; hello only
 	Hostname string    `json:"hostname,omitempty"` // hello only
 	Clock    time.Time `json:"clock,omitzero"`     // the board's clock when it spoke; hello only
+	Peers    string    `json:"peers,omitempty"`    // see Claim.Others; hello only
 	Trouble  string    `json:"trouble,omitempty"`  // why it cannot take part until a person helps; hello only
 	Contents Contents  `json:"contents,omitzero"`  // of the swarm that it manages; hello only
 	Unlisted bool      `json:"unlisted,omitempty"` // its swarm does not list the node of the board that it answers; hello only
@@ -115,7 +117,7 @@ func (c Claim) Validate() error {
 	if err := c.Membership().Validate(); err != nil {
 		return err
 	}
-	if err := c.Contents.validate(); err != nil {
+	if err := errors.Join(c.Contents.validate(), checkOthers(c.Peers)); err != nil {
 		return err
 	}
 	for _, f := range []struct {
