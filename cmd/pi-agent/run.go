@@ -96,7 +96,8 @@ func daemon(ctx context.Context, cfg config.Config, key clusterkey.Phrase, dir, 
 	notify := sdnotify.New(log)
 	options := bootstrap.Options{
 		Serial: this.Serial, Key: id.Key(), Model: this.Model, Hostname: hostname,
-		Cluster: cfg.Cluster, Tag: member.cluster.Tag, Expect: cfg.Expect, Settle: cfg.Settle, Wanted: cfg.Managers, Settings: cfg.BootErr,
+		Cluster: cfg.Cluster, Tag: member.cluster.Tag, Named: cfg.Peers, Expect: cfg.Expect, Settle: cfg.Settle,
+		Wanted: cfg.Managers, Settings: cfg.BootErr,
 		Member: kept.State().Membership,
 		Remember: func(m peer.Membership) error {
 			return kept.Update(func(s *state.State) { s.Membership = m })

@@ -47,6 +47,7 @@ type contact struct {
 	next     time.Time // not before
 	failures int
 	reported bool // its silence was logged
+	named    bool // by the settings: it stays, and is asked in every state
 }
 
 // contacts is what the board knows of others: who was heard, who answered, whom to ask next. It is safe for concurrent
@@ -74,7 +75,7 @@ func (t *contacts) at(addr netip.AddrPort, now time.Time) *contact {
 	}
 	if len(t.all) >= contactMax {
 		for at, old := range t.all { // in an order by chance
-			if !old.met && !old.asking {
+			if !old.met && !old.asking && !old.named {
 				delete(t.all, at)
 				if old.asked.IsZero() {
 					t.lost = now
@@ -223,6 +224,9 @@ func (t *contacts) forget(now time.Time) {
 		keep := forgetBlank
 		if c.met && c.answer.Claim.State.InSwarm() {
 			keep = swarmRemembered
+		}
+		if c.named {
+			continue
 		}
 		if news := later(c.since, later(c.lastMet, c.hintEnds)); !c.asking && now.Sub(news) >= keep {
 			delete(t.all, addr)

@@ -35,6 +35,8 @@ const (
 	// lostMax is how long the address by which the swarm knows a board may be missing before that is told: a lease that is
 	// renewed may take it away for a moment.
 	lostMax = 20 * time.Second
+	// namedMax is how long a board that the settings name may take to start, before it is left out of an election.
+	namedMax = 90 * time.Second
 	// managerSilentMax is how long a worker's manager may be silent before the worker says so.
 	managerSilentMax = time.Minute
 )
@@ -113,6 +115,8 @@ type View struct {
 
 	Expect int           // boards expected, 0 when not known
 	Settle time.Duration // how long no new board may appear before the election
+
+	Named []netip.Addr // addresses that the settings name and at which nobody has answered
 }
 
 // Decide says what the board should do now. The rules are tried in order and the first that matches wins; every wait
@@ -290,11 +294,15 @@ func elect(v View) Action {
 			lower = append(lower, p)
 		}
 	}
+	deaf := v.Listening.IsZero() && boards == 1 // who is met by address can elect without being heard
 	switch {
-	case v.Listening.IsZero() && v.Now.Sub(v.Linked) < hearMax:
+	case deaf && v.Now.Sub(v.Linked) < hearMax:
 		return waitUntil(v.Linked.Add(max(hearMax, v.Settle)), "Looking for other boards%s", v.seen(boards))
-	case v.Listening.IsZero():
-		return trouble("This board does not hear its own announcements: multicast does not work on this network, or a firewall drops it")
+	case deaf:
+		return trouble("This board does not hear its own announcements: multicast does not work on this network, or a firewall drops it; " +
+			"put that right, or name another board in peers")
+	case len(v.Named) > 0 && v.Now.Sub(v.Linked) < namedMax:
+		return waitUntil(v.Linked.Add(namedMax), "Waiting for an answer from %s, which peers in the settings names", v.Named[0])
 	}
 	settled := later(v.Listening, v.NewBoard)
 	if v.Expect == 0 || boards < v.Expect {

@@ -153,6 +153,21 @@ func TestDecide(t *testing.T) {
 		{"twin", func(v *View) { v.Twins = []Peer{board(mine, peer.Blank)} }, Wait, "Two boards have the serial 1000000000000005"},
 
 		{"does not hear itself", func(v *View) { v.Listening = time.Time{} }, Wait, "own announcement"},
+		{"does not hear itself, and meets a board by address", func(v *View) {
+			v.Listening, v.Peers, v.NewBoard = time.Time{}, []Peer{board(high, peer.Blank)}, ago(15*time.Second)
+		}, Propose, "lowest serial of the 2 seen"},
+		{"does not hear itself, and met a board by address just now", func(v *View) {
+			v.Listening, v.Peers, v.NewBoard = time.Time{}, []Peer{board(high, peer.Blank)}, ago(14*time.Second)
+		}, Wait, "Looking"},
+		{"does not hear itself, and meets a lower board by address", func(v *View) {
+			v.Listening, v.Peers, v.NewBoard = time.Time{}, []Peer{board(low, peer.Blank)}, ago(15*time.Second)
+		}, Wait, "pi-000001"},
+		{"a named board does not answer yet", func(v *View) {
+			v.Named, v.Linked = []netip.Addr{netip.MustParseAddr("192.168.1.20")}, ago(namedMax-time.Second)
+		}, Wait, "Waiting for an answer from 192.168.1.20"},
+		{"a named board does not answer", func(v *View) {
+			v.Named, v.Linked = []netip.Addr{netip.MustParseAddr("192.168.1.20")}, ago(namedMax)
+		}, Propose, "alone"},
 		{"does not hear itself yet", func(v *View) { v.Listening, v.Linked = time.Time{}, ago(time.Second) }, Wait, "Looking"},
 		{"not settled alone", func(v *View) { v.Listening = ago(14 * time.Second) }, Wait, "Looking"},
 		{"settled alone", func(v *View) { v.Listening = ago(15 * time.Second) }, Propose, "alone"},

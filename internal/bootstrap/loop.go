@@ -108,6 +108,7 @@ type Options struct {
 	Member   peer.Membership             // where the board was when it last ran
 	Remember func(peer.Membership) error // keeps that through a power cut
 	Deny     []peer.Serial               // whose nodes a manager removes
+	Named    []netip.Addr                // other boards that the settings name
 	Settings error                       // what is wrong with the settings; the loop then only tells it
 
 	Engine    swarm.Engine
@@ -167,6 +168,7 @@ type Loop struct {
 	parted     time.Time
 	left       time.Time
 	contentsAt time.Time
+	reach      reach
 }
 
 // NewLoop returns the loop of a board.
@@ -239,6 +241,9 @@ func (l *Loop) Stranger(c peer.Claim) { l.Discovery.Stranger(c) }
 // meet takes in what another board says about itself, and logs what is news.
 func (l *Loop) meet(p enroll.Peer, now time.Time) {
 	first, trouble := l.contacts.meet(p, now)
+	if p.Key != l.Key {
+		l.hinted(p.Claim.Others(), now)
+	}
 	if first && p.Claim.Serial != l.Serial { // Decide names a twin
 		l.found(p)
 	}
@@ -331,9 +336,11 @@ func (l *Loop) observe(ctx context.Context) {
 			l.contacts.expect(netip.AddrPortFrom(m.Addr(), peer.Port), now)
 		}
 	}
+	l.contacts.name(l.Named, now)
 	l.follow()
 	l.contacts.forget(now)
 	l.observeSwarms(ctx)
+	l.tellReach(now)
 	if text := l.near.news(heard.Others, now); text != "" {
 		l.Log.Info(text)
 	}
@@ -416,7 +423,7 @@ func (l *Loop) view(now time.Time) View {
 		Link: l.linkErr, Linked: l.linked, Address: l.addrErr, Lost: l.lost, Engine: l.status, EngineErr: l.statusErr,
 		Pending: l.pending, Member: l.Member,
 		Peers: peers, Twins: twins, Listening: l.listening, NewBoard: l.contacts.newest(), Proposed: l.proposed,
-		Expect: l.Expect, Settle: l.Settle, Reset: l.wasReset,
+		Expect: l.Expect, Settle: l.Settle, Reset: l.wasReset, Named: l.contacts.unanswered(),
 		Contents: l.contents, Answered: l.answered, Parted: l.parted, Left: l.left,
 	}
 	for i, p := range v.Peers {
@@ -514,6 +521,7 @@ func (l *Loop) speak() {
 	if l.last.Trouble && l.last.Kind == Wait {
 		c.Trouble = inOneLine(l.last.Reason, peer.TroubleMax)
 	}
+	c.Peers = l.others(c.State, time.Now())
 	if c != old {
 		l.claim.Store(&c)
 		l.contacts.hurry(func(k *contact) bool {
@@ -608,6 +616,8 @@ func (l *Loop) pace(c *contact) time.Duration {
 	switch {
 	case !self.InSwarm():
 		return askPace
+	case c.named:
+		return askPaceIn
 	case self == peer.Worker && !c.met && c.hint.Serial == "": // an address that only the engine knows
 		return askPaceIn
 	case self == peer.Worker && managedBy(l.status, Peer{Addrs: []netip.Addr{c.addr.Addr()}}): // also one that has moved
@@ -631,6 +641,9 @@ func (l *Loop) hello(ctx context.Context, addr netip.AddrPort, claim peer.Claim)
 	case err == nil:
 		l.meet(p, now)
 		l.toldBy(p)
+	case report && l.contacts.isNamed(addr):
+		l.Log.Warn(fmt.Sprintf("No board answers at %s, which peers in the settings names: is it on, and does the network let boards "+
+			"reach one another? Client isolation of an access point must be off.", addr.Addr()), zap.Error(err))
 	case report:
 		l.Log.Warn(fmt.Sprintf("A board announces itself at %s and is not understood or not reached: %v.", addr.Addr(), err))
 	default:

@@ -11,6 +11,7 @@ import (
 	"io"
 	"io/fs"
 	"maps"
+	"net/netip"
 	"os"
 	"slices"
 	"sort"
@@ -52,6 +53,7 @@ type Config struct {
 	Cluster   string            // name of the cluster, as peer.CheckCluster wants it
 	Key       clusterkey.Phrase // as given here; none leaves it to the file that has the key alone
 	Interface string            // name of the cluster interface; empty chooses
+	Peers     []netip.Addr      // other boards to ask where multicast is lost, at most 16; IPv4 unicast
 	LinkLocal bool              // whether a swarm made anew uses an address that the board keeps itself
 	Deny      []peer.Serial     // boards that are kept out, at most 64
 	Serial    peer.Serial       // serial of a board that has none; empty asks the board

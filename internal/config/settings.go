@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"net/netip"
 	"path/filepath"
 	"strings"
 	"time"
@@ -28,6 +29,7 @@ const (
 	managersMost = 7 // what Docker advises
 	settleMin    = 5 * time.Second
 	settleMax    = 5 * time.Minute
+	peersMax     = 16
 )
 
 // keySetting is the one setting whose value is a secret, and in no error.
@@ -129,6 +131,25 @@ var settings = []setting{
 			s, ok := v.(string)
 			c.Interface = s
 			return ok && len(s) <= interfaceMax && s != "." && s != ".." && !strings.ContainsAny(s, "/:% \t\n\v\f\r")
+		},
+	},
+	{
+		"peers", "[]", fmt.Sprintf("a list of at most %d IPv4 addresses in quotes, such as [\"192.168.1.20\"], or []", peersMax),
+		"Addresses of other boards, for networks that do not pass multicast (client isolation, IGMP snooping). One board " +
+			"that all others name is enough: it tells them of one another. Its own address among them does no harm, so " +
+			"that all cards can be the same.",
+		func(c *Config, v any) bool {
+			list, ok := v.([]any)
+			c.Peers = nil
+			for _, v := range list {
+				s, _ := v.(string)
+				addr, err := netip.ParseAddr(s)
+				if err != nil || !addr.Is4() || !addr.IsGlobalUnicast() && !addr.IsLinkLocalUnicast() {
+					return false
+				}
+				c.Peers = append(c.Peers, addr)
+			}
+			return ok && len(list) <= peersMax
 		},
 	},
 	{

@@ -1,0 +1,134 @@
+package bootstrap
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/pi-agent/pi-agent/internal/peer"
+)
+
+// Where multicast is lost, boards are reached by address: those that the settings name, and those that another board names
+// in its hello. Every address is only a hint, and is asked.
+
+const (
+	// unheardMin is how long a board that was met may take to be heard: a hello overtakes the first announcement.
+	unheardMin = 3 * time.Second
+	// reachCalm is how long it must stay the same how boards are reached, before it is told.
+	reachCalm = 10 * time.Second
+)
+
+// name makes contacts of the addresses in the settings, which stay.
+func (t *contacts) name(addrs []netip.Addr, now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, a := range addrs {
+		if c := t.at(netip.AddrPortFrom(a, peer.Port), now); c != nil {
+			c.named = true
+		}
+	}
+}
+
+// isNamed reports whether the settings name this address.
+func (t *contacts) isNamed(addr netip.AddrPort) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	c := t.all[addr]
+	return c != nil && c.named
+}
+
+// unanswered are the named addresses at which nobody has answered, this board included: its own address is no matter.
+func (t *contacts) unanswered() (addrs []netip.Addr) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, c := range t.all {
+		if c.named && !c.met && (c.asked.IsZero() || c.failures > 0) {
+			addrs = append(addrs, c.addr.Addr())
+		}
+	}
+	slices.SortFunc(addrs, netip.Addr.Compare)
+	return addrs
+}
+
+// reached lists where boards outside a swarm were met lately, and counts those that were met though no announcement of
+// theirs is heard.
+func (t *contacts) reached(now time.Time) (addrs []netip.Addr, boards, unheard int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	heard := map[peer.Serial]bool{}
+	for _, c := range t.all {
+		if now.Before(c.hintEnds) {
+			heard[c.hint.Serial] = true
+		}
+	}
+	counted := map[peer.Serial]bool{}
+	for _, c := range t.all {
+		if !c.met || now.Sub(c.lastMet) >= freshFor {
+			continue
+		}
+		addrs = append(addrs, c.addr.Addr())
+		serial := c.answer.Claim.Serial
+		if counted[serial] {
+			continue
+		}
+		counted[serial] = true
+		boards++
+		if !heard[serial] && now.Sub(c.firstMet) >= unheardMin {
+			unheard++
+		}
+	}
+	return addrs, boards, unheard
+}
+
+// others is what the claim says of other boards: a worker names its managers, and a board outside a swarm whom it met,
+// once it has met one that multicast does not tell of.
+func (l *Loop) others(state peer.State, now time.Time) string {
+	switch {
+	case state == peer.Manager:
+		return ""
+	case state == peer.Worker:
+		var managers []netip.Addr
+		for _, m := range l.status.Managers {
+			managers = append(managers, m.Addr())
+		}
+		return peer.JoinOthers(managers)
+	}
+	addrs, _, unheard := l.contacts.reached(now)
+	if unheard == 0 {
+		return ""
+	}
+	return peer.JoinOthers(addrs)
+}
+
+// hinted takes in addresses that another board named. A member of a swarm knows whom it needs.
+func (l *Loop) hinted(addrs []netip.Addr, now time.Time) {
+	if l.Claim().State.InSwarm() {
+		return
+	}
+	for _, a := range addrs {
+		l.contacts.expect(netip.AddrPortFrom(a, peer.Port), now)
+	}
+}
+
+// reach is how the other boards outside a swarm are reached, as it was told.
+type reach struct {
+	now, told string
+	since     time.Time
+}
+
+// tellReach says when boards are met that multicast does not tell of.
+func (l *Loop) tellReach(now time.Time) {
+	text := ""
+	if _, boards, unheard := l.contacts.reached(now); unheard > 0 && !l.Claim().State.InSwarm() {
+		text = fmt.Sprintf("Multicast does not pass this network: %d of %d boards are met by address only. Turn off client isolation and "+
+			"IGMP snooping, or name one board in peers on all others.", unheard, boards)
+	}
+	if text != l.reach.now {
+		l.reach.now, l.reach.since = text, now
+	}
+	if text != "" && text != l.reach.told && now.Sub(l.reach.since) >= reachCalm {
+		l.reach.told = text
+		l.Log.Warn(text)
+	}
+}
