@@ -33,8 +33,10 @@ type world struct {
 	log    *zap.Logger
 	loss   float64 // part of the announcements and hellos that are lost
 	expect int
-	wanted int      // managers
-	swarms []string // every swarm that was seen, in order of founding
+	wanted int          // managers
+	quiet  bool         // multicast reaches nobody else
+	named  []netip.Addr // the peers of every board
+	swarms []string     // every swarm that was seen, in order of founding
 
 	mu     sync.Mutex
 	boards []*simBoard
@@ -144,6 +146,7 @@ func (w *world) send(kind packet, from, to *simBoard) (delay time.Duration, lost
 		w.dice[at] = rand.New(rand.NewPCG(w.seed, uint64(at.from)<<16|uint64(at.to)<<8|uint64(kind)))
 	}
 	lost = w.dice[at].Float64() < w.loss && from != to
+	lost = lost || w.quiet && (kind == announcement || kind == question) && from != to
 	return time.Millisecond + time.Duration(w.dice[at].Int64N(int64(20*time.Millisecond))), lost
 }
 
@@ -222,7 +225,7 @@ func (b *simBoard) start(ctx context.Context) {
 			b.renamed = append(b.renamed, taken)
 			return nil
 		},
-		Expect: b.w.expect, Settle: simSettle, Wanted: b.w.wanted, Settings: b.settings,
+		Expect: b.w.expect, Settle: simSettle, Wanted: b.w.wanted, Named: b.w.named, Settings: b.settings,
 		Engine: b.engine, Discovery: b, Asker: b, Network: b, Notify: noNotify{}, Log: log,
 	})
 	done := make(chan struct{})
@@ -347,7 +350,7 @@ func (b *simBoard) SetAsking(on bool) {
 
 // SetClaim implements Discovery.
 func (b *simBoard) SetClaim(c peer.Claim) {
-	c.Node, c.Model, c.Hostname = "", "", ""
+	c.Node, c.Model, c.Hostname, c.Peers = "", "", "", ""
 	b.w.mu.Lock()
 	news := b.claim != c
 	b.claim = c
