@@ -17,7 +17,15 @@ import (
 // remover is an engine that only removes nodes, and stubborn ones not.
 type remover struct {
 	swarm.Engine
-	removed, stubborn []string
+	removed, stubborn, demoted []string
+}
+
+func (r *remover) SetRole(_ context.Context, id string, manager bool) error {
+	if manager {
+		return errors.New("promoted")
+	}
+	r.demoted = append(r.demoted, id)
+	return nil
 }
 
 func (r *remover) Remove(_ context.Context, id string, force bool) error {
@@ -41,6 +49,12 @@ func TestExpel(t *testing.T) {
 		nodes = append(nodes, swarm.Node{ID: "n" + n, Labels: map[string]string{LabelSerial: "10000000aabbcc0" + n}})
 	}
 	nodes = append(nodes, swarm.Node{ID: "n5"}) // not known yet
+	nodes[2].Manager, nodes[2].Votes = true, true
+	l.expel(t.Context(), nodes)
+	if len(engine.removed) > 0 || !slices.Equal(engine.demoted, []string{"n3"}) {
+		t.Errorf("a manager: removed %q, demoted %q", engine.removed, engine.demoted)
+	}
+	nodes[2].Manager, nodes[2].Votes = false, false
 	l.expel(t.Context(), nodes)
 	l.expel(t.Context(), slices.Delete(nodes, 2, 3))
 	if diff := cmp.Diff([]string{"n3"}, engine.removed); diff != "" {
@@ -51,8 +65,9 @@ func TestExpel(t *testing.T) {
 		said = append(said, e.Message)
 	}
 	if diff := cmp.Diff([]string{
-		"pi-bbcc03 is denied by the settings: its node is removed from the swarm.",
+		"pi-bbcc03 is denied by the settings: it is made a worker, and then its node is removed from the swarm.",
 		"pi-bbcc04 is denied by the settings, and its node cannot be removed from the swarm: it must be demoted to worker before removal.",
+		"pi-bbcc03 is denied by the settings: its node is removed from the swarm.",
 	}, said); diff != "" {
 		t.Errorf("said (-want +got):\n%s", diff)
 	}

@@ -49,6 +49,7 @@ type council struct {
 	Want  int          // managers: 1, 3, 5 or 7; negative follows the number of boards
 	Nodes []swarm.Node // of the swarm, as its leader sees them
 	Keys  bool         // only boards whose node key is known may become managers
+	Deny  []peer.Serial
 
 	Missing map[string]time.Time // by node id: since when a manager has been unreachable
 	Calm    time.Time            // since when the candidates have been the same
@@ -136,7 +137,7 @@ func (c council) isGone(n swarm.Node) bool {
 func (c council) candidates() (all []swarm.Node) {
 	for _, n := range c.Nodes {
 		known := serialOf(n) != "" && (!c.Keys || n.Labels[LabelKey] != "")
-		if known && !n.Manager && n.Ready && n.Active && n.Labels[labelLeaving] == "" {
+		if known && !slices.Contains(c.Deny, serialOf(n)) && !n.Manager && n.Ready && n.Active && n.Labels[labelLeaving] == "" {
 			all = append(all, n)
 		}
 	}
@@ -272,7 +273,7 @@ func voteless(v View) (Action, bool) {
 
 // govern keeps as many managers as are wanted. Only the one that leads the others acts.
 func (l *Loop) govern(ctx context.Context, nodes []swarm.Node) {
-	c := l.council.notice(council{Now: time.Now(), Want: l.Wanted, Nodes: nodes, Keys: l.Pins != nil})
+	c := l.council.notice(council{Now: time.Now(), Want: l.Wanted, Nodes: nodes, Keys: l.Pins != nil, Deny: l.Deny})
 	if !slices.ContainsFunc(nodes, func(n swarm.Node) bool { return n.Leader && n.ID == l.status.NodeID }) {
 		l.council.said = ""
 		return

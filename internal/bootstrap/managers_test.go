@@ -104,6 +104,15 @@ func TestCouncil(t *testing.T) {
 	}
 }
 
+// A board that the settings deny is made no manager while it waits to be removed.
+func TestDeniedIsNoCandidate(t *testing.T) {
+	nodes, _ := nodesOf("1L 2w 3w 4w", time.Now())
+	all := council{Nodes: nodes}.candidates()
+	if rest := (council{Nodes: nodes, Deny: []peer.Serial{serialOf(all[0])}}).candidates(); len(rest) != 2 || rest[0].ID != all[1].ID {
+		t.Errorf("of %v are left %v", all, rest)
+	}
+}
+
 // shown is a step in short.
 func shown(s step) string {
 	switch {
