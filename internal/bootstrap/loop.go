@@ -168,6 +168,7 @@ type Loop struct {
 	parted     time.Time
 	left       time.Time
 	contentsAt time.Time
+	contested  bool // a manager of another swarm is met
 	reach      reach
 }
 

@@ -151,8 +151,8 @@ func twoSwarms(k Kind, a, b side) Action {
 // divided is twoSwarms for a worker whose manager is m.
 func divided(v View, m Peer) (Action, bool) {
 	for _, p := range v.Peers {
-		if v.foreign(p) && !p.Claim.Unlisted && !p.Claim.Contents.Empty() && p.Claim.Contents.Known() &&
-			m.Claim.Contents.Known() && !m.Claim.Contents.Empty() {
+		if v.foreign(p) && m.Claim.Swarm != "" && p.Claim.Swarm != m.Claim.Swarm &&
+			p.Claim.Contents.Known() && !p.Claim.Contents.Empty() && m.Claim.Contents.Known() && !m.Claim.Contents.Empty() {
 			return twoSwarms(Stay, side{m.Claim.Serial, m.Claim.Swarm, m.Claim.Contents},
 				side{p.Claim.Serial, p.Claim.Swarm, p.Claim.Contents}), true
 		}
@@ -180,9 +180,12 @@ func (l *Loop) observeSwarms(ctx context.Context) {
 		l.contents, l.contentsAt = peer.Contents{}, time.Time{}
 		return
 	}
-	if age := now.Sub(l.contentsAt); age < turnPaceIn || !rival && age < countPace {
+	news := rival && !l.contested // what was counted before it was met is too old to decide by
+	l.contested = rival
+	if age := now.Sub(l.contentsAt); !news && (age < turnPaceIn || !rival && age < countPace) {
 		return
 	}
+	l.contents = peer.Contents{}
 	if err := l.count(ctx); err != nil {
 		l.Log.Debug("What is in the swarm is not to be had.", zap.Error(err))
 	}

@@ -65,6 +65,30 @@ func TestDecideRivalry(t *testing.T) {
 	}
 }
 
+// A worker tells of two swarms what its manager tells; the manager of the other one does not list it, of course.
+func TestDecideDivided(t *testing.T) {
+	own := func(c peer.Contents) Peer { return board(low, peer.Manager, at("10.77.0.1:2378"), in("a"), with(c)) }
+	for _, tt := range []struct {
+		name  string
+		peers []Peer
+		told  bool
+	}{
+		{"neither is empty", []Peer{own(several), board(high, peer.Manager, in("b"), with(services), unlisted)}, true},
+		{"the other is empty", []Peer{own(several), board(high, peer.Manager, in("b"), with(empty), unlisted)}, false},
+		{"its own is not counted yet", []Peer{own(peer.Contents{}), board(high, peer.Manager, in("b"), with(services), unlisted)}, false},
+		{"another manager of its own", []Peer{own(several), board(high, peer.Manager, in("a"), with(several))}, false},
+	} {
+		a := Decide(View{
+			Now: now, Serial: mine, Member: peer.Membership{Swarm: "a", Node: "n"}, Peers: tt.peers, Engine: swarm.Status{
+				State: swarm.Active, NodeID: "n", Managers: []netip.AddrPort{netip.MustParseAddrPort("10.77.0.1:2377")},
+			},
+		})
+		if a.Kind != Stay || a.Trouble != tt.told || tt.told != strings.Contains(a.Reason, "neither is empty") {
+			t.Errorf("%s: %v, %s", tt.name, a.Kind, a.Reason)
+		}
+	}
+}
+
 // Rule 4.
 func TestDecideOrphaned(t *testing.T) {
 	const home = "10.77.0.1:2378"

@@ -117,6 +117,65 @@ func noPortTrouble(t *testing.T, pi *lab.Pi) {
 	}
 }
 
+func TestTwoSwarmsAreLeftAlone(t *testing.T) {
+	l := lab.New(t, lab.Options{N: 3, Config: "settle = \"5s\""})
+	engines(t, l)
+	keyed(t, l.Pis)
+	together, alone := formedApart(t, l)
+	leader := lowest(together)
+	deploy(t, leader, "one")
+	deploy(t, alone, "two")
+	if err := alone.Mend(); err != nil {
+		t.Fatal(err)
+	}
+	for _, pi := range l.Pis {
+		await(t, 2*time.Minute, func(context.Context) error { // boards in a swarm announce themselves once a minute
+			if !strings.Contains(pi.Log(), "There are two swarms and neither is empty: ") {
+				return fmt.Errorf("%s does not tell of two swarms", pi.Name)
+			}
+			return nil
+		})
+		for _, manager := range []*lab.Pi{leader, alone} {
+			says(t, pi, serialName(manager)+" manages "+swarmID(t, manager))
+		}
+	}
+	agent, err := l.AgentPath()
+	if err != nil {
+		t.Fatal(err)
+	}
+	mine := swarmID(t, leader)
+	if out, err := leader.Exec(t.Context(), agent, "yield"); err != nil || !strings.Contains(string(out), mine) ||
+		!strings.Contains(string(out), "2 nodes, 1 service") {
+		t.Errorf("pi-agent yield says %s, %v", out, err)
+	}
+	if out, err := leader.Exec(t.Context(), agent, "yield", swarmID(t, alone)); err == nil {
+		t.Errorf("the other swarm's id is taken: %s", out)
+	}
+	if i, err := infoOf(t.Context(), leader); err != nil || i.Swarm.Cluster == nil || i.Swarm.Cluster.ID != mine {
+		t.Fatalf("the swarm is left without a word: %+v, %v", i, err)
+	}
+	if out, err := leader.Exec(t.Context(), agent, "yield", mine); err != nil {
+		t.Fatalf("%s, %v", out, err)
+	}
+	gathered(t, 3*time.Minute, alone, l.Pis)
+	says(t, leader, "A person has given swarm "+mine+" up: moving to the swarm of "+serialName(alone))
+	for _, pi := range together {
+		if pi != leader {
+			says(t, pi, "The manager of this board does not know it any more: moving to the swarm of "+serialName(alone))
+		}
+		noPortTrouble(t, pi)
+	}
+}
+
+func swarmID(t *testing.T, manager *lab.Pi) string {
+	t.Helper()
+	i, err := infoOf(t.Context(), manager)
+	if err != nil || i.Swarm.Cluster == nil {
+		t.Fatalf("%s manages no swarm: %v", manager.Name, err)
+	}
+	return i.Swarm.Cluster.ID
+}
+
 func TestWorkersOfAWipedManager(t *testing.T) {
 	l := lab.New(t, lab.Options{N: 3, Config: "settle = \"5s\""})
 	engines(t, l)

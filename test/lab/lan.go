@@ -193,3 +193,9 @@ func (c *Computer) ip(commands ...string) error {
 	}
 	return m.ip(commands...)
 }
+
+// DropMulticast makes the switch pass no multicast to the computer, as an access point or a switch with IGMP snooping may.
+// Broadcasts (ARP, DHCP) and what is sent to its address pass.
+func (c *Computer) DropMulticast() error {
+	return c.lab.lan.ip("link set dev " + c.Name + " type bridge_slave mcast_flood off")
+}
