@@ -28,7 +28,7 @@ install = if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	if [ -n "$$missing" ]; then echo "installing$$missing"; apt-get update -qq && \
 	  DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi; fi
 
-.PHONY: help build deb image reproducible demo test unit lint vuln units lab e2e e2e-image bench fuzz deps clean
+.PHONY: help build deb image reproducible demo test unit lint vuln units lab e2e e2e-image bench fuzz sim deps clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -60,7 +60,7 @@ reproducible: deb ## the same packages once more, from a copy of the tree elsewh
 demo: deps bin/pi-agent ## three virtual Pis become a swarm before your eyes (KEEP=1 leaves it up)
 	PI_AGENT=$(CURDIR)/bin/pi-agent $(GO) run ./test/lab/demo
 
-test: lint unit e2e ## everything: linters, unit tests, and the agent on real engines
+test: lint unit sim e2e ## everything: linters, unit tests, and the agent on real engines
 	@echo "make test: all passed."
 
 unit: deps ## unit tests with the race detector; what is skipped without root is named
@@ -105,6 +105,11 @@ e2e-image: deps ## what make image has made, on emulated 64-bit boards: a quarte
 bench: deps bin/pi-agent deb ## times, sizes, memory, CPU time and traffic, with the ratios that matter (ONLY=unit: one part)
 	PI_AGENT=$(CURDIR)/bin/pi-agent PI_AGENT_DEB=$(CURDIR)/dist/pi-agent_$(VERSION)_amd64.deb \
 	  $(GO) run ./test/bench -only=$(ONLY)
+
+sim: ## random schedules on simulated LANs, in virtual time (SEEDS=1500 of them), see docs/simulation.md
+	@mkdir -p bin
+	$(GO) test -c -o bin/sim.test ./internal/bootstrap
+	SIM_SEEDS=$${SEEDS:-1500} bin/sim.test -test.run '^TestSim$$$$'
 
 fuzz: ## every fuzz target for FUZZTIME (default 30s)
 	@for p in $$($(GO) list ./...); do for f in $$($(GO) test -list '^Fuzz' $$p | grep ^Fuzz); do \

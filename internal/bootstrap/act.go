@@ -78,7 +78,7 @@ func (l *Loop) init(ctx context.Context) error {
 	// A board whose init fails or is withdrawn stops electing, so that it cannot hold up the others.
 	defer func() { l.founding, l.proposed = false, time.Time{} }()
 	l.speak()
-	if again := Decide(l.view(time.Now())); again.Kind != Init {
+	if again := l.decide(l.view(time.Now())); again.Kind != Init {
 		return nil
 	}
 	routes, err := l.Network.Routes()
@@ -94,7 +94,7 @@ func (l *Loop) init(ctx context.Context) error {
 	}
 	// Before founding ends, so that no blank claim comes between founding and manager, and before anybody can join.
 	l.observeEngine(ctx)
-	l.tell(Decide(l.view(time.Now())), time.Now())
+	l.tell(l.decide(l.view(time.Now())), time.Now())
 	l.Log.Debug("Init is done.", zap.Stringer("advertise", l.advertise), zap.Stringer("overlay_pool", pool))
 	return nil
 }

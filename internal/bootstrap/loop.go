@@ -133,6 +133,7 @@ type Loop struct {
 	listed   atomic.Pointer[[]string]   // ids of the nodes, the same
 
 	orders chan order
+	decide func(View) Action // Decide, except in tests of what goes wrong with another one
 
 	background sync.WaitGroup
 
@@ -166,6 +167,7 @@ type Loop struct {
 	contents   peer.Contents // see View, these four
 	answered   time.Time
 	parted     time.Time
+	orphan     bool // parted for long
 	left       time.Time
 	contentsAt time.Time
 	contested  bool // a manager of another swarm is met
@@ -180,6 +182,7 @@ func NewLoop(o Options) *Loop {
 		wake:     make(chan struct{}, 1),
 		asks:     make(chan struct{}, asksAtOnce),
 		orders:   make(chan order),
+		decide:   Decide,
 		started:  time.Now(),
 		linkErr:  errors.New("not looked at yet"),
 		answered: time.Now(),
@@ -290,7 +293,7 @@ func (l *Loop) nudge() {
 func (l *Loop) turn(ctx context.Context) time.Duration {
 	l.observe(ctx)
 	v := l.view(time.Now())
-	a := Decide(v)
+	a := l.decide(v)
 	l.tell(a, v.Now)
 	if a.Kind != Propose && a.Kind != Init {
 		l.proposed = time.Time{}
@@ -506,7 +509,7 @@ func (l *Loop) speak() {
 		c.State, c.Swarm, c.Node, c.Contents = peer.Manager, l.status.SwarmID, l.status.NodeID, l.contents
 	case member, l.statusErr == nil && l.status.NodeID != "":
 		c.State, c.Swarm, c.Node = peer.Worker, l.swarmOfManager(), l.status.NodeID
-		c.Orphan = l.view(time.Now()).deserted()
+		c.Orphan = l.orphan
 	case l.statusErr == nil && l.Member.Node != "" && (l.status.State == swarm.Failed || l.status.State == swarm.Locked):
 		c.State, c.Swarm, c.Node = peer.Worker, l.Member.Swarm, l.Member.Node // it cannot enter its swarm, and does not say which
 	case l.founding:

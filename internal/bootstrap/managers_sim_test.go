@@ -60,63 +60,61 @@ func (w *world) managed(n int) func() bool {
 
 // The boards with the lowest serials manage the swarm; any of them may be lost, is replaced where that can be, and comes
 // back; and when only one manager is wanted, one is left.
-func TestSimManagers(t *testing.T) {
-	simulate(t, func(t *testing.T, w *world, rnd *rand.Rand) {
-		w.loss = float64(rnd.IntN(2)) / 10
-		w.addMany(rnd, 3+rnd.IntN(4))
-		want := 3
-		if w.wanted = 3 + 2*rnd.IntN(2); w.wanted == 5 && len(w.boards) >= 5 {
-			want = 5
-		}
-		w.run(t, w.startAll(t, rnd), 3*time.Minute, w.formed)
+func simManagers(t testing.TB, w *world, rnd *rand.Rand) {
+	w.loss = float64(rnd.IntN(2)) / 10
+	w.addMany(rnd, 3+rnd.IntN(4))
+	want := 3
+	if w.wanted = 3 + 2*rnd.IntN(2); w.wanted == 5 && len(w.boards) >= 5 {
+		want = 5
+	}
+	w.run(t, w.startAll(t, rnd), 3*time.Minute, w.formed)
+	w.run(t, nil, 3*time.Minute, w.managed(want))
+
+	lost := w.boards[rnd.IntN(len(w.boards))]
+	before, _ := w.managers()
+	was := slices.Contains(before, lost.serial)
+	if lowest := w.serials()[:want]; w.loss == 0 && !slices.Equal(before, lowest) {
+		t.Errorf("managers are %v, the lowest serials are %v", before, lowest)
+	}
+	plan := []event{{upTo(rnd, 10*time.Second), lost, "power off", lost.powerOff}}
+	w.run(t, plan, time.Minute, w.changeable)
+	w.run(t, nil, managerGoneMax-time.Minute, nil)
+	left := slices.DeleteFunc(slices.Clone(before), func(s peer.Serial) bool { return s == lost.serial })
+	if after, _ := w.managers(); !slices.Equal(after, left) {
+		t.Errorf("without %s the managers are %v, want %v for a while", lost.serial, after, left)
+	}
+	if len(w.boards) > want || !was {
 		w.run(t, nil, 3*time.Minute, w.managed(want))
+	} else {
+		w.run(t, nil, 3*time.Minute, func() bool {
+			return slices.ContainsFunc(w.boards, func(b *simBoard) bool { return b.said("there is no board to take its place") })
+		})
+	}
+	after, _ := w.managers()
+	engine := upTo(rnd, 10*time.Second)
+	plan = []event{{upTo(rnd, time.Minute), lost, "power on", func() { lost.powerOn(t.Context(), engine) }}}
+	w.run(t, plan, 3*time.Minute, func() bool { return w.managed(want)() && w.ready() })
+	w.run(t, nil, time.Minute, nil)
+	again, _ := w.managers()
+	if replaced := was && len(w.boards) > want; replaced && slices.Contains(again, lost.serial) || !replaced && len(again) != want {
+		t.Errorf("managers were %v, without %s %v, and with it again %v", before, lost.serial, after, again)
+	}
 
-		lost := w.boards[rnd.IntN(len(w.boards))]
-		before, _ := w.managers()
-		was := slices.Contains(before, lost.serial)
-		if lowest := w.serials()[:want]; w.loss == 0 && !slices.Equal(before, lowest) {
-			t.Errorf("managers are %v, the lowest serials are %v", before, lowest)
+	w.wanted = 1
+	plan = nil
+	for _, b := range w.boards {
+		plan = append(plan, event{upTo(rnd, 10*time.Second), b, "another setting", func() { b.kill(); b.start(t.Context()) }})
+	}
+	w.run(t, plan, 3*time.Minute, func() bool { return w.managed(1)() && w.ready() })
+	w.run(t, nil, time.Minute, nil)
+	if left, all := w.managers(); all != 1 {
+		t.Errorf("managers at the end: %v of %d", left, all)
+	}
+	for _, b := range w.boards {
+		if b.said("two swarms") {
+			t.Errorf("%s tells of two swarms", b.serial.Name())
 		}
-		plan := []event{{upTo(rnd, 10*time.Second), lost, "power off", lost.powerOff}}
-		w.run(t, plan, time.Minute, w.changeable)
-		w.run(t, nil, managerGoneMax-time.Minute, nil)
-		left := slices.DeleteFunc(slices.Clone(before), func(s peer.Serial) bool { return s == lost.serial })
-		if after, _ := w.managers(); !slices.Equal(after, left) {
-			t.Errorf("without %s the managers are %v, want %v for a while", lost.serial, after, left)
-		}
-		if len(w.boards) > want || !was {
-			w.run(t, nil, 3*time.Minute, w.managed(want))
-		} else {
-			w.run(t, nil, 3*time.Minute, func() bool {
-				return slices.ContainsFunc(w.boards, func(b *simBoard) bool { return b.said("there is no board to take its place") })
-			})
-		}
-		after, _ := w.managers()
-		engine := upTo(rnd, 10*time.Second)
-		plan = []event{{upTo(rnd, time.Minute), lost, "power on", func() { lost.powerOn(t.Context(), engine) }}}
-		w.run(t, plan, 3*time.Minute, func() bool { return w.managed(want)() && w.ready() })
-		w.run(t, nil, time.Minute, nil)
-		again, _ := w.managers()
-		if replaced := was && len(w.boards) > want; replaced && slices.Contains(again, lost.serial) || !replaced && len(again) != want {
-			t.Errorf("managers were %v, without %s %v, and with it again %v", before, lost.serial, after, again)
-		}
-
-		w.wanted = 1
-		plan = nil
-		for _, b := range w.boards {
-			plan = append(plan, event{upTo(rnd, 10*time.Second), b, "another setting", func() { b.kill(); b.start(t.Context()) }})
-		}
-		w.run(t, plan, 3*time.Minute, func() bool { return w.managed(1)() && w.ready() })
-		w.run(t, nil, time.Minute, nil)
-		if left, all := w.managers(); all != 1 {
-			t.Errorf("managers at the end: %v of %d", left, all)
-		}
-		for _, b := range w.boards {
-			if b.said("two swarms") {
-				t.Errorf("%s tells of two swarms", b.serial.Name())
-			}
-		}
-	})
+	}
 }
 
 // ready reports whether every board is a node that is ready.

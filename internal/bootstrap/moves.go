@@ -173,6 +173,8 @@ func (l *Loop) observeSwarms(ctx context.Context) {
 	case l.parted.IsZero():
 		l.parted = now
 	}
+	v.Parted = l.parted
+	l.orphan = v.deserted()
 	rival := slices.ContainsFunc(v.Peers, func(p Peer) bool {
 		return p.Claim.State == peer.Manager && p.Claim.Swarm != l.status.SwarmID
 	})
@@ -245,7 +247,7 @@ func (l *Loop) move(ctx context.Context, a Action) error {
 			return err
 		}
 	}
-	if again := Decide(l.view(time.Now())); again.Kind != Move || again.Target.Key != a.Target.Key {
+	if again := l.decide(l.view(time.Now())); again.Kind != Move || again.Target.Key != a.Target.Key {
 		return nil
 	}
 	err := l.Engine.Leave(ctx, l.status.Manager)

@@ -1,7 +1,7 @@
 package bootstrap
 
 // The simulation: boards that start, lose packets, agents and power at random, in virtual time. SIM_SEEDS is the number of
-// random schedules for each test; SIM_SEED repeats one of them.
+// random schedules, of all scenarios together; SIM_SEED repeats one of each, and -run TestSim/all/Year one scenario.
 
 import (
 	"context"
@@ -21,28 +21,71 @@ import (
 )
 
 const (
-	seedsDefault = 35
+	seedsDefault = 12                     // of each scenario
 	simStep      = 100 * time.Millisecond // between two looks at the invariants
 	infoLinesMax = 15                     // from Info up, for each board of three that become a swarm
 	// noticeMax is how long a manager may go unnoticed by a board that reaches it.
 	noticeMax = 10 * time.Second
 )
 
-// simulate runs a test in a world of its own for each seed.
-func simulate(t *testing.T, run func(*testing.T, *world, *rand.Rand)) {
+// scenario is a story that ends well whatever the dice say. It tells the first thing that goes wrong by t.
+type scenario func(t testing.TB, w *world, rnd *rand.Rand)
+
+type named struct {
+	name string
+	play scenario
+}
+
+var scenarios = []named{
+	{"Year", simYear},
+	{"Formation", simFormation},
+	{"CloseCalls", simCloseCalls},
+	{"AgentsDie", simAgentsDie},
+	{"PowerCuts", simPowerCuts},
+	{"LateLowerSerial", simLateLowerSerial},
+	{"Twins", simTwins},
+	{"TwoSwarms", simTwoSwarms},
+	{"Yield", simYield},
+	{"Orphans", simOrphans},
+	{"Expired", simExpired},
+	{"Managers", simManagers},
+	{"WithoutMulticast", simWithoutMulticast},
+	{"LowestWithoutEngine", simLowestWithoutEngine},
+	{"WrongSettings", simWrongSettings},
+	{"SameName", simSameName},
+	{"RestartChangesNothing", simRestartChangesNothing},
+	{"ShortStory", simShortStory},
+	{"Reset", simReset},
+	{"ResetWithoutMajority", simResetWithoutMajority},
+	{"ResetOfALockedManager", simResetOfALockedManager},
+}
+
+// TestSim plays every scenario once for each seed, in a world of its own.
+func TestSim(t *testing.T) {
 	first, count := uint64(1), uint64(seedsDefault)
 	if s := number(t, "SIM_SEEDS"); s > 0 {
-		count = s
+		n := uint64(len(scenarios))
+		count = (s + n - 1) / n
 	}
 	if s := number(t, "SIM_SEED"); s > 0 {
 		first, count = s, 1
 	}
-	for seed := first; seed < first+count; seed++ {
-		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) { run(t, newWorld(t, seed), rand.New(rand.NewPCG(seed, 0))) })
-		})
-	}
+	began := time.Now()
+	t.Run("all", func(t *testing.T) {
+		for _, s := range scenarios {
+			for seed := first; seed < first+count; seed++ {
+				t.Run(s.name+"/"+strconv.FormatUint(seed, 10), func(t *testing.T) {
+					t.Parallel()
+					synctest.Test(t, func(t *testing.T) {
+						w := newWorld(t, seed)
+						s.play(t, w, rand.New(rand.NewPCG(seed, 0)))
+						w.count()
+					})
+				})
+			}
+		}
+	})
+	fmt.Println(played.in(time.Since(began)))
 }
 
 func number(t *testing.T, name string) uint64 {
@@ -58,281 +101,255 @@ func number(t *testing.T, name string) uint64 {
 }
 
 // Boards that start within 5 s become one swarm, and the lowest serial leads it.
-func TestSimFormation(t *testing.T) {
-	simulate(t, func(t *testing.T, w *world, rnd *rand.Rand) {
-		w.loss = float64(rnd.IntN(3)) / 10
-		w.addMany(rnd, 1+rnd.IntN(8))
-		if rnd.IntN(2) == 0 {
-			w.expect = len(w.boards)
-		}
-		plan := w.startAll(t, rnd)
-		w.run(t, plan, 3*time.Minute, w.formed)
-		w.wantLeader(t, w.lowest())
-		w.run(t, nil, time.Minute, nil)
-	})
+func simFormation(t testing.TB, w *world, rnd *rand.Rand) {
+	w.loss = float64(rnd.IntN(3)) / 10
+	w.addMany(rnd, 1+rnd.IntN(8))
+	if rnd.IntN(2) == 0 {
+		w.expect = len(w.boards)
+	}
+	plan := w.startAll(t, rnd)
+	w.run(t, plan, 3*time.Minute, w.formed)
+	w.wantLeader(t, w.lowest())
+	w.run(t, nil, time.Minute, nil)
 }
 
 // Boards become able to lead at the very moment when another takes the lead: the lowest one's engine comes up as its turn
 // ends, and the last of the expected boards comes as the others stop waiting for it.
-func TestSimCloseCalls(t *testing.T) {
-	simulate(t, func(t *testing.T, w *world, rnd *rand.Rand) {
-		w.addMany(rnd, 2+rnd.IntN(3))
-		late := w.lowest()
-		if rnd.IntN(2) == 0 {
-			w.expect = len(w.boards)
-		}
-		if rnd.IntN(4) == 0 {
-			w.loss = 0.1
-		}
-		plan := slices.DeleteFunc(w.startAll(t, rnd), func(e event) bool { return e.board == late })
-		for i := range plan { // engines that are up already, so that all waits end together
-			b := plan[i].board
-			plan[i].do = func() { b.powerOn(t.Context(), 0) }
-		}
-		on, last := upTo(rnd, 5*time.Second), time.Duration(0)
-		for _, e := range plan {
-			last = max(last, e.at)
-		}
-		moment := upTo(rnd, 2*time.Second) - 500*time.Millisecond // about when the others act
-		if rnd.IntN(2) == 0 {
-			engine := max(last, on) + simSettle + turnLength + moment
-			plan = append(plan, event{on, late, "power on, engine later", func() { late.powerOn(t.Context(), engine-on) }})
-		} else {
-			plan = append(plan, event{last + simSettle + moment, late, "power on", func() { late.powerOn(t.Context(), 0) }})
-		}
-		w.run(t, plan, 4*time.Minute, w.formed)
-		if len(w.swarms) != 1 {
-			t.Errorf("%d swarms, want one", len(w.swarms))
-		}
-	})
+func simCloseCalls(t testing.TB, w *world, rnd *rand.Rand) {
+	w.addMany(rnd, 2+rnd.IntN(3))
+	late := w.lowest()
+	if rnd.IntN(2) == 0 {
+		w.expect = len(w.boards)
+	}
+	if rnd.IntN(4) == 0 {
+		w.loss = 0.1
+	}
+	plan := slices.DeleteFunc(w.startAll(t, rnd), func(e event) bool { return e.board == late })
+	for i := range plan { // engines that are up already, so that all waits end together
+		b := plan[i].board
+		plan[i].do = func() { b.powerOn(t.Context(), 0) }
+	}
+	on, last := upTo(rnd, 5*time.Second), time.Duration(0)
+	for _, e := range plan {
+		last = max(last, e.at)
+	}
+	moment := upTo(rnd, 2*time.Second) - 500*time.Millisecond // about when the others act
+	if rnd.IntN(2) == 0 {
+		engine := max(last, on) + simSettle + turnLength + moment
+		plan = append(plan, event{on, late, "power on, engine later", func() { late.powerOn(t.Context(), engine-on) }})
+	} else {
+		plan = append(plan, event{last + simSettle + moment, late, "power on", func() { late.powerOn(t.Context(), 0) }})
+	}
+	w.run(t, plan, 4*time.Minute, w.formed)
+	if len(w.swarms) != 1 {
+		t.Errorf("%d swarms, want one", len(w.swarms))
+	}
 }
 
 // Agents are killed and started again as systemd does, at any moment. Engines go on meanwhile.
-func TestSimAgentsDie(t *testing.T) {
-	simulate(t, func(t *testing.T, w *world, rnd *rand.Rand) {
-		w.addMany(rnd, 2+rnd.IntN(6))
-		plan := w.startAll(t, rnd)
-		for range 1 + rnd.IntN(12) {
-			b := w.boards[rnd.IntN(len(w.boards))]
-			at := 5*time.Second + upTo(rnd, 90*time.Second)
-			plan = append(plan,
-				event{at, b, "agent dies", b.kill},
-				event{at + 5*time.Second, b, "agent starts", func() {
-					if b.running() == nil {
-						b.start(t.Context())
-					}
-				}})
-		}
-		w.run(t, plan, 5*time.Minute, w.formed)
-		if len(w.swarms) != 1 {
-			t.Errorf("%d swarms, want one: their engines always ran", len(w.swarms))
-		}
-	})
+func simAgentsDie(t testing.TB, w *world, rnd *rand.Rand) {
+	w.addMany(rnd, 2+rnd.IntN(6))
+	plan := w.startAll(t, rnd)
+	for range 1 + rnd.IntN(12) {
+		b := w.boards[rnd.IntN(len(w.boards))]
+		at := 5*time.Second + upTo(rnd, 90*time.Second)
+		plan = append(plan,
+			event{at, b, "agent dies", b.kill},
+			event{at + 5*time.Second, b, "agent starts", func() {
+				if b.running() == nil {
+					b.start(t.Context())
+				}
+			}})
+	}
+	w.run(t, plan, 5*time.Minute, w.formed)
+	if len(w.swarms) != 1 {
+		t.Errorf("%d swarms, want one: their engines always ran", len(w.swarms))
+	}
 }
 
 // Boards lose power at any moment. Two swarms may come of it only when nobody could know of the first.
-func TestSimPowerCuts(t *testing.T) {
-	simulate(t, func(t *testing.T, w *world, rnd *rand.Rand) {
-		w.loss = float64(rnd.IntN(2)) / 10
-		w.addMany(rnd, 2+rnd.IntN(6))
-		plan := w.startAll(t, rnd)
-		for _, b := range w.boards {
-			at := 5 * time.Second
-			for range rnd.IntN(4) {
-				at += upTo(rnd, time.Minute)
-				plan = append(plan, event{at, b, "power off", b.powerOff})
-				at += upTo(rnd, time.Minute)
-				delay := upTo(rnd, 10*time.Second)
-				plan = append(plan, event{at, b, "power on", func() { b.powerOn(t.Context(), delay) }})
-			}
+func simPowerCuts(t testing.TB, w *world, rnd *rand.Rand) {
+	w.loss = float64(rnd.IntN(2)) / 10
+	w.addMany(rnd, 2+rnd.IntN(6))
+	plan := w.startAll(t, rnd)
+	for _, b := range w.boards {
+		at := 5 * time.Second
+		for range rnd.IntN(4) {
+			at += upTo(rnd, time.Minute)
+			plan = append(plan, event{at, b, "power off", b.powerOff})
+			at += upTo(rnd, time.Minute)
+			delay := upTo(rnd, 10*time.Second)
+			plan = append(plan, event{at, b, "power on", func() { b.powerOn(t.Context(), delay) }})
 		}
-		w.run(t, plan, 8*time.Minute, w.formed)
-	})
+	}
+	w.run(t, plan, 8*time.Minute, w.formed)
 }
 
 // A swarm that exists outranks every serial.
-func TestSimLateLowerSerial(t *testing.T) {
-	simulate(t, func(t *testing.T, w *world, rnd *rand.Rand) {
-		w.addMany(rnd, 2+rnd.IntN(6))
-		late := w.lowest()
-		plan := slices.DeleteFunc(w.startAll(t, rnd), func(e event) bool { return e.board == late })
-		w.run(t, plan, 2*time.Minute, w.formed)
-		leader := w.leader()
-		plan = []event{{upTo(rnd, time.Minute), late, "power on", func() { late.powerOn(t.Context(), 0) }}}
-		w.run(t, plan, 2*time.Minute, w.formed)
-		w.wantLeader(t, leader)
-	})
+func simLateLowerSerial(t testing.TB, w *world, rnd *rand.Rand) {
+	w.addMany(rnd, 2+rnd.IntN(6))
+	late := w.lowest()
+	plan := slices.DeleteFunc(w.startAll(t, rnd), func(e event) bool { return e.board == late })
+	w.run(t, plan, 2*time.Minute, w.formed)
+	leader := w.leader()
+	plan = []event{{upTo(rnd, time.Minute), late, "power on", func() { late.powerOn(t.Context(), 0) }}}
+	w.run(t, plan, 2*time.Minute, w.formed)
+	w.wantLeader(t, leader)
 }
 
 // Of two boards with one serial neither may lead, and each names the other.
-func TestSimTwins(t *testing.T) {
-	simulate(t, func(t *testing.T, w *world, rnd *rand.Rand) {
-		a, b := w.add("10000000000000aa"), w.add("10000000000000aa")
-		w.run(t, w.startAll(t, rnd), 3*time.Minute, nil)
-		for twin, other := range map[*simBoard]*simBoard{a: b, b: a} {
-			if c := twin.engine.Calls(); c != (swarm.Calls{}) {
-				t.Errorf("%v asked its engine for changes: %+v", twin.addr, c)
-			}
-			if !twin.said(other.addr.String()) {
-				t.Errorf("%v does not name its twin %v", twin.addr, other.addr)
-			}
+func simTwins(t testing.TB, w *world, rnd *rand.Rand) {
+	a, b := w.add("10000000000000aa"), w.add("10000000000000aa")
+	w.run(t, w.startAll(t, rnd), 3*time.Minute, nil)
+	for twin, other := range map[*simBoard]*simBoard{a: b, b: a} {
+		if c := twin.engine.Calls(); c != (swarm.Calls{}) {
+			t.Errorf("%v asked its engine for changes: %+v", twin.addr, c)
 		}
-	})
+		if !twin.said(other.addr.String()) {
+			t.Errorf("%v does not name its twin %v", twin.addr, other.addr)
+		}
+	}
 }
 
 // Two swarms that could not know of each other become one where one of them is empty, and are told by both managers, once,
 // and left alone where none is.
-func TestSimTwoSwarms(t *testing.T) {
-	simulate(t, func(t *testing.T, w *world, rnd *rand.Rand) {
-		w.addMany(rnd, 2)
-		a, b := w.boards[0], w.boards[1]
-		full := rnd.IntN(3)
-		on := func(b *simBoard, at time.Duration) event {
-			return event{at, b, "power on", func() { b.powerOn(t.Context(), upTo(rnd, 5*time.Second)) }}
+func simTwoSwarms(t testing.TB, w *world, rnd *rand.Rand) {
+	w.addMany(rnd, 2)
+	a, b := w.boards[0], w.boards[1]
+	full := rnd.IntN(3)
+	on := func(b *simBoard, at time.Duration) event {
+		return event{at, b, "power on", func() { b.powerOn(t.Context(), upTo(rnd, 5*time.Second)) }}
+	}
+	w.run(t, []event{on(a, 0)}, time.Minute, w.formed)
+	if full > 0 {
+		a.engine.Deploy()
+	}
+	w.run(t, []event{{0, a, "power off", a.powerOff}, on(b, time.Second)}, time.Minute, func() bool { return b.swarm != "" })
+	if full > 1 {
+		b.engine.Deploy()
+	}
+	w.run(t, []event{on(a, 0)}, time.Minute, w.formed)
+	if full < 2 {
+		w.run(t, nil, 3*time.Minute, func() bool { return len(w.swarms) == 1 && w.formed() })
+		if want := w.lowest(); full == 0 && w.leader() != want || full == 1 && w.leader() != a {
+			t.Errorf("%s leads, %d swarms had something in them", w.leader().serial.Name(), full)
 		}
-		w.run(t, []event{on(a, 0)}, time.Minute, w.formed)
-		if full > 0 {
-			a.engine.Deploy()
+		return
+	}
+	w.run(t, nil, 10*time.Minute, nil)
+	for _, b := range w.boards {
+		told := slices.DeleteFunc(slices.Clone(b.lines), func(s string) bool { return !strings.HasPrefix(s, "There are two swarms and neither") })
+		if len(told) < 1 || len(told) > 2 { // twice when an older hello comes in after a newer one
+			t.Errorf("%s told of two swarms %d times, want once", b.serial.Name(), len(told))
 		}
-		w.run(t, []event{{0, a, "power off", a.powerOff}, on(b, time.Second)}, time.Minute, func() bool { return b.swarm != "" })
-		if full > 1 {
-			b.engine.Deploy()
-		}
-		w.run(t, []event{on(a, 0)}, time.Minute, w.formed)
-		if full < 2 {
-			w.run(t, nil, 3*time.Minute, func() bool { return len(w.swarms) == 1 && w.formed() })
-			if want := w.lowest(); full == 0 && w.leader() != want || full == 1 && w.leader() != a {
-				t.Errorf("%s leads, %d swarms had something in them", w.leader().serial.Name(), full)
-			}
-			return
-		}
-		w.run(t, nil, 10*time.Minute, nil)
-		for _, b := range w.boards {
-			told := slices.DeleteFunc(slices.Clone(b.lines), func(s string) bool { return !strings.HasPrefix(s, "There are two swarms and neither") })
-			if len(told) < 1 || len(told) > 2 { // twice when an older hello comes in after a newer one
-				t.Errorf("%s told of two swarms %d times, want once", b.serial.Name(), len(told))
-			}
-		}
-	})
+	}
 }
 
 // A manager whose card is exchanged founds a new swarm, and the workers of the old one come to it.
-func TestSimOrphans(t *testing.T) {
-	simulate(t, func(t *testing.T, w *world, rnd *rand.Rand) {
-		w.loss = float64(rnd.IntN(2)) / 10
-		w.addMany(rnd, 2+rnd.IntN(4))
-		w.run(t, w.startAll(t, rnd), 2*time.Minute, w.formed)
-		old := w.leader()
-		w.run(t, []event{{0, old, "power off", old.powerOff}}, upTo(rnd, 10*time.Minute), nil)
-		for _, b := range w.boards {
-			b.doomed = true
-		}
-		old.node, old.swarm, w.swarms = "", "", nil
-		old.engine.Reflash()
-		old.kept = peer.Membership{}
-		old.key[1]++
-		w.run(t, []event{{0, old, "power on with a new card", func() { old.powerOn(t.Context(), 0) }}}, 20*time.Minute, w.formed)
-		w.wantLeader(t, old)
-	})
+func simOrphans(t testing.TB, w *world, rnd *rand.Rand) {
+	w.loss = float64(rnd.IntN(2)) / 10
+	w.addMany(rnd, 2+rnd.IntN(4))
+	w.run(t, w.startAll(t, rnd), 2*time.Minute, w.formed)
+	old := w.leader()
+	w.run(t, []event{{0, old, "power off", old.powerOff}}, upTo(rnd, 10*time.Minute), nil)
+	for _, b := range w.boards {
+		b.doomed = true
+	}
+	old.node, old.swarm, w.swarms = "", "", nil
+	old.engine.Reflash()
+	old.kept = peer.Membership{}
+	old.key[1]++
+	w.run(t, []event{{0, old, "power on with a new card", func() { old.powerOn(t.Context(), 0) }}}, 20*time.Minute, w.formed)
+	w.wantLeader(t, old)
 }
 
 // A lowest board whose engine does not start is left out after its turn, and joins when it can.
-func TestSimLowestWithoutEngine(t *testing.T) {
-	simulate(t, func(t *testing.T, w *world, rnd *rand.Rand) {
-		w.addMany(rnd, 3+rnd.IntN(5))
-		out := w.lowest()
-		plan := slices.DeleteFunc(w.startAll(t, rnd), func(e event) bool { return e.board == out })
-		plan = append(plan, event{upTo(rnd, 5*time.Second), out, "power on, engine not for an hour", func() {
-			out.powerOn(t.Context(), time.Hour)
-		}})
-		w.run(t, plan, 3*time.Minute, w.formed)
-		leader := w.leader()
-		if !leader.said(out.serial.Name() + " did not start the swarm in its time") {
-			t.Errorf("%s does not say whom it left out", leader.serial.Name())
-		}
-		plan = []event{{upTo(rnd, time.Minute), out, "engine starts", out.engine.StartEngine}}
-		w.run(t, plan, 2*time.Minute, w.formed)
-		w.wantLeader(t, leader)
-	})
+func simLowestWithoutEngine(t testing.TB, w *world, rnd *rand.Rand) {
+	w.addMany(rnd, 3+rnd.IntN(5))
+	out := w.lowest()
+	plan := slices.DeleteFunc(w.startAll(t, rnd), func(e event) bool { return e.board == out })
+	plan = append(plan, event{upTo(rnd, 5*time.Second), out, "power on, engine not for an hour", func() {
+		out.powerOn(t.Context(), time.Hour)
+	}})
+	w.run(t, plan, 3*time.Minute, w.formed)
+	leader := w.leader()
+	if !leader.said(out.serial.Name() + " did not start the swarm in its time") {
+		t.Errorf("%s does not say whom it left out", leader.serial.Name())
+	}
+	plan = []event{{upTo(rnd, time.Minute), out, "engine starts", out.engine.StartEngine}}
+	w.run(t, plan, 2*time.Minute, w.formed)
+	w.wantLeader(t, leader)
 }
 
 // A board whose settings cannot be followed is heard of by the others, with the reason, does nothing, and holds up nobody.
-func TestSimWrongSettings(t *testing.T) {
-	simulate(t, func(t *testing.T, w *world, rnd *rand.Rand) {
-		w.addMany(rnd, 3+rnd.IntN(3))
-		wrong := w.boards[rnd.IntN(len(w.boards))]
-		wrong.settings = errors.New("/boot/pi-agent.toml:1: there is no setting \"settel\"\n/boot/pi-agent.toml:2: expect = 99")
-		const why = ` cannot take part: This board does nothing until its settings are put right: ` +
-			`/boot/pi-agent.toml:1: there is no setting "settel"; /boot/pi-agent.toml:2: expect = 99.`
-		told := func() bool {
-			return !slices.ContainsFunc(w.boards, func(b *simBoard) bool {
-				return b != wrong && (!b.running().Claim().State.InSwarm() || !b.said(wrong.serial.Name()+why))
-			})
-		}
-		w.run(t, w.startAll(t, rnd), 3*time.Minute, told)
-		if c := wrong.engine.Calls(); c != (swarm.Calls{}) {
-			t.Errorf("it asked its engine for changes: %+v", c)
-		}
-	})
+func simWrongSettings(t testing.TB, w *world, rnd *rand.Rand) {
+	w.addMany(rnd, 3+rnd.IntN(3))
+	wrong := w.boards[rnd.IntN(len(w.boards))]
+	wrong.settings = errors.New("/boot/pi-agent.toml:1: there is no setting \"settel\"\n/boot/pi-agent.toml:2: expect = 99")
+	const why = ` cannot take part: This board does nothing until its settings are put right: ` +
+		`/boot/pi-agent.toml:1: there is no setting "settel"; /boot/pi-agent.toml:2: expect = 99.`
+	told := func() bool {
+		return !slices.ContainsFunc(w.boards, func(b *simBoard) bool {
+			return b != wrong && (!b.running().Claim().State.InSwarm() || !b.said(wrong.serial.Name()+why))
+		})
+	}
+	w.run(t, w.startAll(t, rnd), 3*time.Minute, told)
+	if c := wrong.engine.Calls(); c != (swarm.Calls{}) {
+		t.Errorf("it asked its engine for changes: %+v", c)
+	}
 }
 
 // Of boards with one name all but the lowest serial take another.
-func TestSimSameName(t *testing.T) {
-	simulate(t, func(t *testing.T, w *world, rnd *rand.Rand) {
-		w.addMany(rnd, 2+rnd.IntN(4))
-		for _, b := range w.boards {
-			b.hostname = "raspberrypi"
+func simSameName(t testing.TB, w *world, rnd *rand.Rand) {
+	w.addMany(rnd, 2+rnd.IntN(4))
+	for _, b := range w.boards {
+		b.hostname = "raspberrypi"
+	}
+	lowest := w.lowest()
+	w.run(t, w.startAll(t, rnd), 2*time.Minute, w.formed)
+	for _, b := range w.boards {
+		if gaveWay := slices.Equal(b.renamed, []string{"raspberrypi"}); gaveWay == (b == lowest) {
+			t.Errorf("%s gave way for %q, the lowest is %s", b.serial, b.renamed, lowest.serial)
 		}
-		lowest := w.lowest()
-		w.run(t, w.startAll(t, rnd), 2*time.Minute, w.formed)
-		for _, b := range w.boards {
-			if gaveWay := slices.Equal(b.renamed, []string{"raspberrypi"}); gaveWay == (b == lowest) {
-				t.Errorf("%s gave way for %q, the lowest is %s", b.serial, b.renamed, lowest.serial)
-			}
-		}
-	})
+	}
 }
 
 // Agents that start anew in a swarm ask no engine for a change.
-func TestSimRestartChangesNothing(t *testing.T) {
-	simulate(t, func(t *testing.T, w *world, rnd *rand.Rand) {
-		w.addMany(rnd, 1+rnd.IntN(5))
-		w.run(t, w.startAll(t, rnd), 2*time.Minute, w.formed)
-		before := map[*simBoard]swarm.Calls{}
-		for _, b := range w.boards {
-			before[b] = b.engine.Calls()
+func simRestartChangesNothing(t testing.TB, w *world, rnd *rand.Rand) {
+	w.addMany(rnd, 1+rnd.IntN(5))
+	w.run(t, w.startAll(t, rnd), 2*time.Minute, w.formed)
+	before := map[*simBoard]swarm.Calls{}
+	for _, b := range w.boards {
+		before[b] = b.engine.Calls()
+	}
+	var plan []event
+	for _, b := range w.boards {
+		at := upTo(rnd, 20*time.Second)
+		plan = append(plan,
+			event{at, b, "agent dies", b.kill},
+			event{at + upTo(rnd, 10*time.Second), b, "agent starts", func() { b.start(t.Context()) }})
+	}
+	w.run(t, plan, 3*time.Minute, nil)
+	for _, b := range w.boards {
+		if is := b.engine.Calls(); is != before[b] {
+			t.Errorf("%s asked its engine for changes: %+v, before it was %+v", b.serial.Name(), is, before[b])
 		}
-		var plan []event
-		for _, b := range w.boards {
-			at := upTo(rnd, 20*time.Second)
-			plan = append(plan,
-				event{at, b, "agent dies", b.kill},
-				event{at + upTo(rnd, 10*time.Second), b, "agent starts", func() { b.start(t.Context()) }})
-		}
-		w.run(t, plan, 3*time.Minute, nil)
-		for _, b := range w.boards {
-			if is := b.engine.Calls(); is != before[b] {
-				t.Errorf("%s asked its engine for changes: %+v, before it was %+v", b.serial.Name(), is, before[b])
-			}
-		}
-		if !w.formed() {
-			t.Error("the swarm is not whole afterwards")
-		}
-	})
+	}
+	if !w.formed() {
+		t.Error("the swarm is not whole afterwards")
+	}
 }
 
 // The story of a formation is short.
-func TestSimShortStory(t *testing.T) {
-	simulate(t, func(t *testing.T, w *world, rnd *rand.Rand) {
-		w.addMany(rnd, 3)
-		w.run(t, w.startAll(t, rnd), 2*time.Minute, w.formed)
-		w.run(t, nil, 5*time.Minute, nil)
-		for _, b := range w.boards {
-			if len(b.lines) >= infoLinesMax {
-				t.Errorf("%s logged %d lines, want less than %d", b.serial.Name(), len(b.lines), infoLinesMax)
-			}
+func simShortStory(t testing.TB, w *world, rnd *rand.Rand) {
+	w.addMany(rnd, 3)
+	w.run(t, w.startAll(t, rnd), 2*time.Minute, w.formed)
+	w.run(t, nil, 5*time.Minute, nil)
+	for _, b := range w.boards {
+		if len(b.lines) >= infoLinesMax {
+			t.Errorf("%s logged %d lines, want less than %d", b.serial.Name(), len(b.lines), infoLinesMax)
 		}
-	})
+	}
 }
 
 // event is something that happens to a board, so long after the beginning of a run.
@@ -351,7 +368,7 @@ func (w *world) addMany(rnd *rand.Rand, n int) {
 }
 
 // startAll is the plan that all boards start within 5 s in any order, and their engines up to 10 s later.
-func (w *world) startAll(t *testing.T, rnd *rand.Rand) (plan []event) {
+func (w *world) startAll(t testing.TB, rnd *rand.Rand) (plan []event) {
 	for _, b := range w.boards {
 		delay := upTo(rnd, 10*time.Second)
 		plan = append(plan, event{upTo(rnd, 5*time.Second), b, "power on", func() { b.powerOn(t.Context(), delay) }})
@@ -361,7 +378,7 @@ func (w *world) startAll(t *testing.T, rnd *rand.Rand) (plan []event) {
 
 // run carries out the plan and looks at the invariants all the time. It ends when the plan is done and until is true; when
 // that takes longer than limit after the last event, the test has failed. Without until it goes on to the limit.
-func (w *world) run(t *testing.T, plan []event, limit time.Duration, until func() bool) {
+func (w *world) run(t testing.TB, plan []event, limit time.Duration, until func() bool) {
 	t.Helper()
 	slices.SortStableFunc(plan, func(a, b event) int { return int(a.at - b.at) })
 	began := time.Now()
@@ -370,10 +387,8 @@ func (w *world) run(t *testing.T, plan []event, limit time.Duration, until func(
 		for len(plan) > 0 && time.Since(began) >= plan[0].at {
 			e := plan[0]
 			plan = plan[1:]
-			w.log.Named("        " + e.board.serial.Name()).Info("*** " + e.what)
-			e.do()
-			e.board.calm = time.Now()
-			deadline = e.board.calm.Add(limit)
+			w.happens(e)
+			deadline = time.Now().Add(limit)
 		}
 		if err := w.check(t); err != nil {
 			t.Fatalf("broken: %v", err)
@@ -381,13 +396,13 @@ func (w *world) run(t *testing.T, plan []event, limit time.Duration, until func(
 		if len(plan) == 0 && until != nil && until() {
 			return
 		}
-		if time.Now().After(deadline) {
+		if len(plan) == 0 && time.Now().After(deadline) {
 			if until != nil {
-				t.Fatalf("no end within %v", limit)
+				t.Fatalf("no end within %v: %s", limit, w.missing)
 			}
 			return
 		}
-		if err := nap(t.Context(), simStep); err != nil {
+		if err := nap(t.Context(), w.step); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -395,7 +410,7 @@ func (w *world) run(t *testing.T, plan []event, limit time.Duration, until func(
 
 // check looks at the invariants: a board never leaves a swarm that has something to lose, and nobody founds a second one while it can know of the
 // first.
-func (w *world) check(t *testing.T) error {
+func (w *world) check(t testing.TB) error {
 	for _, b := range w.boards {
 		s, err := b.engine.Status(t.Context())
 		if errors.Is(err, swarm.ErrUnreachable) {
@@ -433,8 +448,12 @@ func (w *world) check(t *testing.T) error {
 		}
 		b.swarm = s.SwarmID
 		for _, other := range w.boards {
-			if other != b && other.swarm != "" && couldKnow(b, other) {
+			switch {
+			case other == b || !w.couldKnow(b, other) || other.doomed:
+			case other.swarm != "":
 				return fmt.Errorf("%s founds a second swarm beside that of %s", b.serial.Name(), other.serial.Name())
+			case other.node != "" && other.engine.In() != b.swarm:
+				return fmt.Errorf("%s founds a second swarm while %s is in one", b.serial.Name(), other.serial.Name())
 			}
 		}
 		w.swarms = append(w.swarms, b.swarm)
@@ -442,35 +461,62 @@ func (w *world) check(t *testing.T) error {
 	return nil
 }
 
+// happens carries out an event, and shows it in the log.
+func (w *world) happens(e event) {
+	name := "all"
+	if e.board != nil {
+		name = e.board.serial.Name()
+		e.board.calm = time.Now()
+	}
+	w.faults[e.what]++
+	w.log.Named("        " + name).Info("*** " + e.what)
+	e.do()
+}
+
 // couldKnow reports whether b has had the time to notice the manager.
-func couldKnow(b, manager *simBoard) bool {
-	return time.Since(b.calm) > noticeMax && time.Since(manager.calm) > noticeMax
+func (w *world) couldKnow(b, manager *simBoard) bool {
+	return w.whole() && time.Since(w.mended) > noticeMax && time.Since(b.calm) > noticeMax && time.Since(manager.calm) > noticeMax
 }
 
 // formed reports whether every board that runs is a ready node with its labels. Where more than one swarm could not be
 // avoided, their managers must have said so.
 func (w *world) formed() bool {
+	w.missing = w.unformed()
+	return w.missing == ""
+}
+
+// unformed is what formed misses, in words.
+func (w *world) unformed() string {
 	labelled := map[string]bool{}
 	for _, b := range w.boards {
-		if b.swarm == "" || b.running() == nil {
+		s, err := b.engine.Status(context.Background())
+		if err != nil || s.SwarmID == "" || b.running() == nil {
 			continue
 		}
 		nodes, err := b.engine.Nodes(context.Background())
-		if err != nil || len(w.swarms) > 1 && !b.said("There are two swarms") {
-			return false
+		switch {
+		case err != nil:
+			return fmt.Sprintf("%s does not list its nodes: %v", b.serial.Name(), err)
+		case len(w.swarms) > 1 && !b.said("There are two swarms"):
+			return fmt.Sprintf("%s does not tell of the swarms %v", b.serial.Name(), w.swarms)
 		}
 		for _, n := range nodes {
-			if n.Ready {
-				labelled[n.Labels[LabelSerial]] = true
+			if serial := n.Labels[LabelSerial]; n.Ready && serial == "" {
+				return fmt.Sprintf("node %s at %s has no label", n.ID, n.Addr)
+			} else if n.Ready {
+				labelled[serial] = true
 			}
 		}
 	}
 	for _, b := range w.boards {
 		if time.Since(b.calm) > 0 && b.running() != nil && !labelled[string(b.serial)] {
-			return false
+			return b.serial.Name() + " is no node that is ready"
 		}
 	}
-	return len(labelled) > 0 && !labelled[""]
+	if len(labelled) == 0 {
+		return "nobody has a swarm"
+	}
+	return ""
 }
 
 func (w *world) lowest() *simBoard {
@@ -488,7 +534,7 @@ func (w *world) leader() *simBoard {
 	return w.boards[i]
 }
 
-func (w *world) wantLeader(t *testing.T, want *simBoard) {
+func (w *world) wantLeader(t testing.TB, want *simBoard) {
 	t.Helper()
 	if len(w.swarms) != 1 || w.leader() != want {
 		t.Errorf("%d swarms, led by %s; want one led by %s", len(w.swarms), w.leader().serial.Name(), want.serial.Name())

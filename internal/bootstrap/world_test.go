@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -28,15 +29,24 @@ import (
 // world is a LAN of boards that run the real Loop in virtual time. Only what is below the loop is simulated: the network,
 // and through swarm.Fake the engines.
 type world struct {
-	seed   uint64
-	net    *swarm.FakeNet
-	log    *zap.Logger
-	loss   float64 // part of the announcements and hellos that are lost
-	expect int
-	wanted int          // managers
-	quiet  bool         // multicast reaches nobody else
-	named  []netip.Addr // the peers of every board
-	swarms []string     // every swarm that was seen, in order of founding
+	seed    uint64
+	net     *swarm.FakeNet
+	log     *zap.Logger
+	loss    float64           // part of the announcements and hellos that are lost
+	twice   float64           // part of the announcements that come twice
+	decide  func(View) Action // instead of Decide
+	step    time.Duration     // between two looks at the invariants
+	faults  map[string]int    // that happened, by kind
+	mended  time.Time         // when the network was whole again
+	began   time.Time
+	expect  int
+	wanted  int          // managers
+	quiet   bool         // multicast reaches nobody else
+	named   []netip.Addr // the peers of every board
+	missing string       // what a whole swarm lacked at the last look
+	swarms  []string     // every swarm that was seen, in order of founding
+
+	links atomic.Pointer[links] // nil when everybody reaches everybody
 
 	mu     sync.Mutex
 	boards []*simBoard
@@ -58,6 +68,7 @@ const (
 	request
 	answer
 	jitter // no packet: the pace of announcements
+	copied // no packet: whether an announcement comes twice
 )
 
 // simBoard is one board. It is the Discovery, the Asker and the Network of its loop.
@@ -99,7 +110,7 @@ const (
 )
 
 // newWorld returns a LAN without boards. A test that fails shows what the boards logged, and how to see it again.
-func newWorld(t *testing.T, seed uint64) *world {
+func newWorld(t testing.TB, seed uint64) *world {
 	var text bytes.Buffer
 	began := time.Now()
 	form := zapcore.EncoderConfig{
@@ -109,9 +120,13 @@ func newWorld(t *testing.T, seed uint64) *world {
 		},
 	}
 	w := &world{
-		seed: seed, net: swarm.NewFakeNet(), dice: map[way]*rand.Rand{},
+		seed: seed, net: swarm.NewFakeNet(), dice: map[way]*rand.Rand{}, step: simStep, began: began, faults: map[string]int{},
 		log: zap.New(zapcore.NewCore(zapcore.NewConsoleEncoder(form), zapcore.Lock(zapcore.AddSync(&text)), zap.InfoLevel)),
 	}
+	w.net.SetReach(func(from, to netip.Addr) bool {
+		l := w.links.Load()
+		return l == nil || l.pass(from, to)
+	})
 	t.Cleanup(func() {
 		for _, b := range w.boards {
 			b.kill()
@@ -147,6 +162,9 @@ func (w *world) send(kind packet, from, to *simBoard) (delay time.Duration, lost
 	}
 	lost = w.dice[at].Float64() < w.loss && from != to
 	lost = lost || w.quiet && (kind == announcement || kind == question) && from != to
+	if l := w.links.Load(); l != nil {
+		lost = lost || !l.pass(from.addr, to.addr)
+	}
 	return time.Millisecond + time.Duration(w.dice[at].Int64N(int64(20*time.Millisecond))), lost
 }
 
@@ -155,14 +173,36 @@ func (w *world) at(addr netip.Addr) *simBoard {
 	return w.boards[i]
 }
 
+// links are the ways between boards that do not work.
+type links struct {
+	part     map[netip.Addr]bool // boards on a switch of their own
+	from, to netip.Addr          // nothing passes this way
+}
+
+func (l *links) pass(from, to netip.Addr) bool {
+	return l.part[from] == l.part[to] && !(from == l.from && to == l.to)
+}
+
+// whole reports whether everybody reaches everybody.
+func (w *world) whole() bool { return w.links.Load() == nil }
+
+// mend makes the network whole.
+func (w *world) mend() {
+	w.links.Store(nil)
+	w.mended = time.Now()
+}
+
 // reach gets to another board, after the time that a packet takes, unless the packet is lost or nobody is there.
 func (b *simBoard) reach(ctx context.Context, kind packet, to *simBoard) (*Loop, error) {
 	delay, lost := b.w.send(kind, b, to)
-	if lost {
-		if err := nap(ctx, 3*time.Second); err != nil {
+	for again := time.Second; lost; again *= 2 { // as TCP does
+		if err := nap(ctx, again); err != nil {
 			return nil, err
 		}
-		return nil, errors.New("no answer in time")
+		if again > 2*time.Second {
+			return nil, errors.New("no answer in time")
+		}
+		delay, lost = b.w.send(kind, b, to)
 	}
 	if err := nap(ctx, delay); err != nil {
 		return nil, err
@@ -228,6 +268,9 @@ func (b *simBoard) start(ctx context.Context) {
 		Expect: b.w.expect, Settle: simSettle, Wanted: b.w.wanted, Named: b.w.named, Settings: b.settings,
 		Engine: b.engine, Discovery: b, Asker: b, Network: b, Notify: noNotify{}, Log: log,
 	})
+	if b.w.decide != nil {
+		loop.decide = b.w.decide
+	}
 	done := make(chan struct{})
 	b.w.mu.Lock()
 	b.loop, b.stop, b.done = loop, stop, done
@@ -308,8 +351,12 @@ func (b *simBoard) inquire(ctx context.Context) {
 func (b *simBoard) announce(loop *Loop) {
 	for _, to := range b.w.boards {
 		delay, lost := b.w.send(announcement, b, to)
-		if !lost {
-			time.AfterFunc(delay, func() { b.hear(loop, to) })
+		if lost {
+			continue
+		}
+		time.AfterFunc(delay, func() { b.hear(loop, to) })
+		if part, _ := b.w.send(copied, b, to); b.w.twice > 0 && part < time.Duration(float64(20*time.Millisecond)*b.w.twice) {
+			time.AfterFunc(delay+time.Second, func() { b.hear(loop, to) })
 		}
 	}
 }

@@ -130,6 +130,16 @@ func (f *Fake) SetLiveRestore(on bool) { f.net.change(func() { f.liveRestore = o
 // Promote makes this worker a manager, as docker node promote does.
 func (f *Fake) Promote() { f.net.change(func() { f.member.role, f.member.manager = true, true }) }
 
+// In is the id of the swarm that this engine is in, empty outside one. Its Status tells it on managers only.
+func (f *Fake) In() string {
+	f.net.mu.Lock()
+	defer f.net.mu.Unlock()
+	if f.member == nil {
+		return ""
+	}
+	return f.member.swarm.id
+}
+
 // Deploy puts a service with a secret and a config into the swarm of this engine.
 func (f *Fake) Deploy() {
 	f.net.change(func() {
@@ -333,8 +343,9 @@ func (s *fakeSwarm) observe() {
 		}
 	}
 	s.turn()
+	managers := s.managers()
 	for _, n := range s.nodes {
-		seen := n.here() && slices.ContainsFunc(s.managers(), func(m *fakeNode) bool {
+		seen := n.here() && slices.ContainsFunc(managers, func(m *fakeNode) bool {
 			return leads(m) && s.net.talk(n.engine, m.engine)
 		})
 		if seen {

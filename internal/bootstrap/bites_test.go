@@ -1,0 +1,177 @@
+package bootstrap
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/swarm"
+)
+
+// broken are wrong ways to decide, one for each rule of Decide.
+var broken = []struct {
+	rule   string
+	by     string // the scenario that notices
+	decide func(View) Action
+}{
+	{"follows settings that are wrong", "WrongSettings", blind(func(v *View) { v.Settings = nil })},
+	{"a manager does nothing", "Formation", instead(Serve, func(a Action) Action { return wait("%s", a.Reason) })},
+	{"an empty swarm does not yield", "TwoSwarms", func(v View) Action {
+		if a := Decide(v); a.Kind != Move || !v.Engine.Manager {
+			return a
+		}
+		return Action{Kind: Serve, Reason: "There are two swarms."}
+	}},
+	{"every swarm is taken for an empty one", "TwoSwarms", blind(func(v *View) { v.Contents = peer.Contents{Nodes: 1} })},
+	{"what a person gave up is kept", "Yield", blind(func(v *View) { v.Member.Yields = false })},
+	{"a worker waits for a manager that is gone for ever", "Orphans", func(v View) Action {
+		if a := Decide(v); a.Kind != Move || v.Engine.Manager || v.Engine.State == swarm.Failed {
+			return a
+		}
+		return Action{Kind: Stay, Reason: "This board is a worker."}
+	}},
+	{"a worker gives its manager up at once", "Year", blind(func(v *View) {
+		if v.Engine.State == swarm.Active && !v.Engine.Manager {
+			v.Answered = time.Time{}
+			v.Peers = slices.DeleteFunc(v.Peers, func(p Peer) bool { return v.own(p) && v.Now.Sub(p.Met) > 2*time.Second })
+		}
+	})},
+	{"a member that waits for its manager is taken for a join that fails", "Year", func(v View) Action {
+		if v.EngineErr == nil && v.Engine.State == swarm.Pending && v.Engine.NodeID != "" {
+			return Action{Kind: Abandon, Reason: "It does not get in"}
+		}
+		return Decide(v)
+	}},
+	{"a join that has failed is not ended", "Reset", instead(Abandon, func(a Action) Action { return wait("%s", a.Reason) })},
+	{"a manager whose certificate has expired leaves", "Expired", blind(func(v *View) { v.Member.Manager = false })},
+	{"a worker whose certificate has expired waits", "Expired", func(v View) Action {
+		if a := Decide(v); a.Kind != Move || v.Engine.State != swarm.Failed {
+			return a
+		}
+		return wait("Its certificate has expired")
+	}},
+	{"twins lead", "Twins", blind(func(v *View) { v.Twins = nil })},
+	{"a board that was reset joins again", "Reset", blind(func(v *View) { v.Reset = false })},
+	{"managers are not seen", "Year", unseen(func(v View, p Peer) bool { return p.Claim.State == peer.Manager })},
+	{"members of a swarm do not count", "PowerCuts", unseen(func(_ View, p Peer) bool { return p.Claim.State == peer.Worker })},
+	{"lower serials do not count", "Formation", unseen(func(v View, p Peer) bool { return !p.Claim.State.InSwarm() && p.Claim.Serial < v.Serial })},
+	{"who founds or wants to does not count", "CloseCalls", blind(func(v *View) {
+		for i, p := range v.Peers {
+			if p.Claim.State == peer.Founding || p.Claim.State == peer.Electing {
+				v.Peers[i].Claim.State = peer.Blank
+			}
+		}
+	})},
+	{"boards that are not ready do not count", "LowestWithoutEngine", unseen(func(_ View, p Peer) bool { return p.Claim.State == peer.Waiting })},
+	{"nobody waits for boards to be found", "Formation", blind(func(v *View) { v.Settle, v.NewBoard, v.Listening = 0, time.Time{}, v.Linked })},
+	{"a lowest board that does nothing is waited for", "LowestWithoutEngine", blind(func(v *View) {
+		for i := range v.Peers {
+			v.Peers[i].Able = v.Now
+		}
+	})},
+	{"no turns: whoever can founds", "Formation", blind(func(v *View) {
+		for i := range v.Peers {
+			v.Peers[i].Able = time.Time{}
+		}
+		v.Listening, v.NewBoard = v.Listening.Add(-time.Hour), v.NewBoard.Add(-time.Hour)
+	})},
+	{"it founds without asking the others first", "CloseCalls", instead(Propose, func(a Action) Action { a.Kind = Init; return a })},
+	{"it founds before all have answered", "CloseCalls", blind(func(v *View) { v.Unasked = 0 })},
+}
+
+// blind is Decide for somebody who sees things as change makes them.
+func blind(change func(*View)) func(View) Action {
+	return func(v View) Action {
+		v.Peers = slices.Clone(v.Peers)
+		change(&v)
+		return Decide(v)
+	}
+}
+
+// unseen is Decide without some of the other boards, as long as this one is outside a swarm.
+func unseen(which func(View, Peer) bool) func(View) Action {
+	return blind(func(v *View) {
+		if v.Engine.State == swarm.Inactive {
+			v.Peers = slices.DeleteFunc(v.Peers, func(p Peer) bool { return which(*v, p) })
+		}
+	})
+}
+
+// instead is Decide with something else in the place of one kind of action.
+func instead(k Kind, of func(Action) Action) func(View) Action {
+	return func(v View) Action {
+		a := Decide(v)
+		if a.Kind == k {
+			return of(a)
+		}
+		return a
+	}
+}
+
+const biteSeeds = 1000 // schedules in which a broken rule may be noticed
+
+// TestSimBites breaks each rule in turn, and the scenario that watches over it must notice. With -v it shows by what.
+func TestSimBites(t *testing.T) {
+	for _, b := range broken {
+		t.Run(strings.ReplaceAll(b.rule, " ", "_"), func(t *testing.T) {
+			t.Parallel()
+			i := slices.IndexFunc(scenarios, func(s named) bool { return s.name == b.by })
+			for seed := uint64(1); seed <= biteSeeds; seed++ {
+				if what := noticed(t, scenarios[i].play, seed, b.decide); what != "" {
+					t.Logf("| %s | %s, seed %d: %s |", b.rule, b.by, seed, what)
+					return
+				}
+			}
+			t.Errorf("%s does not notice: %s", b.by, b.rule)
+		})
+	}
+}
+
+// noticed plays a scenario with a broken rule, and returns what went wrong first; empty when nothing did.
+func noticed(t *testing.T, play scenario, seed uint64, decide func(View) Action) (what string) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, seed)
+		var last sync.Map // of each board, when it decided
+		w.decide = func(v View) Action {
+			if before, is := last.Swap(v.Serial, v.Now); is && v.Now.Equal(before.(time.Time)) {
+				time.Sleep(100 * time.Millisecond) // of virtual time, which would stand still for a board that never rests
+			}
+			return decide(v)
+		}
+		r := &recorder{TB: t}
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			play(r, w, rand.New(rand.NewPCG(seed, 0)))
+		}()
+		<-done
+		what = r.first
+	})
+	return what
+}
+
+// recorder takes note of what goes wrong in a test, which ends at once.
+type recorder struct {
+	testing.TB
+	first string
+}
+
+var names = regexp.MustCompile(`pi-[0-9a-f]{6}`)
+
+func (r *recorder) Errorf(format string, args ...any) {
+	r.first = names.ReplaceAllString(fmt.Sprintf(format, args...), "one")
+	runtime.Goexit()
+}
+
+func (r *recorder) Fatalf(format string, args ...any) { r.Errorf(format, args...) }
+func (r *recorder) Error(args ...any)                 { r.Errorf("%s", fmt.Sprint(args...)) }
+func (r *recorder) Fatal(args ...any)                 { r.Errorf("%s", fmt.Sprint(args...)) }
+func (r *recorder) Failed() bool                      { return r.first != "" }

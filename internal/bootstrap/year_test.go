@@ -1,0 +1,208 @@
+package bootstrap
+
+// A year of a real cluster in an hour of virtual time: everything that happens to boards, in any order, and at the end the
+// one swarm that there must be.
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/swarm"
+)
+
+const (
+	yearFaults = 12               // at most
+	yearGap    = 4 * time.Minute  // at most, from one fault to the next; they last longer and overlap
+	outageMax  = 10 * time.Minute // how long a fault lasts at most: a worker gives up a silent manager after orphanedMax
+	yearEnd    = 30 * time.Minute // after the last fault, until all boards are in one swarm
+)
+
+func simYear(t testing.TB, w *world, rnd *rand.Rand) {
+	w.step = time.Second
+	w.loss, w.twice = float64(rnd.IntN(3))/10, float64(rnd.IntN(2))/10
+	boards := 2 + rnd.IntN(7)
+	if rnd.IntN(40) == 0 {
+		boards = 30
+	}
+	w.addMany(rnd, boards)
+	w.wanted = []int{1, 1, 3, -1}[rnd.IntN(4)]
+	var plan []event
+	last := time.Duration(0)
+	for i, b := range w.boards {
+		at, engine := upTo(rnd, time.Minute), upTo(rnd, 10*time.Second)
+		if i > 1 && rnd.IntN(4) == 0 {
+			at = upTo(rnd, 30*time.Minute)
+		}
+		plan = append(plan, event{at, b, "first start", func() {
+			if b.running() == nil {
+				b.powerOn(t.Context(), engine)
+			}
+		}})
+	}
+	for range rnd.IntN(yearFaults + 1) {
+		last += upTo(rnd, yearGap)
+		plan = append(plan, w.fault(t, rnd, last)...)
+	}
+	w.run(t, plan, 0, nil)
+	end := []event{{0, nil, "the network is whole", w.mend}}
+	for _, b := range w.boards {
+		end = append(end, event{0, b, "all is well again", func() {
+			b.engine.PowerOn()
+			if b.running() == nil {
+				b.start(t.Context())
+			}
+		}})
+	}
+	w.run(t, end, time.Minute, nil)
+	w.run(t, nil, yearEnd, w.settled)
+}
+
+// fault is one thing that happens at a time, and the end of it.
+func (w *world) fault(t testing.TB, rnd *rand.Rand, at time.Duration) []event {
+	b := w.boards[rnd.IntN(len(w.boards))]
+	end := at + upTo(rnd, outageMax)
+	engine := upTo(rnd, 10*time.Second)
+	off := func(b *simBoard) event { return event{at, b, "power cut", b.powerOff} }
+	on := func(b *simBoard, at time.Duration) event {
+		return event{at, b, "power is back", func() {
+			if b.running() == nil {
+				b.powerOn(t.Context(), engine)
+			}
+		}}
+	}
+	switch rnd.IntN(9) {
+	case 0:
+		return []event{off(b), on(b, end)}
+	case 1:
+		var all []event
+		for _, b := range w.boards {
+			all = append(all, off(b), on(b, end+upTo(rnd, time.Minute)))
+		}
+		return all
+	case 2:
+		return []event{
+			{at, b, "agent dies", b.kill},
+			{at + 5*time.Second, b, "agent starts", func() {
+				if b.running() == nil {
+					b.start(t.Context())
+				}
+			}},
+		}
+	case 3:
+		return []event{
+			{at, b, "engine stops", b.engine.StopEngine},
+			{at + upTo(rnd, time.Minute), b, "engine starts", b.engine.StartEngine},
+		}
+	case 4:
+		part := map[netip.Addr]bool{}
+		for _, b := range w.boards {
+			part[b.addr] = rnd.IntN(2) == 0
+		}
+		return []event{
+			{at, nil, "two switches", func() { w.links.Store(&links{part: part}) }},
+			{end, nil, "one switch", w.mend},
+		}
+	case 5:
+		other := w.boards[rnd.IntN(len(w.boards))]
+		return []event{
+			{at, nil, "one-way link", func() { w.links.Store(&links{from: b.addr, to: other.addr}) }},
+			{end, nil, "two-way link", w.mend},
+		}
+	case 6:
+		return []event{{at, b, "something is deployed", func() { w.deploy(t, b) }}}
+	case 7:
+		return []event{{at, b, "new card", func() { w.reflash(t, b, engine) }}}
+	}
+	return []event{{at, b, "reboot", func() {
+		b.powerOff()
+		b.powerOn(t.Context(), engine)
+	}}}
+}
+
+// deploy gives the swarm that this board leads something to lose; a board that leads none has nothing to deploy to.
+func (w *world) deploy(t testing.TB, b *simBoard) {
+	if s, err := b.engine.Status(t.Context()); err == nil && s.SwarmID != "" {
+		b.engine.Deploy()
+	}
+}
+
+// reflash puts a blank card into a board. Where it is the only manager its swarm is lost, and the workers may go. One of several
+// managers keeps its card here: with another one off, no majority could ever be had again.
+func (w *world) reflash(t testing.TB, b *simBoard, engine time.Duration) {
+	id, managers := b.engine.In(), 0
+	for _, o := range w.boards {
+		if s, err := o.engine.Status(t.Context()); o.engine.In() == id && (err != nil || s.Manager || s.State == swarm.Failed) {
+			managers++
+		}
+	}
+	if id != "" && managers > 1 {
+		return
+	}
+	lost := b.swarm != "" && b.swarm == id
+	b.kill()
+	b.engine.Reflash()
+	for _, o := range w.boards {
+		o.doomed = o.doomed || lost && o != b && o.engine.In() == id
+	}
+	if lost {
+		w.swarms = slices.DeleteFunc(w.swarms, func(s string) bool { return s == id })
+	}
+	b.kept, b.node, b.swarm, b.free, b.doomed = peer.Membership{}, "", "", false, false
+	b.key[1]++
+	b.powerOn(t.Context(), engine)
+}
+
+// settled reports whether all boards are in one swarm, or in several that hold something each.
+func (w *world) settled() bool {
+	for _, b := range w.boards {
+		have, err := b.engine.Contents(context.Background())
+		if len(w.swarms) > 1 && err == nil && (have == swarm.Contents{Nodes: 1}) {
+			w.missing = b.serial.Name() + " keeps an empty swarm beside another"
+			return false
+		}
+	}
+	return w.formed()
+}
+
+// tally is what was played.
+type tally struct {
+	mu      sync.Mutex
+	stories int
+	boards  int
+	virtual time.Duration
+	faults  map[string]int
+}
+
+var played = tally{faults: map[string]int{}}
+
+// count adds this world to what was played.
+func (w *world) count() {
+	played.mu.Lock()
+	defer played.mu.Unlock()
+	played.stories++
+	played.boards += len(w.boards)
+	played.virtual += time.Since(w.began)
+	for what, n := range w.faults {
+		played.faults[what] += n
+	}
+}
+
+func (p *tally) in(d time.Duration) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var faults []string
+	for _, what := range slices.Sorted(maps.Keys(p.faults)) {
+		faults = append(faults, fmt.Sprintf("%d × %s", p.faults[what], what))
+	}
+	return fmt.Sprintf("%d schedules with %d boards and %.0f hours of their time in %.0f s, %.1f/s: %s", p.stories, p.boards,
+		p.virtual.Hours(), d.Seconds(), float64(p.stories)/d.Seconds(), strings.Join(faults, ", "))
+}
