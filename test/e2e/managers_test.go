@@ -90,15 +90,30 @@ func turnOn(t *testing.T, pi *lab.Pi) {
 	}
 }
 
-// Three managers, of which each may be lost: the first one here, once for a while and once for good, so that a fourth
-// board takes its place; and then one manager again.
-func TestThreeManagers(t *testing.T) {
-	l := lab.New(t, lab.Options{N: 4, Config: "managers = 3", Serials: []string{
+// fourBoards are boards of which three become managers; the fourth has the highest serial.
+func fourBoards(t *testing.T) (l *lab.Lab, first, second, third, fourth *lab.Pi) {
+	t.Helper()
+	l = lab.New(t, lab.Options{N: 4, Config: "managers = 3", Serials: []string{
 		"10000000aabbcc05", "10000000aabbcc02", "10000000aabbcc07", "10000000aabbcc08",
 	}})
 	engines(t, l)
 	setKey(t, clusterkey.Generate(), l.Pis...)
-	first, second, third, fourth := l.Pis[1], l.Pis[0], l.Pis[2], l.Pis[3]
+	return l, l.Pis[1], l.Pis[0], l.Pis[2], l.Pis[3]
+}
+
+// allRun checks that the service web has so many tasks, and all of them run.
+func allRun(ctx context.Context, manager *lab.Pi, n int) error {
+	out, err := manager.Docker(ctx, "service", "ls", "--format", "{{.Replicas}}")
+	if want := fmt.Sprintf("%d/%d", n, n); err == nil && strings.TrimSpace(string(out)) != want {
+		tasks, _ := manager.Docker(ctx, "service", "ps", "--no-trunc", "--format", "{{.Node}} {{.DesiredState}} {{.CurrentState}} {{.Error}}", "web")
+		err = fmt.Errorf("replicas are %s, want %s:\n%s", out, want, tasks)
+	}
+	return err
+}
+
+// The first of three managers loses its power: the swarm can be changed, and a service that ran there runs on.
+func TestThreeManagers(t *testing.T) {
+	l, first, second, third, _ := fourBoards(t)
 	for _, pi := range l.Pis[:3] {
 		if err := pi.StartAgent(); err != nil {
 			t.Fatal(err)
@@ -122,22 +137,20 @@ func TestThreeManagers(t *testing.T) {
 	if err := l.LoadWeb(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := first.Docker(t.Context(), "service", "create", "--detach", "--name", "web", "--no-resolve-image",
+	if _, err := first.Docker(t.Context(), "service", "create", "--detach", "--name", "web", "--no-resolve-image", "--replicas=3",
 		"--mount", "type=bind,src=/etc/hostname,dst=/etc/hostname,readonly", lab.WebImage); err != nil {
 		t.Fatal(err)
 	}
+	await(t, time.Minute, func(ctx context.Context) error { return allRun(ctx, first, 3) })
 	if err := first.PowerOff(); err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("without the first a service is scaled after %v", since(t, time.Minute, func(ctx context.Context) error {
-		if _, err := second.Docker(ctx, "service", "scale", "--detach", "web=2"); err != nil {
-			return err
-		}
-		out, err := third.Docker(ctx, "service", "ls", "--format", "{{.Replicas}}")
-		if err == nil && strings.TrimSpace(string(out)) != "2/2" {
-			err = fmt.Errorf("replicas: %s", out)
-		}
+	t.Logf("without the first the swarm is changed after %v", since(t, time.Minute, func(ctx context.Context) error {
+		_, err := second.Docker(ctx, "service", "scale", "--detach", "web=4")
 		return err
+	}))
+	t.Logf("all tasks run on the other two after %v more", since(t, 2*time.Minute, func(ctx context.Context) error {
+		return allRun(ctx, third, 4)
 	}))
 	turnOn(t, first)
 	t.Logf("the first is back after %v", since(t, time.Minute, func(ctx context.Context) error {
@@ -147,9 +160,35 @@ func TestThreeManagers(t *testing.T) {
 		return allReady(ctx, second, 3)
 	}))
 
-	if err := fourth.StartAgent(); err != nil {
+	setConfig(t, l.Pis, "managers = 1")
+	for _, pi := range l.Pis[:3] {
+		if err := pi.StopAgent(); err != nil {
+			t.Fatal(err)
+		}
+		if err := pi.StartAgent(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("one manager after %v", since(t, 2*time.Minute, func(ctx context.Context) error {
+		for _, pi := range l.Pis[:3] {
+			if i, err := infoOf(ctx, pi); err == nil && i.Swarm.ControlAvailable {
+				if err := managersAre(ctx, pi); err != nil {
+					return err
+				}
+				return allReady(ctx, pi, 3)
+			}
+		}
+		return fmt.Errorf("nobody manages")
+	}))
+}
+
+// A manager is gone for good: a fourth board takes its place, and when it comes back after all it is a worker.
+func TestManagerIsReplaced(t *testing.T) {
+	l, first, second, third, fourth := fourBoards(t)
+	if err := l.StartAgents(); err != nil {
 		t.Fatal(err)
 	}
+	await(t, 2*time.Minute, func(ctx context.Context) error { return managersAre(ctx, first, second, third) })
 	await(t, time.Minute, func(ctx context.Context) error { return allReady(ctx, second, 4) })
 	if err := first.PowerOff(); err != nil {
 		t.Fatal(err)
@@ -178,27 +217,6 @@ func TestThreeManagers(t *testing.T) {
 	if err := replaced(t.Context()); err != nil {
 		t.Errorf("with the first back: %v", err)
 	}
-
-	setConfig(t, l.Pis, "managers = 1")
-	for _, pi := range l.Pis {
-		if err := pi.StopAgent(); err != nil {
-			t.Fatal(err)
-		}
-		if err := pi.StartAgent(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	t.Logf("one manager after %v", since(t, 2*time.Minute, func(ctx context.Context) error {
-		for _, pi := range []*lab.Pi{second, third, fourth} {
-			if i, err := infoOf(ctx, pi); err == nil && i.Swarm.ControlAvailable {
-				if err := managersAre(ctx, pi); err != nil {
-					return err
-				}
-				return allReady(ctx, pi, 4)
-			}
-		}
-		return fmt.Errorf("nobody manages")
-	}))
 }
 
 // A manager, through which all others have joined, is taken out for good. An engine that joined through it cannot become
