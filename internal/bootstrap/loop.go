@@ -104,7 +104,7 @@ type Options struct {
 	Tag      string // of the cluster key, empty without one
 	Expect   int
 	Settle   time.Duration
-	Wanted   int                         // managers of the swarm: 1, 3, 5 or 7; negative follows the number of boards
+	Wanted   int                         // managers of the swarm: 1, 3, 5 or 7; 0 leaves them as they are, negative follows the number of boards
 	Member   peer.Membership             // where the board was when it last ran
 	Remember func(peer.Membership) error // keeps that through a power cut
 	Deny     []peer.Serial               // whose nodes a manager removes

@@ -273,6 +273,9 @@ func voteless(v View) (Action, bool) {
 
 // govern keeps as many managers as are wanted. Only the one that leads the others acts.
 func (l *Loop) govern(ctx context.Context, nodes []swarm.Node) {
+	if l.Wanted == 0 {
+		return
+	}
 	c := l.council.notice(council{Now: time.Now(), Want: l.Wanted, Nodes: nodes, Keys: l.Pins != nil, Deny: l.Deny})
 	if !slices.ContainsFunc(nodes, func(n swarm.Node) bool { return n.Leader && n.ID == l.status.NodeID }) {
 		l.council.said = ""

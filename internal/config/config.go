@@ -49,7 +49,7 @@ var Reference string
 type Config struct {
 	Expect    int               // boards expected, 0 to 64; 0 is not known
 	Settle    time.Duration     // how long no new board may appear before the election, 5 s to 5 min
-	Managers  int               // managers of the swarm: 1, 3, 5 or 7, or AutoManagers
+	Managers  int               // managers of the swarm: 1, 3, 5 or 7, or AutoManagers; 0 leaves them as they are
 	Cluster   string            // name of the cluster, as peer.CheckCluster wants it
 	Key       clusterkey.Phrase // as given here; none leaves it to the file that has the key alone
 	Interface string            // name of the cluster interface; empty chooses

@@ -111,7 +111,7 @@ func TestLoadRefuses(t *testing.T) {
 		{"wrong type", "expect = \"three\"", []string{`:1: expect = "three" is not possible: give a whole number from 0 to 64`}},
 		{"too many", "# a class\nexpect = 65", []string{`:2: expect = 65 is not possible: give a whole number from 0 to 64`}},
 		{"negative", "expect = -1", []string{`expect = -1 `}},
-		{"an even number of managers", "managers = 2", []string{`:1: managers = 2 is not possible: give 1, 3, 5, 7 or "auto"`}},
+		{"an even number of managers", "managers = 2", []string{`:1: managers = 2 is not possible: give 0, 1, 3, 5, 7 or "auto"`}},
 		{"too many managers", "managers = 9", []string{`managers = 9 `}},
 		{"not whole", "expect = 2.5", []string{`expect = 2.5 `}},
 		{"too short", `settle = "1s"`, []string{`settle = "1s" is not possible: give a duration from "5s" to "5m"`}},

@@ -63,12 +63,13 @@ var settings = []setting{
 		},
 	},
 	{
-		"managers", "1", `1, 3, 5, 7 or "auto"`,
-		"How many boards manage the swarm. With 3 of them any one board may be lost and the swarm can still be changed, with 5 " +
-			"any two. The boards with the lowest serials become managers when enough of them are there; one that is gone " +
-			"for 5 minutes is replaced when another board can take its place. \"auto\" is 1 for up to 2 boards, 3 for up to " +
-			"6, and 5 for more. Give all boards the same: the setting of the board that leads the managers counts, also for " +
-			"managers that you made by hand. Every manager is root on every board, so give a cluster key with more than 1.",
+		"managers", "0", `0, 1, 3, 5, 7 or "auto"`,
+		"How many boards manage the swarm. 0 leaves that to you: the board that makes the swarm manages it, and those that " +
+			"you promote. With 3 any one board may be lost and the swarm can still be changed, with 5 any two. The boards " +
+			"with the lowest serials become managers when enough of them are there; one that is gone for 5 minutes is " +
+			"replaced when another board can take its place; surplus ones become workers. \"auto\" is 1 for up to 2 boards, 3 " +
+			"for up to 6, and 5 for more. Give all boards the same: the setting of the board that leads the managers counts. " +
+			"Every manager is root on every board, so give a cluster key with more than 1.",
 		func(c *Config, v any) bool {
 			n, ok := v.(int64)
 			c.Managers = int(n)
@@ -76,7 +77,7 @@ var settings = []setting{
 				c.Managers = AutoManagers
 				return true
 			}
-			return ok && n >= 1 && n <= managersMost && n%2 == 1
+			return ok && (n == 0 || n >= 1 && n <= managersMost && n%2 == 1)
 		},
 	},
 	{
