@@ -31,6 +31,7 @@ type world interface {
 	exchanged() // waits until the swarm that board 0 has founded has its lasting join token
 	promote(manager, i int)
 	deploy(i int) // a service, a secret and a config
+	service(manager int, name string, replicas int)
 	cut(i int)
 	mend(i int)
 }
@@ -52,6 +53,7 @@ var cases = []struct {
 	{"LiveRestore", testLiveRestore},
 	{"Locked", testLocked},
 	{"Contents", testContents},
+	{"Overview", testOverview},
 }
 
 func TestFakeConforms(t *testing.T) {

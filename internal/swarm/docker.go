@@ -301,7 +301,7 @@ func nodeOf(n api.Node) Node {
 		Manager: n.Spec.Role == api.NodeRoleManager, Leader: n.ManagerStatus != nil && n.ManagerStatus.Leader,
 		Votes: n.ManagerStatus != nil, Reachable: n.ManagerStatus != nil && n.ManagerStatus.Reachability == api.ReachabilityReachable,
 		Ready: n.Status.State == api.NodeStateReady, Active: n.Spec.Availability == api.NodeAvailabilityActive,
-		Labels: maps.Clone(n.Spec.Labels),
+		Labels: maps.Clone(n.Spec.Labels), Version: n.Description.Engine.EngineVersion,
 	}
 }
 

@@ -42,6 +42,8 @@ type Engine interface {
 	// Remove takes a node off the list; force also removes one that is ready. The node itself does not learn of it, and goes
 	// on saying that it is active. Managers only.
 	Remove(ctx context.Context, nodeID string, force bool) error
+	// Overview lists the nodes with their services. Managers only.
+	Overview(ctx context.Context) (Overview, error)
 }
 
 // The errors an Engine returns, sorted by what to do about them. Everything else is an engine's own refusal, in its words.
@@ -115,6 +117,7 @@ type Node struct {
 	Ready     bool // the manager has heard of it lately
 	Active    bool // tasks may be placed on it
 	Labels    map[string]string
+	Version   string // of its engine; empty while the node is new
 }
 
 // Contents is how much of each kind a swarm has.

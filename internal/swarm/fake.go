@@ -36,8 +36,9 @@ type Fake struct {
 
 var _ Engine = (*Fake)(nil)
 
-// Calls counts the calls that have reached an engine and ask for a change. Label and Role count only when they changed something.
-type Calls struct{ Init, Join, Leave, Label, Role, Remove int }
+// Calls counts the calls that have reached an engine and ask for a change, and the costly ones. Label and Role count only
+// when they changed something.
+type Calls struct{ Init, Join, Leave, Label, Role, Remove, Overview int }
 
 // Delays of a real engine, measured with Docker 20.10 and 26.1.
 const (
@@ -226,7 +227,7 @@ func (f *Fake) Nodes(ctx context.Context) (nodes []Node, err error) {
 	err = f.manage(ctx, func(s *fakeSwarm) error {
 		for _, n := range s.nodes {
 			nodes = append(nodes, Node{
-				ID: n.id, Hostname: n.engine.host, Addr: n.addr, Manager: n.role, Leader: n == s.leader,
+				ID: n.id, Hostname: n.engine.host, Addr: n.addr, Manager: n.role, Leader: n == s.leader, Version: fakeVersion,
 				Votes: n.manager, Reachable: n.votes() && (n.engine == f || f.net.talk(f, n.engine)), Ready: n.ready, Active: true, Labels: maps.Clone(n.labels),
 			})
 		}

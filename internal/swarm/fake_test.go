@@ -36,8 +36,11 @@ func (w *fakeWorld) liveRestore(i int)   { w.boards[i].SetLiveRestore(true) }
 func (w *fakeWorld) autolock(i int)      { w.boards[i].Autolock() }
 func (w *fakeWorld) promote(_, i int)    { w.boards[i].Promote() }
 func (w *fakeWorld) deploy(i int)        { w.boards[i].Deploy() }
-func (w *fakeWorld) cut(i int)           { w.setCut(i, true) }
-func (w *fakeWorld) mend(i int)          { w.setCut(i, false) }
+func (w *fakeWorld) service(manager int, name string, replicas int) {
+	w.boards[manager].AddService(name, replicas)
+}
+func (w *fakeWorld) cut(i int)  { w.setCut(i, true) }
+func (w *fakeWorld) mend(i int) { w.setCut(i, false) }
 func (w *fakeWorld) setCut(i int, cut bool) {
 	cuts := map[netip.Addr]bool{w.addr(i): cut}
 	for a, c := range w.cuts {

@@ -30,6 +30,7 @@ type fakeSwarm struct {
 	auto   bool      // managers start locked
 
 	contents Contents // without Nodes
+	services []Service
 }
 
 // fakeNode is one node of a swarm. It stays on the list when its engine is gone.
@@ -362,4 +363,5 @@ func (s *fakeSwarm) observe() {
 			n.ready = seen
 		}
 	}
+	s.schedule()
 }

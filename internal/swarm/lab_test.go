@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"strconv"
 	"testing"
 	"time"
 
@@ -106,6 +107,13 @@ func (w *labWorld) deploy(i int) {
 	w.docker(i, "secret", "create", "s", "/etc/hostname")
 	w.docker(i, "config", "create", "c", "/etc/hostname")
 	w.docker(i, "service", "create", "--detach", "--no-resolve-image", "--replicas=0", "--name=web", "nothing")
+}
+
+func (w *labWorld) service(manager int, name string, replicas int) {
+	w.t.Helper()
+	must(w.t, w.lab.LoadWeb(w.t.Context()))
+	w.docker(manager, "service", "create", "--detach", "--quiet", "--no-resolve-image", "--name", name,
+		"--replicas", strconv.Itoa(replicas), "--mount", "type=bind,src=/etc/hostname,dst=/etc/hostname,readonly", lab.WebImage)
 }
 
 // Certificates are valid for years on the manager and on workers that join at once, and networks lie in the pool.

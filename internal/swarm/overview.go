@@ -1,0 +1,159 @@
+package swarm
+
+// The overview: what a person looks at in a swarm. It is read only, and costs one answer of the engine for each kind of
+// object, so whoever shows it often keeps it for a moment.
+
+import (
+	"cmp"
+	"context"
+	"crypto/x509"
+	"encoding/pem"
+	"sort"
+	"strings"
+	"time"
+
+	api "github.com/docker/docker/api/types/swarm"
+	"github.com/docker/docker/client"
+)
+
+// Overview is what a swarm consists of.
+type Overview struct {
+	Nodes     []Node
+	Services  []Service     // in order of name
+	CertValid time.Duration // for how long the certificate of a node is issued; nodes that run renew theirs in time
+	RootEnds  time.Time     // when the swarm's certificate authority ends; zero when that is not known
+}
+
+// Service is one service with its tasks.
+type Service struct {
+	ID     string
+	Name   string
+	Image  string // without its digest
+	Global bool   // one task on every node
+	Job    bool   // its tasks are meant to end
+	Wanted int    // tasks that are to run
+	Tasks  []Task // the newest of each slot, or of each node where Global; by slot and node
+}
+
+// Task is one container, or the intention of one.
+type Task struct {
+	ID    string
+	Node  string // id of the node it is placed on, empty while there is none for it
+	Slot  int    // 1 and up, 0 where the service is Global
+	State string // Docker's word, such as "running"
+	Error string // the engine's words, of this task or of the one that it replaces; empty when it runs
+	Since time.Time
+}
+
+// Running reports whether the task does what it is for.
+func (t Task) Running() bool { return t.State == string(api.TaskStateRunning) }
+
+// Overview implements Engine.
+func (d *Docker) Overview(ctx context.Context) (o Overview, err error) {
+	err = d.call(ctx, callMax, func(ctx context.Context, c *client.Client) error {
+		nodes, err := c.NodeList(ctx, api.NodeListOptions{})
+		if err != nil {
+			return err
+		}
+		services, err := c.ServiceList(ctx, api.ServiceListOptions{})
+		if err != nil {
+			return err
+		}
+		tasks, err := c.TaskList(ctx, api.TaskListOptions{})
+		if err != nil {
+			return err
+		}
+		cluster, err := c.SwarmInspect(ctx)
+		if err != nil {
+			return err
+		}
+		o = Overview{CertValid: cluster.Spec.CAConfig.NodeCertExpiry, RootEnds: endOf(cluster.TLSInfo.TrustRoot)}
+		for _, n := range nodes {
+			o.Nodes = append(o.Nodes, nodeOf(n))
+		}
+		for _, s := range services {
+			o.Services = append(o.Services, serviceOf(s, tasks))
+		}
+		sort.Slice(o.Services, func(i, j int) bool { return o.Services[i].Name < o.Services[j].Name })
+		return nil
+	})
+	return o, err
+}
+
+// endOf is when the certificate in text ends, zero when there is none.
+func endOf(text string) time.Time {
+	block, _ := pem.Decode([]byte(text))
+	if block == nil {
+		return time.Time{}
+	}
+	c, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return time.Time{}
+	}
+	return c.NotAfter
+}
+
+func serviceOf(s api.Service, tasks []api.Task) Service {
+	out := Service{ID: s.ID, Name: s.Spec.Name}
+	if spec := s.Spec.TaskTemplate.ContainerSpec; spec != nil {
+		out.Image, _, _ = strings.Cut(spec.Image, "@")
+	}
+	mode := s.Spec.Mode
+	out.Global = mode.Global != nil || mode.GlobalJob != nil
+	out.Job = mode.ReplicatedJob != nil || mode.GlobalJob != nil
+	out.Tasks = newest(tasks, s.ID, out.Global)
+	out.Wanted = len(out.Tasks)
+	if mode.Replicated != nil && mode.Replicated.Replicas != nil {
+		out.Wanted = int(*mode.Replicated.Replicas)
+	}
+	return out
+}
+
+// place is where a task of a service belongs: its slot, and in a global service its node.
+type place struct {
+	slot int
+	node string
+}
+
+// newest returns the newest task of each place of the service that is to run at all. Docker keeps some that have ended: the
+// newest with an error says why there is no better one.
+func newest(tasks []api.Task, service string, global bool) (out []Task) {
+	best, failed := map[place]api.Task{}, map[place]api.Task{}
+	for _, t := range tasks {
+		if t.ServiceID != service {
+			continue
+		}
+		at := place{slot: t.Slot}
+		if global {
+			at = place{node: t.NodeID}
+		}
+		if wanted(t) && later(t, best[at]) {
+			best[at] = t
+		}
+		if t.Status.Err != "" && later(t, failed[at]) {
+			failed[at] = t
+		}
+	}
+	for at, t := range best {
+		task := Task{ID: t.ID, Node: t.NodeID, Slot: t.Slot, State: string(t.Status.State), Since: t.Status.Timestamp}
+		if !task.Running() {
+			task.Error = cmp.Or(t.Status.Err, failed[at].Status.Err)
+		}
+		out = append(out, task)
+	}
+	sort.Slice(out, func(i, j int) bool {
+		return cmp.Or(cmp.Compare(out[i].Slot, out[j].Slot), cmp.Compare(out[i].Node, out[j].Node)) < 0
+	})
+	return out
+}
+
+// wanted reports whether the swarm means the task to be there now. A job's task has been there when it is complete.
+func wanted(t api.Task) bool {
+	switch t.DesiredState {
+	case api.TaskStateReady, api.TaskStateRunning, api.TaskStateComplete:
+		return true
+	}
+	return false
+}
+
+func later(t, than api.Task) bool { return than.ID == "" || t.CreatedAt.After(than.CreatedAt) }

@@ -1,0 +1,123 @@
+package swarm
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	api "github.com/docker/docker/api/types/swarm"
+)
+
+// testOverview looks at a swarm with a service while a board goes: its tasks move.
+func testOverview(t *testing.T, w world) {
+	ctx, m := t.Context(), w.engine(0)
+	_, err := m.Overview(ctx)
+	wantErr(t, "Overview in no swarm", err, ErrNotManager)
+	found(t, w)
+	must(t, join(t, w, 1, 0))
+	awaitReady(t, m, w.addr(0), w.addr(1))
+	_, err = w.engine(1).Overview(ctx)
+	wantErr(t, "Overview of a worker", err, ErrNotManager)
+	o, err := m.Overview(ctx)
+	must(t, err)
+	if o.CertValid != certExpiry || time.Until(o.RootEnds) < certExpiry || len(o.Services) != 0 || len(o.Nodes) != 2 {
+		t.Errorf("a swarm without services is %+v", o)
+	}
+	for _, n := range o.Nodes {
+		if n.Version != status(t, m).Version {
+			t.Errorf("node %+v has another version than its engine", n)
+		}
+	}
+
+	w.service(0, "web", 4)
+	runsOn := func(limit time.Duration, boards ...int) {
+		t.Helper()
+		await(t, limit, func() error {
+			o, err := m.Overview(ctx)
+			if err != nil || len(o.Services) != 1 {
+				return fmt.Errorf("%d services, %w", len(o.Services), err)
+			}
+			s := o.Services[0]
+			if s.Name != "web" || s.ID == "" || !strings.HasSuffix(s.Image, ":latest") || s.Global || s.Job || s.Wanted != 4 || len(s.Tasks) != 4 {
+				return fmt.Errorf("service is %+v", s)
+			}
+			on := map[string]bool{}
+			for i, task := range s.Tasks {
+				if !task.Running() || task.Error != "" || task.Slot != i+1 || task.ID == "" || task.Since.IsZero() {
+					return fmt.Errorf("task %+v", task)
+				}
+				on[task.Node] = true
+			}
+			for _, i := range boards {
+				if !on[status(t, w.engine(i)).NodeID] {
+					return fmt.Errorf("no task runs on board %d of %v: %v", i, boards, s.Tasks)
+				}
+			}
+			if len(on) != len(boards) {
+				return fmt.Errorf("tasks run on %d boards, want %v", len(on), boards)
+			}
+			return nil
+		})
+	}
+	runsOn(time.Minute, 0, 1)
+	w.powerOff(1)
+	runsOn(2*time.Minute, 0)
+}
+
+// TestNewest looks at what Docker keeps of a service: tasks that have ended beside those that run.
+func TestNewest(t *testing.T) {
+	began := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
+	task := func(id string, age, slot int, node string, wanted, is api.TaskState, err string) api.Task {
+		at := began.Add(-time.Duration(age) * time.Minute)
+		return api.Task{
+			ID: id, Meta: api.Meta{CreatedAt: at}, ServiceID: "s", Slot: slot, NodeID: node, DesiredState: wanted,
+			Status: api.TaskStatus{State: is, Err: err, Timestamp: at},
+		}
+	}
+	tests := []struct {
+		name   string
+		global bool
+		tasks  []api.Task
+		want   string // id, node, state and error of each
+	}{
+		{"none", false, nil, ""},
+		{"one moved", false, []api.Task{
+			task("old", 9, 1, "a", api.TaskStateShutdown, api.TaskStateRunning, ""), // its node is gone
+			task("new", 1, 1, "b", api.TaskStateRunning, api.TaskStateRunning, ""),
+		}, "new b running"},
+		{"one fails again and again", false, []api.Task{
+			task("2nd", 2, 1, "a", api.TaskStateShutdown, api.TaskStateRejected, "no such image"),
+			task("3rd", 1, 1, "a", api.TaskStateReady, api.TaskStateReady, ""),
+			task("1st", 3, 1, "a", api.TaskStateShutdown, api.TaskStateFailed, "exit 1"),
+		}, "3rd a ready no such image"},
+		{"one has failed before", false, []api.Task{
+			task("old", 2, 1, "a", api.TaskStateShutdown, api.TaskStateFailed, "exit 1"),
+			task("new", 1, 1, "a", api.TaskStateRunning, api.TaskStateRunning, ""),
+		}, "new a running"},
+		{"scaled down", false, []api.Task{
+			task("one", 2, 1, "a", api.TaskStateRunning, api.TaskStateRunning, ""),
+			task("two", 2, 2, "a", api.TaskStateRemove, api.TaskStateRunning, ""),
+		}, "one a running"},
+		{"nowhere to run", false, []api.Task{
+			task("one", 2, 1, "", api.TaskStateRunning, api.TaskStatePending, "no suitable node"),
+		}, "one  pending no suitable node"},
+		{"on every node", true, []api.Task{
+			task("one", 2, 0, "b", api.TaskStateRunning, api.TaskStateRunning, ""),
+			task("two", 2, 0, "a", api.TaskStateRunning, api.TaskStatePreparing, ""),
+			task("old", 3, 0, "c", api.TaskStateShutdown, api.TaskStateShutdown, ""),
+		}, "two a preparing, one b running"},
+		{"of others", false, []api.Task{{ID: "x", ServiceID: "other", DesiredState: api.TaskStateRunning}}, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var got []string
+			for _, n := range newest(tt.tasks, "s", tt.global) {
+				got = append(got, strings.TrimSpace(strings.Join([]string{n.ID, n.Node, n.State, n.Error}, " ")))
+			}
+			if got := strings.Join(got, ", "); got != tt.want {
+				t.Errorf("%q, want %q", got, tt.want)
+			}
+		})
+	}
+}
