@@ -53,6 +53,7 @@ const (
 type others struct {
 	mu    sync.Mutex
 	until map[group]time.Time
+	seen  map[peer.Serial]neighbour
 }
 
 type group struct{ name, tag string }
@@ -64,6 +65,7 @@ func (o *others) note(c peer.Claim, now time.Time) {
 	at := group{c.Cluster, c.Tag}
 	if _, known := o.until[at]; known || len(o.until) < othersMax {
 		o.until[at] = now.Add(othersHeard)
+		o.see(c, now)
 	}
 }
 

@@ -52,6 +52,9 @@ func TestClustersDoNotMix(t *testing.T) {
 			if n := b.Snapshot().Others; n != 4 {
 				t.Errorf("board %d knows of %d other clusters, want 4", i, n)
 			}
+			if near := b.Nearby(); len(near) != 8 || near[0].Cluster == "" {
+				t.Errorf("board %d has the neighbours %v, want the 8 of other clusters", i, near)
+			}
 		}
 		for _, b := range boards[2:] {
 			b.leave(t)
@@ -61,6 +64,9 @@ func TestClustersDoNotMix(t *testing.T) {
 		pass(othersHeard + announceMax)
 		if n := boards[0].Snapshot().Others; n != 0 || !boards[0].hasChanged() {
 			t.Errorf("%d other clusters are known after all have gone, want 0 and a signal", n)
+		}
+		if near := boards[0].Nearby(); len(near) != 0 {
+			t.Errorf("neighbours are known after all have gone: %v", near)
 		}
 		boards[1].leave(t)
 		synctest.Wait()
@@ -175,6 +181,9 @@ func TestFloodOfOtherClustersLeavesRoomForOurs(t *testing.T) {
 		wantSees(t, b, blankA)
 		if n := a.Snapshot().Others; n != othersMax {
 			t.Errorf("%d other clusters are known, want %d", n, othersMax)
+		}
+		if n := len(a.Nearby()); n > neighboursMax {
+			t.Errorf("%d neighbours are known, want at most %d", n, neighboursMax)
 		}
 		if n := len(l.since(time.Now().Add(-2*time.Second), addrA)); n > 5 {
 			t.Errorf("the flood made this board announce %d times in 2 s", n)

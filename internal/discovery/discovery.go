@@ -188,6 +188,9 @@ func (s *Service) SetClaim(c peer.Claim) { s.wish(func(w *wishes) { w.claim = c 
 // without it, but up to a minute later.
 func (s *Service) SetAsking(on bool) { s.wish(func(w *wishes) { w.asking = on }) }
 
+// Nearby lists boards of other clusters that were heard in the last minutes, in order of serial.
+func (s *Service) Nearby() []Neighbour { return s.others.nearby(time.Now()) }
+
 // Stranger says that a board of another cluster was met in another way, so that its cluster counts.
 func (s *Service) Stranger(c peer.Claim) {
 	if !s.cluster.same(c) {
