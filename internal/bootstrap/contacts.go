@@ -46,8 +46,9 @@ type contact struct {
 	asked    time.Time // start of the newest ask that has ended
 	next     time.Time // not before
 	failures int
-	reported bool // its silence was logged
-	named    bool // by the settings: it stays, and is asked in every state
+	reported bool  // its silence was logged
+	named    bool  // by the settings: it stays, and is asked in every state
+	err      error // of the newest ask; nil when it was answered
 }
 
 // contacts is what the board knows of others: who was heard, who answered, whom to ask next. It is safe for concurrent
@@ -154,7 +155,7 @@ func (t *contacts) meet(p enroll.Peer, now time.Time) (first, trouble bool) {
 	}
 	trouble = p.Claim.Trouble != "" && (first || trouble)
 	c.met, c.answer, c.lastMet = true, p, now
-	c.failures, c.reported = 0, false
+	c.failures, c.reported, c.err = 0, false, nil
 	return first, trouble
 }
 
@@ -200,7 +201,7 @@ func (t *contacts) answered(addr netip.AddrPort, started, now time.Time, err err
 	if c == nil {
 		return false
 	}
-	c.asking, c.asked = false, started
+	c.asking, c.asked, c.err = false, started, err
 	if err == nil {
 		return false
 	}

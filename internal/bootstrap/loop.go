@@ -40,6 +40,7 @@ type Discovery interface {
 	SetClaim(peer.Claim)
 	SetAsking(bool)
 	Snapshot() discovery.Snapshot
+	Nearby() []discovery.Neighbour
 	Changed() <-chan struct{}
 	Stranger(peer.Claim)
 }
@@ -48,6 +49,7 @@ type Discovery interface {
 type Asker interface {
 	Hello(ctx context.Context, addr netip.AddrPort, claim peer.Claim) (enroll.Peer, error)
 	Join(ctx context.Context, manager enroll.Peer, claim peer.Claim) (enroll.Ticket, error)
+	Picture(ctx context.Context, manager enroll.Peer, claim peer.Claim) ([]byte, error)
 }
 
 // Network tells the cluster interface, its addresses and the routes. address.Keeper is the real one, and address.Kernel
@@ -131,6 +133,8 @@ type Loop struct {
 	ticket   atomic.Pointer[ticketBase] // nil when this board is not a manager
 	place    atomic.Pointer[Place]      // the same
 	listed   atomic.Pointer[[]string]   // ids of the nodes, the same
+	posed    atomic.Pointer[pose]       // what the newest turn has seen
+	canvas   canvas
 
 	orders chan order
 	decide func(View) Action // Decide, except in tests of what goes wrong with another one
@@ -295,6 +299,7 @@ func (l *Loop) turn(ctx context.Context) time.Duration {
 	v := l.view(time.Now())
 	a := l.decide(v)
 	l.tell(a, v.Now)
+	l.posed.Store(&pose{view: v, action: a})
 	if a.Kind != Propose && a.Kind != Init {
 		l.proposed = time.Time{}
 	}
@@ -497,7 +502,7 @@ func (l *Loop) speak() {
 	c := l.Claim()
 	old := c
 	c.Hostname = l.Hostname()
-	c.Swarm, c.Node, c.Trouble, c.Contents, c.Orphan = "", "", "", peer.Contents{}, false
+	c.Swarm, c.Node, c.Trouble, c.Waits, c.Contents, c.Orphan = "", "", "", "", peer.Contents{}, false
 	member := l.statusErr == nil && l.status.State == swarm.Active
 	switch {
 	case l.statusErr != nil && old.State.InSwarm() && (l.engineSeen || time.Since(l.started) < swarmRemembered):
@@ -526,6 +531,7 @@ func (l *Loop) speak() {
 		c.Trouble = inOneLine(l.last.Reason, peer.TroubleMax)
 	}
 	c.Peers = l.others(c.State, time.Now())
+	c.Waits = l.waits(c.State)
 	if c != old {
 		l.claim.Store(&c)
 		l.contacts.hurry(func(k *contact) bool {
@@ -535,7 +541,7 @@ func (l *Loop) speak() {
 	l.remember(c.Membership())
 	l.Network.Rely(c.State.InSwarm() || l.founding || l.statusErr == nil && l.status.State == swarm.Pending)
 	hint := c
-	hint.Contents, hint.Orphan = peer.Contents{}, false // not announced, and so no news to announce
+	hint.Contents, hint.Orphan, hint.Waits = peer.Contents{}, false, "" // not announced, and so no news to announce
 	l.Discovery.SetClaim(hint)
 	l.Discovery.SetAsking(!c.State.InSwarm())
 	if member && l.status.Manager && l.Settings == nil {

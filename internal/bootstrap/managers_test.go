@@ -273,6 +273,10 @@ func (a asker) Join(_ context.Context, m enroll.Peer, _ peer.Claim) (enroll.Tick
 	return enroll.Ticket{}, a[m.Claim.Serial]
 }
 
+func (asker) Picture(context.Context, enroll.Peer, peer.Claim) ([]byte, error) {
+	return nil, errors.New("not asked here")
+}
+
 func (asker) Hello(context.Context, netip.AddrPort, peer.Claim) (enroll.Peer, error) {
 	return enroll.Peer{}, errors.New("not asked here")
 }

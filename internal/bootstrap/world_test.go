@@ -81,6 +81,8 @@ type simBoard struct {
 
 	// What a test may set before the first start.
 	settings error
+	near     []discovery.Neighbour
+	clock    time.Duration // how far its clock is off
 	hostname string
 
 	// These belong to the goroutine of the test.
@@ -441,8 +443,10 @@ func (b *simBoard) Hello(ctx context.Context, addr netip.AddrPort, claim peer.Cl
 	if err != nil {
 		return enroll.Peer{}, err
 	}
+	claim.Clock = time.Now().Add(b.clock)
 	loop.Met(enroll.Peer{Claim: claim, Key: b.key, Addr: netip.AddrPortFrom(b.addr, peer.Port)})
 	said := loop.Answer(enroll.Peer{Claim: claim, Key: b.key})
+	said.Clock = time.Now().Add(other.clock)
 	if _, err := other.reach(ctx, answer, b); err != nil {
 		return enroll.Peer{}, err
 	}
@@ -461,6 +465,18 @@ func (b *simBoard) Join(ctx context.Context, m enroll.Peer, claim peer.Claim) (e
 	}
 	return t, nil
 }
+
+// Picture implements Asker.
+func (b *simBoard) Picture(ctx context.Context, m enroll.Peer, claim peer.Claim) ([]byte, error) {
+	loop, err := b.reach(ctx, request, b.w.at(m.Addr.Addr()))
+	if err != nil {
+		return nil, err
+	}
+	return loop.Look(ctx, enroll.Peer{Claim: claim, Key: b.key, Addr: netip.AddrPortFrom(b.addr, peer.Port)})
+}
+
+// Nearby implements Discovery.
+func (b *simBoard) Nearby() []discovery.Neighbour { return b.near }
 
 // Link implements Network.
 func (b *simBoard) Link() (address.Link, error) {

@@ -149,12 +149,13 @@ func exchange(conn net.Conn, req *http.Request) (status int, proof string, answe
 		return 0, "", nil, err
 	}
 	defer func() { _ = res.Body.Close() }() // a failed close of a body that was read loses nothing
-	answer, err = io.ReadAll(io.LimitReader(res.Body, bodyMax+1))
+	limit := answerLimit(req.URL.Path)
+	answer, err = io.ReadAll(io.LimitReader(res.Body, limit+1))
 	switch {
 	case err != nil:
 		return 0, "", nil, err
-	case len(answer) > bodyMax:
-		return 0, "", nil, fmt.Errorf("the answer is longer than %d bytes", bodyMax)
+	case int64(len(answer)) > limit:
+		return 0, "", nil, fmt.Errorf("the answer is longer than %d bytes", limit)
 	}
 	return res.StatusCode, res.Header.Get(proofHeader), answer, nil
 }

@@ -4,6 +4,7 @@ package enroll
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/netip"
 	"time"
@@ -35,6 +36,7 @@ const (
 const (
 	helloPath = "/v1/hello"
 	joinPath  = "/v1/join"
+	lookPath  = "/v1/picture"
 )
 
 // Peer is a board that trust has accepted, with the claim it made over the channel.
@@ -65,6 +67,8 @@ type Host interface {
 	Stranger(c peer.Claim)
 	// Ticket returns what p needs to join, or an error that says in words why not now.
 	Ticket(ctx context.Context, p Peer) (Ticket, error)
+	// Look returns the picture of the cluster in JSON for p, or an error that says in words why not.
+	Look(ctx context.Context, p Peer) (json.RawMessage, error)
 }
 
 // Errors of the asking side, for errors.Is.

@@ -5,7 +5,9 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -29,7 +31,8 @@ const token = "SWMTKN-1-secret"
 // host is a board behind a server.
 type host struct {
 	claim peer.Claim
-	err   error // of Ticket
+	err   error // of Ticket and Look
+	size  int   // of what Look shows, about
 
 	managers []enroll.Fingerprint
 
@@ -56,6 +59,10 @@ func (h *host) Stranger(c peer.Claim) {
 
 func (h *host) Ticket(context.Context, enroll.Peer) (enroll.Ticket, error) {
 	return enroll.Ticket{Token: secret.New(token), Managers: []netip.AddrPort{netip.MustParseAddrPort("10.77.0.1:2377")}}, h.err
+}
+
+func (h *host) Look(_ context.Context, p enroll.Peer) (json.RawMessage, error) {
+	return json.RawMessage(fmt.Sprintf(`{"for":%q,"text":%q}`, p.Claim.Serial, strings.Repeat("x", h.size))), h.err
 }
 
 func claim(serial peer.Serial, state peer.State) peer.Claim {

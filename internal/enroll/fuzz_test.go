@@ -5,6 +5,8 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/tls"
+	"encoding/json"
+	"errors"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -32,6 +34,8 @@ func (h strictHost) Stranger(c peer.Claim) {
 		h.t.Errorf("passed on: %v", err)
 	}
 }
+
+func (strictHost) Look(context.Context, Peer) (json.RawMessage, error) { return nil, errors.New("no") }
 
 func (h strictHost) Ticket(_ context.Context, p Peer) (Ticket, error) {
 	h.Met(p)

@@ -18,7 +18,7 @@ import (
 	"github.com/pi-agent/pi-agent/internal/peer"
 )
 
-// Server answers hello and join for one board.
+// Server answers hello and join for one board, and shows its picture of the cluster.
 type Server struct {
 	id     *Identity
 	host   Host
@@ -51,6 +51,7 @@ func (s *Server) Run(ctx context.Context) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST "+helloPath, s.serve(Hello, s.hello))
 	mux.HandleFunc("POST "+joinPath, s.serve(Join, s.join))
+	mux.HandleFunc("POST "+lookPath, s.serve(Hello, s.look))
 	h := &http.Server{
 		Handler:           mux,
 		TLSConfig:         s.id.tlsConfig(),

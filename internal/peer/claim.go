@@ -65,6 +65,7 @@ type Claim struct {
 	Clock    time.Time `json:"clock,omitzero"`     // the board's clock when it spoke; hello only
 	Peers    string    `json:"peers,omitempty"`    // see Claim.Others; hello only
 	Trouble  string    `json:"trouble,omitempty"`  // why it cannot take part until a person helps; hello only
+	Waits    string    `json:"waits,omitempty"`    // why it is not in a swarm yet; hello only
 	Contents Contents  `json:"contents,omitzero"`  // of the swarm that it manages; hello only
 	Unlisted bool      `json:"unlisted,omitempty"` // its swarm does not list the node of the board that it answers; hello only
 	Orphan   bool      `json:"orphan,omitempty"`   // a worker whose managers all say that they manage its swarm no longer; hello only
@@ -80,7 +81,7 @@ var (
 // Bounds of the free text of a claim, in bytes.
 const (
 	textMax    = 128 // the longest known board model has 44
-	TroubleMax = 512
+	TroubleMax = 512 // of Waits, too
 )
 
 // CheckCluster says whether name may name a cluster: 1 to 32 characters of a-z, 0-9 and inner "-".
@@ -123,7 +124,7 @@ func (c Claim) Validate() error {
 	for _, f := range []struct {
 		name, value string
 		most        int
-	}{{"model", c.Model, textMax}, {"hostname", c.Hostname, textMax}, {"trouble", c.Trouble, TroubleMax}} {
+	}{{"model", c.Model, textMax}, {"hostname", c.Hostname, textMax}, {"trouble", c.Trouble, TroubleMax}, {"waits", c.Waits, TroubleMax}} {
 		if len(f.value) > f.most {
 			return fmt.Errorf("%s has %d bytes, at most %d are allowed", f.name, len(f.value), f.most)
 		}

@@ -69,6 +69,7 @@ func TestClaimValidate(t *testing.T) {
 		{"node", func(c *peer.Claim) { c.Node = "../x" }, "node"},
 		{"model", func(c *peer.Claim) { c.Model = strings.Repeat("x", 129) }, "model"},
 		{"trouble", func(c *peer.Claim) { c.Trouble = strings.Repeat("x", peer.TroubleMax+1) }, "trouble"},
+		{"waits", func(c *peer.Claim) { c.Waits = strings.Repeat("x", peer.TroubleMax+1) }, "waits"},
 		{"trouble in lines", func(c *peer.Claim) { c.Trouble = "a\nb" }, "trouble"},
 		{"contents", func(c *peer.Claim) { c.Contents.Secrets = -1 }, "contents"},
 		{"too many contents", func(c *peer.Claim) { c.Contents.Nodes = 1_000_001 }, "contents"},

@@ -1,0 +1,375 @@
+package bootstrap
+
+// The picture of the cluster for people: drawn when somebody looks, from what the loop has seen in its newest turn, what
+// contacts and discovery know, and one overview of the swarm. A manager asks its engine for that, a worker asks a manager.
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"sort"
+	"sync"
+	"time"
+
+	"github.com/pi-agent/pi-agent/internal/discovery"
+	"github.com/pi-agent/pi-agent/internal/enroll"
+	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/picture"
+	"github.com/pi-agent/pi-agent/internal/swarm"
+)
+
+const (
+	pictureAge = time.Second     // how old a picture may be that is shown once more
+	drawMax    = 4 * time.Second // for drawing one; a manager that has just lost the majority leaves its callers hanging
+)
+
+// pose is what a turn of the loop has seen and decided.
+type pose struct {
+	view   View
+	action Action
+}
+
+// canvas keeps the newest picture for a moment, so that however many look at it cost the engine one look a second.
+type canvas struct {
+	mu    sync.Mutex
+	at    time.Time
+	shown picture.Picture
+}
+
+// Picture is the cluster as this board knows it, at most a second old. It may be called from any goroutine, and takes up to
+// 4 s. What is returned is shared: do not change it.
+func (l *Loop) Picture(ctx context.Context) picture.Picture {
+	l.canvas.mu.Lock()
+	defer l.canvas.mu.Unlock()
+	if now := time.Now(); now.Sub(l.canvas.at) >= pictureAge {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drawMax) // for all who look
+		defer cancel()
+		l.canvas.shown = l.draw(ctx)
+		l.canvas.at = time.Now()
+	}
+	return l.canvas.shown
+}
+
+// Look implements enroll.Host: a manager shows the picture to the boards of its swarm, and to nobody else.
+func (l *Loop) Look(ctx context.Context, p enroll.Peer) (json.RawMessage, error) {
+	if l.ticket.Load() == nil {
+		return nil, errors.New("this board is not a manager now")
+	}
+	shown := l.Picture(ctx)
+	if shown.Source == "" {
+		return nil, errors.New("the managers have no majority now")
+	}
+	node := func(b picture.Board) bool {
+		return b.Node != "" && b.Node == p.Claim.Node && slices.ContainsFunc(b.Addrs, func(a netip.Addr) bool { return l.metAt(p, a) })
+	}
+	if !slices.ContainsFunc(shown.Boards, node) {
+		return nil, fmt.Errorf("%s is not a node of this swarm", p.Claim.Serial.Name())
+	}
+	return shown.Encode()
+}
+
+// metAt reports whether the board p is at addr, or was met there.
+func (l *Loop) metAt(p enroll.Peer, addr netip.Addr) bool {
+	if p.Addr.Addr() == addr {
+		return true
+	}
+	peers, _ := l.contacts.peers(l.Serial)
+	return slices.ContainsFunc(peers, func(o Peer) bool { return o.Key == p.Key && o.isAt(addr) })
+}
+
+func (l *Loop) draw(ctx context.Context) picture.Picture {
+	now := time.Now()
+	p := picture.Picture{Version: picture.Version, Drawn: now, Cluster: l.Cluster, Keyed: l.Tag != "", Self: l.Serial}
+	seen := l.posed.Load()
+	if seen == nil {
+		p.Doing = "The agent has just started."
+		return p
+	}
+	p.Doing, p.Needs = sentence(seen.action.Reason), seen.action.Trouble
+	status := seen.view.Engine
+	if seen.view.EngineErr != nil {
+		status = swarm.Status{}
+	}
+	if claim := l.Claim(); claim.State.InSwarm() || status.NodeID != "" {
+		p.Swarm = &picture.Swarm{ID: claim.Swarm, Node: cmp.Or(status.NodeID, claim.Node), Managers: len(status.Managers)}
+	}
+	var err error
+	switch {
+	case status.State == swarm.Active && status.Manager:
+		err = l.drawSwarm(ctx, &p)
+	case status.State == swarm.Active:
+		err = l.borrow(ctx, &p, seen.view)
+	}
+	if err != nil {
+		l.Log.Debug("The picture of the cluster lacks the swarm: " + err.Error())
+	}
+	sketch{l, &p, seen, now}.boards()
+	p.Judge()
+	return p
+}
+
+// drawSwarm takes in what the engine of a manager knows.
+func (l *Loop) drawSwarm(ctx context.Context, p *picture.Picture) error {
+	o, err := l.Engine.Overview(ctx)
+	if err != nil {
+		p.Swarm.Majority = false
+		return err
+	}
+	p.Source = l.Claim().Hostname
+	s := p.Swarm
+	s.CertDays, s.RootEnds, s.Managers = int(o.CertValid.Hours()/24), o.RootEnds, 0
+	names := map[string]string{}
+	for _, n := range o.Nodes {
+		b := boardOf(n)
+		names[n.ID] = b.Name
+		p.Boards = append(p.Boards, b)
+		if n.Manager {
+			s.Managers++
+		}
+		if n.Manager && n.Ready {
+			s.Reachable++
+		}
+	}
+	s.Majority = 2*s.Reachable > s.Managers
+	for _, service := range o.Services {
+		p.Services = append(p.Services, serviceOf(service, names))
+	}
+	return nil
+}
+
+// boardOf is the board that a node is, as far as the swarm knows it.
+func boardOf(n swarm.Node) picture.Board {
+	b := picture.Board{
+		Serial: peer.Serial(n.Labels[LabelSerial]), Name: n.Hostname, Model: n.Labels[LabelModel], Node: n.ID,
+		Role: picture.Worker, State: picture.Down, Drained: !n.Active, Engine: n.Version,
+	}
+	if n.Addr.IsValid() {
+		b.Addrs = []netip.Addr{n.Addr}
+	}
+	switch {
+	case n.Leader:
+		b.Role = picture.Leader
+	case n.Manager:
+		b.Role = picture.Manager
+	}
+	if n.Ready {
+		b.State = picture.Ready
+	}
+	return b
+}
+
+// serviceOf is a service with the names of the boards that its tasks are on.
+func serviceOf(s swarm.Service, names map[string]string) picture.Service {
+	out := picture.Service{Name: s.Name, Image: s.Image, Wanted: s.Wanted, Job: s.Job}
+	for _, t := range s.Tasks {
+		if t.Running() {
+			out.Running++
+		}
+		out.Tasks = append(out.Tasks, picture.Task{
+			ID: t.ID, Slot: t.Slot, Node: t.Node, Board: names[t.Node], State: t.State, Error: t.Error, Since: t.Since,
+		})
+	}
+	return out
+}
+
+// borrow takes in what a manager of this worker's swarm shows.
+func (l *Loop) borrow(ctx context.Context, p *picture.Picture, v View) error {
+	err := errors.New("no manager has answered lately")
+	peers, _ := l.contacts.peers(l.Serial)
+	for _, m := range peers {
+		if m.Claim.State != peer.Manager || !managedBy(v.Engine, m) {
+			continue
+		}
+		var shown []byte
+		if shown, err = l.Asker.Picture(ctx, m.Peer, l.Claim()); err != nil {
+			continue
+		}
+		var lent picture.Picture
+		if lent, err = picture.Decode(shown); err != nil || lent.Swarm == nil {
+			continue
+		}
+		node := p.Swarm.Node
+		p.Source, p.Boards, p.Services, p.Swarm = lent.Source, lent.Boards, lent.Services, lent.Swarm
+		p.Swarm.Node = node
+		p.Nearby = lent.Nearby
+		if lent.Needs { // the manager's own trouble is everybody's
+			p.Doing, p.Needs = lent.Doing, true
+		}
+		return nil
+	}
+	return err
+}
+
+// sketch adds the boards to a picture.
+type sketch struct {
+	l *Loop
+	*picture.Picture
+	seen *pose
+	now  time.Time
+}
+
+func (s sketch) boards() {
+	s.self()
+	hints := s.l.Discovery.Snapshot().Hints
+	met := map[peer.Serial]bool{s.l.Serial: true}
+	known, twins := s.l.contacts.peers(s.l.Serial)
+	for _, p := range append(known, twins...) {
+		met[p.Claim.Serial] = true
+		s.met(p, hints)
+	}
+	for _, c := range s.l.contacts.unmet() {
+		if !met[c.hint.Serial] {
+			met[c.hint.Serial] = true
+			s.silent(c)
+		}
+	}
+	for i := range s.Boards {
+		if b := &s.Boards[i]; b.State == picture.Down && b.Why == "" {
+			b.Why = whyDown(*b, s.Board(b.Serial), s.now)
+		}
+	}
+	near := map[peer.Serial]bool{}
+	for _, n := range s.Nearby {
+		near[n.Serial] = true
+	}
+	for _, n := range s.l.Discovery.Nearby() {
+		if !near[n.Serial] && !met[n.Serial] {
+			s.Nearby = append(s.Nearby, picture.Nearby{Serial: n.Serial, Cluster: n.Cluster, Why: whyNotOurs(n, s.l.Cluster, s.l.Tag)})
+		}
+	}
+	sort.SliceStable(s.Boards, func(i, j int) bool {
+		a, b := s.Boards[i], s.Boards[j]
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a.Serial, b.Serial), cmp.Compare(a.Name, b.Name)) < 0
+	})
+}
+
+// rank puts managers first, and boards outside the swarm last.
+func rank(b picture.Board) int {
+	switch {
+	case b.State == picture.Out:
+		return 3
+	case b.Role == picture.Leader:
+		return 0
+	case b.Role == picture.Manager:
+		return 1
+	}
+	return 2
+}
+
+// entry is the entry of the board that makes this claim, made where there is none. A claim that is not fresh may be from
+// before the board has joined, or from before it went.
+func (s sketch) entry(c peer.Claim, fresh bool) *picture.Board {
+	i := slices.IndexFunc(s.Boards, func(b picture.Board) bool { return c.Node != "" && b.Node == c.Node })
+	if i < 0 && c.Node == "" {
+		i = slices.IndexFunc(s.Boards, func(b picture.Board) bool { return b.Serial == c.Serial && (b.State != picture.Down || !fresh) })
+	}
+	if i < 0 {
+		s.Boards = append(s.Boards, picture.Board{State: picture.Out})
+		i = len(s.Boards) - 1
+	}
+	b := &s.Boards[i]
+	b.Serial, b.Model = c.Serial, cmp.Or(c.Model, b.Model)
+	b.Name = cmp.Or(b.Name, c.Hostname, c.Serial.Name())
+	return b
+}
+
+// self is this board. It knows itself best.
+func (s sketch) self() {
+	v := s.seen.view
+	c := s.l.Claim()
+	b := s.entry(c, true)
+	b.Heard = s.now
+	if v.EngineErr == nil {
+		b.Engine = v.Engine.Version
+	}
+	if a, err := s.l.Network.Link(); err == nil {
+		b.Addrs = addrs(b.Addrs, a.Addr, a.Stable)
+	}
+	b.Why = ""
+	switch {
+	case s.Swarm == nil:
+		b.State, b.Why = picture.Out, s.Doing
+		if c.Waits != "" { // why it was refused rather than what it tries
+			b.Why = sentence(c.Waits)
+		}
+	case s.Source == "":
+		b.State, b.Role = picture.In, roleOf(c.State)
+	}
+}
+
+func roleOf(s peer.State) picture.Role {
+	switch s {
+	case peer.Manager:
+		return picture.Manager
+	case peer.Worker:
+		return picture.Worker
+	}
+	return ""
+}
+
+// addrs puts first before the others, each once. Addresses that are not valid are left out.
+func addrs(others []netip.Addr, first ...netip.Addr) (all []netip.Addr) {
+	for _, a := range append(slices.Clone(first), others...) {
+		if a.IsValid() && !slices.Contains(all, a) {
+			all = append(all, a)
+		}
+	}
+	return all
+}
+
+// met adds a board that was met.
+func (s sketch) met(p Peer, hints []discovery.Hint) {
+	b := s.entry(p.Claim, s.now.Sub(p.Met) < outPatience)
+	if p.Met.After(b.Heard) {
+		b.Heard = p.Met
+	}
+	announced := false
+	for _, h := range hints {
+		if h.Claim.Serial == p.Claim.Serial {
+			announced = true
+			if h.Heard.After(b.Heard) {
+				b.Heard = h.Heard
+			}
+		}
+	}
+	b.Addrs = addrs(addrs(b.Addrs, p.Addrs...), p.Addr.Addr())
+	if !p.Claim.Clock.IsZero() {
+		off := p.Claim.Clock.Sub(p.Met).Round(time.Second / 10).Seconds()
+		b.Clock = &off
+	}
+	switch {
+	case b.Node == "" && p.Claim.State.InSwarm() && s.Source == "":
+		b.State, b.Role = picture.In, roleOf(p.Claim.State)
+	case b.Node == "":
+		b.State = picture.Out
+		b.Why = s.whyOut(p, b.Clock)
+	case b.State == picture.Ready && !announced && s.now.Sub(p.Met) < freshFor:
+		b.Why = whyUnicast
+	}
+}
+
+// silent adds a board that announces itself and was never met.
+func (s sketch) silent(c contact) {
+	b := s.entry(c.hint, true)
+	b.Addrs = addrs(b.Addrs, c.addr.Addr())
+	if b.State == picture.Out {
+		b.Why = whySilent(c)
+	}
+}
+
+// unmet lists the contacts that announce themselves and at which nobody was met, in order of address.
+func (t *contacts) unmet() (all []contact) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, c := range t.all {
+		if !c.met && c.hint.Serial != "" {
+			all = append(all, *c)
+		}
+	}
+	sort.Slice(all, func(i, j int) bool { return all[i].addr.Compare(all[j].addr) < 0 })
+	return all
+}

@@ -1,0 +1,120 @@
+package bootstrap
+
+// Why a board is not in the swarm, one sentence each, for people who wonder.
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/pi-agent/pi-agent/internal/discovery"
+	"github.com/pi-agent/pi-agent/internal/enroll"
+	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/picture"
+)
+
+// clockTooFar is from when on a clock may be why a board cannot join: certificates begin 5 minutes before their making.
+const clockTooFar = 5 * time.Minute
+
+// outPatience is how long a board outside the swarm may be silent: one that is joining says nothing meanwhile.
+const outPatience = actMax + askPace
+
+const whyUnicast = "It is reached by address only: its announcements do not arrive, for multicast does not work between the two."
+
+// waits is what a claim says of why the board, in that state, is not in a swarm yet; empty when it is.
+func (l *Loop) waits(s peer.State) string {
+	text := ""
+	switch {
+	case s.InSwarm():
+	case l.refusal != "":
+		text = "Its last attempt failed: " + l.refusal
+	case s == peer.Waiting && l.last.Kind == Wait:
+		text = l.last.Reason
+	}
+	return inOneLine(text, peer.TroubleMax)
+}
+
+// whyOut says why a board that was met is not in the swarm of this one.
+func (s sketch) whyOut(p Peer, clock *float64) string {
+	c := p.Claim
+	patience := outPatience
+	if c.State.InSwarm() {
+		patience = rivalFor
+	}
+	switch silent := s.now.Sub(p.Met); {
+	case silent >= patience:
+		return fmt.Sprintf("It has not been heard of for %s: is it on, and on this network?", picture.Ago(silent))
+	case c.Serial == s.l.Serial:
+		return "It has the serial of this board: give one of them another with serial in pi-agent.toml."
+	case clock != nil && math.Abs(*clock) >= clockTooFar.Seconds() && !c.State.InSwarm():
+		return fmt.Sprintf("Its clock is %s, and certificates do not bear that: connect it to the internet, or give it a time server.",
+			picture.Offset(*clock))
+	case c.Trouble != "":
+		return sentence(c.Trouble)
+	case c.Waits != "":
+		return sentence(c.Waits)
+	case c.State.InSwarm() && s.Swarm != nil && s.Swarm.ID != "" && c.Swarm == s.Swarm.ID:
+		return "It says that it is in this swarm, which does not list it: docker swarm leave on it lets it join anew."
+	case c.State.InSwarm() && c.Swarm != "":
+		return fmt.Sprintf("It is in another swarm, %s: docker swarm leave on it lets it join this one.", c.Swarm)
+	case c.State.InSwarm():
+		return "It is in another swarm: docker swarm leave on it lets it join this one."
+	case c.State == peer.Waiting:
+		return "It is not ready yet: journalctl -u pi-agent on it tells what it waits for."
+	case c.State == peer.Electing, c.State == peer.Founding:
+		return "It is starting a swarm."
+	}
+	return "It is ready and about to join."
+}
+
+// whySilent says why a board that announces itself does not answer.
+func whySilent(c contact) string {
+	switch {
+	case c.err == nil:
+		return "It has just announced itself."
+	case errors.Is(c.err, enroll.ErrNotPeer), errors.Is(c.err, enroll.ErrRefused):
+		return fmt.Sprintf("It is not trusted, or does not trust this board: %s.", reasonOf(c.err))
+	}
+	return fmt.Sprintf("It announces itself, and its port %d does not answer: look for a firewall on it, or for an access point "+
+		"that keeps its clients apart (%s).", peer.Port, reasonOf(c.err))
+}
+
+// reasonOf is an error without the address at its beginning.
+func reasonOf(err error) string {
+	text := err.Error()
+	if rest, ok := strings.CutPrefix(text, "hello to "); ok {
+		if _, reason, ok := strings.Cut(rest, ": "); ok {
+			return reason
+		}
+	}
+	return text
+}
+
+// whyDown says why a node is down. newer is the board with its serial that is in the swarm, nil when there is none.
+func whyDown(b picture.Board, newer *picture.Board, now time.Time) string {
+	silent := now.Sub(b.Heard)
+	switch {
+	case newer != nil && newer.Node != b.Node:
+		return fmt.Sprintf("It is what %s was before its card was flashed anew: docker node rm %s on a manager.", newer.Name, b.Node)
+	case b.Heard.IsZero():
+		return "Nobody has heard of it: is it on, and on this network?"
+	case silent < managerSilentMax:
+		return fmt.Sprintf("Its agent was heard of %s ago: if it is on, sudo pi-agent doctor on it looks for the cause.", picture.Ago(silent))
+	}
+	return fmt.Sprintf("Its agent has not been heard of for %s either: is it on, and on this network?", picture.Ago(silent))
+}
+
+// whyNotOurs says why a board that was heard does not count.
+func whyNotOurs(n discovery.Neighbour, cluster, tag string) string {
+	switch {
+	case n.Cluster != cluster:
+		return fmt.Sprintf("It belongs to cluster %q.", n.Cluster)
+	case n.Tag == "":
+		return "It has no cluster key, and this cluster has one."
+	case tag == "":
+		return "It has a cluster key, and this cluster has none."
+	}
+	return "It has another cluster key."
+}

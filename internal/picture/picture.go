@@ -1,0 +1,174 @@
+// Package picture is the picture of a cluster that people look at: its boards, its swarm, its services, and why a board is
+// not in. The agent draws it; status, the page and whatever else shows it only show it. There is no secret in it.
+package picture
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/pi-agent/pi-agent/internal/peer"
+)
+
+// Version is the version of the form that a picture has in JSON. It counts up when a field goes or changes its meaning; a
+// new field is no new version.
+const Version = 1
+
+// Max is how many bytes a picture in JSON may have. One of 30 boards and 20 services has about 20 kB.
+const Max = 1 << 20
+
+// Picture is what is known of a cluster at one moment.
+type Picture struct {
+	Version  int         `json:"version"`
+	Drawn    time.Time   `json:"drawn"`   // by the clock of the board that shows it
+	Cluster  string      `json:"cluster"` // name of the cluster
+	Keyed    bool        `json:"keyed"`   // it has a cluster key
+	Self     peer.Serial `json:"self"`    // the board that shows it; empty where even that is not known
+	Source   string      `json:"source"`  // name of the board whose list of nodes this is; empty when no manager was reached
+	Doing    string      `json:"doing"`   // what the agent of that board does, or waits for, in a sentence
+	Needs    bool        `json:"needs"`   // Doing asks for a person
+	Swarm    *Swarm      `json:"swarm"`   // null where the board is in none
+	Boards   []Board     `json:"boards"`
+	Services []Service   `json:"services"`
+	Nearby   []Nearby    `json:"nearby"` // boards of other clusters
+	Warnings []Warning   `json:"warnings"`
+}
+
+// Swarm is the swarm that the board is in. All but the first two are known to managers that have a majority.
+type Swarm struct {
+	ID        string    `json:"id"`   // empty as long as it is not known
+	Node      string    `json:"node"` // id of the node that this board is
+	Managers  int       `json:"managers"`
+	Reachable int       `json:"managers_reachable"`
+	Majority  bool      `json:"majority"`                   // enough managers are there to change the swarm
+	CertDays  int       `json:"certificate_days,omitempty"` // for how long the certificate of a node is issued
+	RootEnds  time.Time `json:"authority_ends,omitzero"`    // when the swarm's certificate authority ends
+}
+
+// Role is what a board is in the swarm.
+type Role string
+
+// The roles. A board outside the swarm has none.
+const (
+	Leader  Role = "leader" // the one manager that leads the others
+	Manager Role = "manager"
+	Worker  Role = "worker"
+)
+
+// State is whether a board is in the swarm.
+type State string
+
+// The states of a board.
+const (
+	Ready State = "ready" // its node is ready
+	Down  State = "down"  // its node is not, or has not been heard of lately
+	In    State = "in"    // it says that it is in the swarm, and no manager was reached to say more
+	Out   State = "out"   // it is in no swarm, or in another
+)
+
+// Board is one board, or one node of the swarm that no known board is.
+type Board struct {
+	Serial  peer.Serial  `json:"serial"` // empty for a node of which no board is known
+	Name    string       `json:"name"`   // its hostname, or its short name
+	Model   string       `json:"model,omitempty"`
+	Addrs   []netip.Addr `json:"addresses"`      // the one that people know it by first
+	Node    string       `json:"node,omitempty"` // id of its node
+	Role    Role         `json:"role,omitempty"`
+	State   State        `json:"state"`
+	Drained bool         `json:"drained,omitempty"` // the swarm places no tasks on it
+	Engine  string       `json:"engine,omitempty"`  // version of its Docker Engine
+	Clock   *float64     `json:"clock_offset_seconds,omitempty"`
+	Heard   time.Time    `json:"heard,omitzero"` // when its agent was last heard of
+	Why     string       `json:"why,omitempty"`  // why it is not in, or what else hinders it, in a sentence
+}
+
+// Service is one service of the swarm.
+type Service struct {
+	Name    string `json:"name"`
+	Image   string `json:"image"`
+	Wanted  int    `json:"wanted"`
+	Running int    `json:"running"`
+	Job     bool   `json:"job,omitempty"` // its tasks are meant to end
+	Tasks   []Task `json:"tasks"`
+}
+
+// Task is one container of a service, or the intention of one.
+type Task struct {
+	ID    string    `json:"id"`
+	Slot  int       `json:"slot,omitempty"`
+	Node  string    `json:"node,omitempty"`  // id of the node
+	Board string    `json:"board,omitempty"` // its name
+	State string    `json:"state"`           // Docker's word, such as "running"
+	Error string    `json:"error,omitempty"`
+	Since time.Time `json:"since"`
+}
+
+// Nearby is a board of another cluster on the same network. Nothing of it is proved.
+type Nearby struct {
+	Serial  peer.Serial `json:"serial"`
+	Cluster string      `json:"cluster"`
+	Why     string      `json:"why"` // why it is not one of ours
+}
+
+// Bounds of a picture. What is over is left out, and a text is cut.
+const (
+	boardsMax   = 256
+	servicesMax = 128
+	tasksMax    = 1024 // of all services
+	textMax     = 512  // bytes
+)
+
+// Encode is the picture in JSON, with everything within its bounds.
+func (p Picture) Encode() ([]byte, error) { return json.Marshal(p.bounded()) }
+
+func (p Picture) bounded() Picture {
+	p.Version = Version
+	p.Boards = append([]Board{}, p.Boards[:min(len(p.Boards), boardsMax)]...)
+	for i := range p.Boards {
+		p.Boards[i].Why = cut(p.Boards[i].Why)
+		p.Boards[i].Addrs = append([]netip.Addr{}, p.Boards[i].Addrs[:min(len(p.Boards[i].Addrs), 8)]...)
+	}
+	p.Services = append([]Service{}, p.Services[:min(len(p.Services), servicesMax)]...)
+	left := tasksMax
+	for i, s := range p.Services {
+		n := min(len(s.Tasks), left)
+		left -= n
+		s.Tasks = append([]Task{}, s.Tasks[:n]...)
+		for j := range s.Tasks {
+			s.Tasks[j].Error = cut(s.Tasks[j].Error)
+		}
+		p.Services[i] = s
+	}
+	p.Nearby = append([]Nearby{}, p.Nearby[:min(len(p.Nearby), boardsMax)]...)
+	p.Warnings = append([]Warning{}, p.Warnings...)
+	return p
+}
+
+func cut(text string) string { return text[:min(len(text), textMax)] }
+
+// Decode reads a picture that came from another board or from the agent.
+func Decode(b []byte) (p Picture, err error) {
+	if len(b) > Max {
+		return Picture{}, fmt.Errorf("the picture of the cluster has %d bytes, at most %d are read", len(b), Max)
+	}
+	if err := json.Unmarshal(b, &p); err != nil {
+		return Picture{}, fmt.Errorf("the picture of the cluster is not understood: %w", err)
+	}
+	if p.Version != Version {
+		return Picture{}, fmt.Errorf("the picture of the cluster has version %d, this pi-agent understands %d: "+
+			"install the same version on all boards", p.Version, Version)
+	}
+	return p, nil
+}
+
+// Board is the board with that serial that is in the swarm, or else the one that is not; nil when there is none.
+func (p *Picture) Board(s peer.Serial) (found *Board) {
+	for i := range p.Boards {
+		b := &p.Boards[i]
+		if s != "" && b.Serial == s && (found == nil || found.State != Ready) {
+			found = b
+		}
+	}
+	return found
+}

@@ -1,0 +1,165 @@
+package picture
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+	"unicode"
+)
+
+// quietFor is how long a board may be silent before that is shown: in a swarm, boards speak every 30 to 60 s.
+const quietFor = 3 * time.Minute
+
+// Text writes the picture as a person reads it: one line about the swarm, a table of boards, one of services, and what to
+// know. now is the time to count from.
+func (p Picture) Text(w io.Writer, now time.Time) error {
+	var b strings.Builder
+	b.WriteString(p.headline() + "\n")
+	p.boardTable(&b, now)
+	p.serviceTable(&b)
+	p.others(&b)
+	if len(p.Warnings) > 0 {
+		b.WriteString("\n")
+	}
+	for _, w := range p.Warnings {
+		mark := "-"
+		if w.Trouble {
+			mark = "!"
+		}
+		fmt.Fprintf(&b, "%s %s\n", mark, printable(strings.TrimSpace(w.Text+" "+w.Remedy)))
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// headline is the whole picture in one line.
+func (p Picture) headline() string {
+	if p.Swarm == nil {
+		return printable(p.Doing)
+	}
+	if p.Source == "" {
+		return printable(p.Doing)
+	}
+	ready, nodes := 0, 0
+	for _, b := range p.Boards {
+		if b.State == Ready {
+			ready++
+		}
+		if b.Node != "" && b.State != Out {
+			nodes++
+		}
+	}
+	key := "with a key"
+	if !p.Keyed {
+		key = "without a key"
+	}
+	text := fmt.Sprintf("Cluster %s, %s: %d of %s ready, %s", p.Cluster, key, ready, count(nodes, "board"), count(p.Swarm.Managers, "manager"))
+	if len(p.Services) > 0 {
+		text += ", " + count(len(p.Services), "service")
+	}
+	return printable(text + ".")
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+func (p Picture) boardTable(b *strings.Builder, now time.Time) {
+	if len(p.Boards) == 0 {
+		return
+	}
+	b.WriteString("\n")
+	t := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "  BOARD\tSTATE\tROLE\tADDRESS\tENGINE\tSERIAL\tMODEL")
+	for _, board := range p.Boards {
+		mark, state, addr := " ", string(board.State), ""
+		if board.Serial == p.Self && board.State != Down {
+			mark = "*"
+		}
+		if board.State == Down || board.State == Out {
+			state = strings.ToUpper(state)
+		}
+		if silent := now.Sub(board.Heard); !board.Heard.IsZero() && silent > quietFor {
+			state += ", silent " + Ago(silent)
+		}
+		if len(board.Addrs) > 0 {
+			addr = board.Addrs[0].String()
+		}
+		row(t, mark+" "+board.Name, state, string(board.Role), addr, board.Engine, string(board.Serial), board.Model)
+	}
+	_ = t.Flush() // a strings.Builder does not fail
+}
+
+func (p Picture) serviceTable(b *strings.Builder) {
+	if len(p.Services) == 0 {
+		return
+	}
+	b.WriteString("\n")
+	t := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "  SERVICE\tTASKS\tON\tIMAGE")
+	for _, s := range p.Services {
+		row(t, "  "+s.Name, fmt.Sprintf("%d/%d", s.Running, s.Wanted), s.where(), s.Image)
+	}
+	_ = t.Flush() // as above
+}
+
+// whereMax bounds the boards that are named for one service.
+const whereMax = 6
+
+// where names the boards that run the service, with how many tasks each.
+func (s Service) where() string {
+	var names []string
+	tasks := map[string]int{}
+	for _, t := range s.Tasks {
+		if t.State != "running" {
+			continue
+		}
+		if tasks[t.Board] == 0 {
+			names = append(names, t.Board)
+		}
+		tasks[t.Board]++
+	}
+	for i, name := range names {
+		if tasks[name] > 1 {
+			names[i] = fmt.Sprintf("%s (%d)", name, tasks[name])
+		}
+	}
+	if len(names) > whereMax {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:whereMax], ", "), len(names)-whereMax)
+	}
+	return strings.Join(names, ", ")
+}
+
+func (p Picture) others(b *strings.Builder) {
+	if len(p.Nearby) == 0 {
+		return
+	}
+	b.WriteString("\nNot ours:\n")
+	t := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
+	for _, n := range p.Nearby {
+		row(t, "  "+n.Serial.Name(), n.Why)
+	}
+	_ = t.Flush() // as above
+}
+
+// row writes the cells of a line. What other boards say may not move the cursor.
+func row(w io.Writer, cells ...string) {
+	for i, c := range cells {
+		cells[i] = printable(c)
+	}
+	_, _ = fmt.Fprintln(w, strings.TrimRight(strings.Join(cells, "\t"), "\t")) // what is written to ends in a strings.Builder
+}
+
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, s)
+}
