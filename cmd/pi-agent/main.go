@@ -21,6 +21,7 @@ type command struct {
 
 var commands = []command{
 	{"run", "find the other boards and keep this one in the swarm (what the service runs)", runCommand},
+	{"status", "show the boards, the swarm and its services, and what is wrong with them", statusCommand},
 	{"key", "print a new cluster key, or set the one of this board: pi-agent key new, pi-agent key set", keyCommand},
 	{"pair", "without a cluster key: let new boards in for a while (on the manager, with sudo)", pairCommand},
 	{"reset", "take this board out of its swarm, a manager too (with sudo)", resetCommand},
@@ -39,7 +40,8 @@ func main() {
 	os.Exit(status)
 }
 
-// run does what args say and returns the exit status: 2 after a mistake on the command line, 1 after any other error.
+// run does what args say and returns the exit status: 2 after a mistake on the command line, an exitStatus as the command
+// has it, 1 after any other error.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	err := dispatch(ctx, args, stdout, stderr)
 	switch {
@@ -47,6 +49,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return 0
 	case errors.Is(err, errUsage):
 		return 2
+	}
+	var verdict exitStatus
+	if errors.As(err, &verdict) {
+		return int(verdict)
 	}
 	_, _ = fmt.Fprintln(stderr, "pi-agent:", err)
 	return 1

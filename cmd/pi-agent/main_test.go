@@ -57,6 +57,8 @@ func TestRun(t *testing.T) {
 		{"options of yield", []string{"yield", "-h"}, 0, "", "Usage of pi-agent yield:\n  -socket file\n"},
 		{"yield what", []string{"yield", "a", "b"}, 2, "", "pi-agent yield: unexpected argument \"b\"\n"},
 		{"yield without an agent", []string{"yield", "--socket", missing}, 1, "", "pi-agent: the agent does not answer, is it running?"},
+		{"options of status", []string{"status", "-h"}, 0, "", "Usage of pi-agent status:\n  -config file\n"},
+		{"status of what", []string{"status", "x"}, 2, "", "pi-agent status: unexpected argument \"x\"\n"},
 		{"key", []string{"key"}, 2, "", "Usage of pi-agent key:\n  pi-agent key new\n"},
 		{"options of key", []string{"key", "-h"}, 0, "", "Usage of pi-agent key:\n"},
 		{"key old", []string{"key", "old"}, 2, "", "pi-agent key: unexpected argument \"old\"\n"},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -101,6 +102,10 @@ where it stands.
 	}
 	b.WriteString(`.SH EXIT STATUS
 0 when all is well, 2 after a mistake on the command line, 1 after any other error.
+.PP
+.B status
+ends with 3 when something needs a person, such as a board that is down or not in the swarm, or a service that lacks tasks, and with 4 when the agent does not run.
+What it only advises, such as more managers, is well.
 .SH ENVIRONMENT
 .TP
 .B STATE_DIRECTORY
@@ -131,6 +136,9 @@ Of those on the boot partition the first counts.
 .TP
 .I ` + control.Path + `
 Where the agent listens for commands of root and group pi-agent.
+.TP
+.I ` + filepath.Join(filepath.Dir(control.Path), control.StatusName) + `
+Where it shows the picture of the cluster to everybody on the board.
 .TP
 .I /var/lib/pi-agent/state.json
 What must survive a power cut.
@@ -218,8 +226,9 @@ complete -o bashdefault -o default -F _pi_agent pi-agent
 // TestCompletion asks bash.
 func TestCompletion(t *testing.T) {
 	for typed, want := range map[string]string{
-		"":                   "run key pair reset yield prepare version",
+		"":                   "run status key pair reset yield prepare version",
 		"pre":                "prepare",
+		"status -":           "-config -json -socket -watch",
 		"start":              "",
 		"run ":               "-config -key -socket -stacks -state",
 		"run -s":             "-socket -stacks -state",

@@ -133,6 +133,13 @@ func daemon(ctx context.Context, cfg config.Config, key clusterkey.Phrase, dir, 
 		return nil
 	})
 	g.Go(func() error {
+		show := func(ctx context.Context) ([]byte, error) { return loop.Picture(ctx).Encode() }
+		if err := control.Show(ctx, filepath.Join(filepath.Dir(socket), control.StatusName), show); err != nil {
+			log.Warn(fmt.Sprintf("pi-agent status on this board does not reach the agent: %v.", err))
+		}
+		return nil
+	})
+	g.Go(func() error {
 		<-ctx.Done()
 		notify.Stopping()
 		return nil

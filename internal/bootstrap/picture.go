@@ -115,11 +115,15 @@ func (l *Loop) draw(ctx context.Context) picture.Picture {
 // drawSwarm takes in what the engine of a manager knows.
 func (l *Loop) drawSwarm(ctx context.Context, p *picture.Picture) error {
 	o, err := l.Engine.Overview(ctx)
-	if err != nil {
-		p.Swarm.Majority = false
-		return err
+	if err == nil {
+		paint(p, o, l.Claim().Hostname)
 	}
-	p.Source = l.Claim().Hostname
+	return err
+}
+
+// paint takes in the overview of a manager of that name.
+func paint(p *picture.Picture, o swarm.Overview, name string) {
+	p.Source = name
 	s := p.Swarm
 	s.CertDays, s.RootEnds, s.Managers = int(o.CertValid.Hours()/24), o.RootEnds, 0
 	names := map[string]string{}
@@ -138,7 +142,6 @@ func (l *Loop) drawSwarm(ctx context.Context, p *picture.Picture) error {
 	for _, service := range o.Services {
 		p.Services = append(p.Services, serviceOf(service, names))
 	}
-	return nil
 }
 
 // boardOf is the board that a node is, as far as the swarm knows it.

@@ -39,7 +39,7 @@ type Server struct {
 
 // Run listens on the socket at path until ctx ends and then returns nil; an error means that it could not listen.
 func (s Server) Run(ctx context.Context, path string) error {
-	l, err := listen(ctx, path)
+	l, err := listen(ctx, path, share)
 	if err != nil {
 		return fmt.Errorf("listen for commands: %w", err)
 	}
@@ -68,8 +68,8 @@ func answer(do func(*http.Request) (string, error)) http.HandlerFunc {
 	}
 }
 
-// listen makes the socket in the place of one that an agent before may have left.
-func listen(ctx context.Context, path string) (net.Listener, error) {
+// listen makes the socket in the place of one that an agent before may have left, for those whom open lets in.
+func listen(ctx context.Context, path string, open func(path string) error) (net.Listener, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, err
 	}
@@ -80,7 +80,7 @@ func listen(ctx context.Context, path string) (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := share(path); err != nil {
+	if err := open(path); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
 	return l, nil

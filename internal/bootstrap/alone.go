@@ -1,0 +1,49 @@
+package bootstrap
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/pi-agent/pi-agent/internal/picture"
+	"github.com/pi-agent/pi-agent/internal/swarm"
+)
+
+// Alone is the picture that can be drawn on a board whose agent does not run: of itself, and of its swarm as far as its
+// engine tells. doing says why nobody else draws it.
+func Alone(ctx context.Context, self picture.Board, cluster, doing string, engine swarm.Engine) picture.Picture {
+	ctx, cancel := context.WithTimeout(ctx, drawMax)
+	defer cancel()
+	p := picture.Picture{Version: picture.Version, Drawn: time.Now(), Cluster: cluster, Self: self.Serial, Doing: doing, Needs: true}
+	self.State, self.Why = picture.Out, ""
+	switch s, err := engine.Status(ctx); {
+	case err != nil:
+		p.Doing += fmt.Sprintf(" Nor can the Docker Engine be asked: %s", sentence(err.Error()))
+	case s.State == swarm.Inactive:
+		self.Engine = s.Version
+		p.Doing += fmt.Sprintf(" Docker Engine %s is up, in no swarm.", s.Version)
+	default:
+		self.Engine, self.Node, self.State, self.Role = s.Version, s.NodeID, picture.In, picture.Worker
+		if s.Manager {
+			self.Role = picture.Manager
+		}
+		p.Swarm = &picture.Swarm{ID: s.SwarmID, Node: s.NodeID, Managers: len(s.Managers)}
+		p.Doing += fmt.Sprintf(" Docker Engine %s is up, and its swarm is %s.", s.Version, s.State)
+		if o, err := engine.Overview(ctx); err == nil {
+			paint(&p, o, self.Name)
+		}
+	}
+	found := false
+	for i := range p.Boards {
+		if b := &p.Boards[i]; b.Node == self.Node {
+			b.Serial, b.Model, found = self.Serial, self.Model, true
+		} else if b.State == picture.Down {
+			b.Why = whyDown(*b, p.Board(b.Serial), p.Drawn)
+		}
+	}
+	if !found {
+		p.Boards = append(p.Boards, self)
+	}
+	p.Judge()
+	return p
+}

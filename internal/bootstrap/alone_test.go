@@ -1,0 +1,34 @@
+package bootstrap
+
+import (
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/pi-agent/pi-agent/internal/picture"
+)
+
+func TestAlone(t *testing.T) {
+	formedWorld(t, 3, func(t *testing.T, w *world) {
+		leader := w.leader()
+		for _, b := range w.boards {
+			b.kill()
+			self := picture.Board{Serial: b.serial, Name: b.hostname, Model: "Simulated Pi"}
+			p := Alone(t.Context(), self, "pi", "The agent does not run.", b.engine)
+			boards, role := 1, picture.Worker
+			if b == leader {
+				boards, role = 3, picture.Leader
+			}
+			e := entryOf(t, p, b)
+			if len(p.Boards) != boards || e.Role != role || e.Node != b.node || e.Engine == "" || !p.Trouble() || p.Swarm == nil {
+				t.Errorf("%s shows %+v", b.hostname, p)
+			}
+			b.engine.StopEngine()
+			synctest.Wait()
+			p = Alone(t.Context(), self, "pi", "The agent does not run.", b.engine)
+			if e := entryOf(t, p, b); e.State != picture.Out || !strings.Contains(p.Doing, "Nor can the Docker Engine be asked") {
+				t.Errorf("%s without engine shows %+v", b.hostname, p)
+			}
+		}
+	})
+}
