@@ -3,9 +3,10 @@
 _pi_agent() {
 	local words=
 	case "$COMP_CWORD ${COMP_WORDS[1]}" in
-	"1 "*) words="run status key pair reset yield prepare version" ;;
+	"1 "*) words="run status doctor key pair reset yield prepare version" ;;
 	*" run") words="-config -key -socket -stacks -state" ;;
 	*" status") words="-config -json -socket -watch" ;;
+	*" doctor") words="-config -fix -json -socket" ;;
 	*" pair") words="-socket" ;;
 	*" reset") words="-socket -swarm -yes" ;;
 	*" yield") words="-socket" ;;

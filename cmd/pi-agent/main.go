@@ -22,6 +22,7 @@ type command struct {
 var commands = []command{
 	{"run", "find the other boards and keep this one in the swarm (what the service runs)", runCommand},
 	{"status", "show the boards, the swarm and its services, and what is wrong with them", statusCommand},
+	{"doctor", "look for what is wrong with this board, and say what helps (with sudo it sees more)", doctorCommand},
 	{"key", "print a new cluster key, or set the one of this board: pi-agent key new, pi-agent key set", keyCommand},
 	{"pair", "without a cluster key: let new boards in for a while (on the manager, with sudo)", pairCommand},
 	{"reset", "take this board out of its swarm, a manager too (with sudo)", resetCommand},

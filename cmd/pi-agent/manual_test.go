@@ -106,6 +106,8 @@ where it stands.
 .B status
 ends with 3 when something needs a person, such as a board that is down or not in the swarm, or a service that lacks tasks, and with 4 when the agent does not run.
 What it only advises, such as more managers, is well.
+.B doctor
+ends with 3 when a check failed.
 .SH ENVIRONMENT
 .TP
 .B STATE_DIRECTORY
@@ -226,7 +228,7 @@ complete -o bashdefault -o default -F _pi_agent pi-agent
 // TestCompletion asks bash.
 func TestCompletion(t *testing.T) {
 	for typed, want := range map[string]string{
-		"":                   "run status key pair reset yield prepare version",
+		"":                   "run status doctor key pair reset yield prepare version",
 		"pre":                "prepare",
 		"status -":           "-config -json -socket -watch",
 		"start":              "",

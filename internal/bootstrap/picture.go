@@ -125,7 +125,7 @@ func (l *Loop) drawSwarm(ctx context.Context, p *picture.Picture) error {
 func paint(p *picture.Picture, o swarm.Overview, name string) {
 	p.Source = name
 	s := p.Swarm
-	s.CertDays, s.RootEnds, s.Managers = int(o.CertValid.Hours()/24), o.RootEnds, 0
+	s.CertDays, s.RootEnds, s.Pools, s.Managers = int(o.CertValid.Hours()/24), o.RootEnds, o.Pools, 0
 	names := map[string]string{}
 	for _, n := range o.Nodes {
 		b := boardOf(n)
@@ -148,7 +148,7 @@ func paint(p *picture.Picture, o swarm.Overview, name string) {
 func boardOf(n swarm.Node) picture.Board {
 	b := picture.Board{
 		Serial: peer.Serial(n.Labels[LabelSerial]), Name: n.Hostname, Model: n.Labels[LabelModel], Node: n.ID,
-		Role: picture.Worker, State: picture.Down, Drained: !n.Active, Engine: n.Version,
+		Role: picture.Worker, State: picture.Down, Drained: !n.Active, Engine: n.Version, At: n.Addr,
 	}
 	if n.Addr.IsValid() {
 		b.Addrs = []netip.Addr{n.Addr}
@@ -216,8 +216,12 @@ type sketch struct {
 }
 
 func (s sketch) boards() {
-	s.self()
 	hints := s.l.Discovery.Snapshot().Hints
+	for i := range s.Boards {
+		b := &s.Boards[i]
+		b.Announced = b.Serial == s.l.Serial && b.Announced || slices.ContainsFunc(hints, func(h discovery.Hint) bool { return h.Claim.Serial == b.Serial })
+	}
+	s.self()
 	met := map[peer.Serial]bool{s.l.Serial: true}
 	known, twins := s.l.contacts.peers(s.l.Serial)
 	for _, p := range append(known, twins...) {
@@ -286,6 +290,9 @@ func (s sketch) self() {
 	c := s.l.Claim()
 	b := s.entry(c, true)
 	b.Heard = s.now
+	if s.Source == "" || s.Source == s.l.Hostname() { // otherwise it is the manager who hears this board, or not
+		b.Announced = !v.Listening.IsZero()
+	}
 	if v.EngineErr == nil {
 		b.Engine = v.Engine.Version
 	}
@@ -330,10 +337,9 @@ func (s sketch) met(p Peer, hints []discovery.Hint) {
 	if p.Met.After(b.Heard) {
 		b.Heard = p.Met
 	}
-	announced := false
 	for _, h := range hints {
 		if h.Claim.Serial == p.Claim.Serial {
-			announced = true
+			b.Announced = true
 			if h.Heard.After(b.Heard) {
 				b.Heard = h.Heard
 			}
@@ -350,7 +356,7 @@ func (s sketch) met(p Peer, hints []discovery.Hint) {
 	case b.Node == "":
 		b.State = picture.Out
 		b.Why = s.whyOut(p, b.Clock)
-	case b.State == picture.Ready && !announced && s.now.Sub(p.Met) < freshFor:
+	case b.State == picture.Ready && !b.Announced && s.now.Sub(p.Met) < freshFor:
 		b.Why = whyUnicast
 	}
 }

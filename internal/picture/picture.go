@@ -37,13 +37,14 @@ type Picture struct {
 
 // Swarm is the swarm that the board is in. All but the first two are known to managers that have a majority.
 type Swarm struct {
-	ID        string    `json:"id"`   // empty as long as it is not known
-	Node      string    `json:"node"` // id of the node that this board is
-	Managers  int       `json:"managers"`
-	Reachable int       `json:"managers_reachable"`
-	Majority  bool      `json:"majority"`                   // enough managers are there to change the swarm
-	CertDays  int       `json:"certificate_days,omitempty"` // for how long the certificate of a node is issued
-	RootEnds  time.Time `json:"authority_ends,omitzero"`    // when the swarm's certificate authority ends
+	ID        string         `json:"id"`   // empty as long as it is not known
+	Node      string         `json:"node"` // id of the node that this board is
+	Managers  int            `json:"managers"`
+	Reachable int            `json:"managers_reachable"`
+	Majority  bool           `json:"majority"`                   // enough managers are there to change the swarm
+	CertDays  int            `json:"certificate_days,omitempty"` // for how long the certificate of a node is issued
+	RootEnds  time.Time      `json:"authority_ends,omitzero"`    // when the swarm's certificate authority ends
+	Pools     []netip.Prefix `json:"overlay_pools,omitempty"`    // where overlay networks take their subnets from
 }
 
 // Role is what a board is in the swarm.
@@ -72,15 +73,18 @@ type Board struct {
 	Serial  peer.Serial  `json:"serial"` // empty for a node of which no board is known
 	Name    string       `json:"name"`   // its hostname, or its short name
 	Model   string       `json:"model,omitempty"`
-	Addrs   []netip.Addr `json:"addresses"`      // the one that people know it by first
-	Node    string       `json:"node,omitempty"` // id of its node
+	Addrs   []netip.Addr `json:"addresses"`              // the one that people know it by first
+	Node    string       `json:"node,omitempty"`         // id of its node
+	At      netip.Addr   `json:"swarm_address,omitzero"` // where the other nodes reach its engine
 	Role    Role         `json:"role,omitempty"`
 	State   State        `json:"state"`
 	Drained bool         `json:"drained,omitempty"` // the swarm places no tasks on it
 	Engine  string       `json:"engine,omitempty"`  // version of its Docker Engine
 	Clock   *float64     `json:"clock_offset_seconds,omitempty"`
 	Heard   time.Time    `json:"heard,omitzero"` // when its agent was last heard of
-	Why     string       `json:"why,omitempty"`  // why it is not in, or what else hinders it, in a sentence
+	// Announced: its announcements arrive at the board that shows the picture, its own at the board that drew it.
+	Announced bool   `json:"announced"`
+	Why       string `json:"why,omitempty"` // why it is not in, or what else hinders it, in a sentence
 }
 
 // Service is one service of the swarm.

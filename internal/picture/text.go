@@ -16,14 +16,18 @@ const quietFor = 3 * time.Minute
 // know. now is the time to count from.
 func (p Picture) Text(w io.Writer, now time.Time) error {
 	var b strings.Builder
-	b.WriteString(p.headline() + "\n")
+	headline := p.headline()
+	b.WriteString(headline + "\n")
 	p.boardTable(&b, now)
 	p.serviceTable(&b)
 	p.others(&b)
-	if len(p.Warnings) > 0 {
-		b.WriteString("\n")
-	}
+	gap := "\n"
 	for _, w := range p.Warnings {
+		if printable(w.Text) == headline {
+			continue
+		}
+		b.WriteString(gap)
+		gap = ""
 		mark := "-"
 		if w.Trouble {
 			mark = "!"

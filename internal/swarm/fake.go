@@ -121,7 +121,9 @@ func (f *Fake) Init(ctx context.Context, r InitRequest) error {
 		f.net.mu.Unlock()
 		return ended
 	}
-	f.member = f.net.newSwarm().add(f, r.Advertise, true)
+	s := f.net.newSwarm()
+	s.pools = []netip.Prefix{r.Pool}
+	f.member = s.add(f, r.Advertise, true)
 	f.net.mu.Unlock()
 	return ended // when nobody waits any more, the engine has done it all the same
 }

@@ -31,6 +31,7 @@ type fakeSwarm struct {
 
 	contents Contents // without Nodes
 	services []Service
+	pools    []netip.Prefix
 }
 
 // fakeNode is one node of a swarm. It stays on the list when its engine is gone.

@@ -19,7 +19,7 @@ func (f *Fake) Overview(ctx context.Context) (o Overview, err error) {
 	}
 	err = f.manage(ctx, func(s *fakeSwarm) error {
 		f.calls.Overview++
-		o = Overview{Nodes: nodes, CertValid: certExpiry, RootEnds: time.Now().Add(fakeRootLife)}
+		o = Overview{Nodes: nodes, CertValid: certExpiry, RootEnds: time.Now().Add(fakeRootLife), Pools: s.pools}
 		for _, service := range s.services {
 			service.Tasks = slices.Clone(service.Tasks)
 			o.Services = append(o.Services, service)

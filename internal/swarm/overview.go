@@ -8,6 +8,7 @@ import (
 	"context"
 	"crypto/x509"
 	"encoding/pem"
+	"net/netip"
 	"sort"
 	"strings"
 	"time"
@@ -19,9 +20,10 @@ import (
 // Overview is what a swarm consists of.
 type Overview struct {
 	Nodes     []Node
-	Services  []Service     // in order of name
-	CertValid time.Duration // for how long the certificate of a node is issued; nodes that run renew theirs in time
-	RootEnds  time.Time     // when the swarm's certificate authority ends; zero when that is not known
+	Services  []Service      // in order of name
+	CertValid time.Duration  // for how long the certificate of a node is issued; nodes that run renew theirs in time
+	RootEnds  time.Time      // when the swarm's certificate authority ends; zero when that is not known
+	Pools     []netip.Prefix // where overlay networks take their subnets from
 }
 
 // Service is one service with its tasks.
@@ -68,6 +70,11 @@ func (d *Docker) Overview(ctx context.Context) (o Overview, err error) {
 			return err
 		}
 		o = Overview{CertValid: cluster.Spec.CAConfig.NodeCertExpiry, RootEnds: endOf(cluster.TLSInfo.TrustRoot)}
+		for _, pool := range cluster.DefaultAddrPool {
+			if p, err := netip.ParsePrefix(pool); err == nil {
+				o.Pools = append(o.Pools, p)
+			}
+		}
 		for _, n := range nodes {
 			o.Nodes = append(o.Nodes, nodeOf(n))
 		}

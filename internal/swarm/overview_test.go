@@ -2,6 +2,8 @@ package swarm
 
 import (
 	"fmt"
+	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -21,7 +23,8 @@ func testOverview(t *testing.T, w world) {
 	wantErr(t, "Overview of a worker", err, ErrNotManager)
 	o, err := m.Overview(ctx)
 	must(t, err)
-	if o.CertValid != certExpiry || time.Until(o.RootEnds) < certExpiry || len(o.Services) != 0 || len(o.Nodes) != 2 {
+	if o.CertValid != certExpiry || time.Until(o.RootEnds) < certExpiry || len(o.Services) != 0 || len(o.Nodes) != 2 ||
+		!slices.Equal(o.Pools, []netip.Prefix{pool}) {
 		t.Errorf("a swarm without services is %+v", o)
 	}
 	for _, n := range o.Nodes {

@@ -1,0 +1,54 @@
+package doctor
+
+// The clock: certificates do not bear one that is wrong.
+
+import (
+	"context"
+	"math"
+	"time"
+
+	"github.com/pi-agent/pi-agent/internal/picture"
+)
+
+// firstYear is when this was written: an earlier clock has not been set since the board was switched on.
+const firstYear = 2026
+
+// How far clocks may be apart.
+const (
+	clockAside = time.Minute
+	clockWrong = 5 * time.Minute // certificates begin that long before their making
+)
+
+func checkClock(_ context.Context, p *Patient) []Result {
+	const name, remedy = "clock", "sudo timedatectl set-ntp true, and connect the board to the internet or give it a time server"
+	synced, err := p.Synced()
+	switch {
+	case p.Now.Year() < firstYear:
+		return with(fail(name, remedy, "It says %s, which is long past.", p.Now.Format(time.DateOnly)), "timedatectl", "set-ntp", "true")
+	case err != nil:
+		return skip(name, "The kernel does not say whether the clock is set: %v.", err)
+	case !synced:
+		return with(warn(name, remedy, "It says %s, and no time server has set it.", p.Now.Format("2006-01-02 15:04")),
+			"timedatectl", "set-ntp", "true")
+	}
+	return pass(name, "It says %s, and a time server sets it.", p.Now.Format("2006-01-02 15:04"))
+}
+
+func checkClocks(_ context.Context, p *Patient) (all []Result) {
+	const name, remedy = "clocks of boards", "give all boards the same time server"
+	for _, b := range p.Picture.Boards {
+		if b.Clock == nil {
+			continue
+		}
+		switch off := time.Duration(math.Abs(*b.Clock) * float64(time.Second)); {
+		case off >= clockWrong:
+			all = append(all, fail(name, remedy, "The clock of %s is %s: certificates do not bear that.", b.Name, picture.Offset(*b.Clock))...)
+		case off >= clockAside:
+			all = append(all, warn(name, remedy, "The clock of %s is %s.", b.Name, picture.Offset(*b.Clock))...)
+		}
+	}
+	if len(all) == 0 && len(p.Picture.Boards) > 1 {
+		return pass(name, "They agree.")
+	}
+	return all
+}

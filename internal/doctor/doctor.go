@@ -1,0 +1,147 @@
+// Package doctor looks for what keeps a board from being a good node of its swarm. Each check is a small function over what
+// it is given, so that tests can give it a board on which all is well, and one that is ill.
+package doctor
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/netip"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/pi-agent/pi-agent/internal/address"
+	"github.com/pi-agent/pi-agent/internal/picture"
+	"github.com/pi-agent/pi-agent/internal/swarm"
+)
+
+// Verdict is what a check says.
+type Verdict string
+
+// The verdicts.
+const (
+	Pass Verdict = "PASS"
+	Warn Verdict = "WARN" // works now, and may not later, or not well
+	Fail Verdict = "FAIL" // does not work
+	Skip Verdict = "SKIP" // cannot be looked at, for the reason given
+)
+
+// Result is the outcome of one check.
+type Result struct {
+	Check   string   `json:"check"` // name of the check, such as "port 2377/tcp"
+	Verdict Verdict  `json:"verdict"`
+	Text    string   `json:"text"`
+	Remedy  string   `json:"remedy,omitempty"`
+	Fix     []string `json:"fix,omitempty"` // a command that helps, is safe, and can be taken back
+}
+
+// Patient is a board, and the ways to look at it.
+type Patient struct {
+	Root    fs.FS // of its file system
+	Now     time.Time
+	Picture picture.Picture // of its cluster
+	Agent   error           // why its agent did not draw the picture; nil when it did
+
+	Engine    swarm.Status
+	EngineErr error // why Engine is not known; nil when it is
+	Link      address.Link
+	LinkErr   error
+	LinkLocal bool // the swarm is to use an address of 169.254.0.0/16
+
+	Has    func(netip.Addr) (bool, error)                                         // whether an address is the board's own
+	Synced func() (bool, error)                                                   // whether a time server sets the clock
+	Free   func(path string) (free, total uint64, err error)                      // bytes of a file system
+	Probe  func(ctx context.Context, network string, addr netip.AddrPort) error   // nil unless the port refuses, or TCP gets no answer
+	Run    func(ctx context.Context, name string, args ...string) (string, error) // runs a command that changes nothing
+}
+
+// check is one of the checks. It returns nothing where it does not apply.
+type check func(ctx context.Context, p *Patient) []Result
+
+// checks are all checks in the order in which they are told: what others need comes first.
+var checks = []check{
+	checkAgent, checkEngine, checkLiveRestore, checkHeld, checkCertificate,
+	checkModules, checkMemoryCgroup,
+	checkClock, checkClocks,
+	checkName, checkSerial,
+	checkLink, checkSwarmAddress, checkLinkLocalRoute, checkOverlayPool, checkPowerSave,
+	checkMulticast, checkMulticastOfPeers,
+	checkPorts,
+	checkDisk, checkVoltage,
+}
+
+// Examine makes all checks. It takes some seconds where ports are silent.
+func Examine(ctx context.Context, p *Patient) (all []Result) {
+	for _, c := range checks {
+		all = append(all, c(ctx, p)...)
+	}
+	return all
+}
+
+// Failed reports whether a check failed.
+func Failed(all []Result) bool {
+	for _, r := range all {
+		if r.Verdict == Fail {
+			return true
+		}
+	}
+	return false
+}
+
+// Text writes the results as a person reads them, and how many there are of each verdict.
+func Text(w io.Writer, all []Result) error {
+	var b strings.Builder
+	count := map[Verdict]int{}
+	for _, r := range all {
+		count[r.Verdict]++
+		fmt.Fprintf(&b, "%s  %-19s %s\n", r.Verdict, r.Check, printable(r.Text))
+		if r.Remedy != "" {
+			fmt.Fprintf(&b, "      %-19s -> %s\n", "", printable(r.Remedy))
+		}
+	}
+	fmt.Fprintf(&b, "\n%d passed, %d warned, %d failed, %d skipped.\n", count[Pass], count[Warn], count[Fail], count[Skip])
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// printable drops what may move the cursor: names come from other boards.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, s)
+}
+
+func pass(check, format string, args ...any) []Result {
+	return []Result{{Check: check, Verdict: Pass, Text: fmt.Sprintf(format, args...)}}
+}
+
+func warn(check, remedy, format string, args ...any) []Result {
+	return []Result{{Check: check, Verdict: Warn, Text: fmt.Sprintf(format, args...), Remedy: remedy}}
+}
+
+func fail(check, remedy, format string, args ...any) []Result {
+	return []Result{{Check: check, Verdict: Fail, Text: fmt.Sprintf(format, args...), Remedy: remedy}}
+}
+
+func skip(check, format string, args ...any) []Result {
+	return []Result{{Check: check, Verdict: Skip, Text: fmt.Sprintf(format, args...)}}
+}
+
+// with adds a command that helps.
+func with(all []Result, fix ...string) []Result {
+	for i := range all {
+		all[i].Fix = fix
+	}
+	return all
+}
+
+// text is a file without space around it.
+func text(root fs.FS, path string) (string, error) {
+	b, err := fs.ReadFile(root, path)
+	return strings.TrimSpace(string(b)), err
+}

@@ -1,0 +1,343 @@
+package doctor
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"io/fs"
+	"math/big"
+	"net"
+	"net/netip"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/pi-agent/pi-agent/internal/address"
+	"github.com/pi-agent/pi-agent/internal/picture"
+	"github.com/pi-agent/pi-agent/internal/swarm"
+)
+
+var now = time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)
+
+// certificate is one of a node, valid in that time.
+func certificate(t *testing.T, from, to time.Time) []byte {
+	t.Helper()
+	public, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: from, NotAfter: to}
+	der, err := x509.CreateCertificate(nil, template, template, public, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+}
+
+const routeTable = `Iface	Destination	Gateway 	Flags	RefCnt	Use	Metric	Mask		MTU	Window	IRTT
+wlan0	00000000	FE004D0A	0003	0	0	100	00000000	0	0	0
+wlan0	00004D0A	00000000	0001	0	0	100	00FFFFFF	0	0	0
+wlan0	0000FEA9	00000000	0001	0	0	0	0000FFFF	0	0	0
+`
+
+// body is a board on which all is well, in a swarm with another one. Its files can be changed by path.
+func body(t *testing.T) (*Patient, fstest.MapFS) {
+	t.Helper()
+	off := 0.2
+	at := func(s string) netip.Addr { return netip.MustParseAddr(s) }
+	root := fstest.MapFS{}
+	for path, text := range map[string]string{
+		"var/lib/dpkg/status":                              "Package: docker-cli\nStatus: install ok installed\n\nPackage: docker.io\nStatus: install ok installed\nVersion: 26\n",
+		certificatePath:                                    string(certificate(t, now.AddDate(0, -1, 0), now.AddDate(5, 0, 0))),
+		"proc/sys/kernel/osrelease":                        "6.12.47+rpt-rpi-2712\n",
+		"proc/filesystems":                                 "nodev\tproc\n\text4\n",
+		"lib/modules/6.12.47+rpt-rpi-2712/modules.dep":     "kernel/drivers/net/vxlan/vxlan.ko.xz: x\nkernel/net/netfilter/ipvs/ip_vs.ko.xz: y\nkernel/net/bridge/br-netfilter.ko.xz:\n",
+		"lib/modules/6.12.47+rpt-rpi-2712/modules.builtin": "kernel/fs/ext4/ext4.ko\nkernel/fs/overlayfs/overlay.ko\n",
+		"sys/module/vxlan/refcnt":                          "1\n",
+		"sys/fs/cgroup/cgroup.controllers":                 "cpu io memory pids\n",
+		"proc/net/route":                                   routeTable,
+		"sys/class/net/wlan0/phy80211/name":                "phy0\n",
+		throttledPath:                                      "0\n",
+	} {
+		root[path] = &fstest.MapFile{Data: []byte(text)}
+	}
+	p := &Patient{
+		Root: root, Now: now, LinkLocal: true,
+		Engine: swarm.Status{State: swarm.Active, NodeID: "me", Addr: at("169.254.1.5"), Version: "26.1.5"},
+		Link:   address.Link{Name: "wlan0", Addr: at("10.77.0.5"), Stable: at("169.254.1.5")},
+		Picture: picture.Picture{
+			Self: "10000000aabbcc05", Doing: "This board is a worker in the swarm of pi-bbcc02.", Source: "pi-bbcc02",
+			Swarm: &picture.Swarm{ID: "s", Node: "me", Pools: []netip.Prefix{netip.MustParsePrefix("10.201.0.0/16")}},
+			Boards: []picture.Board{
+				{Serial: "10000000aabbcc02", Name: "pi-bbcc02", Role: picture.Leader, State: picture.Ready, At: at("169.254.1.2"),
+					Addrs: []netip.Addr{at("10.77.0.2")}, Announced: true, Clock: &off},
+				{Serial: "10000000aabbcc05", Name: "pi-bbcc05", Role: picture.Worker, State: picture.Ready, At: at("169.254.1.5"), Announced: true},
+				{Serial: "10000000aabbcc07", Name: "pi-bbcc07", Role: picture.Worker, State: picture.Down, At: at("169.254.1.7")},
+			},
+		},
+		Has:    func(a netip.Addr) (bool, error) { return a == at("169.254.1.5"), nil },
+		Synced: func() (bool, error) { return true, nil },
+		Free:   func(string) (free, total uint64, err error) { return 20 << 30, 29 << 30, nil },
+		Probe: func(_ context.Context, network string, a netip.AddrPort) error {
+			switch {
+			case a.Addr() != at("169.254.1.2"):
+				t.Errorf("%s %s was asked", network, a)
+			case network == "udp" && a.Port() == 4789:
+				return syscall.ECONNREFUSED // no container uses it
+			}
+			return nil
+		},
+		Run: func(_ context.Context, name string, args ...string) (string, error) {
+			if got := name + " " + strings.Join(args, " "); got != "iw dev wlan0 get power_save" {
+				t.Errorf("%s was run", got)
+			}
+			return "Power save: off\n", nil
+		},
+	}
+	return p, root
+}
+
+func find(all []Result, check string) *Result {
+	for i := range all {
+		if all[i].Check == check {
+			return &all[i]
+		}
+	}
+	return nil
+}
+
+// wellChecks are the checks that a board passes on which all is well.
+var wellChecks = []string{
+	"agent", "engine", "live-restore", "package", "certificate", "module vxlan", "module ip_vs", "module overlay",
+	"module br_netfilter", "memory cgroup", "clock", "clocks of boards", "name", "serial", "network", "swarm address",
+	"169.254 route", "overlay pool", "Wi-Fi power save", "multicast", "multicast of peers", "port 2378/tcp",
+	"port 2377/tcp", "port 7946/tcp", "port 7946/udp", "port 4789/udp", "disk", "power supply",
+}
+
+func TestWell(t *testing.T) {
+	p, _ := body(t)
+	all := Examine(t.Context(), p)
+	for i, r := range all {
+		if i >= len(wellChecks) || r.Check != wellChecks[i] || r.Verdict != Pass || r.Text == "" || r.Remedy != "" || r.Fix != nil {
+			t.Errorf("%d: %+v", i, r)
+		}
+	}
+	if len(all) != len(wellChecks) || Failed(all) {
+		t.Errorf("%d checks, want %d", len(all), len(wellChecks))
+	}
+	var b strings.Builder
+	if err := Text(&b, all); err != nil || !strings.HasSuffix(b.String(), "\n28 passed, 0 warned, 0 failed, 0 skipped.\n") {
+		t.Errorf("%v:\n%s", err, b.String())
+	}
+}
+
+func TestIll(t *testing.T) {
+	write := func(path, text string) func(*Patient, fstest.MapFS) {
+		return func(_ *Patient, root fstest.MapFS) { root[path] = &fstest.MapFile{Data: []byte(text)} }
+	}
+	remove := func(paths ...string) func(*Patient, fstest.MapFS) {
+		return func(_ *Patient, root fstest.MapFS) {
+			for _, path := range paths {
+				delete(root, path)
+			}
+		}
+	}
+	patient := func(change func(*Patient)) func(*Patient, fstest.MapFS) {
+		return func(p *Patient, _ fstest.MapFS) { change(p) }
+	}
+	probe := func(network string, number uint16, err error) func(*Patient, fstest.MapFS) {
+		return patient(func(p *Patient) {
+			p.Probe = func(_ context.Context, n string, a netip.AddrPort) error {
+				if n == network && a.Port() == number {
+					return err
+				}
+				return nil
+			}
+		})
+	}
+	clock := func(off float64) func(*Patient, fstest.MapFS) {
+		return patient(func(p *Patient) { p.Picture.Boards[0].Clock = &off })
+	}
+	free := func(n uint64, err error) func(*Patient, fstest.MapFS) {
+		return patient(func(p *Patient) { p.Free = func(string) (uint64, uint64, error) { return n, 29 << 30, err } })
+	}
+	const modulesDep = "lib/modules/6.12.47+rpt-rpi-2712/modules.dep"
+	tests := []struct {
+		check   string
+		change  func(*Patient, fstest.MapFS)
+		verdict Verdict
+		text    string
+	}{
+		{"agent", patient(func(p *Patient) { p.Agent = errors.New("no such file") }), Fail, "no such file"},
+		{"agent", patient(func(p *Patient) { p.Picture.Needs, p.Picture.Doing = true, "There are two swarms." }), Fail, "two swarms"},
+		{"engine", patient(func(p *Patient) { p.EngineErr = swarm.ErrUnreachable }), Fail, "does not answer"},
+		{"engine", patient(func(p *Patient) { p.EngineErr = fs.ErrPermission }), Skip, "sudo"},
+		{"engine", patient(func(p *Patient) { p.Engine.Version = "19.03.15" }), Fail, "too old"},
+		{"engine", patient(func(p *Patient) { p.Engine.Version = "old" }), Fail, "too old"},
+		{"engine", patient(func(p *Patient) { p.Engine.State, p.Engine.Error = swarm.Failed, "certificate" }), Fail, "certificate"},
+		{"live-restore", patient(func(p *Patient) { p.Engine.LiveRestore = true }), Fail, "live-restore"},
+		{"package", write("var/lib/dpkg/status", "Package: docker-ce\nStatus: hold ok installed\n"), Warn, "docker-ce is held back"},
+		{"package", write("var/lib/dpkg/status", "Package: docker.io\nStatus: deinstall ok config-files\n"), Warn, "no package"},
+		{"package", remove("var/lib/dpkg/status"), Skip, "no list"},
+		{"certificate", remove(certificatePath), Skip, "sudo"},
+		{"certificate", write(certificatePath, "nonsense"), Fail, "cannot be read"},
+		{"certificate", write(certificatePath, string(certificate(t, now.AddDate(-1, 0, 0), now.AddDate(0, 0, -3)))), Fail, "ended, 3 days ago"},
+		{"certificate", write(certificatePath, string(certificate(t, now.AddDate(-1, 0, 0), now.AddDate(0, 0, 7)))), Warn, "ends in 7 days"},
+		{"certificate", write(certificatePath, string(certificate(t, now.Add(3*time.Hour), now.AddDate(5, 0, 0)))), Fail, "clock is behind"},
+		{"module vxlan", func(_ *Patient, root fstest.MapFS) {
+			delete(root, "sys/module/vxlan/refcnt")
+			root[modulesDep] = &fstest.MapFile{Data: []byte("kernel/net/netfilter/ipvs/ip_vs.ko.xz:\n")}
+		}, Fail, "overlay networks"},
+		{"module ip_vs", write(modulesDep, "kernel/net/netfilter/ipvs/ip_vs_rr.ko.xz:\n"), Fail, "published ports"},
+		{"module br_netfilter", write(modulesDep, ""), Fail, "containers"},
+		{"module overlay", write("lib/modules/6.12.47+rpt-rpi-2712/modules.builtin", ""), Fail, "images"},
+		{"module ip_vs", remove(modulesDep, "lib/modules/6.12.47+rpt-rpi-2712/modules.builtin"), Skip, "does not tell"},
+		{"kernel", remove("proc/sys/kernel/osrelease"), Skip, "which it is"},
+		{"memory cgroup", write("sys/fs/cgroup/cgroup.controllers", "cpu io pids\n"), Warn, "have it off"},
+		{"memory cgroup", func(_ *Patient, root fstest.MapFS) {
+			delete(root, "sys/fs/cgroup/cgroup.controllers")
+			root["proc/cgroups"] = &fstest.MapFile{Data: []byte("#subsys_name\thierarchy\tnum_cgroups\tenabled\nmemory\t0\t83\t0\n")}
+		}, Warn, "have it off"},
+		{"clock", patient(func(p *Patient) { p.Now = time.Date(1970, 1, 1, 0, 1, 0, 0, time.UTC) }), Fail, "1970-01-01"},
+		{"clock", patient(func(p *Patient) { p.Synced = func() (bool, error) { return false, nil } }), Warn, "no time server"},
+		{"clock", patient(func(p *Patient) { p.Synced = func() (bool, error) { return false, syscall.EPERM } }), Skip, "does not say"},
+		{"clocks of boards", clock(-10800), Fail, "pi-bbcc02 is 3 h behind"},
+		{"clocks of boards", clock(90), Warn, "pi-bbcc02 is 90 s ahead"},
+		{"name", patient(func(p *Patient) { p.Picture.Boards[0].Name = "PI-bbcc05" }), Warn, "10000000aabbcc02"},
+		{"serial", patient(func(p *Patient) { p.Picture.Boards[0].Serial = p.Picture.Self }), Fail, "Two boards"},
+		{"network", patient(func(p *Patient) { p.LinkErr = errors.New("eth0 has no cable") }), Fail, "no cable"},
+		{"swarm address", patient(func(p *Patient) { p.Has = func(netip.Addr) (bool, error) { return false, nil } }), Fail, "does not have"},
+		{"swarm address", patient(func(p *Patient) { p.Has = func(netip.Addr) (bool, error) { return false, syscall.EPERM } }), Skip, "not known"},
+		{"swarm address", patient(func(p *Patient) {
+			p.Engine.Manager, p.Engine.Addr = true, netip.MustParseAddr("10.77.0.5")
+			p.Has = func(netip.Addr) (bool, error) { return true, nil }
+		}), Warn, "10.77.0.5"},
+		{"169.254 route", write("proc/net/route", strings.ReplaceAll(routeTable, "wlan0\t0000FEA9", "usb0\t0000FEA9")), Fail, "routed over usb0"},
+		{"169.254 route", write("proc/net/route", strings.Join(strings.Split(routeTable, "\n")[:3], "\n")), Fail, "no route"},
+		{"169.254 route", remove("proc/net/route"), Skip, "cannot be read"},
+		{"169.254 route", write("proc/net/route", strings.ReplaceAll(routeTable, "0000FEA9", "nonsense")), Skip, "not understood"},
+		{"overlay pool", patient(func(p *Patient) { p.Picture.Swarm.Pools = []netip.Prefix{netip.MustParsePrefix("10.77.0.0/16")} }), Fail, "10.77.0.0/24"},
+		{"overlay pool", patient(func(p *Patient) { p.Picture.Swarm.Pools = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")} }), Warn, "10.77.0.0/24"},
+		{"overlay pool", remove("proc/net/route"), Skip, "cannot be read"},
+		{"Wi-Fi power save", patient(func(p *Patient) {
+			p.Run = func(context.Context, string, ...string) (string, error) { return "Power save: on\n", nil }
+		}), Warn, "loses announcements"},
+		{"Wi-Fi power save", patient(func(p *Patient) {
+			p.Run = func(context.Context, string, ...string) (string, error) { return "", errors.New("no iw") }
+		}), Skip, "no iw"},
+		{"multicast", patient(func(p *Patient) { p.Picture.Boards[1].Announced = false }), Fail, "do not arrive"},
+		{"multicast", patient(func(p *Patient) { p.Agent = errors.New("gone") }), Skip, "does not run"},
+		{"multicast of peers", patient(func(p *Patient) { p.Picture.Boards[0].Announced = false }), Warn, "pi-bbcc02"},
+		{"port 2378/tcp", probe("tcp", 2378, syscall.ECONNREFUSED), Fail, "pi-bbcc02 (connection refused)"},
+		{"port 2377/tcp", probe("tcp", 2377, errors.New("no answer")), Fail, "pi-bbcc02 (no answer)"},
+		{"port 7946/tcp", probe("tcp", 7946, errors.New("no answer")), Fail, "pi-bbcc02"},
+		{"port 7946/udp", probe("udp", 7946, syscall.ECONNREFUSED), Fail, "pi-bbcc02"},
+		{"port 4789/udp", probe("udp", 4789, syscall.EPERM), Fail, "pi-bbcc02"},
+		{"disk", free(500<<20, nil), Warn, "500 MB left of 29.0 GB"},
+		{"disk", free(1<<20, nil), Fail, "1 MB left"},
+		{"disk", free(0, fs.ErrPermission), Skip, "not known"},
+		{"power supply", write(throttledPath, "0x50005\n"), Fail, "too low"},
+		{"power supply", write(throttledPath, "50000\n"), Warn, "since the board"},
+		{"power supply", write(throttledPath, "?\n"), Skip, "not understood"},
+		{"power supply", func(_ *Patient, root fstest.MapFS) {
+			delete(root, throttledPath)
+			root["sys/class/hwmon/hwmon1/name"] = &fstest.MapFile{Data: []byte("rpi_volt\n")}
+			root["sys/class/hwmon/hwmon1/in0_lcrit_alarm"] = &fstest.MapFile{Data: []byte("1\n")}
+		}, Fail, "too low"},
+	}
+	ill := map[string]bool{"kernel": true}
+	for _, tt := range tests {
+		t.Run(tt.check+" "+string(tt.verdict)+" "+tt.text, func(t *testing.T) {
+			p, root := body(t)
+			tt.change(p, root)
+			all := Examine(t.Context(), p)
+			r := find(all, tt.check)
+			if r == nil || r.Verdict != tt.verdict || !strings.Contains(r.Text, tt.text) || (r.Remedy == "") != (tt.verdict == Skip) {
+				t.Fatalf("%+v, want %s with %q and a remedy", r, tt.verdict, tt.text)
+			}
+			if tt.verdict == Fail && !Failed(all) {
+				t.Error("it does not count as failed")
+			}
+		})
+		if tt.verdict != Skip {
+			ill[tt.check] = true
+		}
+	}
+	for _, check := range wellChecks {
+		if !ill[check] {
+			t.Errorf("no test makes the check %q find anything", check)
+		}
+	}
+}
+
+// What does not apply is not told.
+func TestDoesNotApply(t *testing.T) {
+	p, root := body(t)
+	p.Picture = picture.Picture{Self: "10000000aabbcc05", Boards: []picture.Board{{Serial: "10000000aabbcc05", Announced: true}}}
+	p.LinkLocal, p.Engine.Addr = false, netip.Addr{}
+	delete(root, "sys/class/net/wlan0/phy80211/name")
+	delete(root, throttledPath)
+	all := Examine(t.Context(), p)
+	for _, check := range []string{
+		"certificate", "clocks of boards", "swarm address", "169.254 route", "overlay pool", "Wi-Fi power save", "multicast of peers",
+		"port 2378/tcp", "port 7946/udp", "power supply",
+	} {
+		if r := find(all, check); r != nil {
+			t.Errorf("%+v", r)
+		}
+	}
+}
+
+// TestProbe knocks at real ports of loopback.
+func TestProbe(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	u, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	open := map[string]net.Addr{"tcp": l.Addr(), "udp": u.LocalAddr()}
+	for network, at := range open {
+		if err := probe(t.Context(), network, netip.MustParseAddrPort(at.String())); err != nil {
+			t.Errorf("%s, open: %v", network, err)
+		}
+	}
+	if err := errors.Join(l.Close(), u.Close()); err != nil {
+		t.Fatal(err)
+	}
+	for network, at := range open {
+		if err := probe(t.Context(), network, netip.MustParseAddrPort(at.String())); !refused(err) {
+			t.Errorf("%s, closed: %v", network, err)
+		}
+	}
+}
+
+// TestThisBoard makes sure that a real kernel can be asked.
+func TestThisBoard(t *testing.T) {
+	var p Patient
+	p.OnThisBoard()
+	if free, total, err := p.Free("/"); err != nil || free == 0 || total < free {
+		t.Errorf("free: %d of %d, %v", free, total, err)
+	}
+	if _, err := p.Synced(); err != nil {
+		t.Errorf("synced: %v", err)
+	}
+	if has, err := p.Has(netip.MustParseAddr("127.0.0.1")); err != nil || !has {
+		t.Errorf("has: %v, %v", has, err)
+	}
+	if _, err := routes(&p); err != nil {
+		t.Errorf("routes: %v", err)
+	}
+	if out, err := p.Run(t.Context(), "echo", "power"); err != nil || out != "power\n" {
+		t.Errorf("run: %q, %v", out, err)
+	}
+	if _, err := p.Run(t.Context(), "no-such-command"); err == nil {
+		t.Error("run: a command that is not there succeeds")
+	}
+}

@@ -1,0 +1,193 @@
+package doctor
+
+// The network of the board: its interface, its addresses and its routes, and whether multicast goes through.
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"math/bits"
+	"net/netip"
+	"strings"
+
+	"github.com/pi-agent/pi-agent/internal/picture"
+)
+
+func checkLink(_ context.Context, p *Patient) []Result {
+	const name = "network"
+	switch {
+	case p.LinkErr != nil:
+		return fail(name, "plug in a cable, or connect to a wireless network; ip addr shows what there is", "There is no usable one: %v.", p.LinkErr)
+	case !p.Link.Addr.IsValid():
+		return pass(name, "%s is used, without an address of DHCP.", p.Link.Name)
+	}
+	return pass(name, "%s is used, with address %s.", p.Link.Name, p.Link.Addr)
+}
+
+func checkSwarmAddress(_ context.Context, p *Patient) []Result {
+	const name = "swarm address"
+	if p.EngineErr != nil || !p.Engine.Addr.IsValid() {
+		return nil
+	}
+	switch has, err := p.Has(p.Engine.Addr); {
+	case err != nil:
+		return skip(name, "Own addresses are not known: %v.", err)
+	case !has:
+		return fail(name, "sudo systemctl restart pi-agent puts a link-local one back; another must be given by the router",
+			"The swarm knows this board as %s, an address that it does not have.", p.Engine.Addr)
+	case !p.Engine.Addr.IsLinkLocalUnicast() && p.Engine.Manager:
+		return warn(name, "give this board a fixed lease in the router",
+			"The swarm relies on %s, and loses its workers if the router gives this board another.", p.Engine.Addr)
+	}
+	return pass(name, "The swarm knows this board as %s, which it has.", p.Engine.Addr)
+}
+
+// route is a line of /proc/net/route.
+type route struct {
+	device string
+	to     netip.Prefix
+}
+
+// routes are those of the main table, but for the default ones.
+func routes(p *Patient) (all []route, err error) {
+	table, err := text(p.Root, "proc/net/route")
+	if err != nil {
+		return nil, err
+	}
+	for line := range strings.Lines(table) {
+		f := strings.Fields(line)
+		if len(f) < 8 || f[0] == "Iface" {
+			continue
+		}
+		to, err1 := hex.DecodeString(f[1])
+		mask, err2 := hex.DecodeString(f[7])
+		if err1 != nil || err2 != nil || len(to) != 4 || len(mask) != 4 {
+			return nil, fmt.Errorf("route %q is not understood", line)
+		}
+		ones := 0
+		for _, b := range mask {
+			ones += bits.OnesCount8(b)
+		}
+		if ones > 0 { // in the order of the CPU, which is little-endian on everything that this runs on
+			all = append(all, route{f[0], netip.PrefixFrom(netip.AddrFrom4([4]byte{to[3], to[2], to[1], to[0]}), ones)})
+		}
+	}
+	return all, nil
+}
+
+var linkLocal = netip.MustParsePrefix("169.254.0.0/16")
+
+func checkLinkLocalRoute(_ context.Context, p *Patient) []Result {
+	const name = "169.254 route"
+	if !p.LinkLocal || p.LinkErr != nil {
+		return nil
+	}
+	all, err := routes(p)
+	if err != nil {
+		return skip(name, "Routes cannot be read: %v.", err)
+	}
+	over := ""
+	for _, r := range all {
+		switch {
+		case r.to != linkLocal:
+		case r.device != p.Link.Name:
+			return fail(name, "take that route away: the other boards are behind "+p.Link.Name, "%s is routed over %s.", linkLocal, r.device)
+		default:
+			over = r.device
+		}
+	}
+	if over == "" {
+		return fail(name, "sudo systemctl restart pi-agent, and see journalctl -u pi-agent", "%s has no route, so other boards are not reached.", linkLocal)
+	}
+	return pass(name, "%s is reached over %s.", linkLocal, over)
+}
+
+// subnetBits is the size of an overlay network unless somebody wants another.
+const subnetBits = 24
+
+func checkOverlayPool(_ context.Context, p *Patient) []Result {
+	const name, remedy = "overlay pool", "use another subnet on the LAN, or make the swarm anew: pi-agent chooses a pool that is clear"
+	if p.Picture.Swarm == nil || len(p.Picture.Swarm.Pools) == 0 {
+		return nil
+	}
+	all, err := routes(p)
+	if err != nil {
+		return skip(name, "Routes cannot be read: %v.", err)
+	}
+	var near []Result
+	for _, pool := range p.Picture.Swarm.Pools {
+		ingress := netip.PrefixFrom(pool.Addr(), subnetBits)
+		for _, r := range all {
+			switch {
+			case r.to.Overlaps(ingress):
+				return fail(name, remedy, "%s is a route over %s, and the first overlay network of the swarm has the same addresses.", r.to, r.device)
+			case r.to.Overlaps(pool):
+				near = warn(name, remedy, "%s is a route over %s, and overlay networks may get the same addresses, of %s.", r.to, r.device, pool)
+			}
+		}
+	}
+	if near != nil {
+		return near
+	}
+	return pass(name, "No route is in the way of overlay networks, which are in %v.", p.Picture.Swarm.Pools)
+}
+
+func checkPowerSave(ctx context.Context, p *Patient) []Result {
+	const name = "Wi-Fi power save"
+	if p.LinkErr != nil {
+		return nil
+	}
+	if _, err := text(p.Root, "sys/class/net/"+p.Link.Name+"/phy80211/name"); err != nil {
+		return nil // it is not wireless
+	}
+	out, err := p.Run(ctx, "iw", "dev", p.Link.Name, "get", "power_save")
+	switch {
+	case err != nil:
+		return skip(name, "iw does not tell: %v.", err)
+	case strings.Contains(out, "on"):
+		return with(warn(name, "sudo iw dev "+p.Link.Name+" set power_save off, until the next boot",
+			"It is on: the radio sleeps, and loses announcements of other boards."), "iw", "dev", p.Link.Name, "set", "power_save", "off")
+	}
+	return pass(name, "It is off.")
+}
+
+func checkMulticast(_ context.Context, p *Patient) []Result {
+	const name, remedy = "multicast", "look for a firewall that drops UDP port 5353, and for an access point that filters multicast"
+	self := p.Picture.Board(p.Picture.Self)
+	switch {
+	case p.Agent != nil || self == nil:
+		return skip(name, "The agent, which listens, does not run.")
+	case !self.Announced:
+		return fail(name, remedy, "The announcements of this board do not arrive.")
+	}
+	return pass(name, "The announcements of this board arrive.")
+}
+
+func checkMulticastOfPeers(_ context.Context, p *Patient) (all []Result) {
+	const name, remedy = "multicast of peers", "look for an access point or a switch that filters multicast, and for a firewall on that board"
+	if p.Agent != nil {
+		return nil
+	}
+	heard := 0
+	for _, b := range p.peers() {
+		if b.Announced {
+			heard++
+			continue
+		}
+		all = append(all, warn(name, remedy, "The announcements of %s do not arrive.", b.Name)...)
+	}
+	if len(all) == 0 && heard > 0 {
+		return pass(name, "The announcements of all others arrive, %d.", heard)
+	}
+	return all
+}
+
+// peers are the other boards that should be reached.
+func (p *Patient) peers() (all []picture.Board) {
+	for _, b := range p.Picture.Boards {
+		if b.Serial != p.Picture.Self && b.Serial != "" && (b.State == picture.Ready || b.State == picture.In) {
+			all = append(all, b)
+		}
+	}
+	return all
+}
