@@ -361,11 +361,15 @@ func (s sketch) met(p Peer, hints []discovery.Hint) {
 	}
 }
 
-// silent adds a board that announces itself and was never met.
+// silent adds a board that announces itself and was never met. In a swarm that is no news: workers do not ask workers.
 func (s sketch) silent(c contact) {
-	b := s.entry(c.hint, true)
+	b := s.entry(c.hint, false)
 	b.Addrs = addrs(b.Addrs, c.addr.Addr())
-	if b.State == picture.Out {
+	switch {
+	case b.State != picture.Out:
+	case s.Source == "" && c.hint.State.InSwarm() && c.err == nil:
+		b.State, b.Role = picture.In, roleOf(c.hint.State)
+	default:
 		b.Why = whySilent(c)
 	}
 }

@@ -89,6 +89,13 @@ func TestPictureOfASwarm(t *testing.T) {
 		if gone == leader {
 			gone = w.boards[1]
 		}
+		for _, b := range w.boards { // an agent that is started anew hears the other worker, and does not ask it
+			if b != leader && b != gone {
+				b.kill()
+				b.start(t.Context())
+			}
+		}
+		w.run(t, nil, time.Minute, nil)
 		gone.powerOff()
 		w.run(t, nil, 20*time.Second, nil)
 		for _, b := range w.boards {
