@@ -144,6 +144,10 @@ func readable(t *testing.T, machines []*lab.Machine) {
 		if err != nil || !strings.Contains(string(status), "Status: \"") {
 			t.Errorf("%v, no status line in\n%s", err, status)
 		}
+		shown, err := m.Exec(ctx, "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "pi-agent", "status")
+		if want := fmt.Sprintf("%d of %[1]d boards ready", len(machines)); err != nil || !strings.Contains(string(shown), want) {
+			t.Errorf("%v, everybody on %s should be shown %q:\n%s", err, m.Name, want, shown)
+		}
 	}
 }
 
