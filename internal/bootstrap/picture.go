@@ -219,7 +219,7 @@ func (s sketch) boards() {
 	hints := s.l.Discovery.Snapshot().Hints
 	for i := range s.Boards {
 		b := &s.Boards[i]
-		b.Announced = b.Serial == s.l.Serial && b.Announced || slices.ContainsFunc(hints, func(h discovery.Hint) bool { return h.Claim.Serial == b.Serial })
+		b.Announced = b.Announced && b.Serial == s.l.Serial // who hears this board is the manager
 	}
 	s.self()
 	met := map[peer.Serial]bool{s.l.Serial: true}
@@ -235,7 +235,13 @@ func (s sketch) boards() {
 		}
 	}
 	for i := range s.Boards {
-		if b := &s.Boards[i]; b.State == picture.Down && b.Why == "" {
+		b := &s.Boards[i]
+		for _, h := range hints {
+			if h.Claim.Serial == b.Serial {
+				b.Announced, b.Heard = true, later(b.Heard, h.Heard)
+			}
+		}
+		if b.State == picture.Down && b.Why == "" {
 			b.Why = whyDown(*b, s.Board(b.Serial), s.now)
 		}
 	}
@@ -334,17 +340,7 @@ func addrs(others []netip.Addr, first ...netip.Addr) (all []netip.Addr) {
 // met adds a board that was met.
 func (s sketch) met(p Peer, hints []discovery.Hint) {
 	b := s.entry(p.Claim, s.now.Sub(p.Met) < outPatience)
-	if p.Met.After(b.Heard) {
-		b.Heard = p.Met
-	}
-	for _, h := range hints {
-		if h.Claim.Serial == p.Claim.Serial {
-			b.Announced = true
-			if h.Heard.After(b.Heard) {
-				b.Heard = h.Heard
-			}
-		}
-	}
+	b.Heard = later(b.Heard, p.Met)
 	b.Addrs = addrs(addrs(b.Addrs, p.Addrs...), p.Addr.Addr())
 	if !p.Claim.Clock.IsZero() {
 		off := p.Claim.Clock.Sub(p.Met).Round(time.Second / 10).Seconds()
@@ -356,7 +352,7 @@ func (s sketch) met(p Peer, hints []discovery.Hint) {
 	case b.Node == "":
 		b.State = picture.Out
 		b.Why = s.whyOut(p, b.Clock)
-	case b.State == picture.Ready && !b.Announced && s.now.Sub(p.Met) < freshFor:
+	case b.State == picture.Ready && s.unicast(p, hints):
 		b.Why = whyUnicast
 	}
 }

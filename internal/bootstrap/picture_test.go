@@ -311,6 +311,32 @@ func TestWhy(t *testing.T) {
 	}
 }
 
+// A board whose announcements do not arrive, and that is asked by address.
+func TestWhyUnicast(t *testing.T) {
+	formedWorld(t, 2, func(t *testing.T, w *world) {
+		leader := w.leader()
+		worker := w.boards[0]
+		if worker == leader {
+			worker = w.boards[1]
+		}
+		w.deaf = leader
+		for range 8 { // until it must have been heard
+			if e := entryOf(t, leader.running().Picture(t.Context()), worker); e.State != picture.Ready {
+				t.Errorf("%+v", e)
+			}
+			w.run(t, nil, 30*time.Second, nil)
+		}
+		if e := entryOf(t, leader.running().Picture(t.Context()), worker); e.Announced || e.Why != whyUnicast {
+			t.Errorf("without multicast it is %+v", e)
+		}
+		w.deaf = nil
+		w.run(t, nil, 2*time.Minute, nil)
+		if e := entryOf(t, leader.running().Picture(t.Context()), worker); !e.Announced || e.Why != "" {
+			t.Errorf("with multicast it is %+v", e)
+		}
+	})
+}
+
 func TestWhyNotOurs(t *testing.T) {
 	formedWorld(t, 2, func(t *testing.T, w *world) {
 		leader := w.leader()

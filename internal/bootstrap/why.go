@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,6 +21,10 @@ const clockTooFar = 5 * time.Minute
 
 // outPatience is how long a board outside the swarm may be silent: one that is joining says nothing meanwhile.
 const outPatience = actMax + askPace
+
+// unheardMax is how long the announcements of a board that answers may be missing: they come every 30 to 60 s, and a few may
+// be lost.
+const unheardMax = 3 * time.Minute
 
 const whyUnicast = "It is reached by address only: its announcements do not arrive, for multicast does not work between the two."
 
@@ -67,6 +72,12 @@ func (s sketch) whyOut(p Peer, clock *float64) string {
 		return "It is starting a swarm."
 	}
 	return "It is ready and about to join."
+}
+
+// unicast reports whether p answers, and its announcements have never arrived although there was time, nor do they now.
+func (s sketch) unicast(p Peer, hints []discovery.Hint) bool {
+	heard := slices.ContainsFunc(hints, func(h discovery.Hint) bool { return h.Claim.Serial == p.Claim.Serial })
+	return !heard && !s.seen.view.Listening.IsZero() && s.now.Sub(p.Met) < rivalFor && s.now.Sub(p.Able) >= unheardMax
 }
 
 // whySilent says why a board that announces itself does not answer.

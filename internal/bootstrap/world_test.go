@@ -43,6 +43,7 @@ type world struct {
 	wanted  int          // managers
 	quiet   bool         // multicast reaches nobody else
 	named   []netip.Addr // the peers of every board
+	deaf    *simBoard    // hears no announcement but its own
 	missing string       // what a whole swarm lacked at the last look
 	swarms  []string     // every swarm that was seen, in order of founding
 
@@ -353,7 +354,7 @@ func (b *simBoard) inquire(ctx context.Context) {
 func (b *simBoard) announce(loop *Loop) {
 	for _, to := range b.w.boards {
 		delay, lost := b.w.send(announcement, b, to)
-		if lost {
+		if lost || to == b.w.deaf && to != b {
 			continue
 		}
 		time.AfterFunc(delay, func() { b.hear(loop, to) })

@@ -20,7 +20,7 @@ const (
 	statusMax  = 2 << 20 // bytes of a picture
 )
 
-// ErrNotRunning: nobody listens on the socket.
+// ErrNotRunning is the error when nobody listens on the socket.
 var ErrNotRunning = errors.New("the agent does not run")
 
 // Show listens on the socket at path until ctx ends and then returns nil; an error means that it could not listen. status

@@ -79,7 +79,7 @@ func (p Picture) boardTable(b *strings.Builder, now time.Time) {
 	}
 	b.WriteString("\n")
 	t := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "  BOARD\tSTATE\tROLE\tADDRESS\tENGINE\tSERIAL\tMODEL")
+	row(t, "  BOARD", "STATE", "ROLE", "ADDRESS", "ENGINE", "SERIAL", "MODEL")
 	for _, board := range p.Boards {
 		mark, state, addr := " ", string(board.State), ""
 		if board.Serial == p.Self && board.State != Down {
@@ -105,7 +105,7 @@ func (p Picture) serviceTable(b *strings.Builder) {
 	}
 	b.WriteString("\n")
 	t := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "  SERVICE\tTASKS\tON\tIMAGE")
+	row(t, "  SERVICE", "TASKS", "ON", "IMAGE")
 	for _, s := range p.Services {
 		row(t, "  "+s.Name, fmt.Sprintf("%d/%d", s.Running, s.Wanted), s.where(), s.Image)
 	}
