@@ -278,7 +278,9 @@ func rank(b picture.Board) int {
 func (s sketch) entry(c peer.Claim, fresh bool) *picture.Board {
 	i := slices.IndexFunc(s.Boards, func(b picture.Board) bool { return c.Node != "" && b.Node == c.Node })
 	if i < 0 && c.Node == "" {
-		i = slices.IndexFunc(s.Boards, func(b picture.Board) bool { return b.Serial == c.Serial && (b.State != picture.Down || !fresh) })
+		i = slices.IndexFunc(s.Boards, func(b picture.Board) bool {
+			return b.Serial == c.Serial && (b.State != picture.Down || !fresh)
+		})
 	}
 	if i < 0 {
 		s.Boards = append(s.Boards, picture.Board{State: picture.Out})

@@ -42,7 +42,8 @@ func checkClocks(_ context.Context, p *Patient) (all []Result) {
 		}
 		switch off := time.Duration(math.Abs(*b.Clock) * float64(time.Second)); {
 		case off >= clockWrong:
-			all = append(all, fail(name, remedy, "The clock of %s is %s: certificates do not bear that.", b.Name, picture.Offset(*b.Clock))...)
+			all = append(all, fail(name, remedy, "The clock of %s is %s: certificates do not bear that.",
+				b.Name, picture.Offset(*b.Clock))...)
 		case off >= clockAside:
 			all = append(all, warn(name, remedy, "The clock of %s is %s.", b.Name, picture.Offset(*b.Clock))...)
 		}

@@ -49,7 +49,8 @@ func checkEngine(_ context.Context, p *Patient) []Result {
 			p.Engine.Version, oldestMajor, oldestMinor)
 	}
 	if p.Engine.State == swarm.Failed || p.Engine.State == swarm.Locked {
-		return fail(name, "journalctl -u docker tells more", "Docker Engine %s is not in its swarm (%s): %s.", p.Engine.Version, p.Engine.State, p.Engine.Error)
+		return fail(name, "journalctl -u docker tells more", "Docker Engine %s is not in its swarm (%s): %s.",
+			p.Engine.Version, p.Engine.State, p.Engine.Error)
 	}
 	return pass(name, "Docker Engine %s answers, its swarm is %s.", p.Engine.Version, p.Engine.State)
 }
@@ -137,7 +138,8 @@ func checkCertificate(_ context.Context, p *Patient) []Result {
 	case days < certificateSoon:
 		return warn(name, "see that the managers run: they renew it", "The certificate of this node ends in %s.", picture.Ago(left))
 	case p.Now.Before(c.NotBefore):
-		return fail(name, "set the clock right", "The certificate of this node begins in %s: the clock is behind.", picture.Ago(c.NotBefore.Sub(p.Now)))
+		return fail(name, "set the clock right", "The certificate of this node begins in %s: the clock is behind.",
+			picture.Ago(c.NotBefore.Sub(p.Now)))
 	}
 	return pass(name, "The certificate of this node is valid for %s.", picture.Ago(left))
 }

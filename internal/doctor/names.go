@@ -33,7 +33,8 @@ func checkSerial(_ context.Context, p *Patient) []Result {
 		}
 	}
 	if n > 1 {
-		return fail(check, `give one of them another with serial = "..." in pi-agent.toml`, "Two boards have the serial %s.", p.Picture.Self)
+		return fail(check, `give one of them another with serial = "..." in pi-agent.toml`,
+			"Two boards have the serial %s.", p.Picture.Self)
 	}
 	return pass(check, "No other board has the serial %s.", p.Picture.Self)
 }

@@ -17,7 +17,8 @@ func checkLink(_ context.Context, p *Patient) []Result {
 	const name = "network"
 	switch {
 	case p.LinkErr != nil:
-		return fail(name, "plug in a cable, or connect to a wireless network; ip addr shows what there is", "There is no usable one: %v.", p.LinkErr)
+		return fail(name, "plug in a cable, or connect to a wireless network; ip addr shows what there is",
+			"There is no usable one: %v.", p.LinkErr)
 	case !p.Link.Addr.IsValid():
 		return pass(name, "%s is used, without an address of DHCP.", p.Link.Name)
 	}
@@ -97,7 +98,8 @@ func checkLinkLocalRoute(_ context.Context, p *Patient) []Result {
 		}
 	}
 	if over == "" {
-		return fail(name, "sudo systemctl restart pi-agent, and see journalctl -u pi-agent", "%s has no route, so other boards are not reached.", linkLocal)
+		return fail(name, "sudo systemctl restart pi-agent, and see journalctl -u pi-agent",
+			"%s has no route, so other boards are not reached.", linkLocal)
 	}
 	return pass(name, "%s is reached over %s.", linkLocal, over)
 }
@@ -120,9 +122,11 @@ func checkOverlayPool(_ context.Context, p *Patient) []Result {
 		for _, r := range all {
 			switch {
 			case r.to.Overlaps(ingress):
-				return fail(name, remedy, "%s is a route over %s, and the first overlay network of the swarm has the same addresses.", r.to, r.device)
+				return fail(name, remedy, "%s is a route over %s, and the first overlay network of the swarm has the same addresses.",
+					r.to, r.device)
 			case r.to.Overlaps(pool):
-				near = warn(name, remedy, "%s is a route over %s, and overlay networks may get the same addresses, of %s.", r.to, r.device, pool)
+				near = warn(name, remedy, "%s is a route over %s, and overlay networks may get the same addresses, of %s.",
+					r.to, r.device, pool)
 			}
 		}
 	}
@@ -164,7 +168,8 @@ func checkMulticast(_ context.Context, p *Patient) []Result {
 }
 
 func checkMulticastOfPeers(_ context.Context, p *Patient) (all []Result) {
-	const name, remedy = "multicast of peers", "look for an access point or a switch that filters multicast, and for a firewall on that board"
+	const name = "multicast of peers"
+	const remedy = "look for an access point or a switch that filters multicast, and for a firewall on that board"
 	if p.Agent != nil {
 		return nil
 	}

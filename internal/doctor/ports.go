@@ -87,7 +87,8 @@ func checkPort(ctx context.Context, p *Patient, port port) []Result {
 		return fail(port.String(), "look for a firewall there and here: sudo nft list ruleset, sudo iptables -S",
 			"It is needed for %s, and does not answer on %s.", port.use, strings.Join(bad, ", "))
 	case port.network == "udp":
-		return pass(port.String(), "Nothing refuses packets for %s on %s. Whether they are dropped cannot be seen from here.", port.use, others(asked))
+		return pass(port.String(), "Nothing refuses packets for %s on %s. Whether they are dropped cannot be seen.",
+			port.use, others(asked))
 	}
 	return pass(port.String(), "It answers, for %s, on %s.", port.use, others(asked))
 }

@@ -59,7 +59,8 @@ func (p Picture) headline() string {
 	if !p.Keyed {
 		key = "without a key"
 	}
-	text := fmt.Sprintf("Cluster %s, %s: %d of %s ready, %s", p.Cluster, key, ready, count(nodes, "board"), count(p.Swarm.Managers, "manager"))
+	text := fmt.Sprintf("Cluster %s, %s: %d of %s ready, %s", p.Cluster, key, ready,
+		count(nodes, "board"), count(p.Swarm.Managers, "manager"))
 	if len(p.Services) > 0 {
 		text += ", " + count(len(p.Services), "service")
 	}

@@ -139,7 +139,8 @@ func (j *judge) swarm() {
 			"Certificates of the nodes are valid for %d days: boards that are off for longer do not come back.", s.CertDays)
 	}
 	if left := s.RootEnds.Sub(j.Drawn); !s.RootEnds.IsZero() && left < rootEndsSoon {
-		j.trouble("docker swarm ca --rotate on a manager.", "The certificate authority of the swarm ends on %s.", s.RootEnds.Format(time.DateOnly))
+		j.trouble("docker swarm ca --rotate on a manager.", "The certificate authority of the swarm ends on %s.",
+			s.RootEnds.Format(time.DateOnly))
 	}
 }
 
