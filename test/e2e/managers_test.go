@@ -90,6 +90,8 @@ func turnOn(t *testing.T, pi *lab.Pi) {
 	}
 }
 
+// The tests in this file wait for minutes, and do so beside each other.
+
 // fourBoards are boards of which three become managers; the fourth has the highest serial.
 func fourBoards(t *testing.T) (l *lab.Lab, first, second, third, fourth *lab.Pi) {
 	t.Helper()
@@ -113,6 +115,7 @@ func allRun(ctx context.Context, manager *lab.Pi, n int) error {
 
 // The first of three managers loses its power: the swarm can be changed, and a service that ran there runs on.
 func TestThreeManagers(t *testing.T) {
+	t.Parallel()
 	l, first, second, third, _ := fourBoards(t)
 	for _, pi := range l.Pis[:3] {
 		if err := pi.StartAgent(); err != nil {
@@ -184,6 +187,7 @@ func TestThreeManagers(t *testing.T) {
 
 // A manager is gone for good: a fourth board takes its place, and when it comes back after all it is a worker.
 func TestManagerIsReplaced(t *testing.T) {
+	t.Parallel()
 	l, first, second, third, fourth := fourBoards(t)
 	if err := l.StartAgents(); err != nil {
 		t.Fatal(err)
@@ -222,6 +226,7 @@ func TestManagerIsReplaced(t *testing.T) {
 // A manager, through which all others have joined, is taken out for good. An engine that joined through it cannot become
 // a manager any more, and joins anew.
 func TestManagerIsTakenOut(t *testing.T) {
+	t.Parallel()
 	l := lab.New(t, lab.Options{N: 4, Config: "expect = 4\nmanagers = 3"})
 	engines(t, l)
 	setKey(t, clusterkey.Generate(), l.Pis...)
@@ -244,6 +249,7 @@ func TestManagerIsTakenOut(t *testing.T) {
 // Without a cluster key a board follows the managers that its manager has named, and no others: when the first one is lost
 // for good, the boards that it let in still find their way back.
 func TestThreeManagersWithoutAKey(t *testing.T) {
+	t.Parallel()
 	l := lab.New(t, lab.Options{N: 4, Config: "expect = 4\nmanagers = 3"})
 	engines(t, l)
 	if err := l.StartAgents(); err != nil {

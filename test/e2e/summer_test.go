@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/pi-agent/pi-agent/internal/clusterkey"
 	"github.com/pi-agent/pi-agent/test/lab"
 )
 
@@ -110,7 +111,7 @@ func (a *authority) expire(ctx context.Context, pi *lab.Pi) error {
 func TestExpiredCertificates(t *testing.T) {
 	l := lab.New(t, lab.Options{N: 2, Config: "settle = \"5s\""})
 	engines(t, l)
-	keyed(t, l.Pis)
+	setKey(t, clusterkey.Generate(), l.Pis...)
 	if err := l.StartAgents(); err != nil {
 		t.Fatal(err)
 	}

@@ -13,17 +13,6 @@ import (
 
 // The tests in this file have two swarms of one cluster, or workers whose manager is gone.
 
-// keyed writes one new cluster key to all Pis, which must not run an agent.
-func keyed(t *testing.T, pis []*lab.Pi) {
-	t.Helper()
-	key := clusterkey.Generate() + "\n"
-	for _, pi := range pis {
-		if err := pi.WriteFile("/etc/pi-agent/key", key, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
 // formedApart lets the Pis form a swarm each, on switches of their own: the first ones together, the last one alone.
 func formedApart(t *testing.T, l *lab.Lab) (together []*lab.Pi, alone *lab.Pi) {
 	t.Helper()
@@ -79,7 +68,7 @@ func deploy(t *testing.T, manager *lab.Pi, name string) {
 func TestEmptySwarmYields(t *testing.T) {
 	l := lab.New(t, lab.Options{N: 3, Config: "settle = \"5s\""})
 	engines(t, l)
-	keyed(t, l.Pis)
+	setKey(t, clusterkey.Generate(), l.Pis...)
 	together, alone := formedApart(t, l)
 	leader := lowest(together)
 	if err := alone.Mend(); err != nil {
@@ -94,7 +83,7 @@ func TestEmptySwarmYields(t *testing.T) {
 func TestOfTwoEmptySwarmsOneYields(t *testing.T) {
 	l := lab.New(t, lab.Options{N: 2, Config: "settle = \"5s\""})
 	engines(t, l)
-	keyed(t, l.Pis)
+	setKey(t, clusterkey.Generate(), l.Pis...)
 	_, alone := formedApart(t, l)
 	if err := alone.Mend(); err != nil {
 		t.Fatal(err)
@@ -120,7 +109,7 @@ func noPortTrouble(t *testing.T, pi *lab.Pi) {
 func TestTwoSwarmsAreLeftAlone(t *testing.T) {
 	l := lab.New(t, lab.Options{N: 3, Config: "settle = \"5s\""})
 	engines(t, l)
-	keyed(t, l.Pis)
+	setKey(t, clusterkey.Generate(), l.Pis...)
 	together, alone := formedApart(t, l)
 	leader := lowest(together)
 	deploy(t, leader, "one")
@@ -179,7 +168,7 @@ func swarmID(t *testing.T, manager *lab.Pi) string {
 func TestWorkersOfAWipedManager(t *testing.T) {
 	l := lab.New(t, lab.Options{N: 3, Config: "settle = \"5s\""})
 	engines(t, l)
-	keyed(t, l.Pis)
+	setKey(t, clusterkey.Generate(), l.Pis...)
 	leader := lowest(l.Pis)
 	key, err := leader.Exec(t.Context(), "cat", "/etc/pi-agent/key")
 	if err != nil {
