@@ -19,7 +19,7 @@ func (l *Loop) expel(ctx context.Context, nodes []swarm.Node) {
 		if n.ID == l.status.NodeID || !slices.Contains(l.Deny, serial) {
 			continue
 		}
-		manager, done := n.Manager || n.Votes, "its node is removed from the swarm"
+		manager, done := n.Votes, "its node is removed from the swarm"
 		var err error
 		if manager {
 			done = "it is made a worker, and then its node is removed from the swarm"

@@ -137,7 +137,7 @@ func (c council) isGone(n swarm.Node) bool {
 func (c council) candidates() (all []swarm.Node) {
 	for _, n := range c.Nodes {
 		known := serialOf(n) != "" && (!c.Keys || n.Labels[LabelKey] != "")
-		if known && !slices.Contains(c.Deny, serialOf(n)) && !n.Manager && n.Ready && n.Active && n.Labels[labelLeaving] == "" {
+		if known && !slices.Contains(c.Deny, serialOf(n)) && !n.Manager && n.Ready && n.Availability == swarm.Available && n.Labels[labelLeaving] == "" {
 			all = append(all, n)
 		}
 	}

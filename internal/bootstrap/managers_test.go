@@ -30,7 +30,7 @@ func nodesOf(line string, now time.Time) (nodes []swarm.Node, missing map[string
 		n := swarm.Node{
 			ID: fmt.Sprintf("n%02d", i), Hostname: "pi" + serial, Leader: kind == 'L',
 			Manager: strings.ContainsRune("LMmgcG", kind), Votes: strings.ContainsRune("LMmgd", kind),
-			Reachable: strings.ContainsRune("LMd", kind), Ready: !strings.ContainsRune("mgGx", kind), Active: kind != 'p',
+			Reachable: strings.ContainsRune("LMd", kind), Ready: !strings.ContainsRune("mgGx", kind), Availability: map[bool]swarm.Availability{true: swarm.Paused, false: swarm.Available}[kind == 'p'],
 			Labels: map[string]string{LabelSerial: serial},
 		}
 		if kind == 'u' {
@@ -160,7 +160,7 @@ func TestCouncilKeepsTheMajority(t *testing.T) {
 		c := council{Now: now, Want: []int{-1, 1, 3, 5, 7}[rnd.IntN(5)], Missing: map[string]time.Time{}}
 		for i := range 1 + rnd.IntN(9) {
 			n := swarm.Node{
-				ID: fmt.Sprint(i), Ready: true, Active: rnd.IntN(8) > 0, Manager: rnd.IntN(2) == 0,
+				ID: fmt.Sprint(i), Ready: true, Availability: []swarm.Availability{swarm.Paused, swarm.Available}[min(rnd.IntN(8), 1)], Manager: rnd.IntN(2) == 0,
 				Labels: map[string]string{LabelSerial: fmt.Sprint(rnd.IntN(12))},
 			}
 			n.Votes, n.Reachable = n.Manager, n.Manager

@@ -148,7 +148,7 @@ func paint(p *picture.Picture, o swarm.Overview, name string) {
 func boardOf(n swarm.Node) picture.Board {
 	b := picture.Board{
 		Serial: peer.Serial(n.Labels[LabelSerial]), Name: n.Hostname, Model: n.Labels[LabelModel], Node: n.ID,
-		Role: picture.Worker, State: picture.Down, Drained: !n.Active, Engine: n.Version, At: n.Addr,
+		Role: picture.Worker, State: picture.Down, Drained: n.Availability != swarm.Available, Engine: n.Version, At: n.Addr,
 	}
 	if n.Addr.IsValid() {
 		b.Addrs = []netip.Addr{n.Addr}

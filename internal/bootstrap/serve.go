@@ -107,6 +107,9 @@ func (l *Loop) serve(ctx context.Context) {
 			}
 		}
 	}
+	if leads {
+		l.seat(ctx, nodes)
+	}
 	l.govern(ctx, nodes)
 }
 

@@ -47,6 +47,7 @@ var scenarios = []named{
 	{"TwoSwarms", simTwoSwarms},
 	{"Yield", simYield},
 	{"Orphans", simOrphans},
+	{"NewCard", simNewCard},
 	{"Expired", simExpired},
 	{"Managers", simManagers},
 	{"WithoutMulticast", simWithoutMulticast},

@@ -120,7 +120,7 @@ func (w *world) fault(t testing.TB, rnd *rand.Rand, at time.Duration) []event {
 	case 6:
 		return []event{{at, b, "something is deployed", func() { w.deploy(t, b) }}}
 	case 7:
-		return []event{{at, b, "new card", func() { w.reflash(t, b, engine) }}}
+		return []event{{at, b, "new card", func() { w.mayReflash(t, b, engine) }}}
 	}
 	return []event{{at, b, "reboot", func() {
 		b.powerOff()
@@ -135,18 +135,22 @@ func (w *world) deploy(t testing.TB, b *simBoard) {
 	}
 }
 
-// reflash puts a blank card into a board. Where it is the only manager its swarm is lost, and the workers may go. One of several
-// managers keeps its card here: with another one off, no majority could ever be had again.
-func (w *world) reflash(t testing.TB, b *simBoard, engine time.Duration) {
+// mayReflash is reflash but for one of several managers: with another one off, no majority could ever be had again.
+func (w *world) mayReflash(t testing.TB, b *simBoard, engine time.Duration) {
 	id, managers := b.engine.In(), 0
 	for _, o := range w.boards {
 		if s, err := o.engine.Status(t.Context()); o.engine.In() == id && (err != nil || s.Manager || s.State == swarm.Failed) {
 			managers++
 		}
 	}
-	if id != "" && managers > 1 {
-		return
+	if id == "" || managers <= 1 {
+		w.reflash(t, b, engine)
 	}
+}
+
+// reflash puts a blank card into a board. Where it is the only manager its swarm is lost, and the workers may go.
+func (w *world) reflash(t testing.TB, b *simBoard, engine time.Duration) {
+	id := b.engine.In()
 	lost := b.swarm != "" && b.swarm == id
 	b.kill()
 	b.engine.Reflash()
@@ -167,6 +171,11 @@ func (w *world) settled() bool {
 		have, err := b.engine.Contents(context.Background())
 		if len(w.swarms) > 1 && err == nil && (have == swarm.Contents{Nodes: 1}) {
 			w.missing = b.serial.Name() + " keeps an empty swarm beside another"
+			return false
+		}
+		nodes, err := b.engine.Nodes(context.Background())
+		if i := slices.IndexFunc(nodes, func(n swarm.Node) bool { return !n.Ready && serialOf(n) != "" }); len(w.swarms) == 1 && err == nil && i >= 0 {
+			w.missing = nodes[i].Hostname + " has left a node behind"
 			return false
 		}
 	}

@@ -122,7 +122,7 @@ func testLife(t *testing.T, w world) {
 	must(t, err)
 	for _, n := range nodes {
 		first := n.ID == sm.NodeID
-		if n.Manager != first || n.Leader != first || !n.Active || n.Hostname == "" || len(n.Labels) > 0 {
+		if n.Manager != first || n.Leader != first || n.Availability != Available || n.Hostname == "" || len(n.Labels) > 0 {
 			t.Errorf("node %+v", n)
 		}
 	}
@@ -135,6 +135,14 @@ func testLife(t *testing.T, w world) {
 	if l := fmt.Sprint(node(t, m, sw.NodeID).Labels); l != "map[pi.model:5 pi.serial:1]" {
 		t.Errorf("labels are %s", l)
 	}
+	for _, a := range []Availability{Drained, Drained, Paused, Available} {
+		must(t, m.SetAvailability(ctx, sw.NodeID, a))
+		if is := node(t, m, sw.NodeID).Availability; is != a {
+			t.Errorf("availability is %q, want %q", is, a)
+		}
+	}
+	wantErr(t, "SetAvailability of nobody", m.SetAvailability(ctx, "nobody", Drained), ErrNoNode)
+	wantErr(t, "SetAvailability by a worker", worker.SetAvailability(ctx, sw.NodeID, Drained), ErrNotManager)
 	wantErr(t, "Label of nobody", m.Label(ctx, "nobody", map[string]string{"a": "b"}), ErrNoNode)
 	wantErr(t, "Remove of nobody", m.Remove(ctx, "nobody", true), ErrNoNode)
 	if m.Remove(ctx, sw.NodeID, false) == nil || m.Remove(ctx, sm.NodeID, true) == nil {

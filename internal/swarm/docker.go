@@ -300,7 +300,7 @@ func nodeOf(n api.Node) Node {
 		ID: n.ID, Hostname: n.Description.Hostname, Addr: addr,
 		Manager: n.Spec.Role == api.NodeRoleManager, Leader: n.ManagerStatus != nil && n.ManagerStatus.Leader,
 		Votes: n.ManagerStatus != nil, Reachable: n.ManagerStatus != nil && n.ManagerStatus.Reachability == api.ReachabilityReachable,
-		Ready: n.Status.State == api.NodeStateReady, Active: n.Spec.Availability == api.NodeAvailabilityActive,
+		Ready: n.Status.State == api.NodeStateReady, Availability: Availability(n.Spec.Availability),
 		Labels: maps.Clone(n.Spec.Labels), Version: n.Description.Engine.EngineVersion,
 	}
 }
@@ -328,6 +328,15 @@ func (d *Docker) SetRole(ctx context.Context, nodeID string, manager bool) error
 		was := spec.Role
 		spec.Role = role
 		return role != was
+	})
+}
+
+// SetAvailability implements Engine. A node that has it already is not touched.
+func (d *Docker) SetAvailability(ctx context.Context, nodeID string, a Availability) error {
+	return d.updateNode(ctx, nodeID, func(spec *api.NodeSpec) (changed bool) {
+		was := spec.Availability
+		spec.Availability = api.NodeAvailability(a)
+		return spec.Availability != was
 	})
 }
 

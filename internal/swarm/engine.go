@@ -39,6 +39,8 @@ type Engine interface {
 	// SetRole makes a node a manager or a worker, and returns before it is one: see Node.Votes. A manager that is gone is made
 	// a worker, too, and learns of it when it is back; one that has not got its vote yet cannot be (ErrNoNode). Managers only.
 	SetRole(ctx context.Context, nodeID string, manager bool) error
+	// SetAvailability says whether tasks may be placed on a node. Managers only.
+	SetAvailability(ctx context.Context, nodeID string, a Availability) error
 	// Remove takes a node off the list; force also removes one that is ready. The node itself does not learn of it, and goes
 	// on saying that it is active. Managers only.
 	Remove(ctx context.Context, nodeID string, force bool) error
@@ -115,10 +117,21 @@ type Node struct {
 	Reachable bool // it votes, and has been heard of lately
 	Leader    bool
 	Ready     bool // the manager has heard of it lately
-	Active    bool // tasks may be placed on it
-	Labels    map[string]string
-	Version   string // of its engine; empty while the node is new
+	// Availability is what a person, or nobody, has said about tasks on it.
+	Availability Availability
+	Labels       map[string]string
+	Version      string // of its engine; empty while the node is new
 }
+
+// Availability is whether tasks may be placed on a node, in Docker's words.
+type Availability string
+
+// The availabilities.
+const (
+	Available Availability = "active"
+	Paused    Availability = "pause" // those that are there stay
+	Drained   Availability = "drain"
+)
 
 // Contents is how much of each kind a swarm has.
 type Contents struct {

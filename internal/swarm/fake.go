@@ -36,9 +36,9 @@ type Fake struct {
 
 var _ Engine = (*Fake)(nil)
 
-// Calls counts the calls that have reached an engine and ask for a change, and the costly ones. Label and Role count only
-// when they changed something.
-type Calls struct{ Init, Join, Leave, Label, Role, Remove, Overview int }
+// Calls counts the calls that have reached an engine and ask for a change, and the costly ones. Label, Role and Availability
+// count only when they changed something.
+type Calls struct{ Init, Join, Leave, Label, Role, Availability, Remove, Overview int }
 
 // Delays of a real engine, measured with Docker 20.10 and 26.1.
 const (
@@ -230,7 +230,7 @@ func (f *Fake) Nodes(ctx context.Context) (nodes []Node, err error) {
 		for _, n := range s.nodes {
 			nodes = append(nodes, Node{
 				ID: n.id, Hostname: n.engine.host, Addr: n.addr, Manager: n.role, Leader: n == s.leader, Version: fakeVersion,
-				Votes: n.manager, Reachable: n.votes() && (n.engine == f || f.net.talk(f, n.engine)), Ready: n.ready, Active: true, Labels: maps.Clone(n.labels),
+				Votes: n.manager, Reachable: n.votes() && (n.engine == f || f.net.talk(f, n.engine)), Ready: n.ready, Availability: n.availability, Labels: maps.Clone(n.labels),
 			})
 		}
 		return nil
@@ -283,6 +283,21 @@ func (f *Fake) SetRole(ctx context.Context, nodeID string, manager bool) error {
 		f.calls.Role++
 		n.role, n.turned = manager, time.Now()
 		f.net.observe()
+		return nil
+	})
+}
+
+// SetAvailability implements Engine.
+func (f *Fake) SetAvailability(ctx context.Context, nodeID string, a Availability) error {
+	return f.manage(ctx, func(s *fakeSwarm) error {
+		n, err := s.node(nodeID)
+		if err != nil {
+			return err
+		}
+		if n.availability != a {
+			f.calls.Availability++
+		}
+		n.availability = a
 		return nil
 	})
 }

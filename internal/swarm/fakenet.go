@@ -45,9 +45,10 @@ type fakeNode struct {
 	manager bool      // it has a vote
 	labels  map[string]string
 
-	seen  bool      // a manager can talk to it
-	since time.Time // when seen changed
-	ready bool      // follows seen after a while
+	availability Availability
+	seen         bool      // a manager can talk to it
+	since        time.Time // when seen changed
+	ready        bool      // follows seen after a while
 }
 
 // fakeJoin is a join on its way. It goes on when nobody waits for it.
@@ -261,7 +262,7 @@ func (n *FakeNet) newID() string {
 func (s *fakeSwarm) add(f *Fake, addr netip.Addr, manager bool) *fakeNode {
 	n := &fakeNode{
 		swarm: s, engine: f, id: s.net.newID(), addr: addr, role: manager, manager: manager, labels: map[string]string{},
-		seen: true, since: time.Now(), ready: true,
+		seen: true, since: time.Now(), ready: true, availability: Available,
 	}
 	s.nodes = append(s.nodes, n)
 	return n

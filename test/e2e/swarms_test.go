@@ -168,35 +168,15 @@ func swarmID(t *testing.T, manager *lab.Pi) string {
 func TestWorkersOfAWipedManager(t *testing.T) {
 	l := lab.New(t, lab.Options{N: 3, Config: "settle = \"5s\""})
 	engines(t, l)
-	setKey(t, clusterkey.Generate(), l.Pis...)
+	key := clusterkey.Generate()
+	setKey(t, key, l.Pis...)
 	leader := lowest(l.Pis)
-	key, err := leader.Exec(t.Context(), "cat", "/etc/pi-agent/key")
-	if err != nil {
-		t.Fatal(err)
-	}
 	if err := l.StartAgents(); err != nil {
 		t.Fatal(err)
 	}
 	awaitSwarm(t, time.Minute, leader, l.Pis)
 	pause(t, 5*time.Second) // until the workers have learned their swarm's id
-	if err := leader.Reflash(); err != nil {
-		t.Fatal(err)
-	}
-	if err := leader.PowerOn(); err != nil {
-		t.Fatal(err)
-	}
-	if err := leader.StartEngine(); err != nil {
-		t.Fatal(err)
-	}
-	if err := leader.WaitEngine(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if err := leader.WriteFile("/etc/pi-agent/key", string(key), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := leader.StartAgent(); err != nil {
-		t.Fatal(err)
-	}
+	newCard(t, leader, key)
 	gathered(t, 5*time.Minute, leader, l.Pis)
 	for _, pi := range l.Pis {
 		if pi != leader {

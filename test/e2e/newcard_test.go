@@ -1,0 +1,80 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pi-agent/pi-agent/internal/clusterkey"
+	"github.com/pi-agent/pi-agent/test/lab"
+)
+
+// newCard puts a card that was flashed anew, with the cluster's key, into a Pi and turns it on.
+func newCard(t *testing.T, pi *lab.Pi, key string) {
+	t.Helper()
+	for _, do := range []func() error{
+		pi.Reflash, pi.PowerOn,
+		func() error { return pi.StartEngine() },
+		func() error { return pi.WaitEngine(t.Context()) },
+		func() error { return pi.SetKey(key) },
+		func() error { return pi.StartAgent() },
+	} {
+		if err := do(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// A worker gets a new card: its new node has the labels and the availability that a person gave to the old one, which is
+// off the list.
+func TestNewCard(t *testing.T) {
+	l := lab.New(t, lab.Options{N: 2, Config: "expect = 2"})
+	engines(t, l)
+	key := clusterkey.Generate()
+	setKey(t, key, l.Pis...)
+	if err := l.StartAgents(); err != nil {
+		t.Fatal(err)
+	}
+	leader, worker := lowest(l.Pis), l.Pis[0]
+	if worker == leader {
+		worker = l.Pis[1]
+	}
+	awaitSwarm(t, time.Minute, leader, l.Pis)
+	const form = `{{.Spec.Availability}} {{index .Spec.Labels "disk"}} {{index .Spec.Labels "pi.serial"}} {{.Status.State}}`
+	shown := func(ctx context.Context) (string, error) {
+		ids, err := leader.Docker(ctx, "node", "ls", "--quiet", "--filter", "name="+worker.Name)
+		if err != nil {
+			return "", err
+		}
+		args := append([]string{"node", "inspect", "--format", form}, strings.Fields(string(ids))...)
+		out, err := leader.Docker(ctx, args...)
+		return strings.TrimSpace(string(out)), err
+	}
+	is := func(want string) func(context.Context) error {
+		return func(ctx context.Context) error {
+			got, err := shown(ctx)
+			if err == nil && got != want {
+				err = fmt.Errorf("the worker's nodes are %q, want %q", got, want)
+			}
+			return err
+		}
+	}
+	if _, err := leader.Docker(t.Context(), "node", "update", "--availability=drain", "--label-add=disk=ssd", worker.Name); err != nil {
+		t.Fatal(err)
+	}
+	await(t, time.Minute, is("drain ssd "+worker.Serial+" ready"))
+	was, err := infoOf(t.Context(), worker)
+	if err != nil {
+		t.Fatal(err)
+	}
+	newCard(t, worker, key)
+	t.Logf("the new card has the old one's seat after %v", since(t, 2*time.Minute, func(ctx context.Context) error {
+		if now, err := infoOf(ctx, worker); err != nil || now.Swarm.NodeID == "" || now.Swarm.NodeID == was.Swarm.NodeID {
+			return fmt.Errorf("the worker is node %q, was %q, %v", now.Swarm.NodeID, was.Swarm.NodeID, err)
+		}
+		return is("drain ssd " + worker.Serial + " ready")(ctx)
+	}))
+	says(t, leader, worker.Name+" has a new card: the node of the old one is removed from the swarm, and its labels and availability go to the new one.")
+}
