@@ -24,6 +24,7 @@ import (
 	"github.com/pi-agent/pi-agent/internal/discovery"
 	"github.com/pi-agent/pi-agent/internal/enroll"
 	"github.com/pi-agent/pi-agent/internal/journal"
+	"github.com/pi-agent/pi-agent/internal/page"
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/prepare"
 	"github.com/pi-agent/pi-agent/internal/sdnotify"
@@ -139,6 +140,16 @@ func daemon(ctx context.Context, cfg config.Config, key clusterkey.Phrase, dir, 
 		}
 		return nil
 	})
+	if cfg.Web != "" {
+		names := func() []string { return []string{hostname(), this.Serial.Name()} }
+		site := &page.Server{Addr: cfg.Web, Picture: loop.Picture, Names: names, Log: log.Named("page")}
+		g.Go(func() error {
+			if err := site.Run(ctx); err != nil {
+				log.Warn(fmt.Sprintf("The page of this board is not served: %v.", err))
+			}
+			return nil
+		})
+	}
 	g.Go(func() error {
 		<-ctx.Done()
 		notify.Stopping()

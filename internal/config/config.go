@@ -59,6 +59,7 @@ type Config struct {
 	Serial    peer.Serial       // serial of a board that has none; empty asks the board
 	Rename    bool              // whether a name of the image or of another board is changed
 	Docker    string            // address of the Docker Engine, unix:// and an absolute path
+	Web       string            // where the page listens, such as ":7380"; empty for no page
 	Log       zapcore.Level     // info or debug
 
 	DockerWithoutSudo bool // whether the user with id 1000 is put into group docker

@@ -2,8 +2,10 @@ package config
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -208,6 +210,23 @@ var settings = []setting{
 			path, ok := strings.CutPrefix(s, "unix://")
 			c.Docker = s
 			return ok && filepath.IsAbs(path)
+		},
+	},
+	{
+		"web", `":7380"`, `a port from 1024 to 65535 as in ":7380", an address and a port, or "off"`,
+		"Where the board serves the page that shows the cluster, for everybody on its networks to look at: open " +
+			"http://<name or address of a board>:7380/. Its numbers for Prometheus are at /metrics.",
+		func(c *Config, v any) bool {
+			s, ok := v.(string)
+			if s == "off" {
+				c.Web = ""
+				return true
+			}
+			host, port, err := net.SplitHostPort(s)
+			_, hostErr := netip.ParseAddr(host)
+			n, portErr := strconv.ParseUint(port, 10, 16)
+			c.Web = s
+			return ok && err == nil && portErr == nil && n >= 1024 && (host == "" || hostErr == nil)
 		},
 	},
 	{

@@ -1,0 +1,74 @@
+// The words of the page in its languages. Sentences of the agent come in English; those with a known form are translated.
+
+export const languages = ["en", "es"];
+
+export const words = {
+  en: {
+    other: "Español", boards: "Boards", services: "Services", events: "What happened", know: "What to know",
+    nearby: "Other clusters nearby", waiting: "Waiting for a board", noServices: "No services yet.",
+    noEvents: "Nothing since this page was opened.", live: "● live", connecting: "○ connecting …",
+    cluster: (n) => `Cluster ${n}`, headline: (r, n) => `${r} of ${n} ${n == 1 ? "board" : "boards"} ready`,
+    managers: (r, n) => (r == n ? `${n} ${n == 1 ? "manager" : "managers"}` : `${r} of ${n} managers reachable`),
+    keyed: (k) => (k ? "with a cluster key" : "without a key"), noSwarm: "No swarm yet", self: "you are here",
+    tasks: (r, n) => `${r} of ${n} running`, trouble: "Trouble:", note: "Note:", open: "Open the page of this board",
+    source: (self, of) => `Shown by ${self}` + (of && of != self ? `, as ${of} tells it.` : "."),
+    lost: (self) => `${self} does not answer any more. What you see is old. Try the page of another board:`,
+    state: { ready: "● ready", down: "▲ DOWN", in: "◐ in the swarm", out: "○ not in" },
+    role: { leader: "★ leader", manager: "◆ manager", worker: "worker" }, drained: "takes no tasks",
+    came: (b) => `${b} appeared.`, went: (b) => `${b} is no longer known.`, became: (b, s) => `${b} is ${s}.`,
+    states: { ready: "ready", down: "down", in: "in the swarm", out: "not in the swarm" },
+    rose: (b, r) => `${b} is now ${r}.`, roles: { leader: "the leader", manager: "a manager", worker: "a worker" },
+    moved: (t, a, b) => `${t} moves from ${a} to ${b}.`, started: (t, b) => `${t} starts on ${b}.`,
+    added: (s) => `Service ${s} is there.`, removed: (s) => `Service ${s} is gone.`,
+  },
+  es: {
+    other: "English", boards: "Placas", services: "Servicios", events: "Lo que pasó", know: "Conviene saber",
+    nearby: "Otros clústeres cerca", waiting: "A la espera de una placa", noServices: "Aún no hay servicios.",
+    noEvents: "Nada desde que se abrió esta página.", live: "● en vivo", connecting: "○ conectando …",
+    cluster: (n) => `Clúster ${n}`, headline: (r, n) => `${r} de ${n} ${n == 1 ? "placa lista" : "placas listas"}`,
+    managers: (r, n) => (r == n ? `${n} ${n == 1 ? "gestor" : "gestores"}` : `${r} de ${n} gestores accesibles`),
+    keyed: (k) => (k ? "con clave" : "sin clave"), noSwarm: "Aún no hay enjambre", self: "estás aquí",
+    tasks: (r, n) => `${r} de ${n} en marcha`, trouble: "Problema:", note: "Nota:", open: "Abrir la página de esta placa",
+    source: (self, of) => `Mostrado por ${self}` + (of && of != self ? `, según ${of}.` : "."),
+    lost: (self) => `${self} ya no responde. Lo que ves es antiguo. Prueba la página de otra placa:`,
+    state: { ready: "● lista", down: "▲ CAÍDA", in: "◐ en el enjambre", out: "○ fuera" },
+    role: { leader: "★ líder", manager: "◆ gestora", worker: "trabajadora" }, drained: "no recibe tareas",
+    came: (b) => `Apareció ${b}.`, went: (b) => `${b} ya no se conoce.`, became: (b, s) => `${b} está ${s}.`,
+    states: { ready: "lista", down: "caída", in: "en el enjambre", out: "fuera del enjambre" },
+    rose: (b, r) => `${b} es ahora ${r}.`, roles: { leader: "la líder", manager: "gestora", worker: "trabajadora" },
+    moved: (t, a, b) => `${t} pasa de ${a} a ${b}.`, started: (t, b) => `${t} empieza en ${b}.`,
+    added: (s) => `Ya está el servicio ${s}.`, removed: (s) => `El servicio ${s} ya no está.`,
+  },
+};
+
+const sentences = {
+  es: [
+    [/^(\S+) is down\. /, "$1 está caída. "],
+    [/^(\S+) is not in the swarm\. /, "$1 no está en el enjambre. "],
+    [/Its agent has not been heard of for (.+) either: is it on, and on this network\?/, "Tampoco se oye a su agente desde hace $1: ¿está encendida y en esta red?"],
+    [/^(\S+) runs (\d+) of (\d+) tasks/, "$1 ejecuta $2 de $3 tareas"],
+    [/^docker service ps --no-trunc (\S+) on a manager tells more\./, "docker service ps --no-trunc $1 en un gestor dice más."],
+    [/^No manager of the swarm answers: this is only what this board knows by itself\./, "Ningún gestor del enjambre responde: esto es solo lo que esta placa sabe por sí misma."],
+    [/^Switch the managers on\. Containers go on running meanwhile\./, "Enciende los gestores. Los contenedores siguen en marcha mientras tanto."],
+    [/^Make it 3: /, "Que sean 3: "],
+    [/^(\d+) of (\d+) managers are reachable, which is no majority: the swarm cannot be changed\./, "$1 de $2 gestores accesibles, sin mayoría: el enjambre no se puede cambiar."],
+    [/^(\d+) of (\d+) managers are reachable\./, "$1 de $2 gestores accesibles."],
+    [/^Switch the (other managers|others) on\./, "Enciende los demás."],
+    [/^1 manager: if (\S+) fails, the swarm cannot be changed\./, "1 gestor: si falla $1, el enjambre no se puede cambiar."],
+    [/^2 managers: if (\S+) or (\S+) fails, the swarm cannot be changed\./, "2 gestores: si falla $1 o $2, el enjambre no se puede cambiar."],
+    [/^Certificates of the nodes are valid for (\d+) days: boards that are off for longer do not come back\./, "Los certificados de los nodos valen $1 días: las placas apagadas más tiempo no vuelven."],
+    [/^The certificate authority of the swarm ends on (\S+)\./, "La autoridad de certificación del enjambre termina el $1."],
+    [/^The clock of (\S+) is (.+) ahead\./, "El reloj de $1 va $2 adelantado."],
+    [/^The clock of (\S+) is (.+) behind\./, "El reloj de $1 va $2 atrasado."],
+    [/^Connect the boards to the internet, or give them a time server\./, "Conecta las placas a internet o dales un servidor de hora."],
+    [/^It belongs to cluster (".+")\./, "Pertenece al clúster $1."],
+    [/^(docker swarm .+) on a manager\.$/, "$1 en un gestor."],
+  ],
+};
+
+// translate is a sentence of the agent in that language, as far as its form is known, and the language that it is now in.
+export function translate(text, language) {
+  let out = text;
+  for (const [form, to] of sentences[language] || []) out = out.replace(form, to);
+  return { text: out, lang: out == text ? "en" : language };
+}
