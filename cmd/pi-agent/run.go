@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -27,6 +28,7 @@ import (
 	"github.com/pi-agent/pi-agent/internal/page"
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/prepare"
+	"github.com/pi-agent/pi-agent/internal/screen"
 	"github.com/pi-agent/pi-agent/internal/sdnotify"
 	"github.com/pi-agent/pi-agent/internal/stacks"
 	"github.com/pi-agent/pi-agent/internal/state"
@@ -95,6 +97,10 @@ func daemon(ctx context.Context, cfg config.Config, key clusterkey.Phrase, dir, 
 	defer engine.Close()
 	found := discovery.New(member.cluster, log.Named("mdns"))
 	notify := sdnotify.New(log)
+	shown := &screen.Screen{
+		Notifier: notify, Dir: filepath.Dir(socket), Name: hostname, Log: log.Named("screen"),
+		Page: func() string { return pageURL(cfg.Web, keeper) },
+	}
 	options := bootstrap.Options{
 		Serial: this.Serial, Key: id.Key(), Model: this.Model, Hostname: hostname,
 		Cluster: cfg.Cluster, Tag: member.cluster.Tag, Named: cfg.Peers, Expect: cfg.Expect, Settle: cfg.Settle,
@@ -104,7 +110,7 @@ func daemon(ctx context.Context, cfg config.Config, key clusterkey.Phrase, dir, 
 			return kept.Update(func(s *state.State) { s.Membership = m })
 		},
 		Engine: engine, Discovery: found, Asker: enroll.NewClient(id, member.trust),
-		Network: keeper, Notify: notify, Pins: member.pins, Log: log,
+		Network: keeper, Notify: shown, Pins: member.pins, Log: log,
 	}
 	options.Deny = cfg.Deny
 	if cfg.Rename {
@@ -156,6 +162,7 @@ func daemon(ctx context.Context, cfg config.Config, key clusterkey.Phrase, dir, 
 		return nil
 	})
 	err = g.Wait()
+	shown.Close()
 	log.Info("pi-agent stops; the swarm stays as it is.")
 	return err
 }
@@ -200,6 +207,21 @@ func stackRunner(cfg config.Config, dir string, kept *state.File, loop *bootstra
 		r.Boot = stacks.BootPaths
 	}
 	return r
+}
+
+// pageURL is where people find the page that listens at web, empty when they do not.
+func pageURL(web string, n bootstrap.Network) string {
+	host, port, err := net.SplitHostPort(web)
+	if err != nil {
+		return ""
+	}
+	if link, err := n.Link(); host == "" && err == nil && link.Addr.IsValid() {
+		host = link.Addr.String()
+	}
+	if host == "" {
+		return ""
+	}
+	return "http://" + net.JoinHostPort(host, port) + "/"
 }
 
 // wait reports whether all are ready before ctx ends.

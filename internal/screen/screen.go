@@ -1,0 +1,80 @@
+// Package screen keeps the lines that a monitor shows above the login, and an ssh login below: where this board stands, in
+// the words of systemctl status, and where its page is. The package links them into /etc/issue.d and /etc/motd.d.
+package screen
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"unicode"
+
+	"github.com/google/renameio/v2"
+	"go.uber.org/zap"
+
+	"github.com/pi-agent/pi-agent/internal/bootstrap"
+)
+
+// Names of the files.
+const (
+	IssueName = "issue" // for agetty
+	MotdName  = "motd"  // for pam_motd
+)
+
+// Screen passes on what it is told, and writes the status to files when it has changed.
+type Screen struct {
+	bootstrap.Notifier
+	Dir  string        // of the files; it must be there
+	Name func() string // of this board
+	Page func() string // address of its page; empty without one
+	Log  *zap.Logger
+
+	mu    sync.Mutex
+	shown string
+}
+
+// Status implements bootstrap.Notifier.
+func (s *Screen) Status(text string) {
+	s.Notifier.Status(text)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	lines := fmt.Sprintf("%s: %s\n", plain(s.Name()), plain(text))
+	if page := s.Page(); page != "" {
+		lines += page + "\n"
+	}
+	if lines == s.shown {
+		return
+	}
+	s.shown = lines // one that cannot be written is not tried again and again
+	for name, text := range map[string]string{
+		IssueName: strings.ReplaceAll(lines, `\`, `\\`) + "\n", // agetty takes \u and its like as orders
+		MotdName:  lines,
+	} {
+		// The service's umask is for secrets; there is none in here.
+		if err := renameio.WriteFile(filepath.Join(s.Dir, name), []byte(text), 0o644, renameio.WithStaticPermissions(0o644)); err != nil {
+			s.Log.Debug("The screen of this board does not show the status: " + err.Error())
+		}
+	}
+}
+
+// Close removes the files: what they say is true only while the agent runs.
+func (s *Screen) Close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, name := range []string{IssueName, MotdName} {
+		if err := os.Remove(filepath.Join(s.Dir, name)); err != nil && !os.IsNotExist(err) {
+			s.Log.Debug("The screen of this board shows an old status: " + err.Error())
+		}
+	}
+}
+
+// plain is text on one line, without what moves a cursor: names of other boards come from the network.
+func plain(text string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, text)
+}
