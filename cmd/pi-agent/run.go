@@ -25,6 +25,7 @@ import (
 	"github.com/pi-agent/pi-agent/internal/discovery"
 	"github.com/pi-agent/pi-agent/internal/enroll"
 	"github.com/pi-agent/pi-agent/internal/journal"
+	"github.com/pi-agent/pi-agent/internal/light"
 	"github.com/pi-agent/pi-agent/internal/page"
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/prepare"
@@ -146,6 +147,13 @@ func daemon(ctx context.Context, cfg config.Config, key clusterkey.Phrase, dir, 
 		}
 		return nil
 	})
+	if cfg.Light {
+		led := &light.Light{
+			Dir: light.Dir, Keep: filepath.Join(filepath.Dir(socket), "light"), Log: log.Named("light"),
+			State: func() light.State { return lightOf(loop.Standing()) },
+		}
+		g.Go(func() error { return led.Run(ctx) })
+	}
 	if cfg.Web != "" {
 		names := func() []string { return []string{hostname(), this.Serial.Name()} }
 		site := &page.Server{Addr: cfg.Web, Picture: loop.Picture, Names: names, Log: log.Named("page")}
@@ -207,6 +215,19 @@ func stackRunner(cfg config.Config, dir string, kept *state.File, loop *bootstra
 		r.Boot = stacks.BootPaths
 	}
 	return r
+}
+
+// lightOf is what the light says of a board that stands there.
+func lightOf(s peer.State, needs bool) light.State {
+	switch {
+	case needs:
+		return light.NeedsYou
+	case s == peer.Manager:
+		return light.Manager
+	case s.InSwarm():
+		return light.In
+	}
+	return light.Searching
 }
 
 // pageURL is where people find the page that listens at web, empty when they do not.

@@ -60,6 +60,7 @@ type Config struct {
 	Rename    bool              // whether a name of the image or of another board is changed
 	Docker    string            // address of the Docker Engine, unix:// and an absolute path
 	Web       string            // where the page listens, such as ":7380"; empty for no page
+	Light     bool              // whether the green light says where the board stands
 	Log       zapcore.Level     // info or debug
 
 	DockerWithoutSudo bool // whether the user with id 1000 is put into group docker

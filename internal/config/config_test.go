@@ -75,7 +75,7 @@ func TestLoad(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pi-agent.toml")
 	text := "\ufeff# edited on Windows\r\nexpect = 3\r\nsettle = \"30s\"\r\nmanagers = \"auto\"\r\ncluster = \"class-b\"\r\nkey = \"four red raspberries\"\r\ninterface = \"eth0\"\r\n" +
 		"address = \"interface\"\r\n" +
-		"serial = \"AABBCC01\"\r\nhostname = \"keep\"\r\ndocker_without_sudo = false\r\ndocker = \"unix:///tmp/d.sock\"\r\nweb = \"off\"\r\nlog = \"debug\"\r\n" +
+		"serial = \"AABBCC01\"\r\nhostname = \"keep\"\r\ndocker_without_sudo = false\r\ndocker = \"unix:///tmp/d.sock\"\r\nweb = \"off\"\r\nlight = \"off\"\r\nlog = \"debug\"\r\n" +
 		"deny = [\"10000000AABBCC05\", \"aabbcc07\"]\r\n"
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -137,6 +137,7 @@ func TestLoadRefuses(t *testing.T) {
 		{"web below 1024", `web = ":80"`, []string{`web = ":80"`, "1024"}},
 		{"web at a name", `web = "pi:7380"`, []string{`web = "pi:7380"`, "address"}},
 		{"web", "web = true", []string{"web = true", `"off"`}},
+		{"light", "light = false", []string{"light = false", `"off"`}},
 		{"docker_without_sudo", `docker_without_sudo = "no"`, []string{`docker_without_sudo = "no"`, `true or false`}},
 		{"log", `log = "warn"`, []string{`log = "warn"`, `"info" or "debug"`}},
 		{"several", "log = 1\nexpect = 99\n", []string{":1: log", ":2: expect"}},

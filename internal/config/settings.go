@@ -230,6 +230,15 @@ var settings = []setting{
 		},
 	},
 	{
+		"light", `"on"`, `"on" or "off"`,
+		"Whether the green light of the board (ACT) says where it stands, instead of when its card is read.",
+		func(c *Config, v any) bool {
+			s, ok := v.(string)
+			c.Light = s == "on"
+			return ok && (s == "on" || s == "off")
+		},
+	},
+	{
 		"log", `"info"`, `"info" or "debug"`,
 		"How much is written to the journal.",
 		func(c *Config, v any) bool {
