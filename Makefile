@@ -28,7 +28,7 @@ install = if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	if [ -n "$$missing" ]; then echo "installing$$missing"; apt-get update -qq && \
 	  DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi; fi
 
-.PHONY: help build deb image reproducible demo test unit lint vuln units lab e2e e2e-image bench fuzz sim deps clean
+.PHONY: help build deb image reproducible demo test unit lint vuln units lab e2e e2e-image e2e-page bench fuzz sim deps clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -71,10 +71,10 @@ unit: deps ## unit tests with the race detector; what is skipped without root is
 
 lint: ## gofmt, vet, staticcheck, errcheck, tidy go.mod, and units
 	@test -z "$$(gofmt -l .)" || { echo "gofmt wants:"; gofmt -l .; exit 1; }
-	$(GO) vet -tags image ./...
-	$(GO) run $(STATICCHECK) -tags image -checks all ./...
+	$(GO) vet -tags image,page ./...
+	$(GO) run $(STATICCHECK) -tags image,page -checks all ./...
 	$(GO) run $(ERRCHECK) ./internal/... ./cmd/... ./packaging/...
-	$(GO) run $(ERRCHECK) -tags image -exclude test/errcheck-excludes.txt ./test/...
+	$(GO) run $(ERRCHECK) -tags image,page -exclude test/errcheck-excludes.txt ./test/...
 	$(GO) mod tidy -diff
 	@$(MAKE) --no-print-directory vuln units
 
@@ -101,6 +101,11 @@ e2e: deps bin/pi-agent deb ## the agent on virtual Pis with real engines, and it
 e2e-image: deps ## what make image has made, on emulated 64-bit boards: a quarter of an hour
 	@$(call install,$(IMAGE_PACKAGES) qemu-system-arm device-tree-compiler openssh-client)
 	PI_AGENT_IMAGE=$(CURDIR)/dist/pi-agent_$(VERSION)_arm64.img $(GO) test -tags image -count=1 -timeout 60m -v ./test/image
+
+e2e-page: deps bin/pi-agent ## the page in a browser, while a plug is pulled: two minutes, with chromium and nodejs 20 or newer
+	@$(call install,chromium fonts-dejavu-core)
+	cd test/page && npm ci --no-audit --no-fund
+	PI_AGENT=$(CURDIR)/bin/pi-agent $(GO) test -tags page -count=1 -timeout 10m -v -run '^TestPage$$' ./test/e2e
 
 bench: deps bin/pi-agent deb ## times, sizes, memory, CPU time and traffic, with the ratios that matter (ONLY=unit: one part)
 	PI_AGENT=$(CURDIR)/bin/pi-agent PI_AGENT_DEB=$(CURDIR)/dist/pi-agent_$(VERSION)_amd64.deb \

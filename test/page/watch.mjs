@@ -1,0 +1,51 @@
+// Looks at the pages of two boards as people do, in a browser, and prints a line as each step is seen:
+//   node watch.mjs <directory for pictures> <url> <url>
+// All boards are ready and four tasks run on them; then, once a plug is pulled, a board is down and the four
+// are on the others, and run there.
+import { chromium } from "playwright-core";
+
+const [dir, ...urls] = process.argv.slice(2);
+const patience = 150_000; // ms; the machine may be slow
+
+const browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args: ["--no-sandbox"] });
+const complaints = [];
+const pages = [];
+for (const [i, url] of urls.entries()) {
+  const phone = i === 1;
+  const page = await browser.newPage({
+    locale: phone ? "es-ES" : "en-GB", isMobile: phone, viewport: phone ? { width: 390, height: 844 } : { width: 1180, height: 720 },
+  });
+  page.setDefaultTimeout(patience);
+  page.on("console", (m) => m.type() === "error" && complaints.push(m.text()));
+  page.on("pageerror", (e) => complaints.push(String(e)));
+  page.on("request", (r) => r.url().startsWith(url) || complaints.push(`asks ${r.url()}`));
+  await page.goto(url);
+  pages.push(page);
+}
+
+const shown = ([ready, down, task]) => {
+  const boards = [...document.querySelectorAll(".board")];
+  const on = (state) => boards.filter((b) => b.classList.contains(state));
+  const tasks = on("ready").flatMap((b) => [...b.querySelectorAll(task)]);
+  return on("ready").length === ready && on("down").length === down && boards.length === ready + down && tasks.length === 4;
+};
+const all = async (what, ready, down, task) => {
+  const began = Date.now();
+  const times = await Promise.all(pages.map(async (p) => {
+    await p.waitForFunction(shown, [ready, down, task], { polling: 200 });
+    return Date.now() - began;
+  }));
+  console.error(`${what} after ${times} ms`);
+  console.log(what);
+};
+
+const running = ".task:not(.pending)";
+await all("ready", 3, 0, running);
+await all("moved", 2, 1, ".task");
+await all("running", 2, 1, running);
+await pages[0].waitForFunction(() => document.getAnimations().length === 0);
+for (const [i, page] of pages.entries()) await page.screenshot({ path: `${dir}/${["page", "page-phone"][i]}.png`, fullPage: true });
+console.log(await pages[0].innerText("#events"));
+console.log(await pages[1].innerText("h1"));
+await browser.close();
+console.log(complaints.length ? "complaints: " + complaints.join("; ") : "no complaints");
