@@ -341,7 +341,8 @@ func addrs(others []netip.Addr, first ...netip.Addr) (all []netip.Addr) {
 
 // met adds a board that was met.
 func (s sketch) met(p Peer, hints []discovery.Hint) {
-	b := s.entry(p.Claim, s.now.Sub(p.Met) < outPatience)
+	drewIt := s.Source == "" || s.Source == s.l.Hostname() // otherwise the manager has met the board since
+	b := s.entry(p.Claim, drewIt && s.now.Sub(p.Met) < outPatience)
 	b.Heard = later(b.Heard, p.Met)
 	b.Addrs = addrs(addrs(b.Addrs, p.Addrs...), p.Addr.Addr())
 	if !p.Claim.Clock.IsZero() {
