@@ -86,7 +86,7 @@ function showBoard(e, b) {
   p.role.hidden = !b.role;
   set(p.drained, w.drained);
   p.drained.hidden = !b.drained;
-  set(p.model, (b.model || "").replace(/ Rev .*/, ""));
+  set(p.model, (b.model === "unknown" ? "" : b.model || "").replace(/ Rev .*/, ""));
   set(p.address, b.addresses[0] || "");
   say(p.why, b.why);
   p.why.hidden = !b.why;
@@ -150,13 +150,22 @@ function compare(old, now) {
   if (!old.source || !now.source) return news; // without a manager the services are not known
   for (const s of now.services) if (!old.services.some((o) => o.name === s.name)) news.push((w) => w.added(s.name));
   for (const s of old.services) if (!now.services.some((n) => n.name === s.name)) news.push((w) => w.removed(s.name));
-  const before = tasksOf(old);
   for (const [k, t] of tasksOf(now)) {
-    const o = before.get(k);
-    if (!t.board || (o && o.board === t.board)) continue;
-    news.push(o && o.board ? (w) => w.moved(t.name, o.board, t.board) : (w) => w.started(t.name, t.board));
+    const from = places.get(k);
+    if (!t.board || from === t.board) continue;
+    news.push(from ? (w) => w.moved(t.name, from, t.board) : (w) => w.started(t.name, t.board));
   }
   return news;
+}
+
+// places is the board that each task was last on: one that moves may be on none for a while.
+const places = new Map();
+
+function place(p) {
+  if (!p.source) return; // without a manager the tasks are not known
+  const all = tasksOf(p);
+  for (const k of places.keys()) if (!all.has(k)) places.delete(k);
+  for (const [k, t] of all) if (t.board) places.set(k, t.board);
 }
 
 function showEvents() {
@@ -179,6 +188,7 @@ function show(next) {
     events.splice(eventsMax);
     if (news.length) set($("spoken"), news.slice(0, 3).map((n) => n(word())).join(" "));
   }
+  place(next);
   render();
 }
 

@@ -46,6 +46,7 @@ const sentences = {
     [/^(\S+) is down\. /, "$1 está caída. "],
     [/^(\S+) is not in the swarm\. /, "$1 no está en el enjambre. "],
     [/Its agent has not been heard of for (.+) either: is it on, and on this network\?/, "Tampoco se oye a su agente desde hace $1: ¿está encendida y en esta red?"],
+    [/Its agent was heard of (.+) ago: if it is on, sudo pi-agent doctor on it looks for the cause\./, "Se oyó a su agente hace $1: si está encendida, sudo pi-agent doctor en ella busca la causa."],
     [/^(\S+) runs (\d+) of (\d+) tasks/, "$1 ejecuta $2 de $3 tareas"],
     [/^docker service ps --no-trunc (\S+) on a manager tells more\./, "docker service ps --no-trunc $1 en un gestor dice más."],
     [/^No manager of the swarm answers: this is only what this board knows by itself\./, "Ningún gestor del enjambre responde: esto es solo lo que esta placa sabe por sí misma."],
