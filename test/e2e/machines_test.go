@@ -151,6 +151,28 @@ func readable(t *testing.T, machines []*lab.Machine) {
 	}
 }
 
+// screens checks that a monitor and an ssh login show where each machine stands, and that its page is there for the others.
+func screens(t *testing.T, machines []*lab.Machine) {
+	t.Helper()
+	for _, m := range machines {
+		for _, show := range [][]string{{"script", "--quiet", "--command", "agetty --show-issue", "/dev/null"}, {"cat", "/etc/motd.d/pi-agent"}} {
+			out, err := m.Exec(t.Context(), show...)
+			if err != nil || !strings.Contains(string(out), "the swarm") || !strings.Contains(string(out), ":7380/") {
+				t.Errorf("%s: %v shows %s, %v", m.Name, show, out, err)
+			}
+		}
+		const get = `exec 3<>/dev/tcp/$1/7380; printf 'GET / HTTP/1.0\r\nHost: %s\r\n\r\n' "$1" >&3; cat <&3`
+		addr, err := m.Addr(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := machines[0].Exec(t.Context(), "bash", "-c", get, "bash", addr.String())
+		if err != nil || !strings.HasPrefix(string(out), "HTTP/1.0 200") || !strings.Contains(string(out), "<html") {
+			t.Errorf("the page of %s: %.200s, %v", m.Name, out, err)
+		}
+	}
+}
+
 // everywhere is a Compose file for a service with a task on every machine.
 const everywhere = `version: "3.8"
 services:
@@ -168,6 +190,7 @@ func TestMachines(t *testing.T) {
 	ctx := t.Context()
 
 	readable(t, l.Machines)
+	screens(t, l.Machines)
 
 	t.Run("docker restarts", func(t *testing.T) {
 		each(t, l.Machines, func(ctx context.Context, m *lab.Machine) error {
