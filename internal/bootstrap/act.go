@@ -62,6 +62,8 @@ func (l *Loop) change(ctx context.Context, a Action) error {
 		return l.init(ctx)
 	case Move:
 		return l.move(ctx, a)
+	case Shed:
+		return l.shed(ctx)
 	default:
 		if err := l.Engine.Leave(ctx, false); err != nil {
 			return fmt.Errorf("end the pending join: %w", err)

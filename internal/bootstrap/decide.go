@@ -54,11 +54,12 @@ const (
 	Init                // found the swarm
 	Abandon             // end a join that does not get anywhere
 	Move                // leave the swarm for that of Target
+	Shed                // leave a swarm of which another board is the member
 )
 
 // String implements fmt.Stringer.
 func (k Kind) String() string {
-	return [...]string{"wait", "serve", "stay", "join", "propose", "init", "abandon", "move"}[k]
+	return [...]string{"wait", "serve", "stay", "join", "propose", "init", "abandon", "move", "shed"}[k]
 }
 
 // Action is a decision with its reason.
@@ -129,6 +130,11 @@ func Decide(v View) Action {
 			strings.ReplaceAll(v.Settings.Error(), "\n", "; "))
 	case v.EngineErr != nil:
 		return engineTrouble(v.EngineErr)
+	}
+	if a, is := copied(v); is {
+		return a
+	}
+	switch {
 	case v.Engine.State == swarm.Active && v.Engine.Manager:
 		return serve(v)
 	case v.Engine.State == swarm.Active:

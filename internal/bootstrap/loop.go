@@ -328,6 +328,7 @@ func (l *Loop) observe(ctx context.Context) {
 		l.observeEngine(ctx)
 	}
 	l.compareAddress(time.Now())
+	l.keepCard(time.Now())
 	heard := l.Discovery.Snapshot()
 	now := time.Now()
 	switch {
@@ -565,9 +566,17 @@ func (l *Loop) remember(m peer.Membership) {
 	if m.Node == l.Member.Node && l.status.State != swarm.Active {
 		m.Manager = l.Member.Manager
 	}
+	if m.Node != "" && (l.Member.Node == "" || l.Member.Node == m.Node) {
+		m.From = l.Member.From
+	}
 	if m == l.Member || l.statusErr != nil {
 		return
 	}
+	l.keep(m)
+}
+
+// keep keeps where the board is through a power cut.
+func (l *Loop) keep(m peer.Membership) {
 	l.Member = m
 	if err := l.Remember(m); err != nil {
 		l.Log.Warn(fmt.Sprintf("After a power cut this board will not know at once whether it is in a swarm: %v.", err))
@@ -624,7 +633,7 @@ func (l *Loop) pace(c *contact) time.Duration {
 	self := l.Claim().State
 	manager := c.hint.State == peer.Manager || c.met && c.answer.Claim.State == peer.Manager
 	switch {
-	case !self.InSwarm():
+	case !self.InSwarm(), l.Member.From != "": // whose original may be among the workers
 		return askPace
 	case c.named:
 		return askPaceIn

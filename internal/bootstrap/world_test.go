@@ -68,8 +68,8 @@ const (
 	question
 	request
 	answer
-	jitter // no packet: the pace of announcements
-	copied // no packet: whether an announcement comes twice
+	jitter    // no packet: the pace of announcements
+	duplicate // no packet: whether an announcement comes twice
 )
 
 // simBoard is one board. It is the Discovery, the Asker and the Network of its loop.
@@ -358,7 +358,7 @@ func (b *simBoard) announce(loop *Loop) {
 			continue
 		}
 		time.AfterFunc(delay, func() { b.hear(loop, to) })
-		if part, _ := b.w.send(copied, b, to); b.w.twice > 0 && part < time.Duration(float64(20*time.Millisecond)*b.w.twice) {
+		if part, _ := b.w.send(duplicate, b, to); b.w.twice > 0 && part < time.Duration(float64(20*time.Millisecond)*b.w.twice) {
 			time.AfterFunc(delay+time.Second, func() { b.hear(loop, to) })
 		}
 	}

@@ -38,6 +38,9 @@ type Membership struct {
 
 	Manager bool `json:"manager,omitempty"` // the board manages it
 	Yields  bool `json:"yields,omitempty"`  // a person has given the swarm up: this manager takes its board into another
+
+	// From is the board that the card was in before. What the engine is a member of is that board's, where it is still there.
+	From Serial `json:"from,omitempty"`
 }
 
 // Validate checks a membership that was read. The error names the field and its value.
@@ -47,6 +50,11 @@ func (m Membership) Validate() error {
 	}
 	if !idForm.MatchString(m.Node) {
 		return fmt.Errorf("node %.80q is not a node id", m.Node)
+	}
+	if m.From != "" {
+		if _, err := ParseSerial(string(m.From)); err != nil {
+			return fmt.Errorf("from: %w", err)
+		}
 	}
 	return nil
 }

@@ -99,6 +99,9 @@ func Open(dir string, serial peer.Serial) (*File, error) {
 		return nil, fmt.Errorf("make node key: %w", err)
 	}
 	f.now, f.stale = State{Version: version, Serial: serial, NodeKey: key.Seed()}, true
+	if readErr == nil {
+		f.now.Membership.From = s.Serial // until it is known that its engine is in no swarm
+	}
 	switch {
 	case readErr == nil || errors.Is(readErr, fs.ErrNotExist):
 		return f, f.write()

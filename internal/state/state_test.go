@@ -45,6 +45,9 @@ func TestOpenKeepsTheNodeKey(t *testing.T) {
 	if moved.State().Key().Equal(first.State().Key()) {
 		t.Error("a card moved to another board kept the first board's node key")
 	}
+	if from := moved.State().Membership.From; from != serial {
+		t.Errorf("a card moved to another board is from %q, want %q", from, serial)
+	}
 }
 
 func TestUpdate(t *testing.T) {

@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -77,4 +78,54 @@ func TestNewCard(t *testing.T) {
 		return is("drain ssd " + worker.Serial + " ready")(ctx)
 	}))
 	says(t, leader, worker.Name+" has a new card: the node of the old one is removed from the swarm, and its labels and availability go to the new one.")
+}
+
+// The card of a worker is copied and put into another Pi, beside the original: the copy leaves, and joins under its own name.
+// The original stays what it is.
+func TestCopiedCard(t *testing.T) {
+	l := lab.New(t, lab.Options{N: 3, Config: "settle = \"5s\""})
+	engines(t, l)
+	setKey(t, clusterkey.Generate(), l.Pis...)
+	leader, original, other := l.Pis[1], l.Pis[0], l.Pis[2]
+	for _, pi := range []*lab.Pi{leader, original} {
+		if err := pi.StartAgent(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	awaitSwarm(t, time.Minute, leader, []*lab.Pi{leader, original})
+	was, err := infoOf(t.Context(), original)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pause(t, 2*time.Second) // until its agent has remembered that
+	for _, do := range []func() error{original.StopAgent, original.StopEngine, other.StopEngine} {
+		if err := do(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, dir := range []string{"/var/lib/docker/swarm", "/var/lib/pi-agent"} {
+		out, err := exec.CommandContext(t.Context(), "cp", "-aT", original.Path(dir), other.Path(dir)).CombinedOutput()
+		if err != nil {
+			t.Fatalf("copy %s: %s, %v", dir, out, err)
+		}
+	}
+	for _, pi := range []*lab.Pi{original, other} {
+		if err := pi.StartEngine(); err != nil {
+			t.Fatal(err)
+		}
+		if err := pi.StartAgent(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("three nodes after %v", since(t, 2*time.Minute, func(ctx context.Context) error {
+		now, err := infoOf(ctx, original)
+		if err == nil && now.Swarm.NodeID != was.Swarm.NodeID {
+			err = fmt.Errorf("the original is node %q, was %q", now.Swarm.NodeID, was.Swarm.NodeID)
+		}
+		if err == nil {
+			err = oneSwarm(ctx, leader, l.Pis)
+		}
+		return err
+	}))
+	says(t, other, "The card of this board is a copy of that of "+serialName(original)+", which is there as well: leaving the swarm as its copy.")
 }
