@@ -14,7 +14,7 @@ ERRCHECK    := github.com/kisielk/errcheck@v1.30.0
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@latest
 # What virtual Pis, whole machines and the race detector need of Debian.
 LAB_PACKAGES := gcc libc6-dev docker.io iproute2 iptables util-linux avahi-daemon avahi-utils dbus tcpdump \
-	ca-certificates procps gpg systemd-container mmdebstrap dnsmasq-base qemu-user
+	ca-certificates procps gpg systemd-container mmdebstrap dnsmasq-base qemu-user mtools dosfstools fdisk
 
 # What packages are made and looked at with.
 DEB_PACKAGES := dpkg-dev debhelper lintian
