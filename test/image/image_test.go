@@ -63,7 +63,8 @@ func nodes(ctx context.Context, b *lab.Board) (string, error) {
 func name(serial string) string { return peer.Serial(serial).Name() }
 
 // TestThreeCards powers three boards on whose cards were flashed from one image. The one with the lowest serial in its device
-// tree becomes the manager. A fourth card of the same image joins, one with another key does not.
+// tree becomes the manager. They serve as a class has them serve. A fourth card of the same image joins, one with another key
+// does not.
 func TestThreeCards(t *testing.T) {
 	l := lab.New(t, lab.Options{Boards: true})
 	image := card(t)
@@ -86,6 +87,14 @@ func TestThreeCards(t *testing.T) {
 	leader := add(first)
 	add(second)
 	add(third)
+	if err := leader.PutOnCard("stack.yml", stack); err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range boards {
+		if err := b.PutWebOnCard(); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for _, b := range boards {
 		if err := b.PowerOn(); err != nil {
 			t.Fatal(err)
@@ -101,6 +110,8 @@ func TestThreeCards(t *testing.T) {
 	three := []string{name(first) + " Ready Leader", name(second) + " Ready", name(third) + " Ready"}
 	took := await(t, 15*time.Minute, func(ctx context.Context) error { return swarm(ctx, three...) })
 	t.Logf("from power to three Ready nodes, led by the lowest serial: %v", took.Round(time.Second))
+
+	class{t, l, boards}.practise()
 
 	other := add(stranger)
 	if err := other.PutOnCard("pi-agent.toml", "key = \""+clusterkey.Generate()+"\"\n"); err != nil {

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 )
 
@@ -81,11 +82,11 @@ func (l *Lab) install(pkg string) (string, error) {
 	return path, os.WriteFile(path, program, 0o755)
 }
 
-var built sync.Map // directory -> func() ([]byte, error)
+var built sync.Map // environment and directory -> func() ([]byte, error)
 
 // build compiles a program of this module, once in the life of this process.
-func build(pkg string) ([]byte, error) {
-	once, _ := built.LoadOrStore(pkg, sync.OnceValues(func() ([]byte, error) {
+func build(pkg string, env ...string) ([]byte, error) {
+	once, _ := built.LoadOrStore(strings.Join(append(env, pkg), " "), sync.OnceValues(func() ([]byte, error) {
 		dir, err := os.MkdirTemp("", "pi-agent-build-")
 		if err != nil {
 			return nil, err
@@ -93,7 +94,7 @@ func build(pkg string) ([]byte, error) {
 		defer os.RemoveAll(dir)
 		out := filepath.Join(dir, "program")
 		cmd := exec.Command("go", "build", "-trimpath", "-o", out, "github.com/pi-agent/pi-agent/"+pkg)
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		cmd.Env = append(append(os.Environ(), "CGO_ENABLED=0"), env...)
 		if said, err := cmd.CombinedOutput(); err != nil {
 			return nil, fmt.Errorf("build %s: %w: %s", pkg, err, said)
 		}

@@ -99,9 +99,12 @@ func (b *Board) PowerOn() error {
 	return err
 }
 
+// On reports whether the board has power.
+func (b *Board) On() bool { return b.qemu != nil && b.qemu.Running() }
+
 // PowerOff pulls the plug.
 func (b *Board) PowerOff() error {
-	if b.qemu == nil || !b.qemu.Running() {
+	if !b.On() {
 		return errors.New(b.Name + " is off")
 	}
 	b.qemu.Kill()

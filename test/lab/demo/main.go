@@ -4,12 +4,10 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -184,34 +182,17 @@ func answering(ctx context.Context, l *lab.Lab, manager *lab.Pi, n, boards int) 
 }
 
 // fetch asks one task, over the LAN. ports is what docker ps shows, such as "0.0.0.0:32768->80/tcp".
-func fetch(l *lab.Lab, addr netip.Addr, ports string) (answer string, err error) {
+func fetch(l *lab.Lab, addr netip.Addr, ports string) (string, error) {
 	_, rest, _ := strings.Cut(ports, ":")
 	port, _, ok := strings.Cut(rest, "->")
 	if !ok {
 		return "", fmt.Errorf("no published port in %q", ports)
 	}
-	err = l.InLAN(func() error {
-		conn, err := net.DialTimeout("tcp4", net.JoinHostPort(addr.String(), port), 5*time.Second)
-		if err != nil {
-			return err
-		}
-		defer func() { _ = conn.Close() }()
-		if err := conn.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
-			return err
-		}
-		if _, err := fmt.Fprintf(conn, "GET / HTTP/1.0\r\n\r\n"); err != nil {
-			return err
-		}
-		res, err := http.ReadResponse(bufio.NewReader(conn), nil)
-		if err != nil {
-			return err
-		}
-		var body bytes.Buffer
-		_, err = body.ReadFrom(res.Body)
-		answer = strings.TrimSpace(body.String())
-		return err
-	})
-	return answer, err
+	to, err := netip.ParseAddrPort(net.JoinHostPort(addr.String(), port))
+	if err != nil {
+		return "", err
+	}
+	return l.Get(to)
 }
 
 // workerWithTask returns a Pi that runs a replica and is not the manager.
