@@ -190,10 +190,10 @@ func (k *Keeper) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
+		k.lose(err)
 		if !inUse || parked || time.Since(began) >= retryPace {
 			k.settled()
 		}
-		k.lose(err)
 		if err == nil { // another link
 			continue
 		}
