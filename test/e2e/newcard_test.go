@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -122,10 +123,26 @@ func TestCopiedCard(t *testing.T) {
 		if err == nil && now.Swarm.NodeID != was.Swarm.NodeID {
 			err = fmt.Errorf("the original is node %q, was %q", now.Swarm.NodeID, was.Swarm.NodeID)
 		}
-		if err == nil {
-			err = oneSwarm(ctx, leader, l.Pis)
+		if err != nil {
+			return err
 		}
-		return err
+		copied, err := infoOf(ctx, other)
+		if err != nil {
+			return err
+		}
+		// By id: if the copy was the last to greet the manager, the original's node has the copy's name until the original's
+		// engine greets it again.
+		out, err := leader.Docker(ctx, "node", "ls", "--format={{.ID}} {{.Status}}")
+		if err != nil {
+			return err
+		}
+		nodes := strings.Split(strings.TrimSpace(string(out)), "\n")
+		for _, id := range []string{was.Swarm.NodeID, copied.Swarm.NodeID} {
+			if !slices.Contains(nodes, id+" Ready") || len(nodes) != 3 || copied.Swarm.NodeID == was.Swarm.NodeID {
+				return fmt.Errorf("%s is not ready, or not one of three: %q", id, nodes)
+			}
+		}
+		return nil
 	}))
 	says(t, other, "The card of this board is a copy of that of "+serialName(original)+", which is there as well: leaving the swarm as its copy.")
 }
