@@ -3,12 +3,14 @@
 GO         ?= go
 # The version of everything is the first in the changelog.
 VERSION    := $(shell sed -n '/^\#\# /{s///;s/ .*//p;q}' CHANGELOG.md)
+# And its day the one before which no clock of a board can be right.
+BUILT      := $(shell sed -n '/^\#\# /{s/.*\/ //p;q}' CHANGELOG.md)
 # No HTTP/2: neither the Docker Engine nor a hello needs it, and it is 0.6 MB of a small binary.
 TAGS       := nethttpomithttp2
 # Sort structs with sort.Slice: each slices.SortFunc of another type is 9 kB.
 # Inline nothing but in what a TLS handshake calculates with, which needs it: 0.5 MB less, and a handshake as fast.
 INLINE     := -gcflags=all=-l -gcflags=crypto/...= -gcflags=math/...= -gcflags=internal/...=
-BUILD      := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -tags $(TAGS) $(INLINE) -ldflags '-s -w -X main.version=$(VERSION)'
+BUILD      := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -tags $(TAGS) $(INLINE) -ldflags '-s -w -X main.version=$(VERSION) -X main.built=$(BUILT)'
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 ERRCHECK    := github.com/kisielk/errcheck@v1.30.0
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@latest

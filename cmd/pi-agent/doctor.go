@@ -67,7 +67,7 @@ func examine(ctx context.Context, configPath, socket string) ([]doctor.Result, e
 	if err != nil {
 		cfg = config.Default() // the agent's own check tells what is wrong with them
 	}
-	p := doctor.Patient{Picture: shown, LinkLocal: cfg.LinkLocal}
+	p := doctor.Patient{Picture: shown, LinkLocal: cfg.LinkLocal, Built: builtAt()}
 	p.OnThisBoard()
 	if errors.Is(verdict, statusNoAgent) {
 		p.Agent = control.ErrNotRunning

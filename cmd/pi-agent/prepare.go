@@ -23,7 +23,8 @@ func prepareCommand(ctx context.Context, args []string, _, stderr io.Writer) err
 	if err := parse(fs, args); err != nil {
 		return err
 	}
-	keyErr := prepare.Key(journal.New(zap.InfoLevel, stderr))
+	early := journal.New(zap.InfoLevel, stderr) // what comes before the settings are known
+	keyErr := errors.Join(prepare.Clock(builtAt(), early), prepare.Key(early))
 	cfg, err := config.Load(*path)
 	if err != nil {
 		return errors.Join(keyErr, err)

@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"time"
 
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
@@ -114,6 +115,7 @@ func daemon(ctx context.Context, cfg config.Config, key clusterkey.Phrase, dir, 
 		Network: keeper, Notify: shown, Pins: member.pins, Log: log,
 	}
 	options.Deny = cfg.Deny
+	options.Clock, options.SetClock, options.Built = time.Now, prepare.AskForClock, builtAt()
 	if cfg.Rename {
 		options.Rename = prepare.AskForName
 	}

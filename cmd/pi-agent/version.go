@@ -6,10 +6,23 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"time"
 )
 
-// version is set by the linker; see the Makefile.
-var version = "devel"
+// Set by the linker, see the Makefile: the version, and the day of its making, such as 2026-11-23.
+var (
+	version = "devel"
+	built   string
+)
+
+// builtAt is when this program was made, zero when it does not know.
+func builtAt() time.Time {
+	at, err := time.Parse(time.DateOnly, built)
+	if err != nil {
+		return time.Time{}
+	}
+	return at
+}
 
 func versionCommand(_ context.Context, args []string, stdout, stderr io.Writer) error {
 	fs := flag.NewFlagSet("pi-agent version", flag.ContinueOnError)

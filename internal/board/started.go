@@ -16,7 +16,7 @@ import (
 // Started is how long ago the agent was first started since the board was switched on. It is kept in the file at path, which
 // must be where everything goes at power-off, as below /run. A clock that is set does not change it.
 func Started(path string) (time.Duration, error) {
-	now, err := sinceBoot()
+	now, err := SinceBoot()
 	if err != nil {
 		return 0, err
 	}
@@ -47,11 +47,20 @@ func note(path string, now time.Duration) error {
 	return nil
 }
 
-// sinceBoot is the time since the kernel started, sleep included.
-func sinceBoot() (time.Duration, error) {
+// SinceBoot is the time since the kernel started, sleep included. A clock that is set does not change it.
+func SinceBoot() (time.Duration, error) {
 	var ts unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts); err != nil {
 		return 0, fmt.Errorf("read the time since boot: %w", err)
 	}
 	return time.Duration(ts.Nano()), nil
+}
+
+// ClockSynced reports whether a time server sets the clock. It asks the kernel, whatever program does that.
+func ClockSynced() (bool, error) {
+	state, err := unix.Adjtimex(&unix.Timex{})
+	if err != nil {
+		return false, fmt.Errorf("ask whether a time server sets the clock: %w", err)
+	}
+	return state != unix.TIME_ERROR, nil
 }

@@ -64,6 +64,8 @@ func (l *Loop) change(ctx context.Context, a Action) error {
 		return l.move(ctx, a)
 	case Shed:
 		return l.shed(ctx)
+	case SetClock:
+		return l.setClock(a.Target)
 	default:
 		if err := l.Engine.Leave(ctx, false); err != nil {
 			return fmt.Errorf("end the pending join: %w", err)

@@ -58,6 +58,19 @@ var broken = []struct {
 		}
 		return wait("Its certificate has expired")
 	}},
+	{"a join is asked for with a clock that is behind", "Clocks", blind(func(v *View) {
+		for i := range v.Peers {
+			v.Peers[i].Claim.Clock = time.Time{}
+		}
+	})},
+	{"a clock from before this program is taken", "Clocks", blind(func(v *View) { v.Built = time.Time{} })},
+	{"nobody waits for a time server", "Clocks", blind(func(v *View) {
+		for i, p := range v.Peers {
+			if !p.Claim.State.InSwarm() {
+				v.Peers[i].Claim.Clock = time.Time{}
+			}
+		}
+	})},
 	{"twins lead", "Twins", blind(func(v *View) { v.Twins = nil })},
 	{"a board that was reset joins again", "Reset", blind(func(v *View) { v.Reset = false })},
 	{"managers are not seen", "Year", unseen(func(v View, p Peer) bool { return p.Claim.State == peer.Manager })},

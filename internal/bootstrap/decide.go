@@ -14,6 +14,7 @@ import (
 	"github.com/pi-agent/pi-agent/internal/address"
 	"github.com/pi-agent/pi-agent/internal/enroll"
 	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/picture"
 	"github.com/pi-agent/pi-agent/internal/swarm"
 )
 
@@ -46,20 +47,21 @@ type Kind int
 
 // The kinds of action.
 const (
-	Wait    Kind = iota // for what Reason says
-	Serve               // be a manager: admit boards, label nodes
-	Stay                // be a worker
-	Join                // join the swarm of Target
-	Propose             // tell every known board that this one wants to found the swarm, and ask it
-	Init                // found the swarm
-	Abandon             // end a join that does not get anywhere
-	Move                // leave the swarm for that of Target
-	Shed                // leave a swarm of which another board is the member
+	Wait     Kind = iota // for what Reason says
+	Serve                // be a manager: admit boards, label nodes
+	Stay                 // be a worker
+	Join                 // join the swarm of Target
+	Propose              // tell every known board that this one wants to found the swarm, and ask it
+	Init                 // found the swarm
+	Abandon              // end a join that does not get anywhere
+	Move                 // leave the swarm for that of Target
+	Shed                 // leave a swarm of which another board is the member
+	SetClock             // put the clock forward to that of Target
 )
 
 // String implements fmt.Stringer.
 func (k Kind) String() string {
-	return [...]string{"wait", "serve", "stay", "join", "propose", "init", "abandon", "move", "shed"}[k]
+	return [...]string{"wait", "serve", "stay", "join", "propose", "init", "abandon", "move", "shed", "set clock"}[k]
 }
 
 // Action is a decision with its reason.
@@ -111,6 +113,10 @@ type View struct {
 	NewBoard  time.Time // when the newest of Peers was first met; zero without any
 	Proposed  time.Time // since when this board has been electing; zero when it is not
 	Unasked   int       // boards heard of, and not asked since Proposed
+
+	Clock      time.Time // what the clock of this board says
+	Built      time.Time // when this program was made; an earlier clock is wrong. Zero takes every clock
+	ClockAsked time.Time // when the clock was last asked to be put forward; zero when it never was
 
 	Reset bool // a person has taken this board out of its swarm
 
@@ -225,6 +231,9 @@ func stay(v View) Action {
 		if a, is := divided(v, p); is && v.own(p) {
 			return a
 		}
+		if a, is := late(v, p); is {
+			return a
+		}
 		return Action{Kind: Stay, Reason: fmt.Sprintf("This board is a worker in the swarm of %s", p.Claim.Serial.Name())}
 	}
 	if len(silent) > 0 {
@@ -250,6 +259,13 @@ func pending(v View) Action {
 	if a, is := orphaned(v); is {
 		return a
 	}
+	for _, p := range v.Peers {
+		if managedBy(v.Engine, p) && v.Engine.NodeID != "" && v.Now.Sub(p.Met) < rivalFor {
+			if a, is := late(v, p); is {
+				return a
+			}
+		}
+	}
 	switch {
 	case v.Engine.NodeID != "":
 		return wait("This board is a member of a swarm and waits for its manager")
@@ -266,10 +282,16 @@ func blank(v View) Action {
 	if end := v.Left.Add(leavingTime); v.Now.Before(end) {
 		return waitUntil(end, "The Docker Engine has left its swarm: giving it a moment")
 	}
+	if a, is := early(v); is {
+		return a
+	}
 	for _, p := range v.Peers { // in order of serial: of several managers all blank boards choose the same
 		if p.Claim.State == peer.Manager && v.fresh(p) {
 			if v.Address != nil {
 				return waitForAddress(v)
+			}
+			if a, is := behind(v, p); is {
+				return a
 			}
 			return Action{Kind: Join, Target: p, Reason: fmt.Sprintf("Joining the swarm of %s", p.Claim.Serial.Name())}
 		}
@@ -316,6 +338,13 @@ func elect(v View) Action {
 	}
 	if v.Now.Before(settled) {
 		return waitUntil(settled, "Looking for other boards%s", v.seen(boards))
+	}
+	if p, is := v.apart(); is {
+		settled = later(settled, later(v.Linked, v.NewBoard).Add(clockMax)) // turns begin then, so that the lowest has its own
+		if v.Now.Before(settled) {
+			return waitUntil(settled, "Waiting for a time server: the clocks of this board and of %s are %s apart",
+				p.Claim.Serial.Name(), picture.Ago(v.ahead(p).Abs()))
+		}
 	}
 	for _, p := range v.Peers {
 		if end := p.Able.Add(turnLength); v.fresh(p) && p.Claim.State == peer.Waiting && p.Claim.Serial > v.Serial && v.Now.Before(end) {

@@ -112,6 +112,9 @@ type Options struct {
 	Deny     []peer.Serial               // whose nodes a manager removes
 	Named    []netip.Addr                // other boards that the settings name
 	Settings error                       // what is wrong with the settings; the loop then only tells it
+	Clock    func() time.Time            // what the clock says: time.Now
+	SetClock func(to time.Time) error    // asks for the clock to be put forward
+	Built    time.Time                   // when this program was made; zero when that is not known
 
 	Engine    swarm.Engine
 	Discovery Discovery
@@ -175,6 +178,7 @@ type Loop struct {
 	left       time.Time
 	contentsAt time.Time
 	contested  bool // a manager of another swarm is met
+	clockAsked time.Time
 	reach      reach
 }
 
@@ -435,6 +439,7 @@ func (l *Loop) view(now time.Time) View {
 		Peers: peers, Twins: twins, Listening: l.listening, NewBoard: l.contacts.newest(), Proposed: l.proposed,
 		Expect: l.Expect, Settle: l.Settle, Reset: l.wasReset, Named: l.contacts.unanswered(),
 		Contents: l.contents, Answered: l.answered, Parted: l.parted, Left: l.left,
+		Clock: l.Clock(), Built: l.Built, ClockAsked: l.clockAsked,
 	}
 	for i, p := range v.Peers {
 		v.Peers[i].Barred = l.barred(p)
@@ -523,7 +528,7 @@ func (l *Loop) speak() {
 	case !l.proposed.IsZero():
 		c.State = peer.Electing
 	case l.wasReset || l.Settings != nil || l.statusErr != nil || l.linkErr != nil || refused(l.addrErr) || l.status.State != swarm.Inactive ||
-		l.status.LiveRestore:
+		l.status.LiveRestore, l.Clock().Before(l.Built):
 		c.State = peer.Waiting
 	default:
 		c.State = peer.Blank

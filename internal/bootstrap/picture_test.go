@@ -267,7 +267,10 @@ func TestWhy(t *testing.T) {
 			"Waiting for the Docker Engine"},
 		{"live-restore", func(_ *world, late *simBoard) { late.engine.SetLiveRestore(true) }, 10 * time.Second, "live-restore"},
 		{"wrong settings", nil, 10 * time.Second, "settings are put right"},
-		{"clock", func(_ *world, late *simBoard) { late.clock = -3 * time.Hour }, 0, "Its clock is 3 h behind"},
+		{"clock", func(_ *world, late *simBoard) {
+			late.stuck = true
+			late.turnClock(-3 * time.Hour)
+		}, time.Minute, "Its clock is 3 h behind"},
 		{"port 2377 closed", func(w *world, late *simBoard) {
 			w.net.SetReach(func(from, to netip.Addr) bool { return from != late.addr && to != late.addr })
 		}, 2 * time.Minute, "Its last attempt failed: join the swarm of "},
@@ -286,10 +289,6 @@ func TestWhy(t *testing.T) {
 					late.settings = fmt.Errorf("no such setting")
 				} else {
 					tt.cause(w, late)
-				}
-				if tt.name == "clock" { // which only tells as long as it keeps the board out
-					w.net.SetReach(func(from, to netip.Addr) bool { return from != late.addr && to != late.addr })
-					tt.wait = time.Minute
 				}
 				late.start(t.Context())
 				w.run(t, nil, tt.wait, nil)

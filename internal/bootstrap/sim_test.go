@@ -49,6 +49,7 @@ var scenarios = []named{
 	{"Orphans", simOrphans},
 	{"NewCard", simNewCard},
 	{"Expired", simExpired},
+	{"Clocks", simClocks},
 	{"Managers", simManagers},
 	{"WithoutMulticast", simWithoutMulticast},
 	{"LowestWithoutEngine", simLowestWithoutEngine},

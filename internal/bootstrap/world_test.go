@@ -44,6 +44,7 @@ type world struct {
 	quiet   bool         // multicast reaches nobody else
 	named   []netip.Addr // the peers of every board
 	deaf    *simBoard    // hears no announcement but its own
+	built   time.Time    // when the program of the boards was made
 	missing string       // what a whole swarm lacked at the last look
 	swarms  []string     // every swarm that was seen, in order of founding
 
@@ -83,8 +84,8 @@ type simBoard struct {
 	// What a test may set before the first start.
 	settings error
 	near     []discovery.Neighbour
-	clock    time.Duration // how far its clock is off
 	hostname string
+	stuck    bool // nobody puts its clock forward
 
 	// These belong to the goroutine of the test.
 	calm   time.Time       // since when the board has been on, with its agent and engine
@@ -103,8 +104,10 @@ type simBoard struct {
 	hints   map[netip.Addr]discovery.Hint
 	heard   time.Time
 	changed chan struct{}
-	renamed []string // the names that its loop found taken
-	lines   []string // of the log, from Info up
+	clock   time.Duration // how far its clock is off
+	asked   int           // how often its loop wanted it put forward
+	renamed []string      // the names that its loop found taken
+	lines   []string      // of the log, from Info up
 }
 
 const (
@@ -268,6 +271,7 @@ func (b *simBoard) start(ctx context.Context) {
 			b.renamed = append(b.renamed, taken)
 			return nil
 		},
+		Clock: func() time.Time { return time.Now().Add(b.off()) }, SetClock: b.setClock, Built: b.w.built,
 		Expect: b.w.expect, Settle: simSettle, Wanted: b.w.wanted, Named: b.w.named, Settings: b.settings,
 		Engine: b.engine, Discovery: b, Asker: b, Network: b, Notify: noNotify{}, Log: log,
 	})
@@ -304,6 +308,34 @@ func (b *simBoard) kill() {
 		stop()
 		<-done
 	}
+}
+
+// off is how far the clock is off.
+func (b *simBoard) off() time.Duration {
+	b.w.mu.Lock()
+	defer b.w.mu.Unlock()
+	return b.clock
+}
+
+// turnClock makes the clock that far off, for the engine, too.
+func (b *simBoard) turnClock(off time.Duration) {
+	b.w.mu.Lock()
+	defer b.w.mu.Unlock()
+	b.clock = off
+	b.engine.SetClock(off)
+}
+
+// setClock is what root does when it is asked to, a moment later.
+func (b *simBoard) setClock(to time.Time) error {
+	off := time.Until(to)
+	b.w.mu.Lock()
+	b.asked++
+	b.w.mu.Unlock()
+	if b.stuck {
+		return nil
+	}
+	time.AfterFunc(time.Second, func() { b.turnClock(max(off, b.off())) })
+	return nil
 }
 
 // running is the agent, nil when it is not running.
@@ -444,10 +476,10 @@ func (b *simBoard) Hello(ctx context.Context, addr netip.AddrPort, claim peer.Cl
 	if err != nil {
 		return enroll.Peer{}, err
 	}
-	claim.Clock = time.Now().Add(b.clock)
+	claim.Clock = time.Now().Add(b.off())
 	loop.Met(enroll.Peer{Claim: claim, Key: b.key, Addr: netip.AddrPortFrom(b.addr, peer.Port)})
 	said := loop.Answer(enroll.Peer{Claim: claim, Key: b.key})
-	said.Clock = time.Now().Add(other.clock)
+	said.Clock = time.Now().Add(other.off())
 	if _, err := other.reach(ctx, answer, b); err != nil {
 		return enroll.Peer{}, err
 	}

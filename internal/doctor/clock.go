@@ -10,9 +10,6 @@ import (
 	"github.com/pi-agent/pi-agent/internal/picture"
 )
 
-// firstYear is when this was written: an earlier clock has not been set since the board was switched on.
-const firstYear = 2026
-
 // How far clocks may be apart.
 const (
 	clockAside = time.Minute
@@ -23,10 +20,10 @@ func checkClock(_ context.Context, p *Patient) []Result {
 	const name, remedy = "clock", "sudo timedatectl set-ntp true, and connect the board to the internet or give it a time server"
 	synced, err := p.Synced()
 	switch {
-	case p.Now.Year() < firstYear:
-		return with(fail(name, remedy, "It says %s, which is long past.", p.Now.Format(time.DateOnly)), "timedatectl", "set-ntp", "true")
+	case p.Now.Before(p.Built):
+		return with(fail(name, remedy, "It says %s, when there was no such pi-agent yet.", p.Now.Format(time.DateOnly)), "timedatectl", "set-ntp", "true")
 	case err != nil:
-		return skip(name, "The kernel does not say whether the clock is set: %v.", err)
+		return skip(name, "The kernel does not say: %v.", err)
 	case !synced:
 		return with(warn(name, remedy, "It says %s, and no time server has set it.", p.Now.Format("2006-01-02 15:04")),
 			"timedatectl", "set-ntp", "true")

@@ -41,6 +41,7 @@ type Result struct {
 type Patient struct {
 	Root    fs.FS // of its file system
 	Now     time.Time
+	Built   time.Time       // when this program was made
 	Picture picture.Picture // of its cluster
 	Agent   error           // why its agent did not draw the picture; nil when it did
 

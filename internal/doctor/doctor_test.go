@@ -202,7 +202,7 @@ func TestIll(t *testing.T) {
 			delete(root, "sys/fs/cgroup/cgroup.controllers")
 			root["proc/cgroups"] = &fstest.MapFile{Data: []byte("#subsys_name\thierarchy\tnum_cgroups\tenabled\nmemory\t0\t83\t0\n")}
 		}, Warn, "have it off"},
-		{"clock", patient(func(p *Patient) { p.Now = time.Date(1970, 1, 1, 0, 1, 0, 0, time.UTC) }), Fail, "1970-01-01"},
+		{"clock", patient(func(p *Patient) { p.Now, p.Built = time.Date(1970, 1, 1, 0, 1, 0, 0, time.UTC), now }), Fail, "1970-01-01"},
 		{"clock", patient(func(p *Patient) { p.Synced = func() (bool, error) { return false, nil } }), Warn, "no time server"},
 		{"clock", patient(func(p *Patient) { p.Synced = func() (bool, error) { return false, syscall.EPERM } }), Skip, "does not say"},
 		{"clocks of boards", clock(-10800), Fail, "pi-bbcc02 is 3 h behind"},

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/pi-agent/pi-agent/internal/address"
+	"github.com/pi-agent/pi-agent/internal/board"
 )
 
 // probeMax is how long a port may take to answer.
@@ -21,13 +22,7 @@ const probeMax = 2 * time.Second
 // OnThisBoard fills in the ways to look at the board that the program runs on.
 func (p *Patient) OnThisBoard() {
 	p.Root, p.Now = os.DirFS("/"), time.Now()
-	p.Has, p.Synced, p.Free, p.Probe, p.Run = address.Kernel{}.Has, synced, free, probe, run
-}
-
-// synced asks the kernel, whatever program sets its clock.
-func synced() (bool, error) {
-	state, err := unix.Adjtimex(&unix.Timex{})
-	return state != unix.TIME_ERROR, err
+	p.Has, p.Synced, p.Free, p.Probe, p.Run = address.Kernel{}.Has, board.ClockSynced, free, probe, run
 }
 
 func free(path string) (free, total uint64, err error) {

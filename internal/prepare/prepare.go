@@ -1,6 +1,6 @@
-// Package prepare does what a board needs done by root, so that the agent need not be root: a name of its own, docker
-// without sudo for its first user, and the cluster key off the boot partition and where the agent can read it. It runs before the engine starts, and
-// again whenever the agent asks for it. Doing it twice changes nothing more, and power may go at any instant.
+// Package prepare does what a board needs done by root, so that the agent need not be root: a name of its own, a clock that
+// is not in the past, docker without sudo for its first user, and the cluster key off the boot partition and where the agent
+// can read it. It runs before the engine starts, and again whenever the agent asks for it. Doing it twice changes nothing more, and power may go at any instant.
 package prepare
 
 import (

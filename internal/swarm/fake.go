@@ -23,14 +23,15 @@ type Fake struct {
 	up          bool // the engine runs
 	boot        int  // counts starts of the engine
 	liveRestore bool
-	expired     bool       // its certificate has expired
-	locked      bool       // waits for the unlock key
-	lost        time.Time  // when this manager lost the majority; zero while it has it
-	member      *fakeNode  // nil when in no swarm; survives power cuts
-	alone       bool       // a worker that has not found a manager since its engine started
-	via         netip.Addr // the manager through which it joined since its engine started; it asks no other for its vote
-	stumbles    bool       // it was made a manager, and asks one that is gone
-	pending     *fakeJoin  // nil when no join is under way
+	clock       time.Duration // how far the clock of the board is off
+	expired     bool          // its certificate has expired
+	locked      bool          // waits for the unlock key
+	lost        time.Time     // when this manager lost the majority; zero while it has it
+	member      *fakeNode     // nil when in no swarm; survives power cuts
+	alone       bool          // a worker that has not found a manager since its engine started
+	via         netip.Addr    // the manager through which it joined since its engine started; it asks no other for its vote
+	stumbles    bool          // it was made a manager, and asks one that is gone
+	pending     *fakeJoin     // nil when no join is under way
 	calls       Calls
 }
 
@@ -50,6 +51,12 @@ const (
 	fakeLapse     = 14 * time.Second // until a node that is gone is not ready
 	fakeReconnect = 3 * time.Second  // until a node that is back is ready
 	fakePromotion = 2 * time.Second  // until a worker that is there is a manager
+)
+
+// How long before their making the certificates of Docker begin: that of a swarm's authority, and those of its nodes.
+const (
+	fakeAuthority   = 5 * time.Minute
+	fakeCertificate = time.Hour
 )
 
 const fakeVersion = "20.10.24"
@@ -121,7 +128,7 @@ func (f *Fake) Init(ctx context.Context, r InitRequest) error {
 		f.net.mu.Unlock()
 		return ended
 	}
-	s := f.net.newSwarm()
+	s := f.net.newSwarm(time.Now().Add(f.clock))
 	s.pools = []netip.Prefix{r.Pool}
 	f.member = s.add(f, r.Advertise, true)
 	f.net.mu.Unlock()

@@ -28,6 +28,7 @@ type fakeSwarm struct {
 	nodes  []*fakeNode
 	leader *fakeNode // nil without a majority
 	auto   bool      // managers start locked
+	born   time.Time // by the clock of the engine that made it
 
 	contents Contents // without Nodes
 	services []Service
@@ -133,6 +134,9 @@ func (f *Fake) SetLiveRestore(on bool) { f.net.change(func() { f.liveRestore = o
 // Promote makes this worker a manager, as docker node promote does.
 func (f *Fake) Promote() { f.net.change(func() { f.member.role, f.member.manager = true, true }) }
 
+// SetClock makes the clock of this board that far off.
+func (f *Fake) SetClock(off time.Duration) { f.net.change(func() { f.clock = off }) }
+
 // In is the id of the swarm that this engine is in, empty outside one. Its Status tells it on managers only.
 func (f *Fake) In() string {
 	f.net.mu.Lock()
@@ -227,6 +231,8 @@ func (f *Fake) progress() {
 		return // as silent as to its own callers
 	case !m.lost.IsZero():
 		j.err = ErrNoLeader
+	case f.behind(m):
+		j.err = fmt.Errorf("%w: x509: certificate has expired or is not yet valid", ErrRefused)
 	case j.token.Reveal() != m.member.swarm.token:
 		j.err = fmt.Errorf("%w: A valid join token is necessary to join this cluster", ErrRefused)
 	default:
@@ -242,9 +248,15 @@ func (f *Fake) progress() {
 	}
 }
 
-func (n *FakeNet) newSwarm() *fakeSwarm {
+// behind reports whether the certificates of the swarm of m are not valid yet by the clock of this board.
+func (f *Fake) behind(m *Fake) bool {
+	now := time.Now().Add(f.clock)
+	return now.Before(m.member.swarm.born.Add(-fakeAuthority)) || now.Before(time.Now().Add(m.clock-fakeCertificate))
+}
+
+func (n *FakeNet) newSwarm(born time.Time) *fakeSwarm {
 	id := n.newID()
-	return &fakeSwarm{net: n, id: id, token: "SWMTKN-1-" + id + "-worker"}
+	return &fakeSwarm{net: n, id: id, token: "SWMTKN-1-" + id + "-worker", born: born}
 }
 
 // wellFormed reports whether a token has the form of one.
