@@ -113,10 +113,10 @@ bench: deps bin/pi-agent deb ## times, sizes, memory, CPU time and traffic, with
 	PI_AGENT=$(CURDIR)/bin/pi-agent PI_AGENT_DEB=$(CURDIR)/dist/pi-agent_$(VERSION)_amd64.deb \
 	  $(GO) run ./test/bench -only=$(ONLY)
 
-sim: ## random schedules on simulated LANs, in virtual time (SEEDS=1500 of them), see docs/simulation.md
+sim: ## random schedules on simulated LANs, in virtual time (SEEDS=1500 of them, from FIRST=1 on), see docs/simulation.md
 	@mkdir -p bin
 	$(GO) test -c -o bin/sim.test ./internal/bootstrap
-	SIM_SEEDS=$${SEEDS:-1500} bin/sim.test -test.run '^TestSim(Bites)?$$$$'
+	GOGC=800 SIM_FIRST=$(FIRST) SIM_SEEDS=$${SEEDS:-1500} bin/sim.test -test.run '^TestSim(Bites)?$$$$'
 
 fuzz: ## every fuzz target for FUZZTIME (default 30s)
 	@for p in $$($(GO) list ./...); do for f in $$($(GO) test -list '^Fuzz' $$p | grep ^Fuzz); do \

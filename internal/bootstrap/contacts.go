@@ -59,6 +59,8 @@ type contacts struct {
 	all    map[netip.AddrPort]*contact
 	lost   time.Time     // when one made way that had not been asked yet
 	silent *rate.Limiter // of what is told about boards that do not answer
+
+	known []Peer // all boards that were met, in order of serial; nil when that has to be found out anew
 }
 
 func newContacts(self enroll.Fingerprint) *contacts {
@@ -107,6 +109,7 @@ func (t *contacts) heard(hints []discovery.Hint, now time.Time) {
 		if c.met && c.hint != h.Claim && (c.answer.Claim.State != h.Claim.State || c.answer.Claim.Swarm != h.Claim.Swarm) {
 			c.next = later(now, c.asked.Add(askAgain))
 			c.failures = 0
+			t.known = nil
 		}
 		c.hint, c.hintEnds = h.Claim, h.Expires
 	}
@@ -155,6 +158,7 @@ func (t *contacts) meet(p enroll.Peer, now time.Time) (first, trouble bool) {
 	}
 	trouble = p.Claim.Trouble != "" && (first || trouble)
 	c.met, c.answer, c.lastMet = true, p, now
+	t.known = nil
 	c.failures, c.reported, c.err = 0, false, nil
 	return first, trouble
 }
@@ -205,6 +209,9 @@ func (t *contacts) answered(addr netip.AddrPort, started, now time.Time, err err
 	if err == nil {
 		return false
 	}
+	if c.met {
+		t.known = nil // another of its addresses may be better
+	}
 	c.next = now.Add(min(askAgain<<min(c.failures, 10), askAgainMax))
 	c.failures++
 	elsewhere := func(o *contact) bool {
@@ -231,6 +238,7 @@ func (t *contacts) forget(now time.Time) {
 		}
 		if news := later(c.since, later(c.lastMet, c.hintEnds)); !c.asking && now.Sub(news) >= keep {
 			delete(t.all, addr)
+			t.known = nil
 		}
 	}
 }
@@ -240,34 +248,42 @@ func (t *contacts) forget(now time.Time) {
 func (t *contacts) peers(self peer.Serial) (others, twins []Peer) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	boards := map[enroll.Fingerprint][]*contact{}
-	for _, c := range t.all {
-		if c.met {
-			boards[c.answer.Key] = append(boards[c.answer.Key], c)
-		}
+	if t.known == nil {
+		t.known = t.boards()
 	}
-	for key, at := range boards {
-		newest := t.board(key)
-		p := Peer{Peer: newest.answer, Met: newest.lastMet, Able: newest.able}
-		p.Addr = slices.MinFunc(at, func(a, b *contact) int { return better(a, b, newest.lastMet) }).addr
-		for _, c := range at {
-			p.Addrs = append(p.Addrs, c.addr.Addr())
-		}
+	for _, p := range t.known {
 		if p.Claim.Serial == self {
 			twins = append(twins, p)
 		} else {
 			others = append(others, p)
 		}
 	}
-	bySerial := func(all []Peer) {
-		sort.Slice(all, func(i, j int) bool {
-			a, b := all[i], all[j]
-			return cmp.Or(cmp.Compare(a.Claim.Serial, b.Claim.Serial), a.Addr.Compare(b.Addr)) < 0
-		})
-	}
-	bySerial(others)
-	bySerial(twins)
 	return others, twins
+}
+
+// boards are all boards that were met.
+func (t *contacts) boards() []Peer {
+	at := map[enroll.Fingerprint][]*contact{}
+	for _, c := range t.all {
+		if c.met {
+			at[c.answer.Key] = append(at[c.answer.Key], c)
+		}
+	}
+	all := make([]Peer, 0, len(at))
+	for key, at := range at {
+		newest := t.board(key)
+		p := Peer{Peer: newest.answer, Met: newest.lastMet, Able: newest.able}
+		p.Addr = slices.MinFunc(at, func(a, b *contact) int { return better(a, b, newest.lastMet) }).addr
+		for _, c := range at {
+			p.Addrs = append(p.Addrs, c.addr.Addr())
+		}
+		all = append(all, p)
+	}
+	sort.Slice(all, func(i, j int) bool {
+		a, b := all[i], all[j]
+		return cmp.Or(cmp.Compare(a.Claim.Serial, b.Claim.Serial), a.Addr.Compare(b.Addr)) < 0
+	})
+	return all
 }
 
 // better orders two addresses of one board that was last met at newest, the one to use first: one that answers, then one

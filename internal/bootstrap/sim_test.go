@@ -1,7 +1,7 @@
 package bootstrap
 
 // The simulation: boards that start, lose packets, agents and power at random, in virtual time. SIM_SEEDS is the number of
-// random schedules, of all scenarios together; SIM_SEED repeats one of each, and -run TestSim/all/Year one scenario.
+// random schedules, of all scenarios together, beginning with seed SIM_FIRST of each; SIM_SEED repeats one of each, and -run TestSim/all/Year one scenario.
 
 import (
 	"context"
@@ -50,6 +50,7 @@ var scenarios = []named{
 	{"NewCard", simNewCard},
 	{"Expired", simExpired},
 	{"Clocks", simClocks},
+	{"FirstUse", simFirstUse},
 	{"Managers", simManagers},
 	{"WithoutMulticast", simWithoutMulticast},
 	{"LowestWithoutEngine", simLowestWithoutEngine},
@@ -64,7 +65,7 @@ var scenarios = []named{
 
 // TestSim plays every scenario once for each seed, in a world of its own.
 func TestSim(t *testing.T) {
-	first, count := uint64(1), uint64(seedsDefault)
+	first, count := max(1, number(t, "SIM_FIRST")), uint64(seedsDefault)
 	if s := number(t, "SIM_SEEDS"); s > 0 {
 		n := uint64(len(scenarios))
 		count = (s + n - 1) / n
@@ -392,6 +393,7 @@ func (w *world) run(t testing.TB, plan []event, limit time.Duration, until func(
 			w.happens(e)
 			deadline = time.Now().Add(limit)
 		}
+		w.steps++
 		if err := w.check(t); err != nil {
 			t.Fatalf("broken: %v", err)
 		}
@@ -413,6 +415,9 @@ func (w *world) run(t testing.TB, plan []event, limit time.Duration, until func(
 // check looks at the invariants: a board never leaves a swarm that has something to lose, and nobody founds a second one while it can know of the
 // first.
 func (w *world) check(t testing.TB) error {
+	if err := w.strays(); err != nil {
+		return err
+	}
 	for _, b := range w.boards {
 		s, err := b.engine.Status(t.Context())
 		if errors.Is(err, swarm.ErrUnreachable) {
@@ -435,6 +440,11 @@ func (w *world) check(t testing.TB) error {
 			w.swarms = slices.DeleteFunc(w.swarms, func(id string) bool { return id == b.swarm })
 			b.node, b.swarm, b.free, b.doomed = "", "", false, false
 			continue
+		}
+		if b.node == "" && s.NodeID != "" && s.SwarmID == "" {
+			if err := w.gain(b); err != nil {
+				return err
+			}
 		}
 		if b.node != "" && b.node != s.NodeID {
 			return fmt.Errorf("%s was node %s and now is %q, %s", b.serial.Name(), b.node, s.NodeID, s.State)
@@ -460,6 +470,21 @@ func (w *world) check(t testing.TB) error {
 		}
 		w.swarms = append(w.swarms, b.swarm)
 	}
+	return nil
+}
+
+// gain notes that a swarm has a new worker. On a network that has been whole for a while, only one of several swarms gains any.
+func (w *world) gain(b *simBoard) error {
+	now := time.Now()
+	for other, at := range w.gains {
+		alive := slices.ContainsFunc(w.boards, func(o *simBoard) bool {
+			return o.swarm == other && o.engine.In() == other && o.running() != nil && now.Sub(o.calm) > noticeMax && !o.doomed
+		})
+		if other != b.engine.In() && alive && w.whole() && now.Sub(w.mended) > noticeMax && at.Sub(w.mended) > noticeMax && now.Sub(at) < noticeMax {
+			return fmt.Errorf("%s is gained by a second swarm, another one has just gained a member, too", b.serial.Name())
+		}
+	}
+	w.gains[b.engine.In()] = now
 	return nil
 }
 

@@ -36,6 +36,7 @@ type world struct {
 	twice   float64           // part of the announcements that come twice
 	decide  func(View) Action // instead of Decide
 	step    time.Duration     // between two looks at the invariants
+	steps   int               // looks so far
 	faults  map[string]int    // that happened, by kind
 	mended  time.Time         // when the network was whole again
 	began   time.Time
@@ -45,14 +46,20 @@ type world struct {
 	named   []netip.Addr // the peers of every board
 	deaf    *simBoard    // hears no announcement but its own
 	built   time.Time    // when the program of the boards was made
+	keyless bool         // there is no cluster key
 	missing string       // what a whole swarm lacked at the last look
 	swarms  []string     // every swarm that was seen, in order of founding
 
 	links atomic.Pointer[links] // nil when everybody reaches everybody
 
-	mu     sync.Mutex
-	boards []*simBoard
-	dice   map[way]*rand.Rand
+	lan    []*simBoard // all boards, with those of strangers
+	boards []*simBoard // of the class
+
+	mu       sync.Mutex
+	dice     map[way]*rand.Rand
+	breach   error                       // the first time that a token or a join went wrong
+	admitted map[enroll.Fingerprint]bool // by any manager, where there is no cluster key
+	gains    map[string]time.Time        // when each swarm last gained a member
 }
 
 // way is one kind of packet from one board to another, numbered from 1.
@@ -75,11 +82,12 @@ const (
 
 // simBoard is one board. It is the Discovery, the Asker and the Network of its loop.
 type simBoard struct {
-	w      *world
-	serial peer.Serial
-	key    enroll.Fingerprint
-	addr   netip.Addr
-	engine *swarm.Fake
+	w        *world
+	serial   peer.Serial
+	key      enroll.Fingerprint
+	addr     netip.Addr // which stays, and by which its swarm knows it
+	engine   *swarm.Fake
+	stranger bool // it has another cluster key, or nobody wants it
 
 	// What a test may set before the first start.
 	settings error
@@ -95,6 +103,8 @@ type simBoard struct {
 	free   bool            // its swarm has nothing to lose
 	doomed bool            // a person has given its swarm up, or its manager is gone for good
 
+	switched time.Time // when it was switched on
+
 	// Guarded by w.mu.
 	loop    *Loop // nil while the agent is not running
 	stop    context.CancelFunc
@@ -104,6 +114,10 @@ type simBoard struct {
 	hints   map[netip.Addr]discovery.Hint
 	heard   time.Time
 	changed chan struct{}
+	lease   netip.Addr    // that of DHCP
+	wrote   time.Time     // when it last wrote where it is, by its clock
+	trust   enroll.Trust  // of its agent
+	pins    peer.Pins     // on its disk
 	clock   time.Duration // how far its clock is off
 	asked   int           // how often its loop wanted it put forward
 	renamed []string      // the names that its loop found taken
@@ -126,7 +140,7 @@ func newWorld(t testing.TB, seed uint64) *world {
 		},
 	}
 	w := &world{
-		seed: seed, net: swarm.NewFakeNet(), dice: map[way]*rand.Rand{}, step: simStep, began: began, faults: map[string]int{},
+		seed: seed, net: swarm.NewFakeNet(), dice: map[way]*rand.Rand{}, admitted: map[enroll.Fingerprint]bool{}, gains: map[string]time.Time{}, step: simStep, began: began, faults: map[string]int{},
 		log: zap.New(zapcore.NewCore(zapcore.NewConsoleEncoder(form), zapcore.Lock(zapcore.AddSync(&text)), zap.InfoLevel)),
 	}
 	w.net.SetReach(func(from, to netip.Addr) bool {
@@ -134,7 +148,7 @@ func newWorld(t testing.TB, seed uint64) *world {
 		return l == nil || l.pass(from, to)
 	})
 	t.Cleanup(func() {
-		for _, b := range w.boards {
+		for _, b := range w.lan {
 			b.kill()
 		}
 		if t.Failed() {
@@ -146,14 +160,15 @@ func newWorld(t testing.TB, seed uint64) *world {
 
 // add puts a board on the LAN that has no power yet.
 func (w *world) add(serial peer.Serial) *simBoard {
-	n := len(w.boards) + 1
+	n := len(w.lan) + 1
 	b := &simBoard{
 		w: w, serial: serial, key: enroll.Fingerprint{byte(n), 1}, hostname: serial.Name(),
 		addr: netip.AddrFrom4([4]byte{10, 77, byte(n >> 8), byte(n)}),
 	}
+	b.lease = b.addr
 	b.engine = w.net.NewEngine(serial.Name(), b.addr)
 	b.engine.PowerOff()
-	w.boards = append(w.boards, b)
+	w.boards, w.lan = append(w.boards, b), append(w.lan, b)
 	return b
 }
 
@@ -174,9 +189,15 @@ func (w *world) send(kind packet, from, to *simBoard) (delay time.Duration, lost
 	return time.Millisecond + time.Duration(w.dice[at].Int64N(int64(20*time.Millisecond))), lost
 }
 
+// at is who has an address, nil when nobody has.
 func (w *world) at(addr netip.Addr) *simBoard {
-	i := slices.IndexFunc(w.boards, func(b *simBoard) bool { return b.addr == addr })
-	return w.boards[i]
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	i := slices.IndexFunc(w.lan, func(b *simBoard) bool { return b.addr == addr || b.lease == addr })
+	if i < 0 {
+		return nil
+	}
+	return w.lan[i]
 }
 
 // links are the ways between boards that do not work.
@@ -200,6 +221,9 @@ func (w *world) mend() {
 
 // reach gets to another board, after the time that a packet takes, unless the packet is lost or nobody is there.
 func (b *simBoard) reach(ctx context.Context, kind packet, to *simBoard) (*Loop, error) {
+	if to == nil {
+		return nil, errors.New("no route to host")
+	}
 	delay, lost := b.w.send(kind, b, to)
 	for again := time.Second; lost; again *= 2 { // as TCP does
 		if err := nap(ctx, again); err != nil {
@@ -233,6 +257,7 @@ func nap(ctx context.Context, d time.Duration) error {
 
 // powerOn starts the board with a new boot of its engine, which takes a while, and of its agent.
 func (b *simBoard) powerOn(ctx context.Context, engineAfter time.Duration) {
+	b.switched = time.Now()
 	b.engine.PowerOn()
 	if engineAfter > 0 {
 		b.engine.StopEngine()
@@ -255,6 +280,7 @@ func (b *simBoard) start(ctx context.Context) {
 		b.lines = append(b.lines, e.Message)
 		return nil
 	}))
+	trust, pins := b.newTrust(log)
 	loop := NewLoop(Options{
 		Serial: b.serial, Key: b.key, Model: "Simulated Pi", Cluster: "pi",
 		Hostname: func() string { return b.hostname },
@@ -262,7 +288,7 @@ func (b *simBoard) start(ctx context.Context) {
 		Remember: func(m peer.Membership) error {
 			b.w.mu.Lock()
 			defer b.w.mu.Unlock()
-			b.kept = m
+			b.kept, b.wrote = m, time.Now().Add(b.clock)
 			return nil
 		},
 		Rename: func(taken string) error {
@@ -273,14 +299,14 @@ func (b *simBoard) start(ctx context.Context) {
 		},
 		Clock: func() time.Time { return time.Now().Add(b.off()) }, SetClock: b.setClock, Built: b.w.built,
 		Expect: b.w.expect, Settle: simSettle, Wanted: b.w.wanted, Named: b.w.named, Settings: b.settings,
-		Engine: b.engine, Discovery: b, Asker: b, Network: b, Notify: noNotify{}, Log: log,
+		Engine: b.engine, Discovery: b, Asker: b, Network: b, Notify: noNotify{}, Pins: pins, Log: log,
 	})
 	if b.w.decide != nil {
 		loop.decide = b.w.decide
 	}
 	done := make(chan struct{})
 	b.w.mu.Lock()
-	b.loop, b.stop, b.done = loop, stop, done
+	b.loop, b.stop, b.done, b.trust = loop, stop, done, trust
 	b.hints, b.heard, b.changed = map[netip.Addr]discovery.Hint{}, time.Time{}, make(chan struct{}, 1)
 	b.claim, b.asking = peer.Claim{}, false
 	b.w.mu.Unlock()
@@ -367,7 +393,7 @@ func (b *simBoard) inquire(ctx context.Context) {
 		b.w.mu.Lock()
 		asking := b.asking
 		b.w.mu.Unlock()
-		for _, to := range b.w.boards {
+		for _, to := range b.w.lan {
 			delay, lost := b.w.send(question, b, to)
 			if !asking || lost || to == b {
 				continue
@@ -384,7 +410,7 @@ func (b *simBoard) inquire(ctx context.Context) {
 // announce is heard by every board, its own included, unless it is lost on the way to it. Who hears a board for the first
 // time announces itself, as the real one does.
 func (b *simBoard) announce(loop *Loop) {
-	for _, to := range b.w.boards {
+	for _, to := range b.w.lan {
 		delay, lost := b.w.send(announcement, b, to)
 		if lost || to == b.w.deaf && to != b {
 			continue
@@ -406,9 +432,9 @@ func (b *simBoard) hear(loop *Loop, to *simBoard) {
 	if to == b {
 		b.heard = now
 	} else {
-		_, known := to.hints[b.addr]
-		to.hints[b.addr] = discovery.Hint{
-			Claim: b.claim, Addr: netip.AddrPortFrom(b.addr, peer.Port), Heard: now, Expires: now.Add(hintTTL),
+		_, known := to.hints[b.lease]
+		to.hints[b.lease] = discovery.Hint{
+			Claim: b.claim, Addr: netip.AddrPortFrom(b.lease, peer.Port), Heard: now, Expires: now.Add(hintTTL),
 		}
 		if !known {
 			go to.announce(to.loop)
@@ -476,36 +502,57 @@ func (b *simBoard) Hello(ctx context.Context, addr netip.AddrPort, claim peer.Cl
 	if err != nil {
 		return enroll.Peer{}, err
 	}
-	claim.Clock = time.Now().Add(b.off())
-	loop.Met(enroll.Peer{Claim: claim, Key: b.key, Addr: netip.AddrPortFrom(b.addr, peer.Port)})
-	said := loop.Answer(enroll.Peer{Claim: claim, Key: b.key})
+	p, err := b.present(other, enroll.Hello, addr.Addr(), claim)
+	if err != nil {
+		loop.Stranger(claim)
+		return enroll.Peer{}, err
+	}
+	loop.Met(p)
+	said, managers := loop.Answer(p), loop.Managers()
 	said.Clock = time.Now().Add(other.off())
 	if _, err := other.reach(ctx, answer, b); err != nil {
 		return enroll.Peer{}, err
 	}
-	return enroll.Peer{Claim: said, Key: other.key, Addr: addr}, nil
+	if err := b.believe(other, enroll.Hello, addr.Addr(), said); err != nil {
+		return enroll.Peer{}, err
+	}
+	return enroll.Peer{Claim: said, Key: other.key, Addr: addr, Managers: managers}, nil
 }
 
 // Join implements Asker.
 func (b *simBoard) Join(ctx context.Context, m enroll.Peer, claim peer.Claim) (enroll.Ticket, error) {
-	loop, err := b.reach(ctx, request, b.w.at(m.Addr.Addr()))
+	other := b.w.at(m.Addr.Addr())
+	loop, err := b.reach(ctx, request, other)
 	if err != nil {
 		return enroll.Ticket{}, err
 	}
-	t, err := loop.Ticket(ctx, enroll.Peer{Claim: claim, Key: b.key, Addr: netip.AddrPortFrom(b.addr, peer.Port)})
+	if err := b.believe(other, enroll.Join, m.Addr.Addr(), m.Claim); err != nil {
+		return enroll.Ticket{}, err
+	}
+	p, err := b.present(other, enroll.Join, m.Addr.Addr(), claim)
+	if err != nil {
+		return enroll.Ticket{}, err
+	}
+	t, err := loop.Ticket(ctx, p)
 	if err != nil {
 		return enroll.Ticket{}, fmt.Errorf("%w: %w", enroll.ErrRefused, err)
 	}
+	b.w.handedOut(other, b)
 	return t, nil
 }
 
 // Picture implements Asker.
 func (b *simBoard) Picture(ctx context.Context, m enroll.Peer, claim peer.Claim) ([]byte, error) {
-	loop, err := b.reach(ctx, request, b.w.at(m.Addr.Addr()))
+	other := b.w.at(m.Addr.Addr())
+	loop, err := b.reach(ctx, request, other)
 	if err != nil {
 		return nil, err
 	}
-	return loop.Look(ctx, enroll.Peer{Claim: claim, Key: b.key, Addr: netip.AddrPortFrom(b.addr, peer.Port)})
+	p, err := b.present(other, enroll.Hello, m.Addr.Addr(), claim)
+	if err != nil {
+		return nil, err
+	}
+	return loop.Look(ctx, p)
 }
 
 // Nearby implements Discovery.
@@ -513,7 +560,9 @@ func (b *simBoard) Nearby() []discovery.Neighbour { return b.near }
 
 // Link implements Network.
 func (b *simBoard) Link() (address.Link, error) {
-	return address.Link{Name: "eth0", Index: 2, Addr: b.addr}, nil
+	b.w.mu.Lock()
+	defer b.w.mu.Unlock()
+	return address.Link{Name: "eth0", Index: 2, Addr: b.lease}, nil
 }
 
 // Advertise implements Network.
@@ -527,7 +576,7 @@ func (b *simBoard) Has(addr netip.Addr) (bool, error) { return addr == b.addr, n
 
 // Routes implements Network.
 func (*simBoard) Routes() ([]netip.Prefix, error) {
-	return []netip.Prefix{netip.MustParsePrefix("10.77.0.0/16")}, nil
+	return []netip.Prefix{netip.MustParsePrefix("10.77.0.0/16"), netip.MustParsePrefix("10.78.0.0/16")}, nil
 }
 
 // Watch implements Network.

@@ -35,7 +35,12 @@ func simYear(t testing.TB, w *world, rnd *rand.Rand) {
 	}
 	w.addMany(rnd, boards)
 	w.wanted = []int{0, 1, 3, -1}[rnd.IntN(4)]
+	w.built = w.began.Add(-60 * 24 * time.Hour)
 	var plan []event
+	for range rnd.IntN(3) / 2 { // with another key and the lowest serial, and as busy as anybody
+		b, at := w.addStranger("0000000000000001"), upTo(rnd, 30*time.Minute)
+		plan = append(plan, event{at, b, "a stranger", func() { b.powerOn(t.Context(), 0) }})
+	}
 	last := time.Duration(0)
 	for i, b := range w.boards {
 		at, engine := upTo(rnd, time.Minute), upTo(rnd, 10*time.Second)
@@ -48,6 +53,7 @@ func simYear(t testing.TB, w *world, rnd *rand.Rand) {
 			}
 		}})
 	}
+	w.renumber(rnd, true) // what DHCP gives is nobody's address that stays
 	for range rnd.IntN(yearFaults + 1) {
 		last += upTo(rnd, yearGap)
 		plan = append(plan, w.fault(t, rnd, last)...)
@@ -79,7 +85,7 @@ func (w *world) fault(t testing.TB, rnd *rand.Rand, at time.Duration) []event {
 			}
 		}}
 	}
-	switch rnd.IntN(9) {
+	switch rnd.IntN(12) {
 	case 0:
 		return []event{off(b), on(b, end)}
 	case 1:
@@ -121,11 +127,58 @@ func (w *world) fault(t testing.TB, rnd *rand.Rand, at time.Duration) []event {
 		return []event{{at, b, "something is deployed", func() { w.deploy(t, b) }}}
 	case 7:
 		return []event{{at, b, "new card", func() { w.mayReflash(t, b, engine) }}}
+	case 8:
+		moved := rnd.IntN(2) == 0
+		return []event{{at, nil, "other leases", func() { w.renumber(rnd, moved) }}}
+	case 9:
+		asleep := upTo(rnd, 90*24*time.Hour)
+		return []event{off(b), {end, b, "power is back, a clock that stood still", func() {
+			if b.running() == nil {
+				b.wakeUpIn(asleep)
+				b.powerOn(t.Context(), engine)
+			}
+		}}}
+	case 10:
+		return []event{{at, nil, "a time server", func() {
+			for _, b := range w.boards {
+				b.turnClock(0)
+			}
+		}}}
 	}
 	return []event{{at, b, "reboot", func() {
 		b.powerOff()
 		b.powerOn(t.Context(), engine)
 	}}}
+}
+
+// renumber gives all boards other leases: new ones, or those that another one had.
+func (w *world) renumber(rnd *rand.Rand, moved bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	order := rnd.Perm(len(w.lan))
+	was := make([]netip.Addr, len(order))
+	for i, b := range w.lan {
+		was[i] = b.lease
+	}
+	for i, b := range w.lan {
+		if moved {
+			b.lease = netip.AddrFrom4([4]byte{10, 78, byte(1 + w.steps%250), byte(i + 1)})
+		} else {
+			b.lease = was[order[i]]
+		}
+	}
+}
+
+// wakeUpIn makes the clock of a board that is off as far behind as it may be after that long: at boot it is put forward to
+// when the program was made, and to when the board last wrote where it is.
+func (b *simBoard) wakeUpIn(asleep time.Duration) {
+	b.w.mu.Lock()
+	floor := b.w.built
+	if b.wrote.After(floor) {
+		floor = b.wrote
+	}
+	b.w.mu.Unlock()
+	b.turnClock(max(b.off()-asleep, time.Until(floor)))
 }
 
 // deploy gives the swarm that this board leads something to lose; a board that leads none has nothing to deploy to.
@@ -187,6 +240,7 @@ type tally struct {
 	mu      sync.Mutex
 	stories int
 	boards  int
+	steps   int
 	virtual time.Duration
 	faults  map[string]int
 }
@@ -198,7 +252,8 @@ func (w *world) count() {
 	played.mu.Lock()
 	defer played.mu.Unlock()
 	played.stories++
-	played.boards += len(w.boards)
+	played.boards += len(w.lan)
+	played.steps += w.steps
 	played.virtual += time.Since(w.began)
 	for what, n := range w.faults {
 		played.faults[what] += n
@@ -209,9 +264,11 @@ func (p *tally) in(d time.Duration) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var faults []string
+	all := 0
 	for _, what := range slices.Sorted(maps.Keys(p.faults)) {
 		faults = append(faults, fmt.Sprintf("%d × %s", p.faults[what], what))
+		all += p.faults[what]
 	}
-	return fmt.Sprintf("%d schedules with %d boards and %.0f hours of their time in %.0f s, %.1f/s: %s", p.stories, p.boards,
-		p.virtual.Hours(), d.Seconds(), float64(p.stories)/d.Seconds(), strings.Join(faults, ", "))
+	return fmt.Sprintf("%d schedules with %d boards and %.0f hours of their time in %.0f s, %.1f/s. Looked at in %d steps. %d events: %s",
+		p.stories, p.boards, p.virtual.Hours(), d.Seconds(), float64(p.stories)/d.Seconds(), p.steps, all, strings.Join(faults, ", "))
 }
