@@ -31,6 +31,8 @@ func Alone(ctx context.Context, self picture.Board, cluster, doing string, engin
 		p.Doing += fmt.Sprintf(" Docker Engine %s is up, and its swarm is %s.", s.Version, s.State)
 		if o, err := engine.Overview(ctx); err == nil {
 			paint(&p, o, self.Name)
+		} else {
+			p.Swarm.Leaderless = s.Manager && leaderless(s, err)
 		}
 	}
 	found := false

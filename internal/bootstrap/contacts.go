@@ -34,6 +34,7 @@ type contact struct {
 	addr     netip.AddrPort
 	since    time.Time  // when it became known
 	hint     peer.Claim // what was announced from there, a zero claim when nothing
+	heard    time.Time  // when that was
 	hintEnds time.Time
 
 	met      bool
@@ -49,6 +50,13 @@ type contact struct {
 	reported bool  // its silence was logged
 	named    bool  // by the settings: it stays, and is asked in every state
 	err      error // of the newest ask; nil when it was answered
+}
+
+// mute reports whether a board outside any swarm goes on announcing itself there, and has not said hello or answered for a
+// while. One whose plug was pulled does neither.
+func (c *contact) mute(now time.Time) bool {
+	return !c.hint.State.InSwarm() && now.Before(c.hintEnds) && now.Sub(later(c.since, c.lastMet)) >= helloPatience &&
+		(!c.met || c.heard.Sub(c.lastMet) >= 2*askPace)
 }
 
 // contacts is what the board knows of others: who was heard, who answered, whom to ask next. It is safe for concurrent
@@ -111,7 +119,7 @@ func (t *contacts) heard(hints []discovery.Hint, now time.Time) {
 			c.failures = 0
 			t.known = nil
 		}
-		c.hint, c.hintEnds = h.Claim, h.Expires
+		c.hint, c.heard, c.hintEnds = h.Claim, h.Heard, h.Expires
 	}
 }
 

@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"net/netip"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/pi-agent/pi-agent/internal/discovery"
 	"github.com/pi-agent/pi-agent/internal/enroll"
 	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/swarm"
 )
 
 // crowd is n boards that announce themselves, each from an address of its own.
@@ -171,4 +173,32 @@ func TestBoardThatIsHeardAndNotReached(t *testing.T) {
 	if told != 1 {
 		t.Errorf("told %d times, want once", told)
 	}
+}
+
+// A manager asks boards that only announce themselves, to tell why they are not in. As many as can be invented cost it a few
+// hellos a second.
+func TestMuteBoardsCostLittle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := NewLoop(Options{Serial: "1", Hostname: func() string { return "" }, Engine: swarm.NewFakeNet().NewEngine("", netip.Addr{})})
+		l.claim.Store(&peer.Claim{Serial: "1", State: peer.Manager})
+		begun, asks := time.Now(), 0
+		for time.Since(begun) < 10*time.Minute {
+			now := time.Now()
+			l.contacts.heard(crowd(contactMax, peer.Blank, now), now)
+			addrs, _ := l.contacts.due(l.pace, time.Time{}, now)
+			if len(addrs) > 0 && now.Sub(begun) < helloPatience {
+				t.Fatalf("%d boards are asked before they have said hello", len(addrs))
+			}
+			asks += len(addrs)
+			for _, a := range addrs {
+				l.contacts.answered(a, now, now, errors.New("no answer in time"))
+			}
+			if err := nap(t.Context(), time.Second); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if perSecond := float64(asks) / time.Since(begun).Seconds(); perSecond > 10 || asks == 0 {
+			t.Errorf("%.1f hellos a second, want at most 10", perSecond)
+		}
+	})
 }

@@ -633,7 +633,8 @@ func (l *Loop) ask(ctx context.Context) time.Duration {
 }
 
 // pace says how often a contact is asked: outside a swarm everybody knows everybody, in a swarm the workers keep in touch
-// with their manager and managers look after managers of other swarms.
+// with their manager and managers look after managers of other swarms. A board outside the swarm says hello by itself; one
+// that only announces itself is asked by the managers, who can tell then why it is not in.
 func (l *Loop) pace(c *contact) time.Duration {
 	self := l.Claim().State
 	manager := c.hint.State == peer.Manager || c.met && c.answer.Claim.State == peer.Manager
@@ -646,7 +647,7 @@ func (l *Loop) pace(c *contact) time.Duration {
 		return askPaceIn
 	case self == peer.Worker && managedBy(l.status, Peer{Addrs: []netip.Addr{c.addr.Addr()}}): // also one that has moved
 		return askPaceIn
-	case manager:
+	case manager, self == peer.Manager && c.mute(time.Now()):
 		return askPaceIn
 	}
 	return 0

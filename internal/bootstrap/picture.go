@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"slices"
 	"sort"
+	"strings"
 	"sync"
 	"time"
 
@@ -61,7 +62,7 @@ func (l *Loop) Look(ctx context.Context, p enroll.Peer) (json.RawMessage, error)
 	}
 	shown := l.Picture(ctx)
 	if shown.Source == "" {
-		return nil, errors.New("the managers have no majority now")
+		return nil, errNoMajority
 	}
 	node := func(b picture.Board) bool {
 		return b.Node != "" && b.Node == p.Claim.Node && slices.ContainsFunc(b.Addrs, func(a netip.Addr) bool { return l.metAt(p, a) })
@@ -106,10 +107,22 @@ func (l *Loop) draw(ctx context.Context) picture.Picture {
 	}
 	if err != nil {
 		l.Log.Debug("The picture of the cluster lacks the swarm: " + err.Error())
+		p.Swarm.Leaderless = leaderless(status, err)
 	}
 	sketch{l, &p, seen, now}.boards()
 	p.Judge()
 	return p
+}
+
+// errNoMajority is what a manager that cannot show the swarm tells the boards that ask it.
+var errNoMajority = errors.New("the managers have no majority now")
+
+// leaderless reports whether a swarm is not shown because its managers have no majority, and not for want of an answer.
+func leaderless(s swarm.Status, err error) bool {
+	if s.Manager {
+		return errors.Is(err, swarm.ErrNoLeader) || s.SwarmID == "" && len(s.Managers) > 1
+	}
+	return errors.Is(err, enroll.ErrRefused) && strings.Contains(err.Error(), errNoMajority.Error())
 }
 
 // drawSwarm takes in what the engine of a manager knows.
@@ -138,7 +151,7 @@ func paint(p *picture.Picture, o swarm.Overview, name string) {
 			s.Reachable++
 		}
 	}
-	s.Majority = 2*s.Reachable > s.Managers
+	s.Majority = true // for without one there is no list of nodes
 	for _, service := range o.Services {
 		p.Services = append(p.Services, serviceOf(service, names))
 	}
@@ -181,18 +194,22 @@ func serviceOf(s swarm.Service, names map[string]string) picture.Service {
 
 // borrow takes in what a manager of this worker's swarm shows.
 func (l *Loop) borrow(ctx context.Context, p *picture.Picture, v View) error {
-	err := errors.New("no manager has answered lately")
+	failed := errors.New("no manager has answered lately")
 	peers, _ := l.contacts.peers(l.Serial)
 	for _, m := range peers {
 		if m.Claim.State != peer.Manager || !managedBy(v.Engine, m) {
 			continue
 		}
-		var shown []byte
-		if shown, err = l.Asker.Picture(ctx, m.Peer, l.Claim()); err != nil {
+		shown, err := l.Asker.Picture(ctx, m.Peer, l.Claim())
+		if err != nil {
+			if !errors.Is(failed, enroll.ErrRefused) { // one that answers knows more than one that does not
+				failed = err
+			}
 			continue
 		}
-		var lent picture.Picture
-		if lent, err = picture.Decode(shown); err != nil || lent.Swarm == nil {
+		lent, err := picture.Decode(shown)
+		if err != nil || lent.Swarm == nil {
+			failed = err
 			continue
 		}
 		node := p.Swarm.Node
@@ -204,7 +221,7 @@ func (l *Loop) borrow(ctx context.Context, p *picture.Picture, v View) error {
 		}
 		return nil
 	}
-	return err
+	return failed
 }
 
 // sketch adds the boards to a picture.
@@ -222,15 +239,19 @@ func (s sketch) boards() {
 		b.Announced = b.Announced && b.Serial == s.l.Serial // who hears this board is the manager
 	}
 	s.self()
-	met := map[peer.Serial]bool{s.l.Serial: true}
+	met := map[peer.Serial]time.Time{s.l.Serial: s.now}
 	known, twins := s.l.contacts.peers(s.l.Serial)
-	for _, p := range append(known, twins...) {
-		met[p.Claim.Serial] = true
-		s.met(p, hints)
+	for _, p := range known {
+		met[p.Claim.Serial] = p.Met
+		s.met(s.entry(p.Claim, s.drewIt() && s.now.Sub(p.Met) < outPatience), p, hints)
+	}
+	for _, p := range twins {
+		s.Boards = append(s.Boards, picture.Board{Serial: p.Claim.Serial, Name: cmp.Or(p.Claim.Hostname, p.Claim.Serial.Name()), Model: p.Claim.Model})
+		s.met(&s.Boards[len(s.Boards)-1], p, hints)
 	}
 	for _, c := range s.l.contacts.unmet() {
-		if !met[c.hint.Serial] {
-			met[c.hint.Serial] = true
+		if s.now.Sub(met[c.hint.Serial]) >= patience(c.hint) {
+			met[c.hint.Serial] = s.now
 			s.silent(c)
 		}
 	}
@@ -250,7 +271,7 @@ func (s sketch) boards() {
 		near[n.Serial] = true
 	}
 	for _, n := range s.l.Discovery.Nearby() {
-		if !near[n.Serial] && !met[n.Serial] {
+		if !near[n.Serial] && met[n.Serial].IsZero() {
 			s.Nearby = append(s.Nearby, picture.Nearby{Serial: n.Serial, Cluster: n.Cluster, Why: whyNotOurs(n, s.l.Cluster, s.l.Tag)})
 		}
 	}
@@ -298,7 +319,7 @@ func (s sketch) self() {
 	c := s.l.Claim()
 	b := s.entry(c, true)
 	b.Heard = s.now
-	if s.Source == "" || s.Source == s.l.Hostname() { // otherwise it is the manager who hears this board, or not
+	if s.drewIt() { // otherwise it is the manager who hears this board, or not
 		b.Announced = !v.Listening.IsZero()
 	}
 	if v.EngineErr == nil {
@@ -307,7 +328,6 @@ func (s sketch) self() {
 	if a, err := s.l.Network.Link(); err == nil {
 		b.Addrs = addrs(b.Addrs, a.Addr, a.Stable)
 	}
-	b.Why = ""
 	switch {
 	case s.Swarm == nil:
 		b.State, b.Why = picture.Out, s.Doing
@@ -339,10 +359,19 @@ func addrs(others []netip.Addr, first ...netip.Addr) (all []netip.Addr) {
 	return all
 }
 
-// met adds a board that was met.
-func (s sketch) met(p Peer, hints []discovery.Hint) {
-	drewIt := s.Source == "" || s.Source == s.l.Hostname() // otherwise the manager has met the board since
-	b := s.entry(p.Claim, drewIt && s.now.Sub(p.Met) < outPatience)
+// drewIt reports whether the list of nodes is this board's own, or there is none. Otherwise the manager whose list it is has
+// met the boards since.
+func (s sketch) drewIt() bool { return s.Source == "" || s.Source == s.l.Hostname() }
+
+// out says why a board is not in. A manager, which lets boards in, knows that better than a worker.
+func (s sketch) out(b *picture.Board, why string) {
+	if s.drewIt() || b.Why == "" {
+		b.State, b.Why = picture.Out, why
+	}
+}
+
+// met takes in what the board of this entry has said.
+func (s sketch) met(b *picture.Board, p Peer, hints []discovery.Hint) {
 	b.Heard = later(b.Heard, p.Met)
 	b.Addrs = addrs(addrs(b.Addrs, p.Addrs...), p.Addr.Addr())
 	if !p.Claim.Clock.IsZero() {
@@ -353,14 +382,13 @@ func (s sketch) met(p Peer, hints []discovery.Hint) {
 	case b.Node == "" && p.Claim.State.InSwarm() && s.Source == "":
 		b.State, b.Role = picture.In, roleOf(p.Claim.State)
 	case b.Node == "":
-		b.State = picture.Out
-		b.Why = s.whyOut(p, b.Clock)
+		s.out(b, s.whyOut(p, b.Clock))
 	case b.State == picture.Ready && s.unicast(p, hints):
 		b.Why = whyUnicast
 	}
 }
 
-// silent adds a board that announces itself and was never met. In a swarm that is no news: workers do not ask workers.
+// silent adds a board that announces itself and was not met lately. In a swarm that is no news: workers do not ask workers.
 func (s sketch) silent(c contact) {
 	b := s.entry(c.hint, false)
 	b.Addrs = addrs(b.Addrs, c.addr.Addr())
@@ -369,16 +397,17 @@ func (s sketch) silent(c contact) {
 	case s.Source == "" && c.hint.State.InSwarm() && c.err == nil:
 		b.State, b.Role = picture.In, roleOf(c.hint.State)
 	default:
-		b.Why = whySilent(c)
+		s.out(b, s.whySilent(c))
 	}
 }
 
-// unmet lists the contacts that announce themselves and at which nobody was met, in order of address.
+// unmet lists the contacts at which a board announces itself that was never met there, or is outside any swarm and does not
+// answer any more, in order of address.
 func (t *contacts) unmet() (all []contact) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, c := range t.all {
-		if !c.met && c.hint.Serial != "" {
+		if c.hint.Serial != "" && (!c.met || c.err != nil && c.mute(time.Now())) {
 			all = append(all, *c)
 		}
 	}

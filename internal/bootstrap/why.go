@@ -22,6 +22,9 @@ const clockTooFar = 5 * time.Minute
 // outPatience is how long a board outside the swarm may be silent: one that is joining says nothing meanwhile.
 const outPatience = actMax + askPace
 
+// helloPatience is how long a board that announces itself may take to say hello, before a manager asks it.
+const helloPatience = askPaceIn
+
 // unheardMax is how long the announcements of a board that answers may be missing: they come every 30 to 60 s, and a few may
 // be lost.
 const unheardMax = 3 * time.Minute
@@ -44,13 +47,9 @@ func (l *Loop) waits(s peer.State) string {
 // whyOut says why a board that was met is not in the swarm of this one.
 func (s sketch) whyOut(p Peer, clock *float64) string {
 	c := p.Claim
-	patience := outPatience
-	if c.State.InSwarm() {
-		patience = rivalFor
-	}
 	switch silent := s.now.Sub(p.Met); {
-	case silent >= patience:
-		return fmt.Sprintf("It has not been heard of for %s: is it on, and on this network?", picture.Ago(silent))
+	case silent >= patience(c):
+		return fmt.Sprintf("It has not been heard of for %s: is it on, and on this network?", minutes(silent))
 	case c.Serial == s.l.Serial:
 		return "It has the serial of this board: give one of them another with serial in pi-agent.toml."
 	case clock != nil && math.Abs(*clock) >= clockTooFar.Seconds() && !c.State.InSwarm():
@@ -60,18 +59,36 @@ func (s sketch) whyOut(p Peer, clock *float64) string {
 		return sentence(c.Trouble)
 	case c.Waits != "":
 		return sentence(c.Waits)
-	case c.State.InSwarm() && s.Swarm != nil && s.Swarm.ID != "" && c.Swarm == s.Swarm.ID:
-		return "It says that it is in this swarm, which does not list it: docker swarm leave on it lets it join anew."
-	case c.State.InSwarm() && c.Swarm != "":
-		return fmt.Sprintf("It is in another swarm, %s: docker swarm leave on it lets it join this one.", c.Swarm)
 	case c.State.InSwarm():
-		return "It is in another swarm: docker swarm leave on it lets it join this one."
+		return s.whyElsewhere(c)
 	case c.State == peer.Waiting:
 		return "It is not ready yet: journalctl -u pi-agent on it tells what it waits for."
 	case c.State == peer.Electing, c.State == peer.Founding:
 		return "It is starting a swarm."
 	}
 	return "It is ready and about to join."
+}
+
+// patience is how long the board that makes this claim may be silent.
+func patience(c peer.Claim) time.Duration {
+	if c.State.InSwarm() {
+		return rivalFor
+	}
+	return outPatience
+}
+
+// minutes is a time span that changes in words once a minute: a picture in which nothing happens stays the same meanwhile.
+func minutes(d time.Duration) string { return picture.Ago(d.Round(time.Minute)) }
+
+// whyElsewhere says why a board that says that it is in a swarm is not listed by that of this one.
+func (s sketch) whyElsewhere(c peer.Claim) string {
+	switch {
+	case s.Swarm != nil && s.Swarm.ID != "" && c.Swarm == s.Swarm.ID:
+		return "It says that it is in this swarm, which does not list it: docker swarm leave on it lets it join anew."
+	case c.Swarm != "":
+		return fmt.Sprintf("It is in another swarm, %s: docker swarm leave on it lets it join this one.", c.Swarm)
+	}
+	return "It is in another swarm: docker swarm leave on it lets it join this one."
 }
 
 // unicast reports whether p answers, and its announcements have never arrived although there was time, nor do they now.
@@ -81,10 +98,14 @@ func (s sketch) unicast(p Peer, hints []discovery.Hint) bool {
 }
 
 // whySilent says why a board that announces itself does not answer.
-func whySilent(c contact) string {
+func (s sketch) whySilent(c contact) string {
 	switch {
-	case c.err == nil:
+	case c.err == nil && s.now.Sub(c.since) < 2*helloPatience:
 		return "It has just announced itself."
+	case c.err == nil && c.hint.State.InSwarm():
+		return s.whyElsewhere(c.hint)
+	case c.err == nil: // and a worker asks nobody but managers
+		return "It announces itself and says nothing more: sudo pi-agent doctor on it looks for the cause."
 	case errors.Is(c.err, enroll.ErrNotPeer), errors.Is(c.err, enroll.ErrRefused):
 		return fmt.Sprintf("It is not trusted, or does not trust this board: %s.", reasonOf(c.err))
 	}
@@ -112,9 +133,9 @@ func whyDown(b picture.Board, newer *picture.Board, now time.Time) string {
 	case b.Heard.IsZero():
 		return "Nobody has heard of it: is it on, and on this network?"
 	case silent < managerSilentMax:
-		return fmt.Sprintf("Its agent was heard of %s ago: if it is on, sudo pi-agent doctor on it looks for the cause.", picture.Ago(silent))
+		return "Its agent was heard of less than a minute ago: if it is on, sudo pi-agent doctor on it looks for the cause."
 	}
-	return fmt.Sprintf("Its agent has not been heard of for %s either: is it on, and on this network?", picture.Ago(silent))
+	return fmt.Sprintf("Its agent has not been heard of for %s either: is it on, and on this network?", minutes(silent))
 }
 
 // whyNotOurs says why a board that was heard does not count.

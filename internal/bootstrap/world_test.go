@@ -93,7 +93,10 @@ type simBoard struct {
 	settings error
 	near     []discovery.Neighbour
 	hostname string
-	stuck    bool // nobody puts its clock forward
+	stuck    bool          // nobody puts its clock forward
+	tag      string        // of its cluster key
+	deny     []peer.Serial // whom it does not trust
+	shut     atomic.Bool   // a firewall lets no hello through, either way
 
 	// These belong to the goroutine of the test.
 	calm   time.Time       // since when the board has been on, with its agent and engine
@@ -225,7 +228,7 @@ func (b *simBoard) reach(ctx context.Context, kind packet, to *simBoard) (*Loop,
 		return nil, errors.New("no route to host")
 	}
 	delay, lost := b.w.send(kind, b, to)
-	for again := time.Second; lost; again *= 2 { // as TCP does
+	for again := time.Second; lost || b.shut.Load() || to.shut.Load(); again *= 2 { // as TCP does
 		if err := nap(ctx, again); err != nil {
 			return nil, err
 		}
@@ -281,6 +284,9 @@ func (b *simBoard) start(ctx context.Context) {
 		return nil
 	}))
 	trust, pins := b.newTrust(log)
+	if len(b.deny) > 0 {
+		trust = enroll.NewDeny(trust, b.deny, log)
+	}
 	loop := NewLoop(Options{
 		Serial: b.serial, Key: b.key, Model: "Simulated Pi", Cluster: "pi",
 		Hostname: func() string { return b.hostname },
@@ -299,6 +305,7 @@ func (b *simBoard) start(ctx context.Context) {
 		},
 		Clock: func() time.Time { return time.Now().Add(b.off()) }, SetClock: b.setClock, Built: b.w.built,
 		Expect: b.w.expect, Settle: simSettle, Wanted: b.w.wanted, Named: b.w.named, Settings: b.settings,
+		Tag: b.tag, Deny: b.deny,
 		Engine: b.engine, Discovery: b, Asker: b, Network: b, Notify: noNotify{}, Pins: pins, Log: log,
 	})
 	if b.w.decide != nil {
@@ -552,7 +559,11 @@ func (b *simBoard) Picture(ctx context.Context, m enroll.Peer, claim peer.Claim)
 	if err != nil {
 		return nil, err
 	}
-	return loop.Look(ctx, p)
+	shown, err := loop.Look(ctx, p)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", enroll.ErrRefused, err)
+	}
+	return shown, nil
 }
 
 // Nearby implements Discovery.

@@ -37,14 +37,16 @@ type Picture struct {
 
 // Swarm is the swarm that the board is in. All but the first two are known to managers that have a majority.
 type Swarm struct {
-	ID        string         `json:"id"`   // empty as long as it is not known
-	Node      string         `json:"node"` // id of the node that this board is
-	Managers  int            `json:"managers"`
-	Reachable int            `json:"managers_reachable"`
-	Majority  bool           `json:"majority"`                   // enough managers are there to change the swarm
-	CertDays  int            `json:"certificate_days,omitempty"` // for how long the certificate of a node is issued
-	RootEnds  time.Time      `json:"authority_ends,omitzero"`    // when the swarm's certificate authority ends
-	Pools     []netip.Prefix `json:"overlay_pools,omitempty"`    // where overlay networks take their subnets from
+	ID        string `json:"id"`   // empty as long as it is not known
+	Node      string `json:"node"` // id of the node that this board is
+	Managers  int    `json:"managers"`
+	Reachable int    `json:"managers_reachable"`
+	Majority  bool   `json:"majority"` // enough managers are there to change the swarm
+	// Leaderless: managers answer, and say that they are too few to change the swarm or to tell its nodes.
+	Leaderless bool           `json:"leaderless"`
+	CertDays   int            `json:"certificate_days,omitempty"` // for how long the certificate of a node is issued
+	RootEnds   time.Time      `json:"authority_ends,omitzero"`    // when the swarm's certificate authority ends
+	Pools      []netip.Prefix `json:"overlay_pools,omitempty"`    // where overlay networks take their subnets from
 }
 
 // Role is what a board is in the swarm.

@@ -5,6 +5,8 @@ import (
 	"flag"
 	"net/netip"
 	"os"
+	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -33,11 +35,12 @@ func class() picture.Picture {
 		Doing: "This board is a worker in the swarm of pi-bbcc02.",
 		Swarm: &picture.Swarm{
 			ID: "nxfocrmkas0i9r920dd2ri0f9", Node: "xg42tbi2i5ihbtu1cnpuzxtz8", Managers: 1, Reachable: 1, Majority: true,
-			CertDays: 90, RootEnds: now.AddDate(20, 0, 0),
+			CertDays: 90, RootEnds: now.AddDate(20, 0, 0), Pools: []netip.Prefix{netip.MustParsePrefix("10.128.0.0/16")},
 		},
 		Boards: []picture.Board{
 			{Serial: "10000000aabbcc02", Name: "pi-bbcc02", Model: model, Addrs: addr("10.77.0.129", "169.254.83.187"),
-				Node: "mzr1", Role: picture.Leader, State: picture.Ready, Engine: "26.1.5", Heard: now},
+				Node: "mzr1", At: netip.MustParseAddr("169.254.83.187"), Role: picture.Leader, State: picture.Ready, Engine: "26.1.5", Heard: now,
+				Announced: true, Drained: true},
 			{Serial: "10000000aabbcc05", Name: "pi-bbcc05", Model: model, Addrs: addr("10.77.0.130"),
 				Node: "xg42tbi2i5ihbtu1cnpuzxtz8", Role: picture.Worker, State: picture.Ready, Engine: "26.1.5", Heard: now, Clock: &off},
 			{Serial: "10000000aabbcc07", Name: "pi-bbcc07", Model: model, Addrs: addr("10.77.0.128"),
@@ -51,6 +54,9 @@ func class() picture.Picture {
 				{ID: "t1", Slot: 1, Node: "mzr1", Board: "pi-bbcc02", State: "running", Since: now},
 				{ID: "t2", Slot: 2, Node: "mzr1", Board: "pi-bbcc02", State: "running", Since: now},
 				{ID: "t3", Slot: 3, Node: "xg42tbi2i5ihbtu1cnpuzxtz8", Board: "pi-bbcc05", State: "ready", Error: "creating vxlan interface: operation not supported", Since: now},
+			}},
+			{Name: "backup", Image: "alpine:3", Wanted: 1, Job: true, Tasks: []picture.Task{
+				{ID: "t4", Slot: 1, Node: "mzr1", Board: "pi-bbcc02", State: "complete", Since: now},
 			}},
 		},
 		Nearby: []picture.Nearby{{Serial: "10000000aabbcc09", Cluster: "class-b", Why: `It belongs to cluster "class-b".`}},
@@ -100,6 +106,33 @@ func TestForm(t *testing.T) {
 	if err != nil || string(again) != string(encoded) {
 		t.Errorf("a picture that was read is another one: %s, %v", again, err)
 	}
+}
+
+// TestEveryField holds the file that others read to learn the form of JSON to the type.
+func TestEveryField(t *testing.T) {
+	text, err := os.ReadFile("testdata/v1.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var look func(reflect.Type)
+	look = func(of reflect.Type) {
+		switch of.Kind() {
+		case reflect.Pointer, reflect.Slice:
+			look(of.Elem())
+		case reflect.Struct:
+			for i := range of.NumField() {
+				name, _, _ := strings.Cut(of.Field(i).Tag.Get("json"), ",")
+				if name == "" {
+					continue // it is a time or an address
+				}
+				if !strings.Contains(string(text), strconv.Quote(name)+":") {
+					t.Errorf("v1.json lacks %s of %s", name, of)
+				}
+				look(of.Field(i).Type)
+			}
+		}
+	}
+	look(reflect.TypeFor[picture.Picture]())
 }
 
 func TestDecodeRefuses(t *testing.T) {
@@ -157,7 +190,7 @@ func TestWarnings(t *testing.T) {
 		{"a board is down", func(p *picture.Picture) { p.Boards[0].State = picture.Down }, "pi-bbcc02 is down.", true},
 		{"a board has a handicap", func(p *picture.Picture) { p.Boards[0].Why = "No multicast." }, "pi-bbcc02: No multicast.", false},
 		{"no manager", func(p *picture.Picture) { p.Source = "" }, "No manager of the swarm answers", true},
-		{"no majority", func(p *picture.Picture) { p.Swarm.Majority, p.Swarm.Reachable = false, 1 }, "1 of 3 managers are reachable, which is no majority", true},
+		{"no majority", func(p *picture.Picture) { p.Source, p.Swarm.Leaderless = "", true }, "The managers of the swarm have no majority", true},
 		{"a manager is gone", func(p *picture.Picture) { p.Swarm.Reachable = 2 }, "2 of 3 managers are reachable.", true},
 		{"1 manager", func(p *picture.Picture) { p.Swarm.Managers, p.Swarm.Reachable, p.Boards[1].Role = 1, 1, picture.Worker },
 			"1 manager: if pi-bbcc02 fails", false},

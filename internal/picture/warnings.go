@@ -103,36 +103,39 @@ func (j *judge) swarm() {
 	if s == nil {
 		return
 	}
-	if j.Source == "" {
+	switch {
+	case s.Leaderless:
+		j.trouble("Switch on those that are off. Containers go on running meanwhile.",
+			"The managers of the swarm have no majority: it cannot be changed, and its nodes are not known.")
+		return
+	case j.Source == "":
 		j.trouble("Switch the managers on. Containers go on running meanwhile.",
 			"No manager of the swarm answers: this is only what this board knows by itself.")
 		return
 	}
-	var managers, workers []string
+	var managers []string
+	workers := 0
 	for _, b := range j.Boards {
 		switch b.Role {
 		case Leader, Manager:
 			managers = append(managers, b.Name)
 		case Worker:
 			if b.State == Ready {
-				workers = append(workers, b.Name)
+				workers++
 			}
 		}
 	}
-	promote := ""
-	if missing := 3 - len(managers); missing > 0 && len(workers) >= missing {
-		promote = "Make it 3: docker node promote " + strings.Join(workers[:missing], " ") + "."
+	more := ""
+	if len(managers)+workers >= 3 {
+		more = "Set managers = 3 in pi-agent.toml on every board." // docker node promote is undone where a number is set
 	}
 	switch {
-	case !s.Majority:
-		j.trouble("Switch the other managers on.", "%d of %d managers are reachable, which is no majority: the swarm cannot be changed.",
-			s.Reachable, s.Managers)
 	case s.Reachable < s.Managers:
 		j.trouble("Switch the others on.", "%d of %d managers are reachable.", s.Reachable, s.Managers)
 	case s.Managers == 1 && len(j.Boards) > 1:
-		j.note(promote, "1 manager: if %s fails, the swarm cannot be changed.", strings.Join(managers, ""))
+		j.note(more, "1 manager: if %s fails, the swarm cannot be changed.", strings.Join(managers, ""))
 	case s.Managers == 2:
-		j.note(promote, "2 managers: if %s fails, the swarm cannot be changed.", strings.Join(managers, " or "))
+		j.note(more, "2 managers: if %s fails, the swarm cannot be changed.", strings.Join(managers, " or "))
 	}
 	if s.CertDays > 0 && s.CertDays < certDaysLow {
 		j.note("docker swarm update --cert-expiry 43800h on a manager.",
