@@ -11,6 +11,15 @@ import (
 func TestAlone(t *testing.T) {
 	formedWorld(t, 3, func(t *testing.T, w *world) {
 		leader := w.leader()
+		said := map[string]bool{}
+		late := w.add("f000000000000001")
+		late.engine.PowerOn()
+		p := Alone(t.Context(), picture.Board{Serial: late.serial, Name: late.hostname}, "pi", "The agent does not run.", late.engine)
+		if e := entryOf(t, p, late); e.State != picture.Out || e.Engine == "" || p.Swarm != nil || !p.Trouble() {
+			t.Errorf("in no swarm it shows %+v", p)
+		}
+		said[p.Doing] = true
+		w.boards = w.boards[:3]
 		for _, b := range w.boards {
 			b.kill()
 			self := picture.Board{Serial: b.serial, Name: b.hostname, Model: "Simulated Pi"}
@@ -20,6 +29,7 @@ func TestAlone(t *testing.T) {
 				boards, role = 3, picture.Leader
 			}
 			e := entryOf(t, p, b)
+			said[p.Doing] = true
 			if len(p.Boards) != boards || e.Role != role || e.Node != b.node || e.Engine == "" || !p.Trouble() || p.Swarm == nil {
 				t.Errorf("%s shows %+v", b.hostname, p)
 			}
@@ -29,6 +39,8 @@ func TestAlone(t *testing.T) {
 			if e := entryOf(t, p, b); e.State != picture.Out || !strings.Contains(p.Doing, "Nor can the Docker Engine be asked") {
 				t.Errorf("%s without engine shows %+v", b.hostname, p)
 			}
+			said[p.Doing] = true
 		}
+		everySentence(t, "alone.go", said)
 	})
 }

@@ -435,9 +435,10 @@ func TestWhy(t *testing.T) {
 			})
 		}},
 	}
-	said := map[string]bool{}
+	said, played := map[string]bool{}, 0
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
+			played++
 			formedWorld(t, 2, func(t *testing.T, w *world) {
 				s := scene{world: w, t: t, leader: w.leader(), worker: w.boards[0], late: w.add("f000000000000001")}
 				if s.worker == s.leader {
@@ -483,7 +484,7 @@ func TestWhy(t *testing.T) {
 			})
 		})
 	}
-	if !t.Failed() {
+	if played == len(tests) && !t.Failed() { // otherwise only some were asked for
 		everySentence(t, "why.go", said)
 	}
 }
@@ -499,6 +500,109 @@ func everySentence(t *testing.T, path string, said map[string]bool) {
 		if !slices.ContainsFunc(slices.Collect(maps.Keys(said)), f.Regexp().MatchString) {
 			t.Errorf("%s: no case says %q", path, f)
 		}
+	}
+}
+
+// warns runs the world until a board shows a warning that begins so, and returns it.
+func warns(t *testing.T, w *world, b *simBoard, text string) (found picture.Warning) {
+	t.Helper()
+	w.missing = "no warning " + text
+	w.run(t, nil, time.Minute, func() bool {
+		all := b.running().draw(t.Context()).Warnings
+		i := slices.IndexFunc(all, func(x picture.Warning) bool { return strings.HasPrefix(x.Text, text) })
+		if i >= 0 {
+			found = all[i]
+		}
+		return i >= 0
+	})
+	return found
+}
+
+// Warnings that a swarm with one manager, and then with two of which one goes, gives cause for.
+func TestWarningsOfFewManagers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		rnd := rand.New(rand.NewPCG(1, 0))
+		w.addMany(rnd, 3)
+		slow := w.boards[2]
+		slow.clock = -2 * time.Minute
+		w.run(t, w.startAll(t, rnd), 5*time.Minute, w.formed)
+		leader := w.leader()
+		var workers []*simBoard
+		for _, b := range w.boards {
+			if b != leader {
+				workers = append(workers, b)
+			}
+		}
+		const remedy = "Set managers = 3 in pi-agent.toml on every board."
+		for _, b := range w.boards {
+			if one := warns(t, w, b, "1 manager: if "+leader.hostname+" fails, the swarm cannot be changed."); one.Remedy != remedy || one.Trouble {
+				t.Errorf("%s warns %+v", b.hostname, one)
+			}
+			if b != slow {
+				warns(t, w, b, "The clock of "+slow.hostname+" is 2 min behind.")
+			}
+		}
+		leader.engine.AddService("web", 4)
+		for _, b := range w.boards {
+			if err := leader.engine.SetAvailability(t.Context(), b.node, swarm.Drained); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if lacks := warns(t, w, workers[0], "web runs 0 of 4 tasks: no suitable node."); !lacks.Trouble {
+			t.Errorf("a service that lacks tasks is no trouble: %+v", lacks)
+		}
+		second := workers[0]
+		second.engine.Promote()
+		if two := warns(t, w, workers[1], "2 managers: if "); two.Remedy != remedy ||
+			!strings.Contains(two.Text, leader.hostname) || !strings.Contains(two.Text, second.hostname) {
+			t.Errorf("2 managers: %+v", two)
+		}
+		second.powerOff()
+		for _, b := range []*simBoard{leader, workers[1]} { // it answers, and only lacks the others
+			if lost := warns(t, w, b, "The managers of the swarm have no majority: it cannot be changed"); !lost.Trouble {
+				t.Errorf("%s: no majority is no trouble: %+v", b.hostname, lost)
+			}
+		}
+		leader.kill()
+		alone := Alone(t.Context(), picture.Board{Serial: leader.serial, Name: leader.hostname}, "pi", "The agent does not run.", leader.engine)
+		if !strings.HasPrefix(alone.Warnings[1].Text, "The managers of the swarm have no majority") {
+			t.Errorf("without its agent it warns %+v", alone.Warnings)
+		}
+		leader.powerOff()
+		warns(t, w, workers[1], "No manager of the swarm answers")
+	})
+}
+
+// Of three managers one may go.
+func TestWarningsOfThreeManagers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		rnd := rand.New(rand.NewPCG(1, 0))
+		w.wanted = 3
+		w.addMany(rnd, 3)
+		w.run(t, w.startAll(t, rnd), 5*time.Minute, w.managed(3))
+		w.run(t, nil, time.Minute, nil)
+		for _, b := range w.boards {
+			if all := b.running().draw(t.Context()).Warnings; len(all) > 0 {
+				t.Errorf("%s warns %+v", b.hostname, all)
+			}
+		}
+		w.boards[0].powerOff()
+		for _, b := range w.boards[1:] {
+			warns(t, w, b, w.boards[0].hostname+" is down.")
+			warns(t, w, b, "2 of 3 managers are reachable.")
+		}
+	})
+}
+
+// A board whose agent has just started has seen nothing yet.
+func TestPictureBeforeTheFirstTurn(t *testing.T) {
+	w := newWorld(t, 1)
+	b := w.add("10000000aabbcc01")
+	l := NewLoop(Options{Serial: b.serial, Cluster: "pi", Hostname: func() string { return b.hostname }})
+	if p := l.Picture(t.Context()); p.Doing != "The agent has just started." || p.Self != b.serial || p.Swarm != nil {
+		t.Errorf("%+v", p)
 	}
 }
 

@@ -3,6 +3,7 @@ package picture_test
 import (
 	"encoding/json"
 	"flag"
+	"fmt"
 	"net/netip"
 	"os"
 	"reflect"
@@ -10,10 +11,13 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/picture"
+	"github.com/pi-agent/pi-agent/internal/sentences"
 )
 
 var update = flag.Bool("update", false, "write the golden files in testdata anew")
@@ -65,6 +69,85 @@ func class() picture.Picture {
 	return p
 }
 
+func textOf(t *testing.T, p picture.Picture) string {
+	t.Helper()
+	var text strings.Builder
+	if err := p.Text(&text, now); err != nil {
+		t.Fatal(err)
+	}
+	return text.String()
+}
+
+// classroom is a cluster of 30 boards, of which some are in trouble.
+func classroom() picture.Picture {
+	p := picture.Picture{
+		Version: picture.Version, Drawn: now, Cluster: "room-12", Keyed: true, Self: "10000000aabbcc10", Source: "pi-bbcc01",
+		Swarm: &picture.Swarm{ID: "nxfocrmkas0i9r920dd2ri0f9", Node: "n16", Managers: 3, Reachable: 2, Majority: true, CertDays: 1825},
+		Services: []picture.Service{
+			{Name: "web", Image: "nginx:1.27-alpine", Wanted: 60}, {Name: "visualizer", Image: "dockersamples/visualizer:latest", Wanted: 1},
+			{Name: "whoami", Image: "traefik/whoami:v1.10", Wanted: 4},
+		},
+	}
+	for i := range 30 {
+		serial := peer.Serial(fmt.Sprintf("10000000aabbcc%02x", i+1))
+		b := picture.Board{
+			Serial: serial, Name: serial.Name(), Model: "Raspberry Pi 4 Model B Rev 1.4", Node: fmt.Sprintf("n%d", i+1), Role: picture.Worker,
+			Addrs: []netip.Addr{netip.AddrFrom4([4]byte{192, 168, 178, byte(101 + i)})}, State: picture.Ready, Engine: "26.1.5", Heard: now,
+		}
+		switch i {
+		case 0:
+			b.Role = picture.Leader
+		case 1, 2:
+			b.Role = picture.Manager
+		case 5:
+			b.Drained, b.Model = true, "Raspberry Pi Zero 2 W Rev 1.0"
+		case 8:
+			b.Name, b.Model = "teacher", "Raspberry Pi 5 Model B Rev 1.0"
+		case 11:
+			off := -3600.0
+			b.Clock = &off
+		case 13:
+			b.Why = "It is reached by address only: its announcements do not arrive, for multicast does not work between the two."
+		case 20:
+			b.Heard = now.Add(-25 * time.Minute) // its agent does not run
+		case 27, 28, 29:
+			b.Node, b.Role, b.State, b.Engine = "", "", picture.Out, ""
+			b.Why = "Waiting for the Docker Engine: docker engine does not answer."
+		}
+		if i == 2 || i == 22 || i == 23 {
+			b.State, b.Heard = picture.Down, now.Add(-time.Duration(i)*time.Hour)
+			b.Why = fmt.Sprintf("Its agent has not been heard of for %d h either: is it on, and on this network?", i)
+		}
+		p.Boards = append(p.Boards, b)
+		for s, n := range []int{2, i / 29, i % 2 * (30 - i) / 23} {
+			for range n {
+				if b.State == picture.Ready {
+					p.Services[s].Running++
+					p.Services[s].Tasks = append(p.Services[s].Tasks, picture.Task{Board: b.Name, State: "running"})
+				}
+			}
+		}
+	}
+	p.Judge()
+	return p
+}
+
+// A table wraps on no screen of 100 columns. Sentences may: a line is one of them, for whoever looks for a word.
+func TestTablesAreNarrow(t *testing.T) {
+	lines := 0
+	for line := range strings.Lines(textOf(t, classroom())) {
+		if !strings.HasPrefix(line, "! ") && !strings.HasPrefix(line, "- ") {
+			if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > 100 {
+				t.Errorf("%d columns: %s", n, line)
+			}
+			lines++
+		}
+	}
+	if lines < 30 {
+		t.Errorf("%d lines for 30 boards", lines)
+	}
+}
+
 // TestForm holds the form of JSON and of text to the files in testdata: others read both.
 func TestForm(t *testing.T) {
 	p := class()
@@ -80,11 +163,9 @@ func TestForm(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var text strings.Builder
-	if err := p.Text(&text, now); err != nil {
-		t.Fatal(err)
-	}
-	for path, got := range map[string]string{"testdata/v1.json": string(pretty) + "\n", "testdata/status.txt": text.String()} {
+	for path, got := range map[string]string{
+		"testdata/v1.json": string(pretty) + "\n", "testdata/status.txt": textOf(t, p), "testdata/classroom.txt": textOf(t, classroom()),
+	} {
 		if *update {
 			if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
 				t.Fatal(err)
@@ -161,9 +242,8 @@ func TestBounds(t *testing.T) {
 	}
 	p = class()
 	p.Boards[0].Name, p.Warnings[0].Text = evil, evil
-	var text strings.Builder
-	if err := p.Text(&text, now); err != nil || strings.ContainsAny(text.String(), "\x1b\u202e\t") {
-		t.Errorf("%q, %v", text.String(), err)
+	if text := textOf(t, p); strings.ContainsAny(text, "\x1b\u202e\t") {
+		t.Errorf("%q", text)
 	}
 }
 
@@ -194,18 +274,31 @@ func TestWarnings(t *testing.T) {
 		{"a manager is gone", func(p *picture.Picture) { p.Swarm.Reachable = 2 }, "2 of 3 managers are reachable.", true},
 		{"1 manager", func(p *picture.Picture) { p.Swarm.Managers, p.Swarm.Reachable, p.Boards[1].Role = 1, 1, picture.Worker },
 			"1 manager: if pi-bbcc02 fails", false},
+		{"1 manager of 3 boards", func(p *picture.Picture) {
+			p.Swarm.Managers, p.Swarm.Reachable, p.Boards[1].Role = 1, 1, picture.Worker
+			p.Boards = append(p.Boards, p.Boards[1])
+		}, "1 manager: if pi-bbcc02 fails", false},
 		{"2 managers", func(p *picture.Picture) { p.Swarm.Managers, p.Swarm.Reachable = 2, 2 }, "2 managers: if pi-bbcc02 or pi-bbcc05", false},
 		{"certificates", func(p *picture.Picture) { p.Swarm.CertDays = 90 }, "Certificates of the nodes are valid for 90 days", false},
 		{"authority", func(p *picture.Picture) { p.Swarm.RootEnds = now.AddDate(0, 1, 0) }, "The certificate authority of the swarm ends on 2026-12-23", true},
 		{"clock", func(p *picture.Picture) { off := -10800.0; p.Boards[0].Clock = &off }, "The clock of pi-bbcc02 is 3 h behind.", false},
 		{"a service", func(p *picture.Picture) { p.Services = class().Services }, "web runs 2 of 3 tasks: creating vxlan interface", true},
-		{"a job", func(p *picture.Picture) { p.Services = class().Services; p.Services[0].Job = true }, "", false},
+		{"another service", func(p *picture.Picture) {
+			p.Services = []picture.Service{{Name: "web", Wanted: 2, Running: 1, Tasks: []picture.Task{{Error: "no suitable node"}}}}
+		}, "web runs 1 of 2 tasks: no suitable node.", true},
+		{"a job", func(p *picture.Picture) { p.Services = class().Services[1:] }, "", false},
 	}
+	var said strings.Builder
+	played := 0
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
+			played++
 			p := well()
 			tt.change(&p)
 			p.Judge()
+			for _, w := range p.Warnings {
+				said.WriteString(w.Text + " " + w.Remedy + "\n")
+			}
 			if tt.want == "" && len(p.Warnings) == 0 {
 				return
 			}
@@ -214,9 +307,17 @@ func TestWarnings(t *testing.T) {
 			}
 		})
 	}
-	p := class()
-	if text := p.Warnings[2].Remedy; !strings.Contains(text, "linux-modules-extra-raspi") {
-		t.Errorf("a kernel without vxlan: %q", text)
+	if played < len(tests) || t.Failed() { // only some were asked for
+		return
+	}
+	forms, err := sentences.In("warnings.go")
+	if err != nil || len(forms) == 0 {
+		t.Fatalf("%d sentences, %v", len(forms), err)
+	}
+	for _, f := range forms {
+		if !f.Regexp().MatchString(said.String()) {
+			t.Errorf("no case warns %q", f)
+		}
 	}
 }
 

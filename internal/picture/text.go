@@ -95,9 +95,15 @@ func (p Picture) boardTable(b *strings.Builder, now time.Time) {
 		if len(board.Addrs) > 0 {
 			addr = board.Addrs[0].String()
 		}
-		row(t, mark+" "+board.Name, state, string(board.Role), addr, board.Engine, string(board.Serial), board.Model)
+		row(t, mark+" "+board.Name, state, string(board.Role), addr, board.Engine, string(board.Serial), shortModel(board.Model))
 	}
 	_ = t.Flush() // a strings.Builder does not fail
+}
+
+// shortModel is a model as people call it: all are Raspberry Pis, and the revision is on nobody's mind.
+func shortModel(model string) string {
+	model, _, _ = strings.Cut(strings.TrimPrefix(model, "Raspberry "), " Rev ")
+	return model
 }
 
 func (p Picture) serviceTable(b *strings.Builder) {
@@ -113,8 +119,8 @@ func (p Picture) serviceTable(b *strings.Builder) {
 	_ = t.Flush() // as above
 }
 
-// whereMax bounds the boards that are named for one service.
-const whereMax = 6
+// whereMax bounds the names of the boards of one service, in characters.
+const whereMax = 44
 
 // where names the boards that run the service, with how many tasks each.
 func (s Service) where() string {
@@ -134,10 +140,15 @@ func (s Service) where() string {
 			names[i] = fmt.Sprintf("%s (%d)", name, tasks[name])
 		}
 	}
-	if len(names) > whereMax {
-		return fmt.Sprintf("%s and %d more", strings.Join(names[:whereMax], ", "), len(names)-whereMax)
+	for n := len(names); ; n-- {
+		text := strings.Join(names[:n], ", ")
+		if n < len(names) {
+			text += fmt.Sprintf(" and %d more", len(names)-n)
+		}
+		if len(text) <= whereMax || n == 1 {
+			return text
+		}
 	}
-	return strings.Join(names, ", ")
 }
 
 func (p Picture) others(b *strings.Builder) {

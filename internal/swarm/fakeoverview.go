@@ -30,7 +30,7 @@ func (f *Fake) Overview(ctx context.Context) (o Overview, err error) {
 }
 
 // AddService puts a service into the swarm of this manager, as docker service create does. Its tasks run at once, wherever
-// a node is ready.
+// a node is ready and takes tasks.
 func (f *Fake) AddService(name string, replicas int) {
 	f.net.change(func() {
 		s := f.member.swarm
@@ -43,13 +43,16 @@ func (f *Fake) AddService(name string, replicas int) {
 	})
 }
 
-// schedule moves tasks off the nodes that are not ready, each to the node that has the fewest.
+// schedule moves tasks off the nodes that are not ready or drained, each to the node that has the fewest.
 func (s *fakeSwarm) schedule() {
 	load := map[string]int{}
-	var ready []string
+	var keep, take []string
 	for _, n := range s.nodes {
-		if n.ready {
-			ready = append(ready, n.id)
+		if n.ready && n.availability != Drained {
+			keep = append(keep, n.id)
+		}
+		if n.ready && n.availability == Available {
+			take = append(take, n.id)
 		}
 	}
 	each := func(do func(*Task)) {
@@ -61,14 +64,14 @@ func (s *fakeSwarm) schedule() {
 	}
 	each(func(t *Task) { load[t.Node]++ })
 	each(func(t *Task) {
-		if slices.Contains(ready, t.Node) {
+		if slices.Contains(keep, t.Node) {
 			return
 		}
 		*t = Task{ID: s.net.newID(), Slot: t.Slot, Since: time.Now(), State: "pending", Error: "no suitable node"}
-		if len(ready) == 0 {
+		if len(take) == 0 {
 			return
 		}
-		t.Node = slices.MinFunc(ready, func(a, b string) int { return cmp.Or(cmp.Compare(load[a], load[b]), cmp.Compare(a, b)) })
+		t.Node = slices.MinFunc(take, func(a, b string) int { return cmp.Or(cmp.Compare(load[a], load[b]), cmp.Compare(a, b)) })
 		t.State, t.Error = "running", ""
 		load[t.Node]++
 	})
