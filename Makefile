@@ -112,6 +112,7 @@ e2e-page: deps bin/pi-agent ## the page in a browser, while a plug is pulled: tw
 bench: deps bin/pi-agent deb ## times, sizes, memory, CPU time and traffic, with the ratios that matter (ONLY=unit: one part)
 	PI_AGENT=$(CURDIR)/bin/pi-agent PI_AGENT_DEB=$(CURDIR)/dist/pi-agent_$(VERSION)_amd64.deb \
 	  $(GO) run ./test/bench -only=$(ONLY)
+	$(if $(ONLY),,$(GO) test -run '^$$' -bench 'BenchmarkStatus|BenchmarkOverview' ./internal/bootstrap ./internal/swarm)
 
 sim: ## random schedules on simulated LANs, in virtual time (SEEDS=1500 of them, from FIRST=1 on), see docs/simulation.md
 	@mkdir -p bin

@@ -3,6 +3,7 @@ package bootstrap
 import (
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"math/rand/v2"
 	"net/netip"
@@ -160,14 +161,20 @@ func TestPictureWithoutManager(t *testing.T) {
 	})
 }
 
-// However many look at a big swarm cost the engine one look a second.
-func TestPictureIsCheap(t *testing.T) {
-	const boards, services = 30, 20
+// A big swarm, and what is in it.
+const (
+	bigBoards   = 30
+	bigServices = 20
+)
+
+// bigSwarm is the manager of a swarm of many boards, all of which it has met.
+func bigSwarm(t testing.TB) (leader *simBoard) {
+	t.Helper()
 	w := newWorld(t, 1)
-	for i := range boards {
+	for i := range bigBoards {
 		w.add(peer.Serial(fmt.Sprintf("10000000aabbcc%02x", i))).engine.PowerOn()
 	}
-	leader := w.boards[0]
+	leader = w.boards[0]
 	if err := leader.engine.Init(t.Context(), swarm.InitRequest{Advertise: leader.addr}); err != nil {
 		t.Fatal(err)
 	}
@@ -185,7 +192,7 @@ func TestPictureIsCheap(t *testing.T) {
 	if err := g.Wait(); err != nil {
 		t.Fatal(err)
 	}
-	for i := range services {
+	for i := range bigServices {
 		leader.engine.AddService(fmt.Sprintf("service-%d", i), 5)
 	}
 	leader.start(t.Context())
@@ -201,27 +208,30 @@ func TestPictureIsCheap(t *testing.T) {
 	for l.ticket.Load() == nil || l.posed.Load() == nil { // until its first turns
 		runtime.Gosched()
 	}
+	return leader
+}
 
-	began := time.Now()
-	const rounds = 20
-	for range rounds {
-		if p := l.draw(t.Context()); len(p.Boards) != boards || len(p.Services) != services {
-			t.Fatalf("%d boards, %d services", len(p.Boards), len(p.Services))
-		}
+// One look at a big swarm is one look of the engine, and however many look cost it one a second.
+func TestPictureIsCheap(t *testing.T) {
+	leader := bigSwarm(t)
+	l := leader.running()
+	before := leader.engine.Calls()
+	p := l.draw(t.Context())
+	if len(p.Boards) != bigBoards || len(p.Services) != bigServices {
+		t.Fatalf("%d boards, %d services", len(p.Boards), len(p.Services))
 	}
-	each := time.Since(began) / rounds
-	encoded, err := l.Picture(t.Context()).Encode()
-	if err != nil || len(encoded) > 128<<10 {
+	want := before
+	want.Overview++
+	if is := leader.engine.Calls(); is != want {
+		t.Errorf("one look asks the engine for %+v, before it was %+v", is, before)
+	}
+	if encoded, err := p.Encode(); err != nil || len(encoded) > 128<<10 {
 		t.Errorf("the picture has %d bytes, %v", len(encoded), err)
 	}
-	t.Logf("%d boards, %d services: drawn in %v, %d bytes", boards, services, each, len(encoded))
-	if each > time.Second {
-		t.Errorf("drawing takes %v", each)
-	}
 
-	before, began := leader.engine.Calls().Overview, time.Now()
+	began := time.Now()
 	var all sync.WaitGroup
-	for range boards {
+	for range bigBoards {
 		all.Go(func() {
 			for range 100 {
 				l.Picture(t.Context())
@@ -229,8 +239,35 @@ func TestPictureIsCheap(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if calls := leader.engine.Calls().Overview - before; float64(calls) > time.Since(began).Seconds()+1 {
-		t.Errorf("%d looks cost %d looks of the engine in %v", 100*boards, calls, time.Since(began))
+	if calls := leader.engine.Calls().Overview - want.Overview; float64(calls) > time.Since(began).Seconds()+1 {
+		t.Errorf("%d looks cost %d looks of the engine in %v", 100*bigBoards, calls, time.Since(began))
+	}
+}
+
+// statusMax is how long one status of a big swarm may take, without the engine.
+const statusMax = 50 * time.Millisecond
+
+// BenchmarkStatus is one status of 30 boards with 100 tasks: drawn, sent, read and shown.
+func BenchmarkStatus(b *testing.B) {
+	l := bigSwarm(b).running()
+	size := 0
+	for b.Loop() {
+		encoded, err := l.draw(b.Context()).Encode()
+		if err != nil {
+			b.Fatal(err)
+		}
+		p, err := picture.Decode(encoded)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := p.Text(io.Discard, time.Now()); err != nil || len(p.Boards) != bigBoards {
+			b.Fatal(err)
+		}
+		size = len(encoded)
+	}
+	b.ReportMetric(float64(size), "bytes")
+	if each := b.Elapsed() / time.Duration(b.N); each > statusMax {
+		b.Errorf("one status takes %v, want at most %v", each, statusMax)
 	}
 }
 

@@ -84,7 +84,7 @@ func reply(body string) func(http.ResponseWriter, *http.Request) {
 }
 
 // serve starts the stub and returns the Docker that talks to it.
-func serve(t *testing.T, s *stub) *Docker {
+func serve(t testing.TB, s *stub) *Docker {
 	t.Helper()
 	if s.version == "" {
 		s.version = "1.41"

@@ -2,6 +2,7 @@ package swarm
 
 import (
 	"fmt"
+	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
@@ -122,5 +123,60 @@ func TestNewest(t *testing.T) {
 				t.Errorf("%q, want %q", got, tt.want)
 			}
 		})
+	}
+}
+
+// bigStub is the engine of a manager of 30 nodes with 20 services of 5 tasks.
+func bigStub() *stub {
+	var nodes, services, tasks []string
+	for i := range 30 {
+		nodes = append(nodes, fmt.Sprintf(`{"ID":"node%d","Spec":{"Labels":{"pi.serial":"10000000aabbcc%02x"},"Role":"worker","Availability":"active"},`+
+			`"Description":{"Hostname":"pi-%d","Engine":{"EngineVersion":"26.1.5"}},"Status":{"State":"ready","Addr":"169.254.1.%d"}}`, i, i, i, i+1))
+	}
+	for i := range 20 {
+		services = append(services, fmt.Sprintf(`{"ID":"service%d","Spec":{"Name":"web%d","TaskTemplate":{"ContainerSpec":{"Image":"nginx:1@sha256:0"}},`+
+			`"Mode":{"Replicated":{"Replicas":5}}}}`, i, i))
+		for slot := range 5 {
+			tasks = append(tasks, fmt.Sprintf(`{"ID":"task%d-%d","ServiceID":"service%d","Slot":%d,"NodeID":"node%d","DesiredState":"running",`+
+				`"Status":{"State":"running"}}`, i, slot, i, slot+1, (i+slot)%30))
+		}
+	}
+	list := func(all []string) func(http.ResponseWriter, *http.Request) {
+		return reply("[" + strings.Join(all, ",") + "]")
+	}
+	return &stub{answers: map[string]func(http.ResponseWriter, *http.Request){
+		"GET /nodes": list(nodes), "GET /services": list(services), "GET /tasks": list(tasks), "GET /swarm": reply(`{"ID":"s"}`),
+	}}
+}
+
+// TestOverviewCalls counts what an overview asks of the engine: one call for each kind of object, however many there are.
+func TestOverviewCalls(t *testing.T) {
+	s := bigStub()
+	d := serve(t, s)
+	const looks = 3
+	for range looks {
+		o, err := d.Overview(t.Context())
+		must(t, err)
+		if len(o.Nodes) != 30 || len(o.Services) != 20 || len(o.Services[0].Tasks) != 5 || !o.Services[0].Tasks[0].Running() {
+			t.Fatalf("%d nodes, services are %+v", len(o.Nodes), o.Services)
+		}
+	}
+	for _, call := range []string{"GET /nodes", "GET /services", "GET /tasks", "GET /swarm"} {
+		if n := s.count(call); n != looks {
+			t.Errorf("%d overviews call %s %d times", looks, call, n)
+		}
+	}
+	if len(s.calls) != 4*looks {
+		t.Errorf("%d overviews are the calls %v", looks, s.calls)
+	}
+}
+
+// BenchmarkOverview is what the client needs for one overview of 30 nodes with 100 tasks.
+func BenchmarkOverview(b *testing.B) {
+	d := serve(b, bigStub())
+	for b.Loop() {
+		if _, err := d.Overview(b.Context()); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
