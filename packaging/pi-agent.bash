@@ -7,12 +7,17 @@ _pi_agent() {
 	*" run") words="-config -key -socket -stacks -state" ;;
 	*" status") words="-config -json -socket -watch" ;;
 	*" doctor") words="-config -fix -json -socket" ;;
+	"2 key") words="new set" ;;
 	*" pair") words="-socket" ;;
 	*" reset") words="-socket -swarm -yes" ;;
 	*" yield") words="-socket" ;;
 	*" prepare") words="-config" ;;
 	esac
-	COMPREPLY=($(compgen -W "$words" -- "${COMP_WORDS[COMP_CWORD]}"))
+	local typed="${COMP_WORDS[COMP_CWORD]}"
+	case "$typed" in
+	--*) words="${words//-/--}" ;; # two dashes do as well
+	esac
+	COMPREPLY=($(compgen -W "$words" -- "$typed"))
 }
 # After an option, and where there is nothing to propose, a file or a directory.
 complete -o bashdefault -o default -F _pi_agent pi-agent

@@ -59,7 +59,7 @@ func doctorCommand(ctx context.Context, args []string, stdout, stderr io.Writer)
 
 // examine makes all checks on this board.
 func examine(ctx context.Context, configPath, socket string) ([]doctor.Result, error) {
-	shown, verdict, err := look(ctx, configPath, socket)
+	shown, agent, err := look(ctx, configPath, socket)
 	if err != nil {
 		return nil, err
 	}
@@ -67,11 +67,8 @@ func examine(ctx context.Context, configPath, socket string) ([]doctor.Result, e
 	if err != nil {
 		cfg = config.Default() // the agent's own check tells what is wrong with them
 	}
-	p := doctor.Patient{Picture: shown, LinkLocal: cfg.LinkLocal, Built: builtAt()}
+	p := doctor.Patient{Picture: shown, Agent: agent, LinkLocal: cfg.LinkLocal, Built: builtAt()}
 	p.OnThisBoard()
-	if errors.Is(verdict, statusNoAgent) {
-		p.Agent = control.ErrNotRunning
-	}
 	engine := swarm.NewDocker(cfg.Docker, zap.NewNop())
 	defer engine.Close()
 	p.Engine, p.EngineErr = engine.Status(ctx)

@@ -23,7 +23,7 @@ func TestDoctor(t *testing.T) {
 		t.Errorf("exit status %d, want %d; stderr %q", got, statusTrouble, stderr.String())
 	}
 	for _, want := range []string{
-		"FAIL  agent ", "-> sudo systemctl start pi-agent", "FAIL  engine ", "-> sudo systemctl start docker", "  disk  ", " failed, ",
+		"FAIL  agent ", "-> sudo systemctl restart pi-agent", "FAIL  engine ", "-> sudo systemctl start docker", "  disk  ", " failed, ",
 	} {
 		if !strings.Contains(stdout.String(), want) {
 			t.Errorf("stdout lacks %q:\n%s", want, stdout.String())

@@ -85,8 +85,9 @@ The service announces its board on the local network and finds the others.
 Once no new board has appeared for a while, the board with the lowest serial number makes the swarm and the others join it.
 A board that comes later joins what is there.
 .PP
-The agent never leaves a swarm by itself.
-Stopping it, or removing its package, stops nothing but the agent.
+The agent gives up no swarm that holds a service, a secret, a config or another node unless a person says so.
+An empty one yields to another swarm of its cluster, and a worker whose manager is gone for good moves to the swarm that there is.
+Stopping the agent, or removing its package, stops nothing but the agent.
 .PP
 .B journalctl \-u pi-agent
 tells what it does and what it waits for, and
@@ -104,7 +105,7 @@ where it stands.
 0 when all is well, 2 after a mistake on the command line, 1 after any other error.
 .PP
 .B status
-ends with 3 when something needs a person, such as a board that is down or not in the swarm, or a service that lacks tasks, and with 4 when the agent does not run.
+ends with 3 when something needs a person, such as a board that is down or not in the swarm, or a service that lacks tasks, and with 4 when the agent does not run, or hangs.
 What it only advises, such as more managers, is well.
 .B doctor
 ends with 3 when a check failed.
@@ -141,6 +142,11 @@ Where the agent listens for commands of root and group pi-agent.
 .TP
 .I ` + filepath.Join(filepath.Dir(control.Path), control.StatusName) + `
 Where it shows the picture of the cluster to everybody on the board.
+.TP
+.I /run/pi-agent/issue
+.TQ
+.I /run/pi-agent/motd
+What a monitor shows above the login, and a login over ssh: where the board stands, and the address of its page.
 .TP
 .I /var/lib/pi-agent/state.json
 What must survive a power cut.
@@ -207,6 +213,9 @@ func completion(t *testing.T) string {
 		for _, o := range optionsOf(t, c) {
 			options = append(options, "-"+o.name)
 		}
+		if c.name == "key" {
+			fmt.Fprintf(&cases, "\t\"2 %s\") words=%q ;;\n", c.name, "new set")
+		}
 		if len(options) > 0 {
 			fmt.Fprintf(&cases, "\t*\" %s\") words=%q ;;\n", c.name, strings.Join(options, " "))
 		}
@@ -218,7 +227,11 @@ _pi_agent() {
 	case "$COMP_CWORD ${COMP_WORDS[1]}" in
 	"1 "*) words="` + strings.Join(names, " ") + `" ;;
 ` + cases.String() + `	esac
-	COMPREPLY=($(compgen -W "$words" -- "${COMP_WORDS[COMP_CWORD]}"))
+	local typed="${COMP_WORDS[COMP_CWORD]}"
+	case "$typed" in
+	--*) words="${words//-/--}" ;; # two dashes do as well
+	esac
+	COMPREPLY=($(compgen -W "$words" -- "$typed"))
 }
 # After an option, and where there is nothing to propose, a file or a directory.
 complete -o bashdefault -o default -F _pi_agent pi-agent
@@ -235,6 +248,10 @@ func TestCompletion(t *testing.T) {
 		"run ":               "-config -key -socket -stacks -state",
 		"run -s":             "-socket -stacks -state",
 		"run -config f -sta": "-stacks -state",
+		"run --s":            "--socket --stacks --state",
+		"key ":               "new set",
+		"key s":              "set",
+		"key set ":           "",
 		"version ":           "",
 	} {
 		words := strings.Split("pi-agent "+typed, " ")

@@ -23,7 +23,7 @@ import (
 // The exit statuses with which commands that look tell scripts what they saw.
 const (
 	statusTrouble exitStatus = 3 // something needs a person
-	statusNoAgent exitStatus = 4 // the agent does not run
+	statusNoAgent exitStatus = 4 // the agent does not run, or hangs
 )
 
 // exitStatus is the error of a command that has said already what there is to say.
@@ -34,6 +34,9 @@ func (s exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(s)
 
 // watchPace is the time between two pictures of status -watch.
 const watchPace = 2 * time.Second
+
+// agentMax is how long the agent may take for a picture, which it draws in 4 s at most, before it counts as one that hangs.
+var agentMax = 6 * time.Second
 
 // statusCommand shows the picture of the cluster.
 func statusCommand(ctx context.Context, args []string, stdout, stderr io.Writer) error {
@@ -47,8 +50,12 @@ func statusCommand(ctx context.Context, args []string, stdout, stderr io.Writer)
 		return err
 	}
 	show := func() error {
-		p, verdict, err := look(ctx, *path, *socket)
-		if err != nil {
+		p, agent, err := look(ctx, *path, *socket)
+		switch {
+		case err != nil && *watch: // it may be better the next time
+			_, err = fmt.Fprintln(stderr, "pi-agent:", err)
+			return err
+		case err != nil:
 			return err
 		}
 		if *asJSON {
@@ -56,10 +63,15 @@ func statusCommand(ctx context.Context, args []string, stdout, stderr io.Writer)
 		} else {
 			err = p.Text(stdout, time.Now())
 		}
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
+		case agent != nil:
+			return statusNoAgent
+		case p.Trouble():
+			return statusTrouble
 		}
-		return verdict
+		return nil
 	}
 	if !*watch {
 		return show()
@@ -88,31 +100,33 @@ func statusCommand(ctx context.Context, args []string, stdout, stderr io.Writer)
 	}
 }
 
-// look is the picture that the agent draws, or without an agent what can be found out, and what to tell scripts about it.
-func look(ctx context.Context, configPath, socket string) (p picture.Picture, verdict, err error) {
-	text, err := control.Status(ctx, filepath.Join(filepath.Dir(socket), control.StatusName))
-	if errors.Is(err, control.ErrNotRunning) {
-		p, err := alone(ctx, configPath)
-		return p, statusNoAgent, err
+// look is the picture that the agent draws, or without one, for the reason agent, what can be found out.
+func look(ctx context.Context, configPath, socket string) (p picture.Picture, agent, err error) {
+	asked, cancel := context.WithTimeout(ctx, agentMax)
+	defer cancel()
+	text, agent := control.Status(asked, filepath.Join(filepath.Dir(socket), control.StatusName))
+	if agent != nil && ctx.Err() == nil {
+		p, err = alone(ctx, configPath, agent)
+		return p, agent, err
 	}
-	if err != nil {
-		return p, nil, err
+	if agent != nil {
+		return p, nil, agent
 	}
-	if p, err = picture.Decode(text); err != nil {
-		return p, nil, err
-	}
-	if p.Trouble() {
-		verdict = statusTrouble
-	}
-	return p, verdict, nil
+	p, err = picture.Decode(text)
+	return p, nil, err
 }
 
-// alone is the picture without an agent.
-func alone(ctx context.Context, configPath string) (picture.Picture, error) {
+// alone is the picture without an agent, for the reason why.
+func alone(ctx context.Context, configPath string, why error) (picture.Picture, error) {
 	cfg, err := config.Load(configPath)
 	doing := "The agent does not run on this board: sudo systemctl start pi-agent."
-	if err != nil {
+	switch {
+	case !errors.Is(why, control.ErrNotRunning):
+		doing = "The agent of this board hangs: sudo systemctl restart pi-agent."
+	case err != nil:
 		doing = fmt.Sprintf("The agent does not run on this board, and cannot with its settings: %v.", err)
+	}
+	if err != nil {
 		cfg = config.Default()
 	}
 	this, err := board.Read(os.DirFS("/"), cfg.Serial)

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -97,6 +99,76 @@ func TestStatus(t *testing.T) {
 			t.Errorf("%v: exit status %d, want %d; stderr %q", tt.args, got, tt.status, stderr.String())
 		}
 		begins(t, "stdout", stdout.String(), tt.want)
+	}
+}
+
+// hanging is an agent that takes calls and answers none, until the test ends. It returns the path of its other socket.
+func hanging(t *testing.T) string {
+	t.Helper()
+	before := agentMax
+	agentMax = 50 * time.Millisecond
+	dir := t.TempDir()
+	l, err := net.Listen("unix", filepath.Join(dir, control.StatusName)) // the kernel takes calls for it
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		agentMax = before
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return filepath.Join(dir, "agent.sock")
+}
+
+func TestStatusOfAnAgentThatHangs(t *testing.T) {
+	socket, config := hanging(t), settingsIn(t, "")
+	var stdout, stderr bytes.Buffer
+	if got := run(t.Context(), []string{"status", "-socket", socket, "-config", config}, &stdout, &stderr); got != int(statusNoAgent) || stderr.Len() > 0 {
+		t.Errorf("exit status %d, want %d; stderr %q", got, statusNoAgent, stderr.String())
+	}
+	for _, want := range []string{"The agent of this board hangs: sudo systemctl restart pi-agent.", "10000000aabbcc01"} {
+		if !strings.Contains(stdout.String(), want) {
+			t.Errorf("stdout lacks %q:\n%s", want, stdout.String())
+		}
+	}
+	stdout.Reset()
+	if got := run(t.Context(), []string{"doctor", "-socket", socket, "-config", config}, &stdout, &stderr); got != int(statusTrouble) {
+		t.Errorf("doctor: exit status %d, stderr %q", got, stderr.String())
+	}
+	if want := "FAIL  agent "; !strings.Contains(stdout.String(), want) {
+		t.Errorf("stdout lacks %q:\n%s", want, stdout.String())
+	}
+}
+
+// Watching goes on while the agent hangs, and after an answer that is not understood.
+func TestStatusWatchGoesOn(t *testing.T) {
+	good := settingsIn(t, "")
+	for name, socket := range map[string]string{
+		"hangs":          hanging(t),
+		"not understood": showing(t, func() picture.Picture { return picture.Picture{Doing: strings.Repeat("x", picture.Max)} }),
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+			defer stop()
+			out, in := io.Pipe()
+			status := make(chan int, 1)
+			go func() { status <- run(ctx, []string{"status", "-watch", "-socket", socket, "-config", good}, in, in) }()
+			lines := bufio.NewScanner(out)
+			for seen := 0; seen < 2; {
+				if !lines.Scan() {
+					t.Fatal("it has ended")
+				}
+				if strings.Contains(lines.Text(), "hangs: sudo") || strings.Contains(lines.Text(), "pi-agent: the picture") {
+					seen++
+				}
+			}
+			stop()
+			go func() { _, _ = io.Copy(io.Discard, out) }() // until the test ends
+			if got := <-status; got != 0 {
+				t.Errorf("exit status %d after an interrupt, want 0", got)
+			}
+		})
 	}
 }
 

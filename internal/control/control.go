@@ -128,7 +128,7 @@ func call(ctx context.Context, path, command string, limit time.Duration) (strin
 	case errors.Is(err, os.ErrPermission):
 		return "", fmt.Errorf("only root and group %s may do that: try with sudo", groupName)
 	case err != nil:
-		return "", fmt.Errorf("the agent does not answer, is it running? %w", err)
+		return "", fmt.Errorf("the agent does not answer, is it running? \"sudo systemctl restart pi-agent\" starts it anew: %w", err)
 	}
 	defer func() { _ = res.Body.Close() }() // a failed close of a body that was read loses nothing
 	text, err := io.ReadAll(io.LimitReader(res.Body, answerMax))

@@ -15,7 +15,7 @@ import (
 
 func TestCommands(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "run", "agent.sock")
-	if _, err := control.Pair(t.Context(), path); err == nil || !strings.Contains(err.Error(), "is it running?") {
+	if _, err := control.Pair(t.Context(), path); err == nil || !strings.Contains(err.Error(), "systemctl restart pi-agent") {
 		t.Errorf("without an agent: %v", err)
 	}
 	answer, failure := "Done.", error(nil)
@@ -36,7 +36,7 @@ func TestCommands(t *testing.T) {
 		}
 		go func() { ended <- s.Run(ctx, path) }()
 		for { // until it listens, which takes a moment
-			if _, err := control.Pair(ctx, path); err == nil || !strings.Contains(err.Error(), "is it running?") {
+			if _, err := control.Pair(ctx, path); err == nil || !strings.Contains(err.Error(), "systemctl restart pi-agent") {
 				break
 			}
 		}

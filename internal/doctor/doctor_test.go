@@ -230,7 +230,7 @@ func TestIll(t *testing.T) {
 			p.Run = func(context.Context, string, ...string) (string, error) { return "", errors.New("no iw") }
 		}), Skip, "no iw"},
 		{"multicast", patient(func(p *Patient) { p.Picture.Boards[1].Announced = false }), Fail, "do not arrive"},
-		{"multicast", patient(func(p *Patient) { p.Agent = errors.New("gone") }), Skip, "does not run"},
+		{"multicast", patient(func(p *Patient) { p.Agent = errors.New("gone") }), Skip, "does not answer"},
 		{"multicast of peers", patient(func(p *Patient) { p.Picture.Boards[0].Announced = false }), Warn, "pi-bbcc02"},
 		{"port 2378/tcp", probe("tcp", 2378, syscall.ECONNREFUSED), Fail, "pi-bbcc02 (connection refused)"},
 		{"port 2377/tcp", probe("tcp", 2377, errors.New("no answer")), Fail, "pi-bbcc02 (no answer)"},

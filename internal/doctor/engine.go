@@ -19,8 +19,8 @@ func checkAgent(_ context.Context, p *Patient) []Result {
 	const name = "agent"
 	switch {
 	case p.Agent != nil:
-		return with(fail(name, "sudo systemctl start pi-agent, and see journalctl -u pi-agent", "The agent does not answer: %v.", p.Agent),
-			"systemctl", "start", "pi-agent")
+		return with(fail(name, "sudo systemctl restart pi-agent, and see journalctl -u pi-agent", "It draws no picture of the cluster: %v.", p.Agent),
+			"systemctl", "restart", "pi-agent")
 	case p.Picture.Needs:
 		return fail(name, "journalctl -u pi-agent tells more", "%s", p.Picture.Doing)
 	}

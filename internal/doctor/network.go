@@ -160,7 +160,7 @@ func checkMulticast(_ context.Context, p *Patient) []Result {
 	self := p.Picture.Board(p.Picture.Self)
 	switch {
 	case p.Agent != nil || self == nil:
-		return skip(name, "The agent, which listens, does not run.")
+		return skip(name, "The agent, which listens, does not answer.")
 	case !self.Announced:
 		return fail(name, remedy, "The announcements of this board do not arrive.")
 	}
