@@ -562,7 +562,7 @@ func TestWarningsOfFewManagers(t *testing.T) {
 		rnd := rand.New(rand.NewPCG(1, 0))
 		w.addMany(rnd, 3)
 		slow := w.boards[2]
-		slow.clock = -2 * time.Minute
+		slow.turnClock(-2 * time.Minute)
 		w.run(t, w.startAll(t, rnd), 5*time.Minute, w.formed)
 		leader := w.leader()
 		var workers []*simBoard
