@@ -633,6 +633,38 @@ func TestWarningsOfThreeManagers(t *testing.T) {
 	})
 }
 
+// What a picture says of boards that are not in changes once a minute at most: the page sends whatever has changed.
+func TestPictureIsStill(t *testing.T) {
+	formedWorld(t, 3, func(t *testing.T, w *world) {
+		leader := w.leader()
+		gone := w.boards[0]
+		if gone == leader {
+			gone = w.boards[1]
+		}
+		late := w.add("f000000000000001")
+		late.powerOn(t.Context(), time.Hour)
+		out := w.add("f000000000000002")
+		out.powerOn(t.Context(), time.Hour)
+		w.run(t, nil, 20*time.Second, nil)
+		out.powerOff()
+		gone.powerOff()
+		w.run(t, nil, 20*time.Second, nil)
+		const minutes = 6
+		said, before := 0, ""
+		for range minutes * 30 {
+			w.run(t, nil, 2*time.Second, nil)
+			p := leader.running().Picture(t.Context())
+			if now := fmt.Sprint(whys(p), p.Warnings); now != before {
+				before = now
+				said++
+			}
+		}
+		if most := 3 * minutes; said > most || said < 2 {
+			t.Errorf("in %d minutes it says %d different things of 3 boards, want at most %d; the last is %s", minutes, said, most, before)
+		}
+	})
+}
+
 // A board whose agent has just started has seen nothing yet.
 func TestPictureBeforeTheFirstTurn(t *testing.T) {
 	w := newWorld(t, 1)

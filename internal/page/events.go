@@ -46,11 +46,8 @@ func still(p picture.Picture) picture.Picture {
 	p.Drawn = time.Time{}
 	p.Boards = slices.Clone(p.Boards)
 	for i := range p.Boards {
-		b := &p.Boards[i]
-		b.Clock = nil // a clock that is wrong is in a warning
-		if b.State == picture.Ready {
-			b.Heard = time.Time{}
-		}
+		p.Boards[i].Clock = nil // a clock that is wrong is in a warning
+		p.Boards[i].Heard = time.Time{}
 	}
 	return p
 }

@@ -243,7 +243,7 @@ func TestStream(t *testing.T) {
 			t.Errorf("the other stream has %q", event)
 		}
 		later := class()
-		later.Drawn, later.Boards[0].Heard = time.Now(), time.Now() // is no news
+		later.Drawn, later.Boards[0].Heard, later.Boards[1].Heard = time.Now(), time.Now(), time.Now() // is no news
 		s.shown.Store(later)
 		if event, _ := a.next(t); event != "beat" {
 			t.Errorf("what changes all the time is sent: %q", event)

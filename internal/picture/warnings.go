@@ -80,7 +80,7 @@ func (j *judge) services() {
 			continue
 		}
 		text := fmt.Sprintf("%s runs %d of %d tasks", s.Name, s.Running, s.Wanted)
-		remedy := "docker service ps --no-trunc " + s.Name + " on a manager tells more."
+		remedy := fmt.Sprintf("docker service ps --no-trunc %s on a manager tells more.", s.Name)
 		for _, t := range s.Tasks {
 			if t.Error == "" {
 				continue

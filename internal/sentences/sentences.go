@@ -16,7 +16,7 @@ import (
 type Form string
 
 // lettersMin is from how many letters on a text is taken for a sentence, and not for a name or a part of one.
-const lettersMin = 12
+const lettersMin = 8
 
 // In lists the sentences in a Go file, in their order. A sentence that is put together from pieces with + is one.
 func In(path string) (all []Form, err error) {

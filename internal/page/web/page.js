@@ -177,6 +177,9 @@ function showEvents() {
   $("no-events").hidden = events.length > 0;
 }
 
+// gist is a warning without its numbers: one that lasts is no news every minute.
+const gist = (warning) => warning.text.replace(/\d+/g, "");
+
 let counted = 0;
 
 function show(next) {
@@ -186,7 +189,10 @@ function show(next) {
     const news = compare(old, next);
     for (const words of news) events.unshift({ id: String(counted++), at: new Date(), words });
     events.splice(eventsMax);
-    if (news.length) set($("spoken"), news.slice(0, 3).map((n) => n(word())).join(" "));
+    const known = new Set(old.warnings.map(gist));
+    const spoken = news.slice(0, 3).map((n) => n(word()));
+    for (const x of next.warnings) if (!known.has(gist(x))) spoken.push(translate(x.text, language).text);
+    if (spoken.length) set($("spoken"), spoken.slice(0, 5).join(" "));
   }
   place(next);
   render();
