@@ -135,7 +135,7 @@ type Loop struct {
 	asks     chan struct{}              // one element for each hello under way
 	ticket   atomic.Pointer[ticketBase] // nil when this board is not a manager
 	place    atomic.Pointer[Place]      // the same
-	listed   atomic.Pointer[[]string]   // ids of the nodes, the same
+	listed   atomic.Pointer[nodeIDs]    // the nodes of the swarm, the same
 	posed    atomic.Pointer[pose]       // what the newest turn has seen
 	canvas   canvas
 
@@ -303,6 +303,7 @@ func (l *Loop) turn(ctx context.Context) time.Duration {
 	v := l.view(time.Now())
 	a := l.decide(v)
 	l.tell(a, v.Now)
+	l.tellStay(a, v)
 	l.posed.Store(&pose{view: v, action: a})
 	if a.Kind != Propose && a.Kind != Init {
 		l.proposed = time.Time{}
@@ -473,6 +474,19 @@ func (l *Loop) tell(a Action, now time.Time) {
 		log = l.Log.Warn
 	}
 	log(sentence(a.Reason), fields...)
+}
+
+// tellStay shows the service manager how many nodes are ready, as this worker's manager has told lately.
+func (l *Loop) tellStay(a Action, v View) {
+	if a.Kind != Stay || a.Trouble {
+		return
+	}
+	for _, p := range v.Peers {
+		if c := p.Claim; c.Nodes > 0 && managedBy(v.Engine, p) && v.Now.Sub(p.Met) < managerSilentMax {
+			l.Notify.Status(fmt.Sprintf("Worker in the swarm of %s, %d of %d nodes ready", c.Serial.Name(), c.Ready, c.Nodes))
+			return
+		}
+	}
 }
 
 // sentence ends a reason, which may be an engine's own words, with a full stop.

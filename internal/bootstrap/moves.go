@@ -213,20 +213,35 @@ func (l *Loop) barred(p Peer) error {
 	return l.Pins.MayMove(p.Key)
 }
 
-// Answer implements enroll.Host: the claim, and for a node whether it is one of ours.
+// nodeIDs are the nodes of a swarm.
+type nodeIDs struct {
+	all   []string
+	ready int
+}
+
+// Answer implements enroll.Host: the claim, and for a node whether it is one of ours, and how many there are.
 func (l *Loop) Answer(p enroll.Peer) peer.Claim {
 	c := l.Claim()
 	listed := l.listed.Load()
-	c.Unlisted = c.State == peer.Manager && p.Claim.State == peer.Worker && p.Claim.Node != "" && listed != nil &&
-		!slices.Contains(*listed, p.Claim.Node)
+	if c.State != peer.Manager || p.Claim.State != peer.Worker || p.Claim.Node == "" || listed == nil {
+		return c
+	}
+	if slices.Contains(listed.all, p.Claim.Node) {
+		c.Nodes, c.Ready = len(listed.all), listed.ready
+	} else {
+		c.Unlisted = true
+	}
 	return c
 }
 
 // list notes which nodes the swarm has, for Answer.
 func (l *Loop) list(nodes []swarm.Node) {
-	ids := make([]string, len(nodes))
-	for i, n := range nodes {
-		ids[i] = n.ID
+	var ids nodeIDs
+	for _, n := range nodes {
+		ids.all = append(ids.all, n.ID)
+		if n.Ready {
+			ids.ready++
+		}
 	}
 	l.listed.Store(&ids)
 }

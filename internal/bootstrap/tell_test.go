@@ -2,6 +2,8 @@ package bootstrap
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -35,4 +37,36 @@ func TestTellLateEngine(t *testing.T) {
 	l.engineSeen = true // it restarts
 	turn(time.Second, silent, engineTrouble(silent), 1)
 	turn(2*time.Second, nil, wait("Looking for other boards"), 1)
+}
+
+// On every board of a swarm systemctl status, and with it a monitor, says how many nodes are ready.
+func TestStatusOfNodes(t *testing.T) {
+	formedWorld(t, 3, func(t *testing.T, w *world) {
+		leader := w.leader()
+		show := func(boards []*simBoard, ready int) {
+			t.Helper()
+			for _, b := range boards {
+				want := fmt.Sprintf("Worker in the swarm of %s, %d of 3 nodes ready", leader.serial.Name(), ready)
+				if b == leader {
+					want = fmt.Sprintf("Manager of the swarm, %d of 3 nodes ready", ready)
+				}
+				if got := b.shows(); got != want {
+					t.Errorf("%s shows %q, want %q", b.hostname, got, want)
+				}
+			}
+		}
+		show(w.boards, 3)
+		gone := slices.IndexFunc(w.boards, func(b *simBoard) bool { return b != leader })
+		w.boards[gone].powerOff()
+		w.run(t, nil, time.Minute, nil)
+		rest := slices.Delete(slices.Clone(w.boards), gone, gone+1)
+		show(rest, 2)
+		leader.powerOff()
+		w.run(t, nil, 2*time.Minute, nil)
+		for _, b := range rest {
+			if b != leader && !strings.Contains(b.shows(), "does not answer") {
+				t.Errorf("without its manager %s shows %q", b.hostname, b.shows())
+			}
+		}
+	})
 }

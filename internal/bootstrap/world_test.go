@@ -125,6 +125,7 @@ type simBoard struct {
 	asked   int           // how often its loop wanted it put forward
 	renamed []string      // the names that its loop found taken
 	lines   []string      // of the log, from Info up
+	status  string        // as it was last shown
 }
 
 const (
@@ -306,7 +307,7 @@ func (b *simBoard) start(ctx context.Context) {
 		Clock: func() time.Time { return time.Now().Add(b.off()) }, SetClock: b.setClock, Built: b.w.built,
 		Expect: b.w.expect, Settle: simSettle, Wanted: b.w.wanted, Named: b.w.named, Settings: b.settings,
 		Tag: b.tag, Deny: b.deny,
-		Engine: b.engine, Discovery: b, Asker: b, Network: b, Notify: noNotify{}, Pins: pins, Log: log,
+		Engine: b.engine, Discovery: b, Asker: b, Network: b, Notify: simNotify{b: b}, Pins: pins, Log: log,
 	})
 	if b.w.decide != nil {
 		loop.decide = b.w.decide
@@ -376,6 +377,13 @@ func (b *simBoard) running() *Loop {
 	b.w.mu.Lock()
 	defer b.w.mu.Unlock()
 	return b.loop
+}
+
+// shows is the status that is shown.
+func (b *simBoard) shows() string {
+	b.w.mu.Lock()
+	defer b.w.mu.Unlock()
+	return b.status
 }
 
 // said reports whether the log has a line with this text.
@@ -594,6 +602,18 @@ func (*simBoard) Routes() ([]netip.Prefix, error) {
 func (*simBoard) Watch(ctx context.Context, _ func()) error {
 	<-ctx.Done()
 	return nil
+}
+
+// simNotify keeps the status that systemctl would show.
+type simNotify struct {
+	noNotify
+	b *simBoard
+}
+
+func (n simNotify) Status(text string) {
+	n.b.w.mu.Lock()
+	defer n.b.w.mu.Unlock()
+	n.b.status = text
 }
 
 type noNotify struct{}

@@ -16,6 +16,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	"go.uber.org/zap/zaptest"
 
 	"github.com/pi-agent/pi-agent/internal/picture"
@@ -299,27 +300,16 @@ func TestStreamBounds(t *testing.T) {
 	})
 }
 
-// TestMetrics holds the names to the rules of Prometheus: a help and a type for each, units spelled out, no total in a gauge.
+// TestMetrics holds the metrics to the rules of Prometheus, by its own linter.
 func TestMetrics(t *testing.T) {
 	var b strings.Builder
 	writeMetrics(&b, *class())
-	told := map[string]bool{}
-	line := regexp.MustCompile(`^(pi_agent_[a-z_]+)(\{([a-z]+="([^"\\]|\\.)*",?)+\})? -?[0-9.e+]+$`)
-	var help string
-	for l := range strings.Lines(b.String()) {
-		l = strings.TrimSuffix(l, "\n")
-		words := strings.Fields(l)
-		switch {
-		case words[0] == "#" && words[1] == "HELP" && !told[words[2]] && strings.HasSuffix(l, "."):
-			help = words[2]
-		case words[0] == "#" && words[1] == "TYPE" && words[2] == help && words[3] == "gauge":
-			told[help] = true
-		default:
-			m := line.FindStringSubmatch(l)
-			if m == nil || m[1] != help || !told[help] || regexp.MustCompile(`_(total|count|ms|minutes|gauge)$`).MatchString(m[1]) {
-				t.Errorf("%q does not read as a metric of %s", l, help)
-			}
-		}
+	problems, err := promlint.New(strings.NewReader(b.String())).Lint()
+	if err != nil {
+		t.Fatalf("%v in\n%s", err, b.String())
+	}
+	for _, p := range problems {
+		t.Errorf("%s: %s", p.Metric, p.Text)
 	}
 	for _, want := range []string{
 		"pi_agent_boards{state=\"ready\"} 1\n", "pi_agent_boards{state=\"down\"} 1\n", "pi_agent_boards{state=\"out\"} 0\n", "pi_agent_troubles 2\n",

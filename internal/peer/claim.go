@@ -76,6 +76,8 @@ type Claim struct {
 	Waits    string    `json:"waits,omitempty"`    // why it is not in a swarm yet; hello only
 	Contents Contents  `json:"contents,omitzero"`  // of the swarm that it manages; hello only
 	Unlisted bool      `json:"unlisted,omitempty"` // its swarm does not list the node of the board that it answers; hello only
+	Nodes    int       `json:"nodes,omitempty"`    // how many its swarm lists, told to one of them; hello only
+	Ready    int       `json:"ready,omitempty"`    // and how many of these are ready
 	Orphan   bool      `json:"orphan,omitempty"`   // a worker whose managers all say that they manage its swarm no longer; hello only
 	Moving   bool      `json:"moving,omitempty"`   // it will leave its swarm when it may join that of the board it asks; join only
 }
@@ -128,6 +130,9 @@ func (c Claim) Validate() error {
 	}
 	if err := errors.Join(c.Contents.validate(), checkOthers(c.Peers)); err != nil {
 		return err
+	}
+	if c.Ready < 0 || c.Ready > c.Nodes {
+		return fmt.Errorf("%d of %d nodes cannot be ready", c.Ready, c.Nodes)
 	}
 	for _, f := range []struct {
 		name, value string

@@ -72,6 +72,7 @@ func TestClaimValidate(t *testing.T) {
 		{"waits", func(c *peer.Claim) { c.Waits = strings.Repeat("x", peer.TroubleMax+1) }, "waits"},
 		{"trouble in lines", func(c *peer.Claim) { c.Trouble = "a\nb" }, "trouble"},
 		{"contents", func(c *peer.Claim) { c.Contents.Secrets = -1 }, "contents"},
+		{"more ready than there are", func(c *peer.Claim) { c.Nodes, c.Ready = 2, 3 }, "3 of 2 nodes"},
 		{"too many contents", func(c *peer.Claim) { c.Contents.Nodes = 1_000_001 }, "contents"},
 		{"hostname", func(c *peer.Claim) { c.Hostname = "a\x1b[2J" }, "hostname"},
 	}

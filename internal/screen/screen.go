@@ -30,8 +30,9 @@ type Screen struct {
 	Page func() string // address of its page; empty without one
 	Log  *zap.Logger
 
-	mu    sync.Mutex
-	shown string
+	mu     sync.Mutex
+	status string
+	shown  string
 }
 
 // Status implements bootstrap.Notifier.
@@ -39,6 +40,23 @@ func (s *Screen) Status(text string) {
 	s.Notifier.Status(text)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.status = text
+	s.show()
+}
+
+// Watchdog implements bootstrap.Notifier. It comes every few seconds, and is when the address of the page is looked at anew.
+func (s *Screen) Watchdog() {
+	s.Notifier.Watchdog()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.status != "" {
+		s.show()
+	}
+}
+
+// show writes the files where there is something new. The caller must hold s.mu.
+func (s *Screen) show() {
+	text := s.status
 	lines := fmt.Sprintf("%s: %s\n", plain(s.Name()), plain(text))
 	if page := s.Page(); page != "" {
 		lines += page + "\n"

@@ -37,6 +37,10 @@ func TestScreen(t *testing.T) {
 		}
 		return string(b), info
 	}
+	s.Watchdog()
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("%v, %v are there before there is anything to show", left, err)
+	}
 	s.Status("Looking\x1b[2J for \\u\nboards")
 	if behind.status != "Looking\x1b[2J for \\u\nboards" {
 		t.Errorf("%q is passed on", behind.status)
@@ -54,6 +58,11 @@ func TestScreen(t *testing.T) {
 	s.Status("In.")
 	if _, again := look(screen.MotdName); !os.SameFile(first, again) {
 		t.Error("what has not changed was written")
+	}
+	page = "http://10.77.0.130:7380/" // the router has given another address
+	s.Watchdog()
+	if got, _ := look(screen.MotdName); got != "pi-1: In.\nhttp://10.77.0.130:7380/\n" {
+		t.Errorf("motd %q after a change of the address", got)
 	}
 	s.Close()
 	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
