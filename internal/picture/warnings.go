@@ -120,9 +120,7 @@ func (j *judge) swarm() {
 		case Leader, Manager:
 			managers = append(managers, b.Name)
 		case Worker:
-			if b.State == Ready {
-				workers++
-			}
+			workers++
 		}
 	}
 	more := ""
