@@ -104,7 +104,7 @@ e2e-image: deps ## what make image has made, on emulated 64-bit boards: a quarte
 	@$(call install,$(IMAGE_PACKAGES) qemu-system-arm device-tree-compiler openssh-client)
 	PI_AGENT_IMAGE=$(CURDIR)/dist/pi-agent_$(VERSION)_arm64.img $(GO) test -tags image -count=1 -timeout 60m -v ./test/image
 
-e2e-page: deps bin/pi-agent ## the page in a browser, while a plug is pulled: two minutes, with chromium and nodejs 20 or newer
+e2e-page: deps bin/pi-agent ## the page in a browser, while a plug is pulled: five minutes, with chromium and nodejs 20 or newer
 	@$(call install,chromium fonts-dejavu-core)
 	cd test/page && npm ci --no-audit --no-fund
 	PI_AGENT=$(CURDIR)/bin/pi-agent $(GO) test -tags page -count=1 -timeout 10m -v -run '^TestPage$$' ./test/e2e

@@ -9,12 +9,16 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/pi-agent/pi-agent/test/lab"
 )
+
+// busyChanges is how often the number of tasks changes while the pages are open.
+const busyChanges = 60
 
 // knownMax is how long a page may take to show what the swarm knows.
 const knownMax = 15 * time.Second
@@ -76,6 +80,32 @@ func TestPage(t *testing.T) {
 	}
 	next("running") // how long that takes is the engine's affair
 	var rest []string
+	until := func(want string) {
+		t.Helper()
+		for line := range said {
+			if line == want {
+				return
+			}
+			rest = append(rest, line)
+		}
+		t.Fatalf("the browser does not say %q but\n%s", want, strings.Join(rest, "\n"))
+	}
+	until("held")
+	files := openFiles(t, leader)
+	scale := func(tasks int) {
+		if _, err := leader.Docker(t.Context(), "service", "scale", "--detach", fmt.Sprintf("web=%d", tasks)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range busyChanges {
+		scale(2 + i%5)
+		pause(t, 3*time.Second) // the pages draw every 2 s
+	}
+	scale(1)
+	until("left open")
+	if now := openFiles(t, leader); now > files+2 {
+		t.Errorf("the agent of %s has %d open files, before it had %d", leader.Name, now, files)
+	}
 	for line := range said {
 		rest = append(rest, line)
 	}
@@ -98,6 +128,20 @@ func resident(t *testing.T, pi *lab.Pi) string {
 		t.Fatal(err)
 	}
 	return strings.TrimSpace(string(out))
+}
+
+// openFiles is how many files and connections the agent of a Pi has open.
+func openFiles(t *testing.T, pi *lab.Pi) int {
+	t.Helper()
+	out, err := pi.Exec(t.Context(), "sh", "-c", "ls $(grep -l -x 'Name:.pi-agent' /proc/[0-9]*/status | sed 's/status$/fd/') | wc -l")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := strconv.Atoi(strings.TrimSpace(string(out)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 // browser runs test/page/watch.mjs on the lab's LAN. What it says comes line by line, until it ends well.
