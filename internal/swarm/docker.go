@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"net/http"
 	"net/netip"
 	"strconv"
 	"sync"
@@ -88,12 +89,17 @@ func (d *Docker) call(ctx context.Context, limit time.Duration, f func(context.C
 	}
 }
 
-// client returns the client, which keeps up to 6 idle connections for 30 s.
+// client returns the client, which makes a connection for each call: an engine that is being stopped takes no new ones, and
+// on those that it has it says until its end, for as long as its containers take, that it is in no swarm.
 func (d *Docker) client() (*client.Client, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.api == nil {
-		c, err := client.NewClientWithOpts(client.WithHost(d.host), client.WithAPIVersionNegotiation())
+		c, err := client.NewClientWithOpts(
+			client.WithHTTPClient(&http.Client{
+				Transport: &http.Transport{DisableKeepAlives: true}, CheckRedirect: client.CheckRedirect,
+			}),
+			client.WithHost(d.host), client.WithAPIVersionNegotiation())
 		if err != nil {
 			return nil, fmt.Errorf("docker address %q: %w", d.host, err)
 		}

@@ -204,3 +204,26 @@ func (w *labWorld) certificate(i int) time.Duration {
 	must(w.t, err)
 	return time.Until(c.NotAfter)
 }
+
+// An engine that is being stopped, for which it waits for a container here, is never taken for one that has left its swarm.
+func TestEngineThatStops(t *testing.T) {
+	t.Parallel()
+	w := newLabWorld(t)
+	found(t, w)
+	must(t, w.lab.LoadWeb(t.Context()))
+	w.docker(0, "run", "--detach", "--stop-signal=SIGWINCH", lab.WebImage)
+	check(t, wantState(w.engine(0), Active))
+	stopped := make(chan error, 1)
+	go func() { stopped <- w.lab.Pis[0].StopEngine() }()
+	for {
+		select {
+		case err := <-stopped:
+			must(t, err)
+			return
+		default:
+		}
+		if s, err := w.engine(0).Status(t.Context()); err == nil && s.State != Active {
+			t.Fatalf("it says %+v", s)
+		}
+	}
+}
