@@ -30,6 +30,7 @@ type world interface {
 	autolock(i int)
 	exchanged() // waits until the swarm that board 0 has founded has its lasting join token
 	promote(manager, i int)
+	forget(i int) // restarts the engine, which has forgotten that it is in a swarm
 	deploy(i int) // a service, a secret and a config
 	service(manager int, name string, replicas int)
 	cut(i int)
@@ -52,6 +53,7 @@ var cases = []struct {
 	{"Power", testPower},
 	{"LiveRestore", testLiveRestore},
 	{"Locked", testLocked},
+	{"Revive", testRevive},
 	{"Contents", testContents},
 	{"Overview", testOverview},
 }
@@ -362,6 +364,50 @@ func testContents(t *testing.T, w world) {
 	want(Contents{Nodes: 2, Services: 1, Secrets: 1, Configs: 1})
 	_, err = w.engine(1).Contents(ctx)
 	wantErr(t, "Contents of a worker", err, ErrNotManager)
+}
+
+// The only manager of a swarm whose engine has forgotten it is the same node of the same swarm afterwards, with what that
+// holds and whom it has.
+func testRevive(t *testing.T, w world) {
+	ctx, m := t.Context(), w.engine(0)
+	found(t, w)
+	w.exchanged()
+	must(t, join(t, w, 1, 0))
+	w.deploy(0)
+	token, err := m.WorkerToken(ctx)
+	must(t, err)
+	await(t, 10*time.Second, func() error {
+		if s := status(t, m); len(s.Managers) != 1 {
+			return fmt.Errorf("a single manager knows of %v", s.Managers)
+		}
+		return nil
+	})
+	was := status(t, m)
+	w.forget(0)
+	if s := status(t, m); s.State != Inactive || s.NodeID != "" || s.Addr.IsValid() {
+		t.Errorf("an engine that has forgotten its swarm says %+v", s)
+	}
+	must(t, m.Revive(ctx, w.addr(0)))
+	awaitReady(t, m, w.addr(0), w.addr(1))
+	is := status(t, m)
+	if is.NodeID != was.NodeID || is.SwarmID != was.SwarmID || is.Addr != was.Addr || !is.Manager || len(is.Managers) != 1 {
+		t.Errorf("it says %+v, before it said %+v", is, was)
+	}
+	have, err := m.Contents(ctx)
+	must(t, err)
+	if want := (Contents{Nodes: 2, Services: 1, Secrets: 1, Configs: 1}); have != want {
+		t.Errorf("contents are %+v, want %+v", have, want)
+	}
+	again, err := m.WorkerToken(ctx)
+	must(t, err)
+	if again.Reveal() != token.Reveal() {
+		t.Error("the join token is another one")
+	}
+	w.stopEngine(0)
+	w.startEngine(0)
+	awaitReady(t, m, w.addr(0), w.addr(1))
+	must(t, join(t, w, 2, 0))
+	awaitReady(t, m, w.addr(0), w.addr(1), w.addr(2))
 }
 
 func testLocked(t *testing.T, w world) {

@@ -2,6 +2,7 @@ package swarm
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -28,6 +29,7 @@ type Fake struct {
 	locked      bool          // waits for the unlock key
 	lost        time.Time     // when this manager lost the majority; zero while it has it
 	member      *fakeNode     // nil when in no swarm; survives power cuts
+	forgotten   *fakeNode     // what member was before Forget; the next swarm that the engine enters deletes it
 	alone       bool          // a worker that has not found a manager since its engine started
 	via         netip.Addr    // the manager through which it joined since its engine started; it asks no other for its vote
 	stumbles    bool          // it was made a manager, and asks one that is gone
@@ -39,7 +41,7 @@ var _ Engine = (*Fake)(nil)
 
 // Calls counts the calls that have reached an engine and ask for a change, and the costly ones. Label, Role and Availability
 // count only when they changed something.
-type Calls struct{ Init, Join, Leave, Label, Role, Availability, Remove, Overview int }
+type Calls struct{ Init, Revive, Join, Leave, Label, Role, Availability, Remove, Overview int }
 
 // Delays of a real engine, measured with Docker 20.10 and 26.1.
 const (
@@ -86,8 +88,8 @@ func (f *Fake) status() Status {
 	switch {
 	case f.locked:
 		s.State = Locked
-	case f.expired:
-		s.State, s.Error = Failed, "certificate has expired"
+	case f.expired && f.member != nil:
+		s.State, s.Addr, s.Error = Failed, f.member.addr, "certificate has expired"
 	case f.pending != nil && f.pending.failed:
 		s.State, s.Addr, s.Error = Failed, f.pending.advertise, f.pending.err.Error()
 	case f.pending != nil:
@@ -124,15 +126,47 @@ func (f *Fake) Init(ctx context.Context, r InitRequest) error {
 	}
 	ended := f.take(ctx, boot, fakeInit)
 	f.net.mu.Lock()
+	defer f.net.mu.Unlock()
 	if !f.up || f.boot != boot {
-		f.net.mu.Unlock()
 		return ended
 	}
-	s := f.net.newSwarm(time.Now().Add(f.clock))
-	s.pools = []netip.Prefix{r.Pool}
-	f.member = s.add(f, r.Advertise, true)
-	f.net.mu.Unlock()
+	was, over := f.forgotten, f.expired
+	f.forgotten, f.expired = nil, false
+	switch {
+	case was == nil:
+		s := f.net.newSwarm(time.Now().Add(f.clock))
+		s.pools = []netip.Prefix{r.Pool}
+		f.member = s.add(f, r.Advertise, true)
+	case over:
+		return errors.New("certificate has expired")
+	default:
+		f.member = was
+	}
 	return ended // when nobody waits any more, the engine has done it all the same
+}
+
+// Revive implements Engine.
+func (f *Fake) Revive(ctx context.Context, advertise netip.Addr) error {
+	boot, err := f.acquire(ctx, &f.calls.Revive)
+	if err != nil {
+		return err
+	}
+	defer f.release()
+	if err := f.mayEnter(); err != nil {
+		return err
+	}
+	ended := f.take(ctx, boot, fakeInit)
+	f.net.mu.Lock()
+	defer f.net.mu.Unlock()
+	if !f.up || f.boot != boot {
+		return ended
+	}
+	if f.forgotten == nil {
+		f.forgotten = f.net.newSwarm(time.Now().Add(f.clock)).add(f, advertise, true)
+	}
+	f.member, f.forgotten, f.expired = f.forgotten, nil, false
+	f.member.addr = advertise
+	return ended
 }
 
 // mayEnter tells why the engine cannot enter a swarm.
@@ -165,7 +199,7 @@ func (f *Fake) joinOne(ctx context.Context, manager netip.AddrPort, r JoinReques
 	}
 	j := &fakeJoin{manager: manager, advertise: r.Advertise, token: r.Token, began: time.Now()}
 	f.net.mu.Lock()
-	f.pending = j
+	f.pending, f.forgotten, f.expired = j, nil, false
 	f.net.mu.Unlock()
 	for {
 		err := f.take(ctx, boot, fakeStep)

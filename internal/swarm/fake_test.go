@@ -35,7 +35,12 @@ func (w *fakeWorld) startEngine(i int)   { w.boards[i].StartEngine() }
 func (w *fakeWorld) liveRestore(i int)   { w.boards[i].SetLiveRestore(true) }
 func (w *fakeWorld) autolock(i int)      { w.boards[i].Autolock() }
 func (w *fakeWorld) promote(_, i int)    { w.boards[i].Promote() }
-func (w *fakeWorld) deploy(i int)        { w.boards[i].Deploy() }
+func (w *fakeWorld) forget(i int) {
+	w.stopEngine(i)
+	w.boards[i].Forget()
+	w.startEngine(i)
+}
+func (w *fakeWorld) deploy(i int) { w.boards[i].Deploy() }
 func (w *fakeWorld) service(manager int, name string, replicas int) {
 	w.boards[manager].AddService(name, replicas)
 }

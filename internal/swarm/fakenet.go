@@ -2,6 +2,7 @@ package swarm
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -124,7 +125,36 @@ func (f *Fake) start() {
 func (f *Fake) Reflash() {
 	f.net.change(func() {
 		f.on, f.up = false, false
-		f.member, f.pending, f.locked, f.expired, f.liveRestore = nil, nil, false, false, false
+		f.member, f.forgotten, f.pending, f.locked, f.expired, f.liveRestore = nil, nil, nil, false, false, false
+	})
+}
+
+// Clone puts a copy of another board's card into this one, which is off. A manager's copy has a copy of its swarm, which no
+// other node takes part in.
+func (f *Fake) Clone(of *Fake) {
+	f.net.change(func() {
+		f.member = of.member
+		if of.member == nil || !of.member.manager {
+			return
+		}
+		s := *of.member.swarm
+		s.nodes, s.leader = nil, nil
+		for _, n := range of.member.swarm.nodes {
+			c := *n
+			c.swarm, c.labels = &s, maps.Clone(n.labels)
+			if n == of.member {
+				c.engine, f.member = f, &c
+			}
+			s.nodes = append(s.nodes, &c)
+		}
+	})
+}
+
+// Take puts the card of another board into this one. Both are off.
+func (f *Fake) Take(from *Fake) {
+	f.net.change(func() {
+		f.member, from.member = from.member, nil
+		f.member.engine = f
 	})
 }
 
@@ -157,6 +187,22 @@ func (f *Fake) Deploy() {
 
 // Expire lets the certificate of this node be out of date.
 func (f *Fake) Expire() { f.net.change(func() { f.expired = true }) }
+
+// Forget moves the note aside by which the engine, which is down, knows that it is in a swarm. All else stays on its card.
+func (f *Fake) Forget() {
+	f.net.change(func() {
+		if f.member != nil {
+			f.member, f.forgotten = nil, f.member
+		}
+	})
+}
+
+// Forgotten reports whether the card holds a swarm that the engine has forgotten.
+func (f *Fake) Forgotten() bool {
+	f.net.mu.Lock()
+	defer f.net.mu.Unlock()
+	return f.forgotten != nil
+}
 
 // Autolock makes the managers of this engine's swarm wait for a key at their next start, as docker swarm update does.
 func (f *Fake) Autolock() { f.net.change(func() { f.member.swarm.auto = true }) }

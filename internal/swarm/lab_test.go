@@ -84,6 +84,14 @@ func (w *labWorld) liveRestore(i int) {
 	w.start(i, "--live-restore")
 }
 
+func (w *labWorld) forget(i int) {
+	w.stopEngine(i)
+	const note = "/var/lib/docker/swarm/docker-state.json"
+	_, err := w.lab.Pis[i].Exec(w.t.Context(), "mv", note, note+".expired")
+	must(w.t, err)
+	w.start(i)
+}
+
 func (w *labWorld) powerOff(i int) { must(w.t, w.lab.Pis[i].PowerOff()) }
 
 func (w *labWorld) powerOn(i int) {
