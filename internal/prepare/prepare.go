@@ -1,6 +1,7 @@
 // Package prepare does what a board needs done by root, so that the agent need not be root: a name of its own, a clock that
-// is not in the past, docker without sudo for its first user, and the cluster key off the boot partition and where the agent
-// can read it. It runs before the engine starts, and again whenever the agent asks for it. Doing it twice changes nothing more, and power may go at any instant.
+// is not in the past, docker without sudo for its first user, the cluster key off the boot partition and where the agent can
+// read it, and an engine that forgets a swarm that it cannot enter. It runs before the engine starts, and again whenever the
+// agent asks for it. Doing it twice changes nothing more, and power may go at any instant.
 package prepare
 
 import (
@@ -26,6 +27,7 @@ func Board(ctx context.Context, c config.Config, serial peer.Serial, log *zap.Lo
 	if c.DockerWithoutSudo {
 		errs = append(errs, dockerWithoutSudo(ctx, log))
 	}
+	errs = append(errs, forget(ctx, log))
 	return errors.Join(errs...)
 }
 

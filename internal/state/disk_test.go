@@ -107,8 +107,10 @@ func TestNewerFileIsReadAndLeftAlone(t *testing.T) {
 	if key := f.State().NodeKey; len(key) != 32 || key[1] != 1 {
 		t.Errorf("the node key is another: %v", key)
 	}
-	if err := f.Update(func(s *state.State) { s.Membership.Node = "n1" }); err == nil {
-		t.Error("an update that is not kept gives no error")
+	for range 2 { // once it is no news any more
+		if err := f.Update(func(s *state.State) { s.Membership.Node = "n1" }); err == nil {
+			t.Error("an update that is not kept gives no error")
+		}
 	}
 	if kept, err := os.ReadFile(path); err != nil || string(kept) != content {
 		t.Errorf("the file was changed: %s, %v", kept, err)

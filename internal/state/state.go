@@ -65,14 +65,14 @@ func (f *File) State() State {
 	return f.now
 }
 
-// Update changes what the board remembers, and the file if that is news. When the file cannot be written, the change holds
-// until the next start, and Run goes on trying.
+// Update changes what the board remembers, and the file if it does not have that. When the file cannot be written, the
+// change holds until the next start, and Run goes on trying.
 func (f *File) Update(change func(*State)) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	old := f.now
 	change(&f.now)
-	if reflect.DeepEqual(f.now, old) {
+	if reflect.DeepEqual(f.now, old) && !f.stale {
 		return nil
 	}
 	f.stale = true
@@ -100,7 +100,9 @@ func Open(dir string, serial peer.Serial) (*File, error) {
 	}
 	f.now, f.stale = State{Version: version, Serial: serial, NodeKey: key.Seed()}, true
 	if readErr == nil {
-		f.now.Membership.From = s.Serial // until it is known that its engine is in no swarm
+		// Until it is known whether its engine is in a swarm, and which board goes on with that.
+		f.now.Membership = s.Membership
+		f.now.Membership.From = s.Serial
 	}
 	switch {
 	case readErr == nil || errors.Is(readErr, fs.ErrNotExist):
