@@ -116,6 +116,7 @@ func daemon(ctx context.Context, cfg config.Config, key clusterkey.Phrase, dir, 
 	}
 	options.Deny = cfg.Deny
 	options.Clock, options.SetClock, options.Built = time.Now, prepare.AskForClock, builtAt()
+	options.Forget = prepare.AskToForget
 	if cfg.Rename {
 		options.Rename = prepare.AskForName
 	}

@@ -66,6 +66,8 @@ func (l *Loop) change(ctx context.Context, a Action) error {
 		return l.shed(ctx)
 	case SetClock:
 		return l.setClock(a.Target)
+	case Revive:
+		return l.revive(ctx)
 	default:
 		if err := l.Engine.Leave(ctx, false); err != nil {
 			return fmt.Errorf("end the pending join: %w", err)

@@ -3,6 +3,7 @@ package bootstrap
 import (
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
 	"regexp"
 	"runtime"
 	"slices"
@@ -51,7 +52,17 @@ var broken = []struct {
 		return Decide(v)
 	}},
 	{"a join that has failed is not ended", "Reset", instead(Abandon, func(a Action) Action { return wait("%s", a.Reason) })},
-	{"a manager whose certificate has expired leaves", "Expired", blind(func(v *View) { v.Member.Manager = false })},
+	{"a copy stays beside its original", "CopiedCard", blind(func(v *View) { v.Member.From = "" })},
+	{"a moved card is taken for a copy", "MovedCard", func(v View) Action {
+		if v.EngineErr == nil && v.Member.From != "" && v.Engine.NodeID != "" {
+			return Action{Kind: Shed, Reason: "The card of this board was in another one"}
+		}
+		return Decide(v)
+	}},
+	{"two boards that are one node for long are not named", "CopiedCard", blind(func(v *View) { v.Doubled = time.Time{} })},
+	{"a manager whose certificate has expired leaves", "ExpiredManager", blind(func(v *View) { v.Member.Manager = false })},
+	{"one of several managers is taken for the only one", "ExpiredManagers", blind(func(v *View) { v.Member.Sole = v.Member.Manager })},
+	{"an engine that has forgotten its swarm is taken for a blank one", "ExpiredManager", blind(func(v *View) { v.Member.Revive = netip.Addr{} })},
 	{"a worker whose certificate has expired waits", "Expired", func(v View) Action {
 		if a := Decide(v); a.Kind != Move || v.Engine.State != swarm.Failed {
 			return a

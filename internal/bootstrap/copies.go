@@ -6,11 +6,13 @@ package bootstrap
 // it is shows within minutes: two members with one node id are there, or not.
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"time"
 
+	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/swarm"
 )
 
@@ -18,18 +20,60 @@ import (
 // Later each of the two may hold something that the other does not.
 const copyMax = 15 * time.Minute
 
+// doubledMax is how long two boards may be one node before that is told: a copy that meets its original needs less to leave,
+// and to be forgotten as that node.
+const doubledMax = 2 * rivalFor
+
 // copied decides for a board with the card of another one that is met.
 func copied(v View) (Action, bool) {
-	if v.Member.From == "" || v.Engine.NodeID == "" {
+	node := cmp.Or(v.Engine.NodeID, v.Member.Node) // an engine that cannot enter its swarm does not say which node it is
+	if v.Member.From == "" || v.Engine.State == swarm.Inactive || node == "" {
 		return Action{}, false
 	}
 	for _, p := range v.Peers {
-		if p.Claim.Node == v.Engine.NodeID && v.Now.Sub(p.Met) < rivalFor {
+		if p.Claim.Node == node && v.Now.Sub(p.Met) < rivalFor {
 			return Action{Kind: Shed, Reason: fmt.Sprintf("The card of this board is a copy of that of %s, which is there as well: "+
 				"leaving the swarm as its copy", p.Claim.Serial.Name())}, true
 		}
 	}
 	return Action{}, false
+}
+
+// doubles are two boards that say that they are the same node of a swarm, this one among them or not.
+func (v View) doubles() (a, b peer.Serial, are bool) {
+	boards := map[string]peer.Serial{v.Engine.NodeID: v.Serial}
+	for _, p := range v.Peers {
+		node := p.Claim.Node
+		if node == "" || v.Now.Sub(p.Met) >= rivalFor {
+			continue
+		}
+		if other, is := boards[node]; is {
+			return min(other, p.Claim.Serial), max(other, p.Claim.Serial), true
+		}
+		boards[node] = p.Claim.Serial
+	}
+	return "", "", false
+}
+
+// doubled names two boards that have been one node for longer than a copy takes to leave: each may hold by now what the
+// other does not, and which of them is the copy only a person can tell.
+func doubled(v View, k Kind) (Action, bool) {
+	a, b, are := v.doubles()
+	if !are || v.Doubled.IsZero() || v.Now.Sub(v.Doubled) < doubledMax {
+		return Action{}, false
+	}
+	return Action{Kind: k, Trouble: true, Reason: fmt.Sprintf("%s and %s are one node of the swarm, for the card of one is a copy of "+
+		"the other's: \"sudo pi-agent reset\" on the board with the copied card", a.Name(), b.Name())}, true
+}
+
+// observeDoubles notes since when there are doubles.
+func (l *Loop) observeDoubles(now time.Time) {
+	switch _, _, are := l.view(now).doubles(); {
+	case !are:
+		l.doubled = time.Time{}
+	case l.doubled.IsZero():
+		l.doubled = now
+	}
 }
 
 // shed leaves the swarm without a word to it.

@@ -57,11 +57,12 @@ const (
 	Move                 // leave the swarm for that of Target
 	Shed                 // leave a swarm of which another board is the member
 	SetClock             // put the clock forward to that of Target
+	Revive               // bring the swarm back that this board alone manages
 )
 
 // String implements fmt.Stringer.
 func (k Kind) String() string {
-	return [...]string{"wait", "serve", "stay", "join", "propose", "init", "abandon", "move", "shed", "set clock"}[k]
+	return [...]string{"wait", "serve", "stay", "join", "propose", "init", "abandon", "move", "shed", "set clock", "revive"}[k]
 }
 
 // Action is a decision with its reason.
@@ -106,6 +107,8 @@ type View struct {
 	Answered time.Time     // when a manager of this worker's swarm last answered; at first the start of the agent
 	Parted   time.Time     // since when its managers say that they are not; zero when one does not
 	Left     time.Time     // when this board last left a swarm to move; zero when it has not
+	Doubled  time.Time     // since when two boards have been one node; zero when none are
+	Asked    time.Time     // when root was asked to let the engine forget its swarm; zero when it was not
 
 	Peers     []Peer    // verified, other than this board, in order of serial
 	Twins     []Peer    // verified boards with this board's serial
@@ -141,6 +144,8 @@ func Decide(v View) Action {
 		return a
 	}
 	switch {
+	case v.Engine.State == swarm.Inactive && v.Member.Revive.IsValid():
+		return Action{Kind: Revive, Reason: reviving} // anything else would delete the swarm
 	case v.Engine.State == swarm.Active && v.Engine.Manager:
 		return serve(v)
 	case v.Engine.State == swarm.Active:
@@ -150,7 +155,7 @@ func Decide(v View) Action {
 		return stay(v)
 	case v.Engine.State == swarm.Locked:
 		return trouble("The swarm is locked: give its key with docker swarm unlock")
-	case v.Engine.State == swarm.Failed && v.Member.Node != "" && expired(v.Engine.Error):
+	case v.Engine.State == swarm.Failed && expired(v.Engine.Error) && (v.Member.Node != "" || ownCertificate(v.Engine.Error)):
 		return outdated(v)
 	case v.Engine.State == swarm.Failed && v.Engine.NodeID == "" && v.Member.Node != "":
 		return stumbled(v)
@@ -212,11 +217,17 @@ func serve(v View) Action {
 	if a, is := rivalry(v); is {
 		return a
 	}
+	if a, is := doubled(v, Serve); is {
+		return a
+	}
 	return Action{Kind: Serve, Reason: "This board is a manager of swarm " + v.Engine.SwarmID}
 }
 
 func stay(v View) Action {
 	if a, is := lost(v, Stay); is {
+		return a
+	}
+	if a, is := doubled(v, Stay); is {
 		return a
 	}
 	var silent []Peer

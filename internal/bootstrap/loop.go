@@ -109,6 +109,7 @@ type Options struct {
 	Wanted   int                         // managers of the swarm: 1, 3, 5 or 7; 0 leaves them as they are, negative follows the number of boards
 	Member   peer.Membership             // where the board was when it last ran
 	Remember func(peer.Membership) error // keeps that through a power cut
+	Forget   func() error                // asks for an engine that has forgotten the swarm it is in, and returns before it has
 	Deny     []peer.Serial               // whose nodes a manager removes
 	Named    []netip.Addr                // other boards that the settings name
 	Settings error                       // what is wrong with the settings; the loop then only tells it
@@ -176,6 +177,8 @@ type Loop struct {
 	parted     time.Time
 	orphan     bool // parted for long
 	left       time.Time
+	asked      time.Time
+	doubled    time.Time
 	contentsAt time.Time
 	contested  bool // a manager of another swarm is met
 	clockAsked time.Time
@@ -355,6 +358,7 @@ func (l *Loop) observe(ctx context.Context) {
 	l.follow()
 	l.contacts.forget(now)
 	l.observeSwarms(ctx)
+	l.observeDoubles(now)
 	l.tellReach(now)
 	if text := l.near.news(heard.Others, now); text != "" {
 		l.Log.Info(text)
@@ -439,7 +443,7 @@ func (l *Loop) view(now time.Time) View {
 		Pending: l.pending, Member: l.Member,
 		Peers: peers, Twins: twins, Listening: l.listening, NewBoard: l.contacts.newest(), Proposed: l.proposed,
 		Expect: l.Expect, Settle: l.Settle, Reset: l.wasReset, Named: l.contacts.unanswered(),
-		Contents: l.contents, Answered: l.answered, Parted: l.parted, Left: l.left,
+		Contents: l.contents, Answered: l.answered, Parted: l.parted, Left: l.left, Doubled: l.doubled, Asked: l.asked,
 		Clock: l.Clock(), Built: l.Built, ClockAsked: l.clockAsked,
 	}
 	for i, p := range v.Peers {
@@ -527,9 +531,10 @@ func (l *Loop) speak() {
 	switch {
 	case l.statusErr != nil && old.State.InSwarm() && (l.engineSeen || time.Since(l.started) < swarmRemembered):
 		return // an engine that starts or restarts is still in its swarm
-	case l.statusErr == nil && l.status.State == swarm.Failed && l.Member.Node != "":
+	case l.statusErr == nil && (l.status.State == swarm.Failed && l.Member.Node != "" ||
+		l.status.State == swarm.Inactive && l.Member.Revive.IsValid()):
 		l.ticket.Store(nil)
-		return // and so is one that stumbles on the way back
+		return // and so is one that stumbles on the way back, or is brought back
 	case member && l.status.Manager:
 		c.State, c.Swarm, c.Node, c.Contents = peer.Manager, l.status.SwarmID, l.status.NodeID, l.contents
 	case member, l.statusErr == nil && l.status.NodeID != "":
@@ -583,7 +588,10 @@ func (l *Loop) remember(m peer.Membership) {
 		m.Yields = l.Member.Yields
 	}
 	if m.Node == l.Member.Node && l.status.State != swarm.Active {
-		m.Manager = l.Member.Manager
+		m.Manager, m.Sole, m.Revive = l.Member.Manager, l.Member.Sole, l.Member.Revive
+	} else if m.Manager {
+		n := len(l.status.Managers) // none for a moment after the engine's start
+		m.Sole = n == 1 || n == 0 && l.Member.Sole
 	}
 	if m.Node != "" && (l.Member.Node == "" || l.Member.Node == m.Node) {
 		m.From = l.Member.From

@@ -48,9 +48,13 @@ var scenarios = []named{
 	{"Yield", simYield},
 	{"Orphans", simOrphans},
 	{"NewCard", simNewCard},
+	{"CopiedCard", simCopiedCard},
+	{"MovedCard", simMovedCard},
 	{"Expired", simExpired},
 	{"Clocks", simClocks},
 	{"FirstUse", simFirstUse},
+	{"ExpiredManager", simExpiredManager},
+	{"ExpiredManagers", simExpiredManagers},
 	{"Managers", simManagers},
 	{"WithoutMulticast", simWithoutMulticast},
 	{"LowestWithoutEngine", simLowestWithoutEngine},
@@ -429,6 +433,9 @@ func (w *world) check(t testing.TB) error {
 		}
 		if b.running() == nil {
 			b.calm = time.Now()
+		}
+		if b.engine.Forgotten() { // it does not know which node it is
+			continue
 		}
 		if s.State == swarm.Failed { // and does not say which node it is
 			if !expired(s.Error) { // it is to be a manager and asks one that is gone: it may join anew

@@ -47,6 +47,7 @@ type world struct {
 	deaf    *simBoard    // hears no announcement but its own
 	built   time.Time    // when the program of the boards was made
 	keyless bool         // there is no cluster key
+	noRoot  bool         // nobody does what an agent asks of root
 	missing string       // what a whole swarm lacked at the last look
 	swarms  []string     // every swarm that was seen, in order of founding
 
@@ -305,6 +306,10 @@ func (b *simBoard) start(ctx context.Context) {
 			return nil
 		},
 		Clock: func() time.Time { return time.Now().Add(b.off()) }, SetClock: b.setClock, Built: b.w.built,
+		Forget: func() error {
+			time.AfterFunc(time.Second, b.forget)
+			return nil
+		},
 		Expect: b.w.expect, Settle: simSettle, Wanted: b.w.wanted, Named: b.w.named, Settings: b.settings,
 		Tag: b.tag, Deny: b.deny,
 		Engine: b.engine, Discovery: b, Asker: b, Network: b, Notify: simNotify{b: b}, Pins: pins, Log: log,
@@ -324,6 +329,17 @@ func (b *simBoard) start(ctx context.Context) {
 	}()
 	go b.announceOften(ctx, loop)
 	go b.inquire(ctx)
+}
+
+// forget is what root does when it is asked to let the engine forget its swarm.
+func (b *simBoard) forget() {
+	s, err := b.engine.Status(context.Background())
+	if b.w.noRoot || err != nil || s.State != swarm.Failed {
+		return
+	}
+	b.engine.StopEngine()
+	b.engine.Forget()
+	time.AfterFunc(2*time.Second, b.engine.StartEngine)
 }
 
 func (b *simBoard) remembered() peer.Membership {

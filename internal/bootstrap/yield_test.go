@@ -45,32 +45,3 @@ func simYield(t testing.TB, w *world, rnd *rand.Rand) {
 	}, 5*time.Minute, func() bool { return len(w.swarms) == 1 && w.formed() })
 	w.wantLeader(t, c)
 }
-
-// Boards whose certificates have expired while they were off: workers come back, and a manager keeps what it has.
-func simExpired(t testing.TB, w *world, rnd *rand.Rand) {
-	w.addMany(rnd, 2+rnd.IntN(3))
-	w.run(t, w.startAll(t, rnd), 2*time.Minute, w.formed)
-	leader := w.leader()
-	all := rnd.IntN(2) == 0
-	w.run(t, nil, 30*time.Second, nil) // until all know their swarm's id
-	var plan []event
-	for _, b := range w.boards {
-		plan = append(plan, event{0, b, "power off", b.powerOff})
-	}
-	w.run(t, plan, time.Minute, nil)
-	for _, b := range w.boards {
-		if b != leader || all {
-			b.engine.Expire()
-		}
-		b.doomed = b != leader
-	}
-	if !all {
-		w.run(t, w.startAll(t, rnd), 3*time.Minute, w.formed)
-		w.wantLeader(t, leader)
-		return
-	}
-	w.run(t, w.startAll(t, rnd), 20*time.Minute, nil)
-	if c := leader.engine.Calls(); c.Leave > 0 || !leader.said("The certificate of this manager has expired") {
-		t.Errorf("%s has left what only it knew: %+v", leader.serial.Name(), c)
-	}
-}

@@ -5,6 +5,7 @@ package peer
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"regexp"
 	"time"
 )
@@ -37,7 +38,12 @@ type Membership struct {
 	Node  string `json:"node,omitempty"`  // the board's node id in it
 
 	Manager bool `json:"manager,omitempty"` // the board manages it
+	Sole    bool `json:"sole,omitempty"`    // and no other does
 	Yields  bool `json:"yields,omitempty"`  // a person has given the swarm up: this manager takes its board into another
+
+	// Revive is valid while the board's engine has forgotten, or is about to, that it is in the swarm, and is to be made its
+	// manager again, at this address.
+	Revive netip.Addr `json:"revive,omitzero"`
 
 	// From is the board that the card was in before. What the engine is a member of is that board's, where it is still there.
 	From Serial `json:"from,omitempty"`
