@@ -193,9 +193,10 @@ func networkFor(cfg config.Config, kept *state.File, log *zap.Logger) network {
 		return kernel
 	}
 	s := kept.State()
+	inUse := s.Membership != (peer.Membership{}) && s.Membership.From == "" // of a copied card another board may have the address
 	return address.NewKeeper(address.KeeperOptions{
 		Serial: s.Serial, Kernel: kernel,
-		Home: address.Home{Addr: s.Address, Interface: s.Interface}, InUse: s.Membership != (peer.Membership{}),
+		Home: address.Home{Addr: s.Address, Interface: s.Interface}, InUse: inUse,
 		Remember: func(h address.Home) error {
 			return kept.Update(func(s *state.State) { s.Address, s.Interface = h.Addr, h.Interface })
 		},

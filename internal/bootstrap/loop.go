@@ -564,7 +564,8 @@ func (l *Loop) speak() {
 		}, time.Now())
 	}
 	l.remember(c.Membership())
-	l.Network.Rely(c.State.InSwarm() || l.founding || l.statusErr == nil && l.status.State == swarm.Pending)
+	// A card from another board has that one's address, too, which must be given up if it is a copy.
+	l.Network.Rely(c.State.InSwarm() && l.Member.From == "" || l.founding || l.statusErr == nil && l.status.State == swarm.Pending)
 	hint := c
 	hint.Contents, hint.Orphan, hint.Waits = peer.Contents{}, false, "" // not announced, and so no news to announce
 	l.Discovery.SetClaim(hint)

@@ -103,6 +103,9 @@ func Open(dir string, serial peer.Serial) (*File, error) {
 		// Until it is known whether its engine is in a swarm, and which board goes on with that.
 		f.now.Membership = s.Membership
 		f.now.Membership.From = s.Serial
+		if s.Membership != (peer.Membership{}) {
+			f.now.Address, f.now.Interface = s.Address, s.Interface // by which that swarm knows it
+		}
 	}
 	switch {
 	case readErr == nil || errors.Is(readErr, fs.ErrNotExist):

@@ -137,6 +137,13 @@ func TestAddress(t *testing.T) {
 	if s := f.State(); err != nil || s.Address.IsValid() {
 		t.Errorf("on another board: %+v, %v", s, err)
 	}
+	if err := f.Update(func(s *state.State) { s.Address, s.Interface, s.Membership.Node = addr, "eth0", "n1" }); err != nil {
+		t.Fatal(err)
+	}
+	f, err = state.Open(dir, serial)
+	if s := f.State(); err != nil || s.Address != addr || s.Interface != "eth0" {
+		t.Errorf("on another board, with its place in a swarm: %+v, %v", s, err)
+	}
 }
 
 func TestOpenGoesOnWhereNothingCanBeWritten(t *testing.T) {

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os/exec"
 	"slices"
@@ -81,6 +82,26 @@ func TestNewCard(t *testing.T) {
 	says(t, leader, worker.Name+" has a new card: the node of the old one is removed from the swarm, and its labels and availability go to the new one.")
 }
 
+// copyCard gives a Pi what engine and agent, which are down on both, have on the card of another one.
+func copyCard(t *testing.T, from, to *lab.Pi) {
+	t.Helper()
+	for _, dir := range []string{"/var/lib/docker/swarm", "/var/lib/pi-agent"} {
+		out, err := exec.CommandContext(t.Context(), "cp", "-aT", from.Path(dir), to.Path(dir)).CombinedOutput()
+		if err != nil {
+			t.Fatalf("copy %s: %s, %v", dir, out, err)
+		}
+	}
+}
+
+// remembers waits until the agent of the Pi has its node on the card.
+func remembers(t *testing.T, pi *lab.Pi, node string) {
+	t.Helper()
+	await(t, time.Minute, func(ctx context.Context) error {
+		_, err := pi.Exec(ctx, "grep", "--quiet", node, "/var/lib/pi-agent/state.json")
+		return err
+	})
+}
+
 // The card of a worker is copied and put into another Pi, beside the original: the copy leaves, and joins under its own name.
 // The original stays what it is.
 func TestCopiedCard(t *testing.T) {
@@ -98,18 +119,13 @@ func TestCopiedCard(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pause(t, 2*time.Second) // until its agent has remembered that
+	remembers(t, original, was.Swarm.NodeID)
 	for _, do := range []func() error{original.StopAgent, original.StopEngine, other.StopEngine} {
 		if err := do(); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for _, dir := range []string{"/var/lib/docker/swarm", "/var/lib/pi-agent"} {
-		out, err := exec.CommandContext(t.Context(), "cp", "-aT", original.Path(dir), other.Path(dir)).CombinedOutput()
-		if err != nil {
-			t.Fatalf("copy %s: %s, %v", dir, out, err)
-		}
-	}
+	copyCard(t, original, other)
 	for _, pi := range []*lab.Pi{original, other} {
 		if err := pi.StartEngine(); err != nil {
 			t.Fatal(err)
@@ -145,4 +161,95 @@ func TestCopiedCard(t *testing.T) {
 		return nil
 	}))
 	says(t, other, "The card of this board is a copy of that of "+serialName(original)+", which is there as well: leaving the swarm as its copy.")
+}
+
+// The card of the only manager is copied and put into another Pi, beside the original: the copy leaves without harm to the
+// swarm, and joins it under its own name.
+func TestCopiedManager(t *testing.T) {
+	l := lab.New(t, lab.Options{N: 3, Config: "settle = \"5s\""})
+	engines(t, l)
+	setKey(t, clusterkey.Generate(), l.Pis...)
+	worker, original, other := l.Pis[0], l.Pis[1], l.Pis[2]
+	for _, pi := range []*lab.Pi{worker, original} {
+		if err := pi.StartAgent(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	awaitSwarm(t, time.Minute, original, []*lab.Pi{worker, original})
+	deploy(t, original, "web")
+	var was []info
+	for _, pi := range []*lab.Pi{worker, original} {
+		i, err := infoOf(t.Context(), pi)
+		if err != nil {
+			t.Fatal(err)
+		}
+		was = append(was, i)
+		remembers(t, pi, i.Swarm.NodeID)
+	}
+	if err := errors.Join(original.StopAgent(), original.StopEngine(), other.StopEngine()); err != nil {
+		t.Fatal(err)
+	}
+	copyCard(t, original, other)
+	if err := errors.Join(original.StartEngine(), other.StartEngine(), original.StartAgent(), other.StartAgent()); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("three nodes after %v", since(t, 2*time.Minute, func(ctx context.Context) error {
+		for i, pi := range []*lab.Pi{worker, original} {
+			now, err := infoOf(ctx, pi)
+			if err != nil {
+				return err
+			}
+			if now.Swarm.NodeID != was[i].Swarm.NodeID {
+				return fmt.Errorf("%s is node %q, was %q", pi.Name, now.Swarm.NodeID, was[i].Swarm.NodeID)
+			}
+		}
+		return oneSwarm(ctx, original, l.Pis)
+	}))
+	if out, err := original.Docker(t.Context(), "service", "ls", "--format={{.Name}}"); err != nil || strings.TrimSpace(string(out)) != "web" {
+		t.Errorf("services are %q, %v", out, err)
+	}
+	says(t, other, "The card of this board is a copy of that of "+serialName(original)+", which is there as well: leaving the swarm as its copy.")
+}
+
+// The board of the only manager breaks, and its card goes into another Pi, which goes on with the swarm at the address by
+// which the worker knows it.
+func TestMovedManager(t *testing.T) {
+	l := lab.New(t, lab.Options{N: 3, Config: "settle = \"5s\""})
+	engines(t, l)
+	setKey(t, clusterkey.Generate(), l.Pis...)
+	worker, broken, other := l.Pis[0], l.Pis[1], l.Pis[2]
+	for _, pi := range []*lab.Pi{worker, broken} {
+		if err := pi.StartAgent(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	awaitSwarm(t, time.Minute, broken, []*lab.Pi{worker, broken})
+	deploy(t, broken, "web")
+	was, err := infoOf(t.Context(), broken)
+	if err != nil {
+		t.Fatal(err)
+	}
+	remembers(t, broken, was.Swarm.NodeID)
+	if err := errors.Join(broken.StopAgent(), broken.StopEngine(), other.StopEngine()); err != nil {
+		t.Fatal(err)
+	}
+	copyCard(t, broken, other)
+	if err := errors.Join(broken.PowerOff(), other.StartAgent(), other.StartEngine()); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("the swarm is whole again after %v", since(t, 3*time.Minute, func(ctx context.Context) error {
+		nodes, err := nodesOf(ctx, other)
+		if err != nil {
+			return err
+		}
+		for _, n := range nodes {
+			if len(nodes) != 2 || n.Status != "Ready" || (n.ID == was.Swarm.NodeID) != (n.ManagerStatus == "Leader") {
+				return fmt.Errorf("nodes are %+v", nodes)
+			}
+		}
+		return nil
+	}))
+	if out, err := other.Docker(t.Context(), "service", "ls", "--format={{.Name}}"); err != nil || strings.TrimSpace(string(out)) != "web" {
+		t.Errorf("services are %q, %v", out, err)
+	}
 }
