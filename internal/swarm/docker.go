@@ -128,7 +128,10 @@ func (d *Docker) Status(ctx context.Context) (s Status, err error) {
 		if info.Swarm.Cluster != nil {
 			s.SwarmID = info.Swarm.Cluster.ID
 		}
-		return nil
+		if s.State == Inactive {
+			_, err = c.Ping(ctx) // one that was being stopped while it was asked says so, too, and is not there any more
+		}
+		return err
 	})
 	return s, err
 }

@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -23,15 +24,23 @@ func says(t *testing.T, pi *lab.Pi, sentence string) {
 	})
 }
 
+// Engines that take their time to stop, for their containers do, are the nodes afterwards that they were.
 func TestEngineRestarts(t *testing.T) {
 	l := lab.New(t, lab.Options{N: 3, Config: "expect = 3"})
 	engines(t, l)
-	if err := l.StartAgents(); err != nil {
+	if err := errors.Join(l.LoadWeb(t.Context()), l.StartAgents()); err != nil {
 		t.Fatal(err)
 	}
 	leader := lowest(l.Pis)
 	awaitSwarm(t, time.Minute, leader, l.Pis)
 	for _, pi := range []*lab.Pi{l.Pis[0], leader} {
+		was, err := infoOf(t.Context(), pi)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := pi.Docker(t.Context(), "run", "--detach", "--stop-signal=SIGWINCH", lab.WebImage); err != nil {
+			t.Fatal(err)
+		}
 		if err := pi.StopEngine(); err != nil {
 			t.Fatal(err)
 		}
@@ -40,6 +49,9 @@ func TestEngineRestarts(t *testing.T) {
 			t.Fatal(err)
 		}
 		awaitSwarm(t, time.Minute, leader, l.Pis)
+		if is, err := infoOf(t.Context(), pi); err != nil || is.Swarm.NodeID != was.Swarm.NodeID {
+			t.Errorf("%s is node %q, was %q, %v", pi.Name, is.Swarm.NodeID, was.Swarm.NodeID, err)
+		}
 	}
 	for _, pi := range l.Pis {
 		if !pi.Process("pi-agent").Running() {
