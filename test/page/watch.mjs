@@ -30,10 +30,10 @@ const shown = ([ready, down, task, want]) => {
   const tasks = on("ready").flatMap((b) => [...b.querySelectorAll(task)]);
   return on("ready").length === ready && on("down").length === down && boards.length === ready + down && tasks.length === want;
 };
-const all = async (what, ready, down, task, want = 4) => {
+const all = async (what, ready, down, task, want = 4, timeout = patience) => {
   const began = Date.now();
   const times = await Promise.all(pages.map(async (p) => {
-    await p.waitForFunction(shown, [ready, down, task, want], { polling: 200 });
+    await p.waitForFunction(shown, [ready, down, task, want], { polling: 200, timeout });
     return Date.now() - began;
   }));
   console.error(`${what} after ${times} ms`);
@@ -58,7 +58,7 @@ const held = async () => Promise.all(pages.map(async (p) => {
 }));
 const before = await held();
 console.log("held");
-await all("left open", 2, 1, running, 1);
+await all("left open", 2, 1, running, 1, 3 * patience);
 for (const [i, [bytes, elements]] of (await held()).entries()) {
   console.log(`page ${i} holds ${bytes} bytes and ${elements} elements, before ${before[i][0]} and ${before[i][1]}`);
   // Events are kept up to a number, and each is a line.
