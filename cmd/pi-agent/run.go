@@ -107,9 +107,12 @@ func daemon(ctx context.Context, cfg config.Config, key clusterkey.Phrase, dir, 
 		Serial: this.Serial, Key: id.Key(), Model: this.Model, Hostname: hostname,
 		Cluster: cfg.Cluster, Tag: member.cluster.Tag, Named: cfg.Peers, Expect: cfg.Expect, Settle: cfg.Settle,
 		Wanted: cfg.Managers, Settings: cfg.BootErr,
-		Member: kept.State().Membership,
+		Member: kept.State().Membership, Known: kept.State().Peers,
 		Remember: func(m peer.Membership) error {
 			return kept.Update(func(s *state.State) { s.Membership = m })
+		},
+		RememberKnown: func(addrs []netip.Addr) error {
+			return kept.Update(func(s *state.State) { s.Peers = addrs })
 		},
 		Engine: engine, Discovery: found, Asker: enroll.NewClient(id, member.trust),
 		Network: keeper, Notify: shown, Pins: member.pins, Log: log,

@@ -49,6 +49,8 @@ type contact struct {
 	failures int
 	reported bool  // its silence was logged
 	named    bool  // by the settings: it stays, and is asked in every state
+	recalled bool  // a board was met there before this one last started
+	told     bool  // another board has named it
 	err      error // of the newest ask; nil when it was answered
 }
 
@@ -225,7 +227,8 @@ func (t *contacts) answered(addr netip.AddrPort, started, now time.Time, err err
 	elsewhere := func(o *contact) bool {
 		return o != c && o.met && o.answer.Claim.Serial == cmp.Or(c.hint.Serial, c.answer.Claim.Serial) && now.Sub(o.lastMet) < rivalFor
 	}
-	if c.failures < 3 || c.reported || slices.ContainsFunc(slices.Collect(maps.Values(t.all)), elsewhere) {
+	forgotten := c.recalled && !c.named && !c.met && c.hint.Serial == ""
+	if c.failures < 3 || c.reported || forgotten || slices.ContainsFunc(slices.Collect(maps.Values(t.all)), elsewhere) {
 		return false
 	}
 	c.reported = t.silent.AllowN(now, 1)
@@ -241,7 +244,7 @@ func (t *contacts) forget(now time.Time) {
 		if c.met && c.answer.Claim.State.InSwarm() {
 			keep = swarmRemembered
 		}
-		if c.named {
+		if c.named || c.recalled && !c.met && c.failures < recallAsks {
 			continue
 		}
 		if news := later(c.since, later(c.lastMet, c.hintEnds)); !c.asking && now.Sub(news) >= keep {

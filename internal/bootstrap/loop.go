@@ -117,6 +117,9 @@ type Options struct {
 	SetClock func(to time.Time) error    // asks for the clock to be put forward
 	Built    time.Time                   // when this program was made; zero when that is not known
 
+	Known         []netip.Addr             // where other boards were met before this one last started
+	RememberKnown func([]netip.Addr) error // keeps that through a power cut
+
 	Engine    swarm.Engine
 	Discovery Discovery
 	Asker     Asker
@@ -183,6 +186,7 @@ type Loop struct {
 	contested  bool // a manager of another swarm is met
 	clockAsked time.Time
 	reach      reach
+	memory     memory
 }
 
 // NewLoop returns the loop of a board.
@@ -205,6 +209,7 @@ func NewLoop(o Options) *Loop {
 		c.State, c.Swarm, c.Node = peer.Worker, o.Member.Swarm, o.Member.Node
 	}
 	l.claim.Store(&c)
+	l.contacts.recall(o.Known, l.started)
 	return l
 }
 
@@ -360,6 +365,7 @@ func (l *Loop) observe(ctx context.Context) {
 	l.observeSwarms(ctx)
 	l.observeDoubles(now)
 	l.tellReach(now)
+	l.keepAddrs(now)
 	if text := l.near.news(heard.Others, now); text != "" {
 		l.Log.Info(text)
 	}
@@ -664,7 +670,7 @@ func (l *Loop) pace(c *contact) time.Duration {
 	switch {
 	case !self.InSwarm(), l.Member.From != "": // whose original may be among the workers
 		return askPace
-	case c.named:
+	case c.named, c.recalled && !c.met:
 		return askPaceIn
 	case self == peer.Worker && !c.met && c.hint.Serial == "": // an address that only the engine knows
 		return askPaceIn

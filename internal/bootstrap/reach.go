@@ -4,13 +4,14 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/pi-agent/pi-agent/internal/peer"
 )
 
-// Where multicast is lost, boards are reached by address: those that the settings name, and those that another board names
-// in its hello. Every address is only a hint, and is asked.
+// Where multicast is lost, boards are reached by address: those that the settings name, those where boards were met before
+// the last start, and those that another board names in its hello. Every address is only a hint, and is asked.
 
 const (
 	// unheardMin is how long a board that was met may take to be heard: a hello overtakes the first announcement.
@@ -18,6 +19,35 @@ const (
 	// reachCalm is how long it must stay the same how boards are reached, before it is told.
 	reachCalm = 10 * time.Second
 )
+
+// rung is how a board is met whom multicast does not tell of: the first of these that holds.
+type rung int
+
+const (
+	bySettings rung = iota
+	byMemory
+	byOther
+	byItself
+	rungs
+)
+
+// String follows a number of boards.
+func (r rung) String() string {
+	return [...]string{"named in the settings", "remembered from last time", "named by another board", "that asked this one"}[r]
+}
+
+// rung is the way to a contact.
+func (c *contact) rung() rung {
+	switch {
+	case c.named:
+		return bySettings
+	case c.recalled:
+		return byMemory
+	case c.told:
+		return byOther
+	}
+	return byItself
+}
 
 // name makes contacts of the addresses in the settings, which stay.
 func (t *contacts) name(addrs []netip.Addr, now time.Time) {
@@ -53,7 +83,7 @@ func (t *contacts) unanswered() (addrs []netip.Addr) {
 
 // reached lists where boards outside a swarm were met lately, and counts those that were met though no announcement of
 // theirs is heard.
-func (t *contacts) reached(now time.Time) (addrs []netip.Addr, boards, unheard int) {
+func (t *contacts) reached(now time.Time) (addrs []netip.Addr, boards int, unheard [rungs]int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	heard := map[peer.Serial]bool{}
@@ -62,23 +92,22 @@ func (t *contacts) reached(now time.Time) (addrs []netip.Addr, boards, unheard i
 			heard[c.hint.Serial] = true
 		}
 	}
-	counted := map[peer.Serial]bool{}
+	met := map[peer.Serial]*contact{}
 	for _, c := range t.all {
 		if !c.met || now.Sub(c.lastMet) >= freshFor {
 			continue
 		}
 		addrs = append(addrs, c.addr.Addr())
-		serial := c.answer.Claim.Serial
-		if counted[serial] {
-			continue
-		}
-		counted[serial] = true
-		boards++
-		if !heard[serial] && now.Sub(c.firstMet) >= unheardMin {
-			unheard++
+		if known := met[c.answer.Claim.Serial]; known == nil || c.rung() < known.rung() {
+			met[c.answer.Claim.Serial] = c
 		}
 	}
-	return addrs, boards, unheard
+	for serial, c := range met {
+		if !heard[serial] && now.Sub(c.firstMet) >= unheardMin {
+			unheard[c.rung()]++
+		}
+	}
+	return addrs, len(met), unheard
 }
 
 // others is what the claim says of other boards: a worker names its managers, and a board outside a swarm whom it met,
@@ -95,7 +124,7 @@ func (l *Loop) others(state peer.State, now time.Time) string {
 		return peer.JoinOthers(managers)
 	}
 	addrs, _, unheard := l.contacts.reached(now)
-	if unheard == 0 {
+	if unheard == [rungs]int{} {
 		return ""
 	}
 	return peer.JoinOthers(addrs)
@@ -106,8 +135,17 @@ func (l *Loop) hinted(addrs []netip.Addr, now time.Time) {
 	if l.Claim().State.InSwarm() {
 		return
 	}
+	l.contacts.tell(addrs, now)
+}
+
+// tell makes contacts of addresses that another board named.
+func (t *contacts) tell(addrs []netip.Addr, now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	for _, a := range addrs {
-		l.contacts.expect(netip.AddrPortFrom(a, peer.Port), now)
+		if c := t.at(netip.AddrPortFrom(a, peer.Port), now); c != nil {
+			c.told = true
+		}
 	}
 }
 
@@ -117,12 +155,19 @@ type reach struct {
 	since     time.Time
 }
 
-// tellReach says when boards are met that multicast does not tell of.
+// tellReach says when boards are met that multicast does not tell of, and what leads to them instead.
 func (l *Loop) tellReach(now time.Time) {
 	text := ""
-	if _, boards, unheard := l.contacts.reached(now); unheard > 0 && !l.Claim().State.InSwarm() {
-		text = fmt.Sprintf("Multicast does not pass this network: %d of %d boards are met by address only. Turn off client isolation and "+
-			"IGMP snooping, or name one board in peers on all others.", unheard, boards)
+	if _, boards, unheard := l.contacts.reached(now); unheard != [rungs]int{} && !l.Claim().State.InSwarm() {
+		n := 0
+		var ways []string
+		for r, k := range unheard {
+			if n += k; k > 0 {
+				ways = append(ways, fmt.Sprintf("%d %s", k, rung(r)))
+			}
+		}
+		text = fmt.Sprintf("Multicast does not pass this network: %d of %d boards are met by address only, %s. Turn off client isolation "+
+			"and IGMP snooping, or name one board in peers on all others.", n, boards, strings.Join(ways, ", "))
 	}
 	if text != l.reach.now {
 		l.reach.now, l.reach.since = text, now

@@ -57,6 +57,7 @@ var scenarios = []named{
 	{"ExpiredManagers", simExpiredManagers},
 	{"Managers", simManagers},
 	{"WithoutMulticast", simWithoutMulticast},
+	{"MulticastLost", simMulticastLost},
 	{"LowestWithoutEngine", simLowestWithoutEngine},
 	{"WrongSettings", simWrongSettings},
 	{"SameName", simSameName},

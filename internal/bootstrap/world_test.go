@@ -100,12 +100,13 @@ type simBoard struct {
 	shut     atomic.Bool   // a firewall lets no hello through, either way
 
 	// These belong to the goroutine of the test.
-	calm   time.Time       // since when the board has been on, with its agent and engine
-	kept   peer.Membership // on its disk, guarded by w.mu
-	node   string          // its node id, once it has one
-	swarm  string          // the swarm that it manages
-	free   bool            // its swarm has nothing to lose
-	doomed bool            // a person has given its swarm up, or its manager is gone for good
+	calm   time.Time                           // since when the board has been on, with its agent and engine
+	kept   peer.Membership                     // on its disk, guarded by w.mu
+	known  map[enroll.Fingerprint][]netip.Addr // on its cards, by the key of the card, guarded by w.mu
+	node   string                              // its node id, once it has one
+	swarm  string                              // the swarm that it manages
+	free   bool                                // its swarm has nothing to lose
+	doomed bool                                // a person has given its swarm up, or its manager is gone for good
 
 	switched time.Time // when it was switched on
 
@@ -168,7 +169,8 @@ func (w *world) add(serial peer.Serial) *simBoard {
 	n := len(w.lan) + 1
 	b := &simBoard{
 		w: w, serial: serial, key: enroll.Fingerprint{byte(n), 1}, hostname: serial.Name(),
-		addr: netip.AddrFrom4([4]byte{10, 77, byte(n >> 8), byte(n)}),
+		addr:  netip.AddrFrom4([4]byte{10, 77, byte(n >> 8), byte(n)}),
+		known: map[enroll.Fingerprint][]netip.Addr{},
 	}
 	b.lease = b.addr
 	b.engine = w.net.NewEngine(serial.Name(), b.addr)
@@ -299,6 +301,13 @@ func (b *simBoard) start(ctx context.Context) {
 			b.kept, b.wrote = m, time.Now().Add(b.clock)
 			return nil
 		},
+		Known: b.recalled(),
+		RememberKnown: func(addrs []netip.Addr) error {
+			b.w.mu.Lock()
+			defer b.w.mu.Unlock()
+			b.known[b.key] = addrs
+			return nil
+		},
 		Rename: func(taken string) error {
 			b.w.mu.Lock()
 			defer b.w.mu.Unlock()
@@ -346,6 +355,12 @@ func (b *simBoard) remembered() peer.Membership {
 	b.w.mu.Lock()
 	defer b.w.mu.Unlock()
 	return b.kept
+}
+
+func (b *simBoard) recalled() []netip.Addr {
+	b.w.mu.Lock()
+	defer b.w.mu.Unlock()
+	return b.known[b.key]
 }
 
 // kill ends the agent as SIGKILL does: it says no goodbye, and its engine goes on. The caller must not hold w.mu.

@@ -33,6 +33,30 @@ func JoinOthers(addrs []netip.Addr) string {
 	return strings.Join(all, " ")
 }
 
+// Remembered are the addresses to keep when boards are met at some and were met before at others: each once, those of now
+// first, at most OthersMax.
+func Remembered(now, before []netip.Addr) (all []netip.Addr) {
+	for _, a := range slices.Concat(now, before) {
+		if isNear(a) && !slices.Contains(all, a) && len(all) < OthersMax {
+			all = append(all, a)
+		}
+	}
+	return all
+}
+
+// CheckRemembered checks such addresses that were read. The error names the value.
+func CheckRemembered(addrs []netip.Addr) error {
+	if len(addrs) > OthersMax {
+		return fmt.Errorf("%d addresses, at most %d are allowed", len(addrs), OthersMax)
+	}
+	for _, a := range addrs {
+		if !isNear(a) {
+			return fmt.Errorf("%q, want private or link-local IPv4 addresses", a)
+		}
+	}
+	return nil
+}
+
 // isNear reports whether an address may be named. A board that is told of a public one would carry a stranger's hellos
 // into the world.
 func isNear(a netip.Addr) bool { return a.Is4() && (a.IsPrivate() || a.IsLinkLocalUnicast()) }

@@ -41,6 +41,9 @@ type State struct {
 	Address   netip.Addr `json:"address,omitzero"`
 	Interface string     `json:"interface,omitempty"`
 
+	// Peers are where other boards were met, to be asked at the next start.
+	Peers []netip.Addr `json:"peers,omitempty"`
+
 	// Stacks is what was done with the Compose files on this card, by name of the stack.
 	Stacks map[string]stacks.Mark `json:"stacks,omitempty"`
 }
@@ -168,6 +171,9 @@ func (s State) validate() error {
 	}
 	if s.Address.IsValid() && !(s.Address.Is4() && s.Address.IsLinkLocalUnicast()) {
 		return fmt.Errorf("address %s is not in 169.254.0.0/16", s.Address)
+	}
+	if err := peer.CheckRemembered(s.Peers); err != nil {
+		return fmt.Errorf("peers: %w; take it out, for it is only where other boards once were", err)
 	}
 	return errors.Join(s.Membership.Validate(), s.Pins.Validate())
 }

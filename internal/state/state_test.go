@@ -91,6 +91,8 @@ func TestOpenMovesAnUnusableFileAside(t *testing.T) {
 			`"membership":{"node":"../x"}}`,
 		"address": `{"version":1,"serial":"10000000aabbcc01","node_key":"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",` +
 			`"address":"10.0.0.1"}`,
+		"peer": `{"version":1,"serial":"10000000aabbcc01","node_key":"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",` +
+			`"peers":["10.0.0.1","8.8.8.8"]}`,
 		"no serial": `{"version":1,"node_key":"AAAA"}`,
 		"huge":      strings.Repeat("x", 1<<20+1),
 	} {
@@ -165,6 +167,8 @@ func TestOpenGoesOnWhereNothingCanBeWritten(t *testing.T) {
 }
 
 func FuzzOpen(f *testing.F) {
+	f.Add([]byte(`{"version":1,"serial":"10000000aabbcc01","node_key":"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",` +
+		`"peers":["169.254.7.8","10.0.0.1"]}`))
 	f.Add([]byte(`{"version":1,"serial":"10000000aabbcc01","node_key":"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="}`))
 	f.Add([]byte(`{"version":1,"serial":"10000000aabbcc01","node_key":"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",` +
 		`"pins":{"cluster":"pi","manager":"00","boards":{"10000000aabbcc02":"00"}}}`))
@@ -175,7 +179,8 @@ func FuzzOpen(f *testing.F) {
 		}
 		file, _ := state.Open(dir, serial)
 		s := file.State()
-		if s.Serial != serial || len(s.Key()) == 0 || s.Pins.Validate() != nil {
+		if s.Serial != serial || len(s.Key()) == 0 || s.Pins.Validate() != nil ||
+			peer.CheckRemembered(s.Peers) != nil {
 			t.Errorf("not good to use: %q", b)
 		}
 	})

@@ -194,6 +194,16 @@ func (c *Computer) ip(commands ...string) error {
 	return m.ip(commands...)
 }
 
+// Isolate makes the switch pass nothing between the computer and others that are isolated, as an access point with client
+// isolation does, or all again.
+func (c *Computer) Isolate(on bool) error {
+	word := "off"
+	if on {
+		word = "on"
+	}
+	return c.lab.lan.ip("link set dev " + c.Name + " type bridge_slave isolated " + word)
+}
+
 // DropMulticast makes the switch pass no multicast to the computer, as an access point or a switch with IGMP snooping may.
 // Broadcasts (ARP, DHCP) and what is sent to its address pass.
 func (c *Computer) DropMulticast() error {
