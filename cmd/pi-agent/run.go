@@ -104,7 +104,7 @@ func daemon(ctx context.Context, cfg config.Config, key clusterkey.Phrase, dir, 
 		Page: func() string { return pageURL(cfg.Web, keeper) },
 	}
 	options := bootstrap.Options{
-		Serial: this.Serial, Key: id.Key(), Model: this.Model, Hostname: hostname,
+		Serial: this.Serial, Key: id.Key(), Machine: this.Machine, Model: this.Model, Hostname: hostname,
 		Cluster: cfg.Cluster, Tag: member.cluster.Tag, Named: cfg.Peers, Expect: cfg.Expect, Settle: cfg.Settle,
 		Wanted: cfg.Managers, Settings: cfg.BootErr,
 		Member: kept.State().Membership, Known: kept.State().Peers,

@@ -18,6 +18,7 @@ type Board struct {
 	Serial     peer.Serial
 	SerialFrom string // where the serial was found, in words
 	Model      string // such as "Raspberry Pi 4 Model B Rev 1.1", or "unknown"
+	Machine    string // peer.Mark of the machine id; empty when there is none
 	BootID     string // made anew by the kernel at every boot; empty when it gives none
 }
 
@@ -41,6 +42,11 @@ var machineIDForm = regexp.MustCompile(`^[0-9a-f]{32}$`)
 // error names the remedy for a board that has nothing to be told by.
 func Read(root fs.FS, configured peer.Serial) (Board, error) {
 	b := Board{Model: model(root), BootID: text(root, bootID)}
+	id := text(root, machineID)
+	if !machineIDForm.MatchString(id) {
+		id = ""
+	}
+	b.Machine = peer.Mark("machine", id)
 	if configured != "" {
 		b.Serial, b.SerialFrom = configured, "the settings"
 		return b, nil
@@ -57,7 +63,7 @@ func Read(root fs.FS, configured peer.Serial) (Board, error) {
 			return b, nil
 		}
 	}
-	if id := text(root, machineID); machineIDForm.MatchString(id) {
+	if id != "" {
 		b.Serial, b.SerialFrom = peer.DeriveSerial(id), "the machine id"
 		return b, nil
 	}

@@ -31,7 +31,7 @@ const (
 
 func TestRead(t *testing.T) {
 	const machineID = "7d3f0a8c2b914e55a0b1c2d3e4f50617\n"
-	derived := peer.DeriveSerial(machineID)
+	derived, mark := peer.DeriveSerial(machineID), peer.Mark("machine", strings.TrimSpace(machineID))
 	tests := []struct {
 		name       string
 		root       fs.FS
@@ -39,7 +39,7 @@ func TestRead(t *testing.T) {
 		want       board.Board
 	}{
 		{"Pi 1", files(tree, "000000003d1d1c36\x00", model, "Raspberry Pi Model B Rev 2\x00", id, machineID), "",
-			board.Board{Serial: "000000003d1d1c36", SerialFrom: "the device tree", Model: "Raspberry Pi Model B Rev 2"}},
+			board.Board{Machine: mark, Serial: "000000003d1d1c36", SerialFrom: "the device tree", Model: "Raspberry Pi Model B Rev 2"}},
 		{"Pi 3", files(tree, "00000000f0a1b2c3\x00", model, "Raspberry Pi 3 Model B Plus Rev 1.3\x00"), "",
 			board.Board{Serial: "00000000f0a1b2c3", SerialFrom: "the device tree", Model: "Raspberry Pi 3 Model B Plus Rev 1.3"}},
 		{"Pi 4", files(tree, "10000000aabbcc01\x00", model, "Raspberry Pi 4 Model B Rev 1.1\x00"), "",
@@ -57,13 +57,13 @@ func TestRead(t *testing.T) {
 		{"all zero in the tree, real in cpuinfo", files(tree, "0000000000000000\x00", cpu, "Serial : 339e7785ac4ed3d6\n"), "",
 			board.Board{Serial: "339e7785ac4ed3d6", SerialFrom: "/proc/cpuinfo", Model: "unknown"}},
 		{"not hexadecimal", files(tree, "unknown\x00", id, machineID), "",
-			board.Board{Serial: derived, SerialFrom: "the machine id", Model: "unknown"}},
+			board.Board{Machine: mark, Serial: derived, SerialFrom: "the machine id", Model: "unknown"}},
 		{"one vendor serial for all boards", files(tree, "c3d9b8674f4b94f6\x00", id, machineID), "",
-			board.Board{Serial: derived, SerialFrom: "the machine id", Model: "unknown"}},
+			board.Board{Machine: mark, Serial: derived, SerialFrom: "the machine id", Model: "unknown"}},
 		{"a derived form is not a board's own", files(tree, "m0123456789abcde\x00", id, machineID), "",
-			board.Board{Serial: derived, SerialFrom: "the machine id", Model: "unknown"}},
+			board.Board{Machine: mark, Serial: derived, SerialFrom: "the machine id", Model: "unknown"}},
 		{"PC", files(id, machineID, "sys/class/dmi/id/product_name", "OptiPlex 7010\n"), "",
-			board.Board{Serial: derived, SerialFrom: "the machine id", Model: "OptiPlex 7010"}},
+			board.Board{Machine: mark, Serial: derived, SerialFrom: "the machine id", Model: "OptiPlex 7010"}},
 		{"settings win", files(tree, "10000000aabbcc01\x00", model, "X\x1b[2J"+strings.Repeat("y", 100)), "00000000000000ab",
 			board.Board{Serial: "00000000000000ab", SerialFrom: "the settings", Model: "X[2J" + strings.Repeat("y", 60)}},
 	}

@@ -99,6 +99,7 @@ type Notifier interface {
 type Options struct {
 	Serial   peer.Serial
 	Key      enroll.Fingerprint // of this board's node key
+	Machine  string             // peer.Mark of its machine id
 	Model    string
 	Hostname func() string
 	Rename   func(taken string) error // asks for another name than the one that is taken; nil keeps every name
@@ -187,6 +188,7 @@ type Loop struct {
 	clockAsked time.Time
 	reach      reach
 	memory     memory
+	ids        sameIDs
 }
 
 // NewLoop returns the loop of a board.
@@ -202,7 +204,7 @@ func NewLoop(o Options) *Loop {
 		linkErr:  errors.New("not looked at yet"),
 		answered: time.Now(),
 	}
-	c := peer.Claim{Serial: o.Serial, Cluster: o.Cluster, Tag: o.Tag, State: peer.Waiting, Model: o.Model, Hostname: o.Hostname()}
+	c := peer.Claim{Serial: o.Serial, Cluster: o.Cluster, Tag: o.Tag, State: peer.Waiting, Machine: o.Machine, Model: o.Model, Hostname: o.Hostname()}
 	if o.Member != (peer.Membership{}) {
 		// Its engine may need minutes to start, and nobody must found a swarm meanwhile. It does not say that it is a
 		// manager, for it can admit nobody yet.
@@ -366,6 +368,7 @@ func (l *Loop) observe(ctx context.Context) {
 	l.observeDoubles(now)
 	l.tellReach(now)
 	l.keepAddrs(now)
+	l.compareIDs(now)
 	if text := l.near.news(heard.Others, now); text != "" {
 		l.Log.Info(text)
 	}
@@ -532,6 +535,7 @@ func (l *Loop) speak() {
 	c := l.Claim()
 	old := c
 	c.Hostname = l.Hostname()
+	c.Engine = peer.Mark("engine", l.status.EngineID)
 	c.Swarm, c.Node, c.Trouble, c.Waits, c.Contents, c.Orphan = "", "", "", "", peer.Contents{}, false
 	member := l.statusErr == nil && l.status.State == swarm.Active
 	switch {

@@ -61,6 +61,7 @@ var scenarios = []named{
 	{"LowestWithoutEngine", simLowestWithoutEngine},
 	{"WrongSettings", simWrongSettings},
 	{"SameName", simSameName},
+	{"SameIDs", simSameIDs},
 	{"RestartChangesNothing", simRestartChangesNothing},
 	{"ShortStory", simShortStory},
 	{"Reset", simReset},

@@ -94,6 +94,7 @@ type simBoard struct {
 	settings error
 	near     []discovery.Neighbour
 	hostname string
+	machine  string
 	stuck    bool          // nobody puts its clock forward
 	tag      string        // of its cluster key
 	deny     []peer.Serial // whom it does not trust
@@ -292,7 +293,7 @@ func (b *simBoard) start(ctx context.Context) {
 		trust = enroll.NewDeny(trust, b.deny, log)
 	}
 	loop := NewLoop(Options{
-		Serial: b.serial, Key: b.key, Model: "Simulated Pi", Cluster: "pi",
+		Serial: b.serial, Key: b.key, Machine: b.machine, Model: "Simulated Pi", Cluster: "pi",
 		Hostname: func() string { return b.hostname },
 		Member:   b.remembered(),
 		Remember: func(m peer.Membership) error {
@@ -504,7 +505,7 @@ func (b *simBoard) SetAsking(on bool) {
 
 // SetClaim implements Discovery.
 func (b *simBoard) SetClaim(c peer.Claim) {
-	c.Node, c.Model, c.Hostname, c.Peers = "", "", "", ""
+	c.Node, c.Model, c.Machine, c.Engine, c.Hostname, c.Peers = "", "", "", "", "", ""
 	b.w.mu.Lock()
 	news := b.claim != c
 	b.claim = c

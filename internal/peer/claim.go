@@ -3,6 +3,8 @@
 package peer
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -76,6 +78,8 @@ type Claim struct {
 	Node     string    `json:"node,omitempty"`     // its node id in the swarm; hello only
 	Model    string    `json:"model,omitempty"`    // such as "Raspberry Pi 4 Model B Rev 1.1"; hello only
 	Hostname string    `json:"hostname,omitempty"` // hello only
+	Machine  string    `json:"machine,omitempty"`  // mark of its machine id; hello only
+	Engine   string    `json:"engine,omitempty"`   // mark of its Docker Engine's id; hello only
 	Clock    time.Time `json:"clock,omitzero"`     // the board's clock when it spoke; hello only
 	Peers    string    `json:"peers,omitempty"`    // see Claim.Others; hello only
 	Trouble  string    `json:"trouble,omitempty"`  // why it cannot take part until a person helps; hello only
@@ -108,6 +112,16 @@ func CheckCluster(name string) error {
 	return nil
 }
 
+// Mark tells ids of one kind apart on other boards. The id itself, which is meant to stay on its machine, cannot be read back
+// from it. No id has no mark.
+func Mark(kind, id string) string {
+	if id == "" {
+		return ""
+	}
+	sum := sha256.Sum256([]byte("pi-agent " + kind + "\n" + id))
+	return hex.EncodeToString(sum[:8])
+}
+
 // Membership is the place in a swarm that the board claims.
 func (c Claim) Membership() Membership {
 	return Membership{Swarm: c.Swarm, Node: c.Node, Manager: c.State == Manager}
@@ -125,6 +139,11 @@ func (c Claim) Validate() error {
 	}
 	if !tagForm.MatchString(c.Tag) {
 		return fmt.Errorf("tag %.40q is not the tag of a key", c.Tag)
+	}
+	for _, m := range []struct{ name, value string }{{"machine", c.Machine}, {"engine", c.Engine}} {
+		if !tagForm.MatchString(m.value) {
+			return fmt.Errorf("%s %.40q is not the mark of an id", m.name, m.value)
+		}
 	}
 	switch c.State {
 	case Waiting, Blank, Electing, Founding, Worker, Manager:

@@ -64,6 +64,8 @@ func TestClaimValidate(t *testing.T) {
 		{"cluster", func(c *peer.Claim) { c.Cluster = "Class A" }, "cluster"},
 		{"long cluster", func(c *peer.Claim) { c.Cluster = strings.Repeat("a", 33) }, "cluster"},
 		{"tag", func(c *peer.Claim) { c.Tag = "geheim" }, "tag"},
+		{"machine", func(c *peer.Claim) { c.Machine = "7d3f0a8c2b914e55a0b1c2d3e4f50617" }, "machine"},
+		{"engine", func(c *peer.Claim) { c.Engine = "SECRET" }, "engine"},
 		{"state", func(c *peer.Claim) { c.State = "king" }, "state"},
 		{"swarm", func(c *peer.Claim) { c.Swarm = "a b" }, "swarm"},
 		{"node", func(c *peer.Claim) { c.Node = "../x" }, "node"},

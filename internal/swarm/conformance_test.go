@@ -79,7 +79,7 @@ func testBlank(t *testing.T, w world) {
 	ctx, e := t.Context(), w.engine(0)
 	s := status(t, e)
 	if s.State != Inactive || s.NodeID != "" || s.SwarmID != "" || s.Addr.IsValid() || s.Manager || s.LiveRestore ||
-		s.Hostname == "" || s.Version == "" || len(s.Managers) > 0 || s.Error != "" {
+		s.Hostname == "" || s.Version == "" || s.EngineID == "" || s.EngineID == status(t, w.engine(1)).EngineID || len(s.Managers) > 0 || s.Error != "" {
 		t.Errorf("blank engine says %+v", s)
 	}
 	_, err := e.Nodes(ctx)
@@ -323,7 +323,7 @@ func testPower(t *testing.T, w world) {
 	w.startEngine(0)
 	awaitReady(t, w.engine(0), w.addr(0), w.addr(1), w.addr(2))
 	for i, was := range before {
-		if is := status(t, w.engine(i)); is.NodeID != was.NodeID || is.SwarmID != was.SwarmID || is.Addr != was.Addr {
+		if is := status(t, w.engine(i)); is.NodeID != was.NodeID || is.SwarmID != was.SwarmID || is.Addr != was.Addr || is.EngineID != was.EngineID {
 			t.Errorf("after power cuts board %d says %+v, before it said %+v", i, is, was)
 		}
 	}

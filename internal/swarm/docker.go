@@ -118,6 +118,7 @@ func (d *Docker) Status(ctx context.Context) (s Status, err error) {
 		s = Status{
 			State: State(info.Swarm.LocalNodeState), NodeID: info.Swarm.NodeID, Manager: info.Swarm.ControlAvailable,
 			Error: info.Swarm.Error, LiveRestore: info.LiveRestoreEnabled, Hostname: info.Name, Version: info.ServerVersion,
+			EngineID: info.ID,
 		}
 		s.Addr, _ = netip.ParseAddr(info.Swarm.NodeAddr) // empty outside a swarm
 		for _, m := range info.Swarm.RemoteManagers {

@@ -109,6 +109,7 @@ type Status struct {
 	LiveRestore bool             // live-restore is on, so swarm mode will be refused
 	Hostname    string
 	Version     string // of the engine, such as "26.1.5"
+	EngineID    string // made by the engine at its first start; cards that are copied have one, until somebody removes its file
 }
 
 // Node is one line of the list of nodes.

@@ -16,6 +16,7 @@ import (
 type Fake struct {
 	net     *FakeNet
 	host    string
+	id      string // of the engine
 	addr    netip.Addr
 	control chan struct{} // holds one element while Init, Join or Leave is under way, which an engine does one by one
 
@@ -84,7 +85,7 @@ func (f *Fake) Status(ctx context.Context) (Status, error) {
 }
 
 func (f *Fake) status() Status {
-	s := Status{State: Inactive, LiveRestore: f.liveRestore, Hostname: f.host, Version: fakeVersion}
+	s := Status{State: Inactive, LiveRestore: f.liveRestore, Hostname: f.host, Version: fakeVersion, EngineID: f.id}
 	switch {
 	case f.locked:
 		s.State = Locked

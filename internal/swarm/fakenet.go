@@ -70,7 +70,7 @@ func NewFakeNet() *FakeNet { return &FakeNet{} }
 func (n *FakeNet) NewEngine(hostname string, addr netip.Addr) *Fake {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	f := &Fake{net: n, host: hostname, addr: addr, control: make(chan struct{}, 1), on: true, up: true}
+	f := &Fake{net: n, host: hostname, id: addr.String(), addr: addr, control: make(chan struct{}, 1), on: true, up: true}
 	n.engines = append(n.engines, f)
 	return f
 }
@@ -126,6 +126,7 @@ func (f *Fake) Reflash() {
 	f.net.change(func() {
 		f.on, f.up = false, false
 		f.member, f.forgotten, f.pending, f.locked, f.expired, f.liveRestore = nil, nil, nil, false, false, false
+		f.id += " anew"
 	})
 }
 
@@ -157,6 +158,9 @@ func (f *Fake) Take(from *Fake) {
 		f.member.engine = f
 	})
 }
+
+// CopyID gives the engine the id of another one, as a copy of its card has.
+func (f *Fake) CopyID(from *Fake) { f.net.change(func() { f.id = from.id }) }
 
 // SetLiveRestore changes what the engine's daemon.json says about live-restore.
 func (f *Fake) SetLiveRestore(on bool) { f.net.change(func() { f.liveRestore = on }) }

@@ -1,0 +1,64 @@
+package bootstrap
+
+import (
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pi-agent/pi-agent/internal/peer"
+)
+
+// Some cards are copies of one: the boards form one swarm, the manager and the copies say it once, with the remedy, and the
+// others say nothing.
+func simSameIDs(t testing.TB, w *world, rnd *rand.Rand) {
+	w.addMany(rnd, 3+rnd.IntN(4))
+	copies := slices.Clone(w.boards)
+	rnd.Shuffle(len(copies), func(i, j int) { copies[i], copies[j] = copies[j], copies[i] })
+	copies = copies[:2+rnd.IntN(len(copies)-1)]
+	for _, b := range w.boards {
+		b.machine = peer.Mark("machine", b.serial.Name())
+		if slices.Contains(copies, b) {
+			b.machine = peer.Mark("machine", "copy")
+			b.engine.CopyID(copies[0].engine)
+		}
+	}
+	w.run(t, w.startAll(t, rnd), 2*time.Minute, w.formed)
+	w.run(t, nil, 2*time.Minute, nil)
+	var names []string
+	for _, b := range copies {
+		names = append(names, b.serial.Name())
+	}
+	for _, b := range w.boards {
+		for _, kind := range []string{"have the same machine id", "have the same Docker Engine id"} {
+			lines := slices.DeleteFunc(slices.Clone(b.lines), func(s string) bool { return !strings.Contains(s, kind) })
+			is := slices.Contains(copies, b) || b == w.leader()
+			for _, name := range names {
+				if named := strings.Contains(strings.Join(lines, ""), name); named != is {
+					t.Errorf("%s, which is to tell: %v, of %s says %q", b.serial.Name(), is, name, lines)
+				}
+			}
+			if len(lines) > 2 { // its engine started long after the others
+				t.Errorf("%s says it %d times: %q", b.serial.Name(), len(lines), lines)
+			}
+		}
+	}
+}
+
+func TestSharedID(t *testing.T) {
+	for _, tt := range []struct {
+		serials []peer.Serial
+		want    string
+	}{
+		{[]peer.Serial{"10000000aabbcc02", "10000000aabbcc01"}, "pi-bbcc01 and pi-bbcc02 are copies of one card and have the same id. On pi-bbcc02: help"},
+		{
+			[]peer.Serial{"10000000aabbcc03", "10000000aabbcc02", "10000000aabbcc01"},
+			"pi-bbcc01, pi-bbcc02 and pi-bbcc03 are copies of one card and have the same id. On all but pi-bbcc01: help",
+		},
+	} {
+		if got := sharedID(tt.serials, "id", "help"); got != tt.want {
+			t.Errorf("%q, want %q", got, tt.want)
+		}
+	}
+}
