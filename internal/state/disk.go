@@ -4,20 +4,31 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"syscall"
 	"time"
 
 	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
 )
 
 // retryPace is the time between two attempts to write a file that could not be written. A person frees space in minutes.
 const retryPace = time.Minute
 
-// Run writes what a full or read-only card did not take, as soon as it does, until ctx ends.
+// Run writes what a full or read-only card did not take, as soon as it does, until ctx ends. It says when the card has become
+// one, for the engine on the same card fails next.
 func (f *File) Run(ctx context.Context, log *zap.Logger) {
 	tick := time.NewTicker(retryPace)
 	defer tick.Stop()
+	var ails error
 	for {
+		was := ails
+		switch ails = f.ailing(); {
+		case ails != nil && was == nil:
+			log.Warn(fmt.Sprintf("This board can keep nothing now: %v.", ails))
+		case ails == nil && was != nil:
+			log.Info("This board can keep things again.")
+		}
 		select {
 		case <-ctx.Done():
 			return
@@ -43,6 +54,24 @@ func (f *File) retry() (wrote bool, err error) {
 		return false, err
 	}
 	return true, nil
+}
+
+// ailing says why the card would not take another state. It is nil while one waits to be written, for then that was said.
+func (f *File) ailing() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.stale {
+		return nil
+	}
+	dir := filepath.Dir(f.path)
+	if err := unix.Access(dir, unix.W_OK); errors.Is(err, unix.EROFS) {
+		return inWords(err)
+	}
+	var disk unix.Statfs_t
+	if err := unix.Statfs(dir, &disk); err == nil && disk.Bavail*uint64(disk.Bsize) < fileMax {
+		return inWords(unix.ENOSPC)
+	}
+	return nil
 }
 
 // inWords adds to an error of the card what a person can do about it.

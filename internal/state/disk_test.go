@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -17,8 +18,8 @@ import (
 	"github.com/pi-agent/pi-agent/internal/state"
 )
 
-// smallDisk mounts a file system of its own, and unmounts it when the test ends.
-func smallDisk(t *testing.T) (dir string) {
+// smallDisk mounts a file system of that size, and unmounts it when the test ends.
+func smallDisk(t *testing.T, size string) (dir string) {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		if os.Getenv("CI") == "true" {
@@ -27,7 +28,7 @@ func smallDisk(t *testing.T) (dir string) {
 		t.Skip("mounting needs root")
 	}
 	dir = t.TempDir()
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=64k"); err != nil {
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size="+size); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -39,7 +40,7 @@ func smallDisk(t *testing.T) (dir string) {
 }
 
 func TestReadOnlyCardKeepsTheNodeKey(t *testing.T) {
-	dir := smallDisk(t)
+	dir := smallDisk(t, "64k")
 	first, err := state.Open(dir, serial)
 	if err != nil {
 		t.Fatal(err)
@@ -58,7 +59,7 @@ func TestReadOnlyCardKeepsTheNodeKey(t *testing.T) {
 }
 
 func TestFullCardIsWrittenWhenThereIsSpace(t *testing.T) {
-	dir := smallDisk(t)
+	dir := smallDisk(t, "64k")
 	f, err := state.Open(dir, serial)
 	if err != nil {
 		t.Fatal(err)
@@ -90,6 +91,49 @@ func TestFullCardIsWrittenWhenThereIsSpace(t *testing.T) {
 	}
 	if again, err := state.Open(dir, serial); err != nil || again.State().Membership.Node != "n1" {
 		t.Errorf("it was not written: %v", err)
+	}
+}
+
+// A card that becomes read-only, or full, is told of though nothing is to be written.
+func TestAilingCardIsTold(t *testing.T) {
+	dir := smallDisk(t, "2m")
+	f, err := state.Open(dir, serial)
+	if err != nil {
+		t.Fatal(err)
+	}
+	remount := func(flags uintptr) {
+		t.Helper()
+		if err := syscall.Mount("", dir, "", syscall.MS_REMOUNT|flags, ""); err != nil {
+			t.Error(err)
+		}
+	}
+	core, logs := observer.New(zap.InfoLevel)
+	synctest.Test(t, func(t *testing.T) {
+		ctx, stop := context.WithCancel(t.Context())
+		go f.Run(ctx, zap.New(core))
+		time.Sleep(90 * time.Second)
+		remount(syscall.MS_RDONLY)
+		time.Sleep(3 * time.Minute)
+		remount(0)
+		time.Sleep(time.Minute)
+		if err := os.WriteFile(filepath.Join(dir, "ballast"), make([]byte, 2<<20), 0o600); !errors.Is(err, syscall.ENOSPC) {
+			t.Errorf("the disk is not full: %v", err)
+		}
+		time.Sleep(3 * time.Minute)
+		stop()
+	})
+	var told []string
+	for _, e := range logs.All() {
+		told = append(told, e.Message)
+	}
+	want := []string{
+		"This board can keep nothing now: the card is read-only, which is how worn cards fail, restart the board and replace the card " +
+			"if it happens again: read-only file system.",
+		"This board can keep things again.",
+		"This board can keep nothing now: the card is full, free some space, for example with docker system prune: no space left on device.",
+	}
+	if !slices.Equal(told, want) {
+		t.Errorf("told %q, want %q", told, want)
 	}
 }
 
