@@ -111,6 +111,9 @@ func (l *Loop) draw(ctx context.Context) picture.Picture {
 	}
 	sketch{l, &p, seen, now}.boards()
 	p.Judge()
+	for _, s := range l.sharedIDs() {
+		p.Warnings = append(p.Warnings, picture.Warning{Text: s.text(), Remedy: s.help()})
+	}
 	return p
 }
 

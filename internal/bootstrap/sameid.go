@@ -2,6 +2,7 @@ package bootstrap
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -13,20 +14,75 @@ import (
 // The serial is the board's own, so they form one swarm all the same; what gets confused is beyond it. Hellos carry marks of
 // the ids, and a manager, to which all boards say hello, sees every pair.
 
-// ids are the kinds of id, with what helps.
-var ids = []struct {
-	name   string
-	mark   func(peer.Claim) string
-	remedy string
-}{
+// idKind is a kind of id, with what helps where boards share one.
+type idKind struct {
+	name, remedy string
+	mark         func(peer.Claim) string
+}
+
+var idKinds = []idKind{
 	{
-		"machine id, by which routers may give them one address", func(c peer.Claim) string { return c.Machine },
+		"machine id, by which routers may give them one address",
 		"sudo rm -f /etc/machine-id /var/lib/dbus/machine-id && sudo systemd-machine-id-setup && sudo reboot",
+		func(c peer.Claim) string { return c.Machine },
 	},
 	{
-		"Docker Engine id", func(c peer.Claim) string { return c.Engine },
+		"Docker Engine id",
 		"sudo systemctl stop docker.socket docker && sudo rm -f /var/lib/docker/engine-id /etc/docker/key.json && sudo systemctl start docker",
+		func(c peer.Claim) string { return c.Engine },
 	},
+}
+
+// sharing are boards that share an id, in order of serial.
+type sharing struct {
+	idKind
+	mark    string
+	serials []peer.Serial
+}
+
+func (s sharing) text() string {
+	var names []string
+	for _, serial := range s.serials {
+		names = append(names, serial.Name())
+	}
+	last := len(names) - 1
+	return fmt.Sprintf("%s and %s are copies of one card and have the same %s.", strings.Join(names[:last], ", "), names[last], s.name)
+}
+
+// help is what to do, on all but the first.
+func (s sharing) help() string {
+	if len(s.serials) > 2 {
+		return fmt.Sprintf("On all but %s: %s.", s.serials[0].Name(), s.remedy)
+	}
+	return fmt.Sprintf("On %s: %s.", s.serials[1].Name(), s.remedy)
+}
+
+// sharedIDs lists what boards share, as far as it concerns this one: a manager is concerned with all of them. It may be called
+// from any goroutine.
+func (l *Loop) sharedIDs() (all []sharing) {
+	self := l.Claim()
+	claims := []peer.Claim{self}
+	peers, _ := l.contacts.peers(l.Serial) // Decide tells of boards with one serial
+	for _, p := range peers {
+		claims = append(claims, p.Claim)
+	}
+	for _, kind := range idKinds {
+		by := map[string][]peer.Serial{}
+		for _, c := range claims {
+			if mark := kind.mark(c); mark != "" {
+				by[mark] = append(by[mark], c.Serial)
+			}
+		}
+		for _, mark := range slices.Sorted(maps.Keys(by)) {
+			serials := by[mark]
+			if len(serials) < 2 || self.State != peer.Manager && !slices.Contains(serials, l.Serial) {
+				continue
+			}
+			slices.Sort(serials)
+			all = append(all, sharing{kind, mark, serials})
+		}
+	}
+	return all
 }
 
 // sameIDs is what was told of boards that share an id.
@@ -38,35 +94,18 @@ type sameIDs struct {
 
 // compareIDs says which boards share an id. Each is told once; those that come within a moment, together.
 func (l *Loop) compareIDs(now time.Time) {
-	claims := []peer.Claim{l.Claim()}
-	peers, _ := l.contacts.peers(l.Serial) // Decide tells of boards with one serial
-	for _, p := range peers {
-		claims = append(claims, p.Claim)
-	}
 	var texts, news []string
-	for _, id := range ids {
-		sharing := map[string][]peer.Serial{}
-		for _, c := range claims {
-			if mark := id.mark(c); mark != "" {
-				sharing[mark] = append(sharing[mark], c.Serial)
+	for _, s := range l.sharedIDs() {
+		before := len(news)
+		for _, serial := range s.serials {
+			if key := s.mark + string(serial); !l.ids.told[key] {
+				news = append(news, key)
 			}
 		}
-		for mark, serials := range sharing {
-			if len(serials) < 2 || !slices.Contains(serials, l.Serial) && claims[0].State != peer.Manager {
-				continue
-			}
-			before := len(news)
-			for _, s := range serials {
-				if key := mark + string(s); !l.ids.told[key] {
-					news = append(news, key)
-				}
-			}
-			if len(news) > before {
-				texts = append(texts, sharedID(serials, id.name, id.remedy))
-			}
+		if len(news) > before {
+			texts = append(texts, s.text()+" "+s.help())
 		}
 	}
-	slices.Sort(texts)
 	if text := strings.Join(texts, "\n"); text != l.ids.now {
 		l.ids.now, l.ids.since = text, now
 	}
@@ -82,20 +121,4 @@ func (l *Loop) compareIDs(now time.Time) {
 	for _, key := range news {
 		l.ids.told[key] = true
 	}
-}
-
-// sharedID says it, and what to do on all but the first.
-func sharedID(serials []peer.Serial, name, remedy string) string {
-	slices.Sort(serials)
-	var names []string
-	for _, s := range serials {
-		names = append(names, s.Name())
-	}
-	last := names[len(names)-1]
-	where := last
-	if len(names) > 2 {
-		where = "all but " + names[0]
-	}
-	return fmt.Sprintf(`%s and %s are copies of one card and have the same %s. On %s: %s`,
-		strings.Join(names[:len(names)-1], ", "), last, name, where, remedy)
 }

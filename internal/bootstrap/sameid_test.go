@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/picture"
 )
 
 // Some cards are copies of one: the boards form one swarm, the manager and the copies say it once, with the remedy, and the
@@ -30,10 +31,16 @@ func simSameIDs(t testing.TB, w *world, rnd *rand.Rand) {
 	for _, b := range copies {
 		names = append(names, b.serial.Name())
 	}
+	leader := w.leader()
+	if warns := leader.running().Picture(t.Context()).Warnings; !slices.ContainsFunc(warns, func(w picture.Warning) bool {
+		return strings.Contains(w.Text, "have the same machine id") && strings.Contains(w.Remedy, "systemd-machine-id-setup")
+	}) {
+		t.Errorf("the picture warns of %v", warns)
+	}
 	for _, b := range w.boards {
 		for _, kind := range []string{"have the same machine id", "have the same Docker Engine id"} {
 			lines := slices.DeleteFunc(slices.Clone(b.lines), func(s string) bool { return !strings.Contains(s, kind) })
-			is := slices.Contains(copies, b) || b == w.leader()
+			is := slices.Contains(copies, b) || b == leader
 			for _, name := range names {
 				if named := strings.Contains(strings.Join(lines, ""), name); named != is {
 					t.Errorf("%s, which is to tell: %v, of %s says %q", b.serial.Name(), is, name, lines)
@@ -47,18 +54,20 @@ func simSameIDs(t testing.TB, w *world, rnd *rand.Rand) {
 }
 
 func TestSharedID(t *testing.T) {
+	kind := idKind{name: "id", remedy: "help"}
 	for _, tt := range []struct {
-		serials []peer.Serial
-		want    string
+		serials    []peer.Serial
+		text, help string
 	}{
-		{[]peer.Serial{"10000000aabbcc02", "10000000aabbcc01"}, "pi-bbcc01 and pi-bbcc02 are copies of one card and have the same id. On pi-bbcc02: help"},
+		{[]peer.Serial{"10000000aabbcc01", "10000000aabbcc02"}, "pi-bbcc01 and pi-bbcc02 are copies of one card and have the same id.", "On pi-bbcc02: help."},
 		{
-			[]peer.Serial{"10000000aabbcc03", "10000000aabbcc02", "10000000aabbcc01"},
-			"pi-bbcc01, pi-bbcc02 and pi-bbcc03 are copies of one card and have the same id. On all but pi-bbcc01: help",
+			[]peer.Serial{"10000000aabbcc01", "10000000aabbcc02", "10000000aabbcc03"},
+			"pi-bbcc01, pi-bbcc02 and pi-bbcc03 are copies of one card and have the same id.", "On all but pi-bbcc01: help.",
 		},
 	} {
-		if got := sharedID(tt.serials, "id", "help"); got != tt.want {
-			t.Errorf("%q, want %q", got, tt.want)
+		s := sharing{kind, "", tt.serials}
+		if s.text() != tt.text || s.help() != tt.help {
+			t.Errorf("%q, %q; want %q, %q", s.text(), s.help(), tt.text, tt.help)
 		}
 	}
 }
