@@ -20,24 +20,27 @@ const retryPace = time.Minute
 func (f *File) Run(ctx context.Context, log *zap.Logger) {
 	tick := time.NewTicker(retryPace)
 	defer tick.Stop()
-	var ails error
+	f.mu.Lock()
+	told := f.stale // by Open
+	f.mu.Unlock()
+	ails, wrote := false, false
 	for {
-		was := ails
-		switch ails = f.ailing(); {
-		case ails != nil && was == nil:
-			log.Warn(fmt.Sprintf("This board can keep nothing now: %v.", ails))
-		case ails == nil && was != nil:
+		err := f.ailing()
+		switch {
+		case err != nil && !ails && !told:
+			log.Warn(fmt.Sprintf("This board can keep nothing now: %v.", err))
+		case err == nil && ails && !wrote:
 			log.Info("This board can keep things again.")
 		}
+		ails, told = err != nil, false
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		switch wrote, err := f.retry(); {
-		case err != nil:
+		if wrote, err = f.retry(); err != nil {
 			log.Debug("The state still cannot be written.", zap.Error(err))
-		case wrote:
+		} else if wrote {
 			log.Info("The state is written again: what this board knows outlives a power cut.")
 		}
 	}
@@ -56,13 +59,8 @@ func (f *File) retry() (wrote bool, err error) {
 	return true, nil
 }
 
-// ailing says why the card would not take another state. It is nil while one waits to be written, for then that was said.
+// ailing says why the card would not take another state.
 func (f *File) ailing() error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.stale {
-		return nil
-	}
 	dir := filepath.Dir(f.path)
 	if err := unix.Access(dir, unix.W_OK); errors.Is(err, unix.EROFS) {
 		return inWords(err)
