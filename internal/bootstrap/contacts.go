@@ -146,11 +146,14 @@ func (t *contacts) hurry(which func(*contact) bool, now time.Time) {
 // meet takes in a board that has answered, or that said hello by itself. It reports whether this is its first time, and
 // whether it tells of a trouble that is news.
 func (t *contacts) meet(p enroll.Peer, now time.Time) (first, trouble bool) {
-	if p.Key == t.self {
-		return false, false
-	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if p.Key == t.self {
+		if c := t.all[p.Addr]; c != nil {
+			c.recalled = false // the address is this board's now
+		}
+		return false, false
+	}
 	before := t.board(p.Key)
 	c := t.at(p.Addr, now)
 	if c == nil {

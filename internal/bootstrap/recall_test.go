@@ -72,6 +72,11 @@ func TestPlacesAreForgotten(t *testing.T) {
 	if took := when.Sub(now.Add(time.Hour)); asked != recallAsks || took < 2*time.Minute || took > 5*time.Minute {
 		t.Errorf("asked %d times in %v", asked, took)
 	}
+	book.recall([]netip.Addr{at}, when)
+	book.meet(enroll.Peer{Key: enroll.Fingerprint{1}, Addr: netip.AddrPortFrom(at, peer.Port)}, when)
+	if book.forget(when.Add(time.Hour)); len(book.all) != 0 {
+		t.Error("an address that is this board's own now is kept")
+	}
 	if n := len(book.unanswered()); n != 0 {
 		t.Errorf("%d addresses are waited for as if the settings named them", n)
 	}
