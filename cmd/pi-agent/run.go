@@ -99,9 +99,10 @@ func daemon(ctx context.Context, cfg config.Config, key clusterkey.Phrase, dir, 
 	defer engine.Close()
 	found := discovery.New(member.cluster, log.Named("mdns"))
 	notify := sdnotify.New(log)
+	runner := stackRunner(cfg, stackDir, kept, log)
 	shown := &screen.Screen{
 		Notifier: notify, Dir: filepath.Dir(socket), Name: hostname, Log: log.Named("screen"),
-		Page: func() string { return pageURL(cfg.Web, keeper) },
+		Page: func() string { return pageURL(cfg.Web, keeper) }, Problems: runner.Problems,
 	}
 	options := bootstrap.Options{
 		Serial: this.Serial, Key: id.Key(), Machine: this.Machine, Model: this.Model, Hostname: hostname,
@@ -117,13 +118,14 @@ func daemon(ctx context.Context, cfg config.Config, key clusterkey.Phrase, dir, 
 		Engine: engine, Discovery: found, Asker: enroll.NewClient(id, member.trust),
 		Network: keeper, Notify: shown, Pins: member.pins, Log: log,
 	}
-	options.Deny = cfg.Deny
+	options.Deny, options.Stacks = cfg.Deny, runner.Problems
 	options.Clock, options.SetClock, options.Built = time.Now, prepare.AskForClock, builtAt()
 	options.Forget = prepare.AskToForget
 	if cfg.Rename {
 		options.Rename = prepare.AskForName
 	}
 	loop := bootstrap.NewLoop(options)
+	runner.Place = func() stacks.Place { return stacks.Place(loop.Place()) }
 	server := enroll.NewServer(fmt.Sprintf(":%d", peer.Port), id, loop, member.trust, log.Named("hello"))
 
 	g, ctx := errgroup.WithContext(ctx)
@@ -139,7 +141,7 @@ func daemon(ctx context.Context, cfg config.Config, key clusterkey.Phrase, dir, 
 		g.Go(func() error { return found.Run(ctx) })
 		g.Go(func() error { return loop.Run(ctx) })
 	}
-	g.Go(func() error { return stackRunner(cfg, stackDir, kept, loop, log).Run(ctx) })
+	g.Go(func() error { return runner.Run(ctx) })
 	g.Go(func() error {
 		if err := (control.Server{Pair: member.pair, Reset: loop.Reset, Yield: loop.Yield}).Run(ctx, socket); err != nil {
 			log.Warn(fmt.Sprintf("Commands on this board do not reach the agent: %v.", err))
@@ -207,11 +209,10 @@ func networkFor(cfg config.Config, kept *state.File, log *zap.Logger) network {
 	})
 }
 
-// stackRunner deploys what is in dir and, when that is the usual place, on the boot partition.
-func stackRunner(cfg config.Config, dir string, kept *state.File, loop *bootstrap.Loop, log *zap.Logger) *stacks.Runner {
+// stackRunner deploys what is in dir and, when that is the usual place, on the boot partition. It lacks Place.
+func stackRunner(cfg config.Config, dir string, kept *state.File, log *zap.Logger) *stacks.Runner {
 	r := &stacks.Runner{
 		Dir: dir, Docker: stacks.Command(cfg.Docker),
-		Place: func() stacks.Place { return stacks.Place(loop.Place()) },
 		Marks: maps.Clone(kept.State().Stacks),
 		Remember: func(marks map[string]stacks.Mark) error {
 			return kept.Update(func(s *state.State) { s.Stacks = maps.Clone(marks) })

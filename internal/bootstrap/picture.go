@@ -106,7 +106,7 @@ func (l *Loop) draw(ctx context.Context) picture.Picture {
 		err = l.borrow(ctx, &p, seen.view)
 	}
 	if err != nil {
-		l.Log.Debug("The picture of the cluster lacks the swarm: " + err.Error())
+		l.Log.Debug("The picture of the cluster lacks something of the swarm: " + err.Error())
 		p.Swarm.Leaderless = leaderless(status, err)
 	}
 	sketch{l, &p, seen, now}.boards()
@@ -131,9 +131,11 @@ func leaderless(s swarm.Status, err error) bool {
 // drawSwarm takes in what the engine of a manager knows.
 func (l *Loop) drawSwarm(ctx context.Context, p *picture.Picture) error {
 	o, err := l.Engine.Overview(ctx)
-	if err == nil {
-		paint(p, o, l.Claim().Hostname)
+	if err != nil {
+		return err
 	}
+	paint(p, o, l.Claim().Hostname)
+	p.StackErrors, err = l.stackErrors(ctx, *p)
 	return err
 }
 
@@ -203,22 +205,17 @@ func (l *Loop) borrow(ctx context.Context, p *picture.Picture, v View) error {
 		if m.Claim.State != peer.Manager || !managedBy(v.Engine, m) {
 			continue
 		}
-		shown, err := l.Asker.Picture(ctx, m.Peer, l.Claim())
-		if err != nil {
-			if !errors.Is(failed, enroll.ErrRefused) { // one that answers knows more than one that does not
-				failed = err
-			}
-			continue
-		}
-		lent, err := picture.Decode(shown)
+		lent, err := l.lend(ctx, m)
 		if err != nil || lent.Swarm == nil {
-			failed = err
+			if !errors.Is(failed, enroll.ErrRefused) { // one that answers knows more than one that does not
+				failed = cmp.Or(err, failed)
+			}
 			continue
 		}
 		node := p.Swarm.Node
 		p.Source, p.Boards, p.Services, p.Swarm = lent.Source, lent.Boards, lent.Services, lent.Swarm
 		p.Swarm.Node = node
-		p.Nearby = lent.Nearby
+		p.Nearby, p.StackErrors = lent.Nearby, lent.StackErrors
 		if lent.Needs { // the manager's own trouble is everybody's
 			p.Doing, p.Needs = lent.Doing, true
 		}

@@ -31,8 +31,10 @@ type Picture struct {
 	Swarm    *Swarm      `json:"swarm"`   // null where the board is in none
 	Boards   []Board     `json:"boards"`
 	Services []Service   `json:"services"`
-	Nearby   []Nearby    `json:"nearby"` // boards of other clusters
-	Warnings []Warning   `json:"warnings"`
+	// StackErrors are the Compose files of the board that leads that are not deployed, each with what is wrong, in a sentence.
+	StackErrors []string  `json:"stack_errors"`
+	Nearby      []Nearby  `json:"nearby"` // boards of other clusters
+	Warnings    []Warning `json:"warnings"`
 }
 
 // Swarm is the swarm that the board is in. All but the first two are known to managers that have a majority.
@@ -121,6 +123,7 @@ type Nearby struct {
 const (
 	boardsMax   = 256
 	servicesMax = 128
+	stacksMax   = 16
 	tasksMax    = 1024 // of all services
 	textMax     = 512  // bytes
 )
@@ -146,6 +149,7 @@ func (p Picture) bounded() Picture {
 		}
 		p.Services[i] = s
 	}
+	p.StackErrors = p.boundedStackErrors()
 	p.Nearby = append([]Nearby{}, p.Nearby[:min(len(p.Nearby), boardsMax)]...)
 	p.Warnings = append([]Warning{}, p.Warnings...)
 	return p

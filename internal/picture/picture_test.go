@@ -63,7 +63,8 @@ func class() picture.Picture {
 				{ID: "t4", Slot: 1, Node: "mzr1", Board: "pi-bbcc02", State: "complete", Since: now},
 			}},
 		},
-		Nearby: []picture.Nearby{{Serial: "10000000aabbcc09", Cluster: "class-b", Why: `It belongs to cluster "class-b".`}},
+		StackErrors: []string{"Stack blog is not deployed: /etc/pi-agent/stacks/blog.yml:6: services.blog.ports must be a list."},
+		Nearby:      []picture.Nearby{{Serial: "10000000aabbcc09", Cluster: "class-b", Why: `It belongs to cluster "class-b".`}},
 	}
 	p.Judge()
 	return p
@@ -241,6 +242,15 @@ func TestBounds(t *testing.T) {
 		t.Errorf("%d bytes, %v", len(encoded), err)
 	}
 	p = class()
+	for range 3000 {
+		p.StackErrors = append(p.StackErrors, evil)
+	}
+	p.Judge()
+	encoded, err = p.Encode()
+	if err != nil || len(encoded) > 30_000 {
+		t.Errorf("%d bytes with what is wrong with stacks, %v", len(encoded), err)
+	}
+	p = class()
 	p.Boards[0].Name, p.Warnings[0].Text = evil, evil
 	if text := textOf(t, p); strings.ContainsAny(text, "\x1b\u202e\t") {
 		t.Errorf("%q", text)
@@ -251,7 +261,7 @@ func TestBounds(t *testing.T) {
 func TestWarnings(t *testing.T) {
 	well := func() picture.Picture {
 		p := class()
-		p.Boards, p.Services, p.Swarm.CertDays = p.Boards[:2], nil, 1825
+		p.Boards, p.Services, p.StackErrors, p.Swarm.CertDays = p.Boards[:2], nil, nil, 1825
 		p.Boards[1].Role, p.Boards[1].Clock, p.Swarm.Managers, p.Swarm.Reachable = picture.Manager, nil, 3, 3
 		return p
 	}
@@ -287,6 +297,7 @@ func TestWarnings(t *testing.T) {
 			p.Services = []picture.Service{{Name: "web", Wanted: 2, Running: 1, Tasks: []picture.Task{{Error: "no suitable node"}}}}
 		}, "web runs 1 of 2 tasks: no suitable node.", true},
 		{"a job", func(p *picture.Picture) { p.Services = class().Services[1:] }, "", false},
+		{"a stack", func(p *picture.Picture) { p.StackErrors = class().StackErrors }, "Stack blog is not deployed: /etc/", true},
 	}
 	var said strings.Builder
 	played := 0

@@ -37,6 +37,7 @@ func (p *Picture) Judge() {
 	j.agent()
 	j.boards()
 	j.services()
+	j.stacks()
 	j.swarm()
 	j.clocks()
 	p.Warnings = append(j.troubles, j.notes...)

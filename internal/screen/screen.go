@@ -1,5 +1,5 @@
 // Package screen keeps the lines that a monitor shows above the login, and an ssh login below: where this board stands, in
-// the words of systemctl status, and where its page is. The package links them into /etc/issue.d and /etc/motd.d.
+// the words of systemctl status, where its page is, and what is wrong with its stacks. The package links them into /etc/issue.d and /etc/motd.d.
 package screen
 
 import (
@@ -28,7 +28,9 @@ type Screen struct {
 	Dir  string        // of the files; it must be there
 	Name func() string // of this board
 	Page func() string // address of its page; empty without one
-	Log  *zap.Logger
+	// Problems are more lines, of what is wrong; nil without any.
+	Problems func() []string
+	Log      *zap.Logger
 
 	mu     sync.Mutex
 	status string
@@ -60,6 +62,11 @@ func (s *Screen) show() {
 	lines := fmt.Sprintf("%s: %s\n", plain(s.Name()), plain(text))
 	if page := s.Page(); page != "" {
 		lines += page + "\n"
+	}
+	if s.Problems != nil {
+		for _, p := range s.Problems() {
+			lines += plain(p) + "\n"
+		}
 	}
 	if lines == s.shown {
 		return

@@ -64,6 +64,21 @@ func TestScreen(t *testing.T) {
 	if got, _ := look(screen.MotdName); got != "pi-1: In.\nhttp://10.77.0.130:7380/\n" {
 		t.Errorf("motd %q after a change of the address", got)
 	}
+	want = "pi-1: In.\n" + page + "\n"
+	problems := []string{"Stack web is not\n deployed."}
+	s.Problems = func() []string { return problems }
+	s.Status("In.")
+	if got, _ := look(screen.MotdName); got != want+"Stack web is not  deployed.\n" {
+		t.Errorf("motd %q with a problem", got)
+	}
+	if got, _ := look(screen.IssueName); got != want+"Stack web is not  deployed.\n\n" {
+		t.Errorf("issue %q with a problem", got)
+	}
+	problems = nil
+	s.Status("In.")
+	if got, _ := look(screen.MotdName); got != want {
+		t.Errorf("motd %q once it is solved", got)
+	}
 	s.Close()
 	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
 		t.Errorf("%v, %v are left", left, err)

@@ -16,6 +16,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -65,9 +66,19 @@ type Runner struct {
 	Remember func(marks map[string]Mark) error // keeps them; it must not keep the map itself
 	Log      *zap.Logger
 
-	seen    map[string]string // sum of each file at the look before
-	refused map[string]refusal
-	told    map[string]string // what was last said of a file
+	seen     map[string]string // sum of each file at the look before
+	refused  map[string]refusal
+	told     map[string]string // by file, what is wrong with it, as it was last said; none once it is right or gone
+	problems atomic.Pointer[[]string]
+}
+
+// Problems are the files that are not deployed now, with what is wrong with each, in sentences; none on a board that does not
+// lead its swarm. It may be called from any goroutine.
+func (r *Runner) Problems() []string {
+	if p := r.problems.Load(); p != nil {
+		return *p
+	}
+	return nil
 }
 
 // refusal is a file that could not be deployed.
@@ -91,18 +102,23 @@ func (r *Runner) Run(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		}
-		if at := r.Place(); at.Swarm != "" {
-			r.look(ctx, at)
+		var problems []string
+		at := r.Place()
+		if at.Swarm != "" {
+			problems = r.look(ctx, at)
 		}
+		if !at.Leads { // its files do not count
+			problems = nil
+		}
+		r.problems.Store(&problems)
 	}
 }
 
-// look deploys what is new.
-func (r *Runner) look(ctx context.Context, at Place) {
+// look deploys what is new, and returns what is wrong.
+func (r *Runner) look(ctx context.Context, at Place) (problems []string) {
 	files, err := r.files()
 	if err != nil {
-		r.tell(r.Dir, fmt.Sprintf("The stacks in %s cannot be read: %v.", r.Dir, err))
-		return
+		return append(problems, r.tell(r.Dir, fmt.Sprintf("The stacks in %s cannot be read: %v.", r.Dir, err)))
 	}
 	before := r.seen
 	r.seen = map[string]string{}
@@ -113,7 +129,8 @@ func (r *Runner) look(ctx context.Context, at Place) {
 			err = fmt.Errorf("%q cannot be the name of a stack: call the file by 1 to 40 characters of a-z, 0-9, _ and -, and .yml", name)
 		}
 		if err != nil {
-			r.tell(path, fmt.Sprintf("%s is not deployed: %v.", path, err))
+			delete(r.refused, name)
+			problems = append(problems, r.tell(path, fmt.Sprintf("%s is not deployed: %v.", path, err)))
 			continue
 		}
 		sum := sha256.Sum256(text)
@@ -121,7 +138,9 @@ func (r *Runner) look(ctx context.Context, at Place) {
 		r.seen[name] = mark.Sum
 		first := r.Marks[name].Swarm != at.Swarm
 		switch {
-		case r.Marks[name] == mark, before[name] != mark.Sum:
+		case r.Marks[name] == mark:
+			delete(r.told, path)
+		case before[name] != mark.Sum:
 		case !at.Leads:
 			r.mark(name, mark)
 			if !first {
@@ -131,8 +150,14 @@ func (r *Runner) look(ctx context.Context, at Place) {
 		default:
 			r.deploy(ctx, name, path, text, mark)
 		}
+		if told := r.told[path]; told != "" {
+			problems = append(problems, told)
+		}
 	}
 	maps.DeleteFunc(r.Marks, func(name string, _ Mark) bool { return files[name] == "" })
+	there := slices.Collect(maps.Values(files))
+	maps.DeleteFunc(r.told, func(path, _ string) bool { return !slices.Contains(there, path) })
+	return problems
 }
 
 // deploy hands the file to Docker. Before that nothing is kept, so that after a power cut it is done again, which changes
@@ -168,12 +193,13 @@ func (r *Runner) mark(name string, m Mark) {
 	}
 }
 
-// tell warns of a file, once as long as it stays the same.
-func (r *Runner) tell(path, text string) {
+// tell warns of a file, once as long as it stays the same, and returns the text.
+func (r *Runner) tell(path, text string) string {
 	if r.told[path] != text {
 		r.told[path] = text
 		r.Log.Warn(text)
 	}
+	return text
 }
 
 // files are the Compose files that count, by name of their stacks.

@@ -21,6 +21,7 @@ import (
 // card is a board with Compose files, and with a docker command that only takes note.
 type card struct {
 	t     *testing.T
+	r     *Runner
 	dir   string
 	boot  string
 	kept  map[string]Mark
@@ -46,7 +47,7 @@ func (c *card) start() {
 	core, lines := observer.New(zap.InfoLevel)
 	c.lines = lines
 	ctx, stop := context.WithCancel(c.t.Context())
-	r := Runner{
+	r := &Runner{
 		Dir: c.dir, Boot: []string{filepath.Join(c.dir, "none", "stack.yml"), c.boot},
 		Docker: func(_ context.Context, args ...string) error {
 			c.mu.Lock()
@@ -66,6 +67,7 @@ func (c *card) start() {
 		},
 		Log: zap.New(core),
 	}
+	c.r = r
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -171,6 +173,75 @@ func TestRefusedFile(t *testing.T) {
 		c.answer(nil)
 		c.write(c.boot, "services: {}")
 		want(t, c.wait(2*pace), "stack deploy --compose-file "+c.boot+" stack")
+	})
+}
+
+// What is wrong is known for as long as it is, whatever was said of it before.
+func TestProblems(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCard(t)
+		check := func(when string, want ...string) {
+			t.Helper()
+			if got := c.r.Problems(); !slices.Equal(got, want) {
+				t.Errorf("%s: the problems are %q, want %q", when, got, want)
+			}
+		}
+		set := func(leads bool) { c.set(func(p *Place) { p.Leads = leads }) }
+		check("at the start")
+		bad := "Stack stack is not deployed: " + c.boot + ":3: services.web.ports must be a list."
+		broken := "services:\n  web:\n    ports: 80\n"
+		c.answer(errors.New("services.web.ports must be a list"))
+		c.write(c.boot, broken)
+		c.wait(2 * pace)
+		check("a broken file", bad)
+		c.set(func(p *Place) { p.Calm = time.Now() })
+		c.wait(pace)
+		check("a board comes", bad)
+		c.wait(time.Hour)
+		check("it is tried again and again", bad)
+
+		set(false)
+		c.wait(pace)
+		check("another board leads")
+		set(true)
+		c.write(c.boot, broken+"#\n") // the other one would have deployed the old one
+		c.wait(2 * pace)
+		check("this one leads again", bad)
+		c.said()
+		c.set(func(p *Place) { *p = Place{} })
+		c.wait(pace)
+		check("a worker")
+		c.set(func(p *Place) { *p = Place{Swarm: "s1", Leads: true} })
+		c.wait(pace)
+		check("a manager again", bad)
+		if got := c.said(); got != "" {
+			t.Errorf("said %q, which it had said before", got)
+		}
+
+		if err := os.Remove(c.boot); err != nil {
+			t.Fatal(err)
+		}
+		c.wait(pace)
+		check("the file is gone")
+		c.write(c.boot, broken)
+		c.wait(2 * pace)
+		check("it is there again", bad)
+		c.answer(nil)
+		c.write(c.boot, "services: {}")
+		c.wait(2 * pace)
+		check("it is put right")
+		c.answer(errors.New("services.web.ports must be a list"))
+		c.write(c.boot, broken)
+		c.wait(2 * pace)
+		check("it is broken anew", bad)
+		c.write(c.boot, "services: {}")
+		c.wait(2 * pace)
+		check("it is again what is deployed")
+
+		shouts := filepath.Join(c.dir, "WEB.yml")
+		c.write(shouts, "one")
+		c.wait(pace)
+		check("a name", shouts+` is not deployed: "WEB" cannot be the name of a stack: call the file by 1 to 40 characters of a-z, 0-9, _ and -, and .yml.`)
 	})
 }
 

@@ -3,10 +3,12 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/pi-agent/pi-agent/internal/screen"
 	"github.com/pi-agent/pi-agent/internal/stacks"
 	"github.com/pi-agent/pi-agent/test/lab"
 )
@@ -15,6 +17,10 @@ import (
 // A broken one keeps nobody from forming a swarm, is said with its line, and is deployed once it is put right.
 func TestStacks(t *testing.T) {
 	l := lab.New(t, lab.Options{N: 3, Config: "expect = 3"})
+	var err error
+	if agentPath, err = l.AgentPath(); err != nil {
+		t.Fatal(err)
+	}
 	engines(t, l)
 	if err := l.LoadWeb(t.Context()); err != nil {
 		t.Fatal(err)
@@ -43,7 +49,29 @@ func TestStacks(t *testing.T) {
 		t.Fatal(err)
 	}
 	awaitSwarm(t, time.Minute, leader, l.Pis)
-	says("Stack practice is not deployed: " + file + ":6: services.web.deploy.replicas must be a integer.")
+	bad := "Stack practice is not deployed: " + file + ":6: services.web.deploy.replicas must be a integer."
+	says(bad)
+	shown := func(want ...string) { // on every board, and on the screen of the one that leads
+		t.Helper()
+		await(t, 30*time.Second, func(ctx context.Context) error {
+			for _, p := range l.Pis {
+				got, status, err := seen(ctx, p)
+				if err != nil || !slices.Equal(got.StackErrors, want) || (status == 3) != (len(want) > 0) {
+					return fmt.Errorf("%s shows stacks %q, with exit status %d, %v, want %q", p.Name, got.StackErrors, status, err, want)
+				}
+				out, _, err := tell(ctx, p, nobody, "status")
+				if err != nil || strings.Contains(string(out), "! "+bad) != (len(want) > 0) {
+					return fmt.Errorf("%s says\n%s, %v", p.Name, out, err)
+				}
+				issue, err := p.Exec(ctx, "cat", "/run/pi-agent/"+screen.IssueName)
+				if err != nil || strings.Contains(string(issue), bad) != (len(want) > 0 && p == leader) {
+					return fmt.Errorf("the screen of %s shows %q, %v", p.Name, issue, err)
+				}
+			}
+			return nil
+		})
+	}
+	shown(bad)
 
 	write("3")
 	began := time.Now()
@@ -69,6 +97,7 @@ func TestStacks(t *testing.T) {
 	}
 	on(3)
 	t.Logf("from a file put right to three running tasks: %v", time.Since(began).Round(time.Second/10))
+	shown()
 	write("1")
 	on(1)
 

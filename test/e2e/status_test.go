@@ -27,7 +27,7 @@ func tell(ctx context.Context, pi *lab.Pi, uid string, args ...string) (out []by
 	return out, 0, err
 }
 
-// agentPath is the program under test, once TestStatus has begun.
+// agentPath is the program under test, once a test that tells has begun.
 var agentPath string
 
 const (

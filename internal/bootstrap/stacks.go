@@ -1,0 +1,40 @@
+package bootstrap
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/pi-agent/pi-agent/internal/picture"
+)
+
+// stackErrors are what is wrong with the Compose files of the board that leads, for only those count. Another manager asks
+// that board.
+func (l *Loop) stackErrors(ctx context.Context, p picture.Picture) ([]string, error) {
+	i := slices.IndexFunc(p.Boards, func(b picture.Board) bool { return b.Role == picture.Leader })
+	switch {
+	case i < 0:
+		return nil, nil
+	case p.Boards[i].Node == p.Swarm.Node && l.Stacks == nil:
+		return nil, nil
+	case p.Boards[i].Node == p.Swarm.Node:
+		return l.Stacks(), nil
+	}
+	peers, _ := l.contacts.peers(l.Serial)
+	for _, m := range peers {
+		if m.Claim.Node == p.Boards[i].Node {
+			lent, err := l.lend(ctx, m)
+			return lent.StackErrors, err
+		}
+	}
+	return nil, errors.New("the board that leads has not been met lately")
+}
+
+// lend asks a manager for its picture.
+func (l *Loop) lend(ctx context.Context, m Peer) (picture.Picture, error) {
+	shown, err := l.Asker.Picture(ctx, m.Peer, l.Claim())
+	if err != nil {
+		return picture.Picture{}, err
+	}
+	return picture.Decode(shown)
+}

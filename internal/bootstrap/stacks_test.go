@@ -1,0 +1,51 @@
+package bootstrap
+
+import (
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// TestStackErrors looks at the pictures of a manager that leads, of one that does not, and of a worker: what the first says of
+// its Compose files is in all of them, what the others say in none.
+func TestStackErrors(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		w.wanted = 3
+		rnd := rand.New(rand.NewPCG(1, 0))
+		w.addMany(rnd, 4)
+		w.run(t, w.startAll(t, rnd), 10*time.Minute, func() bool { return w.formed() && w.managed(3)() })
+		w.run(t, nil, time.Minute, nil)
+		leads := 0
+		var bad []string
+		for _, b := range w.boards {
+			own := []string{"Stack own of " + b.hostname + " is not deployed."}
+			if b.running().Place().Leads {
+				leads++
+				bad = own
+			}
+			b.running().Stacks = func() []string { return own }
+		}
+		if leads != 1 {
+			t.Fatalf("%d boards lead", leads)
+		}
+		check := func() {
+			t.Helper()
+			for _, b := range w.boards {
+				p := b.running().Picture(t.Context())
+				if !slices.Equal(p.StackErrors, bad) || p.Trouble() != (len(bad) > 0) {
+					t.Errorf("%s shows stacks %q, trouble %v, want %q", b.hostname, p.StackErrors, p.Trouble(), bad)
+				}
+			}
+		}
+		check()
+		bad = nil
+		for _, b := range w.boards {
+			b.running().Stacks = nil
+		}
+		time.Sleep(pictureAge) // virtual
+		check()
+	})
+}
