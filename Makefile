@@ -100,9 +100,17 @@ e2e: deps bin/pi-agent deb ## the agent on virtual Pis with real engines, and it
 	PI_AGENT=$(CURDIR)/bin/pi-agent PI_AGENT_DEB=$(CURDIR)/dist/pi-agent_$(VERSION)_amd64.deb \
 	  $(GO) test -count=1 -timeout 60m -v ./test/...
 
-e2e-image: deps ## what make image has made, on emulated 64-bit boards: a quarter of an hour
+# The package of the oldest Pis with a CPU that Docker runs on, to be tried beside the others.
+OLD := $(CURDIR)/dist/pi-agent_$(VERSION)_armhf
+$(OLD).deb: ; $(MAKE) deb
+$(OLD).img: $(OLD).deb
+	@$(call install,$(IMAGE_PACKAGES))
+	KEY=none packaging/image/build $(VERSION) armhf
+
+e2e-image: deps $(OLD).img ## what make image has made, on emulated 64-bit boards and one of ARMv7: half an hour
 	@$(call install,$(IMAGE_PACKAGES) qemu-system-arm device-tree-compiler openssh-client)
-	PI_AGENT_IMAGE=$(CURDIR)/dist/pi-agent_$(VERSION)_arm64.img $(GO) test -tags image -count=1 -timeout 60m -v ./test/image
+	PI_AGENT_IMAGE=$(CURDIR)/dist/pi-agent_$(VERSION)_arm64.img PI_AGENT_IMAGE_ARMHF=$(OLD).img \
+	  $(GO) test -tags image -count=1 -timeout 90m -v ./test/image
 
 e2e-page: deps bin/pi-agent ## the page in a browser, while a plug is pulled: five minutes, with chromium and nodejs 20 or newer
 	@$(call install,chromium fonts-dejavu-core)

@@ -89,6 +89,15 @@ func TestIntoImage(t *testing.T) {
 			t.Errorf("the key is %q", got)
 		}
 	})
+	t.Run("with what is no key", func(t *testing.T) {
+		image := image(t, template)
+		if out, err := into(image, "too short"); err == nil || !strings.Contains(out, "KEY is no cluster key") {
+			t.Errorf("%v, says %q", err, out)
+		}
+		if data := read(t, image, "user-data"); data != strings.TrimSpace(template) {
+			t.Errorf("user-data is\n%s", data)
+		}
+	})
 	for name, data := range map[string]string{"with commands of its own": template + "runcmd:\n- [ls]\n", "without cloud-init": ""} {
 		t.Run(name, func(t *testing.T) {
 			image := image(t, data)

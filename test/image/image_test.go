@@ -8,22 +8,25 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/pi-agent/pi-agent/internal/clusterkey"
 	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/picture"
 	"github.com/pi-agent/pi-agent/test/lab"
 )
 
-// card is the image that was made before.
-func card(t *testing.T) string {
+// card is an image that was made before: of 64-bit boards, or of ARMv7.
+func card(t *testing.T, variable string) string {
 	t.Helper()
-	path := os.Getenv("PI_AGENT_IMAGE")
+	path := os.Getenv(variable)
 	if path == "" {
-		t.Fatal("PI_AGENT_IMAGE must name the image of a card: use make e2e-image")
+		t.Fatal(variable + " must name the image of a card: use make e2e-image")
 	}
 	return path
 }
@@ -62,17 +65,23 @@ func nodes(ctx context.Context, b *lab.Board) (string, error) {
 
 func name(serial string) string { return peer.Serial(serial).Name() }
 
+// journal is what the agent of a board has said.
+func journal(ctx context.Context, b *lab.Board) (string, error) {
+	out, err := b.Exec(ctx, "journalctl -u pi-agent -o cat --no-pager")
+	return string(out), err
+}
+
 // TestThreeCards powers three boards on whose cards were flashed from one image. The one with the lowest serial in its device
-// tree becomes the manager. They serve as a class has them serve. A fourth card of the same image joins, one with another key
-// does not.
+// tree becomes the manager. They serve as a class has them serve. A fourth card of the same image joins, with a clock that
+// stood still for months. One with another key does not: it has a cluster of its own, which a 32-bit board joins.
 func TestThreeCards(t *testing.T) {
 	l := lab.New(t, lab.Options{Boards: true})
-	image := card(t)
-	const first, second, third, fourth, stranger = "10000000aabbcc02", "10000000aabbcc05", "10000000aabbcc07", "10000000aabbcc09", "10000000aabbcc01"
+	const first, second, third, fourth, stranger, oldest = "10000000aabbcc02", "10000000aabbcc05", "10000000aabbcc07", "10000000aabbcc09",
+		"10000000aabbcc01", "00000000aabbcc22"
 	var boards []*lab.Board
-	add := func(serial string) *lab.Board {
+	add := func(serial string, cpu lab.CPU, image string) *lab.Board {
 		t.Helper()
-		b, err := l.NewBoard("b"+serial[14:], serial, image)
+		b, err := l.NewBoard("b"+serial[14:], serial, cpu, image)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -81,12 +90,15 @@ func TestThreeCards(t *testing.T) {
 	}
 	t.Cleanup(func() {
 		for _, b := range boards {
-			keep(t, b)
+			if b.On() {
+				keep(t, b)
+			}
 		}
 	})
-	leader := add(first)
-	add(second)
-	add(third)
+	image, oldImage := card(t, "PI_AGENT_IMAGE"), card(t, "PI_AGENT_IMAGE_ARMHF")
+	leader := add(first, lab.ARMv8, image)
+	add(second, lab.ARMv8, image)
+	add(third, lab.ARMv8, image)
 	if err := leader.PutOnCard("stack.yml", stack); err != nil {
 		t.Fatal(err)
 	}
@@ -111,13 +123,19 @@ func TestThreeCards(t *testing.T) {
 	took := await(t, 15*time.Minute, func(ctx context.Context) error { return swarm(ctx, three...) })
 	t.Logf("from power to three Ready nodes, led by the lowest serial: %v", took.Round(time.Second))
 
-	class{t, l, boards}.practise()
+	differ(t, boards)
 
-	other := add(stranger)
-	if err := other.PutOnCard("pi-agent.toml", "key = \""+clusterkey.Generate()+"\"\n"); err != nil {
-		t.Fatal(err)
+	class{t, l, slices.Clone(boards), leader}.practise()
+
+	key := clusterkey.Generate()
+	other := add(stranger, lab.ARMv8, image)
+	for name, text := range map[string]string{"pi-agent.key": key + "\n", "stack.yml": brokenStack} {
+		if err := other.PutOnCard(name, text); err != nil {
+			t.Fatal(err)
+		}
 	}
-	late := add(fourth)
+	late := add(fourth, lab.ARMv8, image)
+	late.Clock = time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC)
 	for _, b := range []*lab.Board{late, other} {
 		if err := b.PowerOn(); err != nil {
 			t.Fatal(err)
@@ -125,16 +143,151 @@ func TestThreeCards(t *testing.T) {
 	}
 	took = await(t, 15*time.Minute, func(ctx context.Context) error { return swarm(ctx, append(three, name(fourth)+" Ready")...) })
 	t.Logf("from power to a fourth Ready node: %v", took.Round(time.Second))
-	await(t, 10*time.Minute, func(ctx context.Context) error {
-		got, err := nodes(ctx, other)
-		if want := name(stranger) + " Ready Leader"; err == nil && got != want {
-			err = fmt.Errorf("nodes of the board with another key are\n%s\nwant\n%s", got, want)
-		}
-		return err
-	})
+	wound(t, late)
+	apart := func(want string) {
+		t.Helper()
+		await(t, 10*time.Minute, func(ctx context.Context) error {
+			got, err := nodes(ctx, other)
+			if err == nil && got != want {
+				err = fmt.Errorf("nodes of the board with another key are\n%s\nwant\n%s", got, want)
+			}
+			return err
+		})
+	}
+	apart(name(stranger) + " Ready Leader")
+	if out, err := other.Exec(t.Context(), "cat /etc/pi-agent/key; ls /boot/firmware"); err != nil || !strings.HasPrefix(string(out), key+"\n") ||
+		strings.Contains(string(out), "pi-agent.key") {
+		t.Errorf("the key of the card was not taken from it: %v", err)
+	}
+	complains(t, other)
 	if err := swarm(t.Context(), append(three, name(fourth)+" Ready")...); err != nil {
 		t.Error(err)
 	}
+
+	for _, b := range boards { // which leaves the two cores to two boards
+		if b != other {
+			keep(t, b)
+			if err := b.PowerOff(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	old := add(oldest, lab.ARMv7, oldImage)
+	if err := old.PutOnCard("pi-agent.key", key+"\n"); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	if err := old.PowerOn(); err != nil {
+		t.Fatal(err)
+	}
+	apart(name(stranger) + " Ready Leader\n" + name(oldest) + " Ready")
+	t.Logf("from power to a Ready node with ARMv7: %v", time.Since(began).Round(time.Second))
+	out, err := old.Exec(t.Context(), `uname -m; dpkg --print-architecture; dpkg-query --show -f '${db:Status-Abbrev}\n' pi-agent`)
+	if want := "armv7l\narmhf\nii \n"; err != nil || string(out) != want {
+		t.Errorf("the 32-bit board is %q, %v, want %q", out, err, want)
+	}
+	shows(t, old) // for what the manager says is everybody's
+}
+
+// differ compares what must not be the same on two cards of one image, and looks whether the system has taken all of its card.
+func differ(t *testing.T, boards []*lab.Board) {
+	t.Helper()
+	whose := map[string]string{}
+	for _, b := range boards {
+		for _, what := range []string{
+			"cat /etc/machine-id", "cut -d ' ' -f 2 /etc/ssh/ssh_host_ed25519_key.pub", "docker info --format {{.ID}}",
+			`grep -o '"node_key": *"[^"]*' /var/lib/pi-agent/state.json | sha256sum`,
+		} {
+			out, err := b.Exec(t.Context(), what)
+			got := strings.TrimSpace(string(out))
+			if err != nil || len(got) < 32 {
+				t.Errorf("%s: %s says %q, %v", b.Name, what, got, err)
+			}
+			if before := whose[got]; before != "" {
+				t.Errorf("%s and %s have the same: %s", before, b.Name, what)
+			}
+			whose[got] = b.Name
+		}
+		out, err := b.Exec(t.Context(), "df --output=size -BM / | tail -n 1")
+		if size, _ := strconv.Atoi(strings.Trim(string(out), " M\n")); err != nil || size < 7000 {
+			t.Errorf("%s: the system has %q of a card of 8 GB, %v", b.Name, out, err)
+		}
+	}
+}
+
+// wound looks at a board whose clock stood still: it is put right before the board joins.
+func wound(t *testing.T, b *lab.Board) {
+	t.Helper()
+	said, err := journal(t.Context(), b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if line := regexp.MustCompile(`The clock of this board is .* behind that of .*`).FindString(said); line == "" {
+		t.Errorf("%s does not say that its clock is behind:\n%s", b.Name, said)
+	} else {
+		t.Log(line)
+	}
+	out, err := b.Exec(t.Context(), "date +%s")
+	seconds, _ := strconv.ParseInt(strings.TrimSpace(string(out)), 10, 64)
+	if off := time.Since(time.Unix(seconds, 0)); err != nil || off.Abs() > time.Minute {
+		t.Errorf("the clock of %s is off by %v, %v", b.Name, off, err)
+	}
+}
+
+// brokenStack has a mistake in its fifth line.
+const brokenStack = `version: "3.8"
+services:
+  web:
+    image: ` + lab.WebImage + `
+    ports: 80
+`
+
+// complaint is what every board says of it.
+const complaint = "Stack stack is not deployed: /boot/firmware/stack.yml:5: services.web.ports must be a list."
+
+// complains waits until a manager with a broken stack.yml says so wherever people look.
+func complains(t *testing.T, b *lab.Board) {
+	t.Helper()
+	await(t, 5*time.Minute, func(ctx context.Context) error {
+		said, err := journal(ctx, b)
+		if err == nil && !strings.Contains(said, complaint) {
+			err = fmt.Errorf("%s does not say %q", b.Name, complaint)
+		}
+		return err
+	})
+	await(t, time.Minute, func(ctx context.Context) error {
+		issue, err := b.Exec(ctx, "cat /etc/issue.d/pi-agent.issue")
+		if err == nil && !strings.Contains(string(issue), complaint) {
+			err = fmt.Errorf("the screen of %s shows %q", b.Name, issue)
+		}
+		return err
+	})
+	shows(t, b)
+}
+
+// shows waits until status and page of a board have what is wrong with the stack of the manager.
+func shows(t *testing.T, b *lab.Board) {
+	t.Helper()
+	await(t, 2*time.Minute, func(ctx context.Context) error {
+		out, err := b.Exec(ctx, "pi-agent status -json || [ $? = 3 ]")
+		if err != nil {
+			return err
+		}
+		p, err := picture.Decode(out)
+		if err != nil {
+			return err
+		}
+		if !slices.Equal(p.StackErrors, []string{complaint}) || !p.Trouble() {
+			return fmt.Errorf("status of %s has the stacks %q and the warnings %+v", b.Name, p.StackErrors, p.Warnings)
+		}
+		page, err := b.Exec(ctx, "curl --silent --no-buffer --max-time 10 http://localhost:7380/events | head -n 5")
+		if err == nil && !strings.Contains(string(page), complaint) {
+			err = fmt.Errorf("the page of %s shows %s", b.Name, page)
+		}
+		return err
+	})
+	out, err := b.Exec(t.Context(), "pi-agent status || true")
+	t.Logf("%s$ pi-agent status\n%s%v", name(b.Serial), out, err)
 }
 
 // keep writes the journal of a board where PI_AGENT_JOURNALS says, or the end of its console into the log of a test that

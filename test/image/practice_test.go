@@ -25,18 +25,20 @@ services:
     deploy: {replicas: 2}
 `
 
-// class is a swarm of boards, of which the first manages it.
+// class is a swarm of boards.
 type class struct {
 	*testing.T
 	lab    *lab.Lab
 	boards []*lab.Board
+	// manager is the board on which the commands of Docker are typed.
+	manager *lab.Board
 }
 
 // practise does with the boards what a class does. What a person would see is in the log of the test.
 func (c class) practise() {
 	began := time.Now()
 	took := await(c.T, 10*time.Minute, func(ctx context.Context) error {
-		out, err := c.boards[0].Exec(ctx, "journalctl -u pi-agent -o cat --no-pager")
+		out, err := c.manager.Exec(ctx, "journalctl -u pi-agent -o cat --no-pager")
 		if err == nil && !strings.Contains(string(out), "Deployed stack stack") {
 			err = errors.New("stack.yml is not deployed")
 		}
@@ -51,6 +53,7 @@ func (c class) practise() {
 	c.answered(8080, 2)
 	c.Logf("the stack answers %v after three were Ready", time.Since(began).Round(time.Second))
 
+	c.named()
 	c.show("docker node ls")
 	c.show("docker service create --detach --no-resolve-image --name web --replicas 2 --publish 80:80 " +
 		"--mount type=bind,src=/etc/hostname,dst=/etc/hostname,readonly " + lab.WebImage)
@@ -79,9 +82,13 @@ func (c class) practise() {
 	}
 	c.state(victim, "Ready")
 
-	c.Log("== the power of all fails, and comes back")
+	c.Log("== the power of all fails, and comes back; meanwhile managers = 3 is written to their cards")
+	before := c.identity()
 	for _, b := range c.boards {
 		if err := b.PowerOff(); err != nil {
+			c.Fatal(err)
+		}
+		if err := b.PutOnCard("pi-agent.toml", "managers = 3\n"); err != nil {
 			c.Fatal(err)
 		}
 	}
@@ -97,35 +104,122 @@ func (c class) practise() {
 	c.answered(80, 1)
 	c.answered(8080, 1)
 	c.Logf("all are back, and both pages are answered, %v after the power came back", time.Since(back).Round(time.Second))
+	if after := c.identity(); after != before {
+		c.Errorf("the swarm and its nodes are\n%s\nbefore the power failed they were\n%s", after, before)
+	}
+	c.managers(back)
+}
+
+// managers does with three managers what a class does last: it pulls the plug of the first.
+func (c class) managers(back time.Time) {
+	first := c.boards[0]
+	await(c.T, 15*time.Minute, func(ctx context.Context) error { return c.managed(ctx, "Leader", "Reachable", "Reachable") })
+	c.Logf("three boards manage the swarm %v after the power came back", time.Since(back).Round(time.Second))
+	c.show("docker node ls")
+
+	c.Logf("== the plug of %s is pulled", name(first.Serial))
+	pulled := time.Now()
+	if err := first.PowerOff(); err != nil {
+		c.Fatal(err)
+	}
+	c.manager = c.boards[1]
+	await(c.T, 5*time.Minute, func(ctx context.Context) error { return c.managed(ctx, "Leader", "Reachable", "Unreachable") })
+	c.Logf("another board leads %v later", time.Since(pulled).Round(time.Second))
+	c.state(first, "Down")
+	c.show("docker service scale --detach web=3")
+	c.tasks(3)
+	c.answered(80, 2)
+	c.answered(8080, 1)
+	c.Logf("three tasks run on the other boards, and both pages are answered, %v after the plug was pulled", time.Since(pulled).Round(time.Second))
+	c.show("docker node ls")
+	back = time.Now()
+	if err := first.PowerOn(); err != nil {
+		c.Fatal(err)
+	}
+	c.state(first, "Ready")
+	await(c.T, 5*time.Minute, func(ctx context.Context) error { return c.managed(ctx, "Leader", "Reachable", "Reachable") })
+	c.Logf("the first is a manager again %v after it was switched on", time.Since(back).Round(time.Second))
 	c.show("docker node ls")
 	c.show("pi-agent status || true")
+}
+
+// managed returns nil when the boards manage the swarm like that: what Docker calls each of them, sorted.
+func (c class) managed(ctx context.Context, want ...string) error {
+	out, err := c.manager.Exec(ctx, `docker node ls --format "{{.ManagerStatus}}"`)
+	got := strings.Fields(string(out))
+	slices.Sort(got)
+	if err == nil && !slices.Equal(got, want) {
+		err = fmt.Errorf("the managers are %q, want %q", got, want)
+	}
+	return err
+}
+
+// identity are the ids of the swarm and of its nodes, which the swarm keeps for as long as it lives.
+func (c class) identity() string {
+	c.Helper()
+	out, err := c.manager.Exec(c.Context(), `docker info --format "{{.Swarm.Cluster.ID}}"; docker node ls --format "{{.ID}} {{.Hostname}}" | sort`)
+	if err != nil {
+		c.Fatal(err)
+	}
+	return string(out)
+}
+
+// named waits until every board finds the others by their names.
+func (c class) named() {
+	c.Helper()
+	for _, b := range c.boards {
+		for _, other := range c.boards {
+			if other == b {
+				continue
+			}
+			await(c.T, 2*time.Minute, func(ctx context.Context) error {
+				addr, err := other.Addr()
+				if err != nil {
+					return err
+				}
+				out, err := b.Exec(ctx, "getent hosts "+name(other.Serial)+".local")
+				if err == nil && !slices.Contains(strings.Fields(string(out)), addr.String()) {
+					err = fmt.Errorf("%s finds %s.local at %q, want %s", b.Name, name(other.Serial), out, addr)
+				}
+				return err
+			})
+		}
+	}
 }
 
 // show runs a command on the board that manages the swarm, and has it and what it says in the log.
 func (c class) show(command string) {
 	c.Helper()
-	out, err := c.boards[0].Exec(c.Context(), command)
-	c.Logf("%s$ %s\n%s", name(c.boards[0].Serial), command, out)
+	out, err := c.manager.Exec(c.Context(), command)
+	c.Logf("%s$ %s\n%s", name(c.manager.Serial), command, out)
 	if err != nil {
 		c.Fatal(err)
 	}
 }
 
-// tasks waits until n tasks of service web run.
+// tasks waits until n tasks of service web run, all of them on boards that have power.
 func (c class) tasks(n int) {
 	c.Helper()
 	await(c.T, 5*time.Minute, func(ctx context.Context) error {
 		got, err := c.running(ctx)
-		if err == nil && len(got) != n {
-			err = fmt.Errorf("tasks run on %q, want %d", got, n)
+		if err != nil {
+			return err
 		}
-		return err
+		for _, b := range c.boards {
+			if !b.On() && slices.Contains(got, name(b.Serial)) {
+				return fmt.Errorf("tasks run on %q, and %s has no power", got, name(b.Serial))
+			}
+		}
+		if len(got) != n {
+			return fmt.Errorf("tasks run on %q, want %d", got, n)
+		}
+		return nil
 	})
 }
 
 // running are the names of the boards that run tasks of service web, one for each.
 func (c class) running(ctx context.Context) (on []string, err error) {
-	out, err := c.boards[0].Exec(ctx, `docker service ps web --filter desired-state=running --format "{{.Node}} {{.CurrentState}}"`)
+	out, err := c.manager.Exec(ctx, `docker service ps web --filter desired-state=running --format "{{.Node}} {{.CurrentState}}"`)
 	for line := range strings.Lines(string(out)) {
 		if f := strings.Fields(line); len(f) > 1 && f[1] == "Running" {
 			on = append(on, f[0])
@@ -134,7 +228,7 @@ func (c class) running(ctx context.Context) (on []string, err error) {
 	return on, err
 }
 
-// workerWithTask is a board that runs a task of service web and does not manage the swarm. With two tasks there is one,
+// workerWithTask is a board that runs a task of service web and is a worker. With two tasks there is one,
 // for the swarm spreads them.
 func (c class) workerWithTask() *lab.Board {
 	c.Helper()
@@ -192,7 +286,7 @@ func (c class) answered(port uint16, boards int) {
 func (c class) state(b *lab.Board, want string) {
 	c.Helper()
 	await(c.T, 15*time.Minute, func(ctx context.Context) error {
-		out, err := c.boards[0].Exec(ctx, `docker node ls --filter name=`+name(b.Serial)+` --format "{{.Status}}"`)
+		out, err := c.manager.Exec(ctx, `docker node ls --filter name=`+name(b.Serial)+` --format "{{.Status}}"`)
 		if got := strings.TrimSpace(string(out)); err == nil && got != want {
 			err = fmt.Errorf("%s is %s, want %s", name(b.Serial), got, want)
 		}

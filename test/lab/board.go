@@ -15,22 +15,33 @@ import (
 // bootOffset is where the image of a card has its FAT partition, as mtools name it.
 const bootOffset = "@@4M"
 
-// Board is an emulated 64-bit Pi that boots from a card: firmware, screen and GPIO are not there, but the CPU, the kernel
+// CPU is an emulated machine with the processor of some Pis.
+type CPU struct{ program, machine, model, pi string }
+
+// The processors of 64-bit Pis, and of the oldest one with ARMv7.
+var (
+	ARMv8 = CPU{"qemu-system-aarch64", "virt", "max,pauth-impdef=on", "Raspberry Pi 4 Model B Rev 1.4"}
+	ARMv7 = CPU{"qemu-system-arm", "virt,highmem=off", "cortex-a7", "Raspberry Pi 2 Model B Rev 1.1"}
+)
+
+// Board is an emulated Pi that boots from a card: firmware, screen and GPIO are not there, but the CPU, the kernel
 // and everything on the card are what a real one has, and the device tree names its serial. It is some 20 times slower.
 type Board struct {
 	Name   string
 	Serial string
 	MAC    string
+	Clock  time.Time // what its clock says when it is powered on; zero for the time of this machine
 
 	lab  *Lab
+	cpu  CPU
 	dir  string
 	qemu *Process // nil while it was never on
 }
 
 // NewBoard returns a board without power, with a card that was flashed from image. Its name becomes that of its cable at
 // the switch, so 15 bytes at most.
-func (l *Lab) NewBoard(name, serial, image string) (*Board, error) {
-	b := &Board{Name: name, Serial: serial, lab: l, dir: filepath.Join(l.Dir, name)}
+func (l *Lab) NewBoard(name, serial string, cpu CPU, image string) (*Board, error) {
+	b := &Board{Name: name, Serial: serial, lab: l, cpu: cpu, dir: filepath.Join(l.Dir, name)}
 	b.MAC = fmt.Sprintf("dc:a6:32:%s:%s:%s", serial[10:12], serial[12:14], serial[14:16])
 	if err := os.Mkdir(b.dir, 0o755); err != nil {
 		return nil, err
@@ -43,9 +54,9 @@ func (l *Lab) NewBoard(name, serial, image string) (*Board, error) {
 		{"mcopy", "-i", b.card() + bootOffset, "::vmlinuz-*", b.path("kernel")},
 		{"mcopy", "-i", b.card() + bootOffset, "::initrd.img-*", b.path("initrd")},
 		{"mcopy", "-i", b.card() + bootOffset, "::cmdline.txt", b.path("cmdline")},
-		append(b.argv(), "-machine", "virt,dumpdtb="+b.path("tree")),
+		append(b.argv(), "-machine", cpu.machine+",dumpdtb="+b.path("tree")),
 		{"fdtput", "-t", "s", b.path("tree"), "/", "serial-number", serial},
-		{"fdtput", "-t", "s", b.path("tree"), "/", "model", "Raspberry Pi 4 Model B Rev 1.4"},
+		{"fdtput", "-t", "s", b.path("tree"), "/", "model", cpu.pi},
 	} {
 		if out, err := exec.Command(argv[0], argv[1:]...).CombinedOutput(); err != nil {
 			return nil, fmt.Errorf("%s: %s: %w: %s", name, strings.Join(argv, " "), err, out)
@@ -60,7 +71,7 @@ func (b *Board) card() string { return b.path("card.img") }
 
 // argv is the emulator with the parts of the board that are always the same.
 func (b *Board) argv() []string {
-	return []string{"qemu-system-aarch64", "-cpu", "max,pauth-impdef=on", "-smp", "1", "-m", "1024", "-nodefaults", "-display", "none"}
+	return []string{b.cpu.program, "-cpu", b.cpu.model, "-smp", "1", "-m", "1024", "-nodefaults", "-display", "none"}
 }
 
 // PutOnCard writes a file of the boot partition, as any computer can. The power must be off.
@@ -86,7 +97,7 @@ func (b *Board) PowerOn() error {
 		return err
 	}
 	argv := append(b.argv(),
-		"-machine", "virt", "-accel", "tcg,thread=multi",
+		"-machine", b.cpu.machine, "-accel", "tcg,thread=multi",
 		"-kernel", b.path("kernel"), "-initrd", b.path("initrd"), "-dtb", b.path("tree"),
 		"-append", strings.TrimSpace(string(cmdline))+" console=ttyAMA0 mitigations=off",
 		"-drive", "if=none,id=card,format=raw,cache=unsafe,file="+b.card(), "-device", "virtio-blk-pci,drive=card",
@@ -95,6 +106,9 @@ func (b *Board) PowerOn() error {
 		"-object", "rng-random,id=rng,filename=/dev/urandom", "-device", "virtio-rng-pci,rng=rng",
 		"-serial", "file:"+b.path("console.log"),
 	)
+	if !b.Clock.IsZero() {
+		argv = append(argv, "-rtc", "base="+b.Clock.UTC().Format("2006-01-02T15:04:05"))
+	}
 	b.qemu, err = b.lab.startInLAN(b.Name, argv...)
 	return err
 }
