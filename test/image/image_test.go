@@ -73,32 +73,26 @@ func journal(ctx context.Context, b *lab.Board) (string, error) {
 
 // TestThreeCards powers three boards on whose cards were flashed from one image. The one with the lowest serial in its device
 // tree becomes the manager. They serve as a class has them serve. A fourth card of the same image joins, with a clock that
-// stood still for months. One with another key does not: it has a cluster of its own, which a 32-bit board joins.
+// stood still for months. One with another key on its card does not, and neither does its broken stack.yml keep it from a swarm of
+// its own.
 func TestThreeCards(t *testing.T) {
 	l := lab.New(t, lab.Options{Boards: true})
-	const first, second, third, fourth, stranger, oldest = "10000000aabbcc02", "10000000aabbcc05", "10000000aabbcc07", "10000000aabbcc09",
-		"10000000aabbcc01", "00000000aabbcc22"
+	const first, second, third, fourth, stranger = "10000000aabbcc02", "10000000aabbcc05", "10000000aabbcc07", "10000000aabbcc09", "10000000aabbcc01"
+	image := card(t, "PI_AGENT_IMAGE")
 	var boards []*lab.Board
-	add := func(serial string, cpu lab.CPU, image string) *lab.Board {
+	add := func(serial string) *lab.Board {
 		t.Helper()
-		b, err := l.NewBoard("b"+serial[14:], serial, cpu, image)
+		b, err := l.NewBoard("b"+serial[14:], serial, lab.ARMv8, image)
 		if err != nil {
 			t.Fatal(err)
 		}
 		boards = append(boards, b)
 		return b
 	}
-	t.Cleanup(func() {
-		for _, b := range boards {
-			if b.On() {
-				keep(t, b)
-			}
-		}
-	})
-	image, oldImage := card(t, "PI_AGENT_IMAGE"), card(t, "PI_AGENT_IMAGE_ARMHF")
-	leader := add(first, lab.ARMv8, image)
-	add(second, lab.ARMv8, image)
-	add(third, lab.ARMv8, image)
+	t.Cleanup(func() { keep(t, boards...) })
+	leader := add(first)
+	add(second)
+	add(third)
 	if err := leader.PutOnCard("stack.yml", stack); err != nil {
 		t.Fatal(err)
 	}
@@ -112,15 +106,14 @@ func TestThreeCards(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	swarm := func(ctx context.Context, want ...string) error {
+	took := await(t, 15*time.Minute, func(ctx context.Context) error {
 		got, err := nodes(ctx, leader)
-		if err == nil && got != strings.Join(want, "\n") {
-			err = fmt.Errorf("nodes are\n%s\nwant\n%s", got, strings.Join(want, "\n"))
+		want := name(first) + " Ready Leader\n" + name(second) + " Ready\n" + name(third) + " Ready"
+		if err == nil && got != want {
+			err = fmt.Errorf("nodes are\n%s\nwant\n%s", got, want)
 		}
 		return err
-	}
-	three := []string{name(first) + " Ready Leader", name(second) + " Ready", name(third) + " Ready"}
-	took := await(t, 15*time.Minute, func(ctx context.Context) error { return swarm(ctx, three...) })
+	})
 	t.Logf("from power to three Ready nodes, led by the lowest serial: %v", took.Round(time.Second))
 
 	differ(t, boards)
@@ -128,65 +121,87 @@ func TestThreeCards(t *testing.T) {
 	class{t, l, slices.Clone(boards), leader}.practise()
 
 	key := clusterkey.Generate()
-	other := add(stranger, lab.ARMv8, image)
+	other := add(stranger)
 	for name, text := range map[string]string{"pi-agent.key": key + "\n", "stack.yml": brokenStack} {
 		if err := other.PutOnCard(name, text); err != nil {
 			t.Fatal(err)
 		}
 	}
-	late := add(fourth, lab.ARMv8, image)
+	late := add(fourth)
 	late.Clock = time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC)
 	for _, b := range []*lab.Board{late, other} {
 		if err := b.PowerOn(); err != nil {
 			t.Fatal(err)
 		}
 	}
-	took = await(t, 15*time.Minute, func(ctx context.Context) error { return swarm(ctx, append(three, name(fourth)+" Ready")...) })
+	whole := func(ctx context.Context) error { // whoever leads by now
+		got, err := nodes(ctx, leader)
+		ready := regexp.MustCompile(`(?m)^(\S+) Ready.*$`).ReplaceAllString(got, "$1")
+		if want := strings.Join([]string{name(first), name(second), name(third), name(fourth)}, "\n"); err == nil && ready != want {
+			err = fmt.Errorf("nodes are\n%s\nwant these, all Ready\n%s", got, want)
+		}
+		return err
+	}
+	took = await(t, 15*time.Minute, whole)
 	t.Logf("from power to a fourth Ready node: %v", took.Round(time.Second))
 	wound(t, late)
-	apart := func(want string) {
-		t.Helper()
-		await(t, 10*time.Minute, func(ctx context.Context) error {
-			got, err := nodes(ctx, other)
-			if err == nil && got != want {
-				err = fmt.Errorf("nodes of the board with another key are\n%s\nwant\n%s", got, want)
-			}
-			return err
-		})
-	}
-	apart(name(stranger) + " Ready Leader")
+	await(t, 10*time.Minute, func(ctx context.Context) error {
+		got, err := nodes(ctx, other)
+		if want := name(stranger) + " Ready Leader"; err == nil && got != want {
+			err = fmt.Errorf("nodes of the board with another key are\n%s\nwant\n%s", got, want)
+		}
+		return err
+	})
 	if out, err := other.Exec(t.Context(), "cat /etc/pi-agent/key; ls /boot/firmware"); err != nil || !strings.HasPrefix(string(out), key+"\n") ||
 		strings.Contains(string(out), "pi-agent.key") {
 		t.Errorf("the key of the card was not taken from it: %v", err)
 	}
 	complains(t, other)
-	if err := swarm(t.Context(), append(three, name(fourth)+" Ready")...); err != nil {
+	if err := whole(t.Context()); err != nil {
 		t.Error(err)
 	}
+}
 
-	for _, b := range boards { // which leaves the two cores to two boards
-		if b != other {
-			keep(t, b)
-			if err := b.PowerOff(); err != nil {
-				t.Fatal(err)
-			}
+// TestOldestBoard powers on a 32-bit board with the oldest engine and a 64-bit one, with a key that was put on their cards. The
+// older one has the lower serial and leads; what is wrong with its stack is seen on both.
+func TestOldestBoard(t *testing.T) {
+	l := lab.New(t, lab.Options{Boards: true})
+	const oldest, other = "00000000aabbcc22", "10000000aabbcc05"
+	old, err := l.NewBoard("old22", oldest, lab.ARMv7, card(t, "PI_AGENT_IMAGE_ARMHF"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	young, err := l.NewBoard("old05", other, lab.ARMv8, card(t, "PI_AGENT_IMAGE"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { keep(t, old, young) })
+	key := clusterkey.Generate()
+	if err := old.PutOnCard("stack.yml", brokenStack); err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range []*lab.Board{old, young} {
+		if err := b.PutOnCard("pi-agent.key", key+"\n"); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.PowerOn(); err != nil {
+			t.Fatal(err)
 		}
 	}
-	old := add(oldest, lab.ARMv7, oldImage)
-	if err := old.PutOnCard("pi-agent.key", key+"\n"); err != nil {
-		t.Fatal(err)
-	}
-	began := time.Now()
-	if err := old.PowerOn(); err != nil {
-		t.Fatal(err)
-	}
-	apart(name(stranger) + " Ready Leader\n" + name(oldest) + " Ready")
-	t.Logf("from power to a Ready node with ARMv7: %v", time.Since(began).Round(time.Second))
+	took := await(t, 15*time.Minute, func(ctx context.Context) error {
+		got, err := nodes(ctx, old)
+		if want := name(oldest) + " Ready Leader\n" + name(other) + " Ready"; err == nil && got != want {
+			err = fmt.Errorf("nodes are\n%s\nwant\n%s", got, want)
+		}
+		return err
+	})
+	t.Logf("from power to two Ready nodes, led by one with ARMv7: %v", took.Round(time.Second))
 	out, err := old.Exec(t.Context(), `uname -m; dpkg --print-architecture; dpkg-query --show -f '${db:Status-Abbrev}\n' pi-agent`)
 	if want := "armv7l\narmhf\nii \n"; err != nil || string(out) != want {
 		t.Errorf("the 32-bit board is %q, %v, want %q", out, err, want)
 	}
-	shows(t, old) // for what the manager says is everybody's
+	complains(t, old)
+	shows(t, young) // for what the manager says is everybody's
 }
 
 // differ compares what must not be the same on two cards of one image, and looks whether the system has taken all of its card.
@@ -290,20 +305,22 @@ func shows(t *testing.T, b *lab.Board) {
 	t.Logf("%s$ pi-agent status\n%s%v", name(b.Serial), out, err)
 }
 
-// keep writes the journal of a board where PI_AGENT_JOURNALS says, or the end of its console into the log of a test that
+// keep writes the journals of boards where PI_AGENT_JOURNALS says, or the ends of their consoles into the log of a test that
 // failed.
-func keep(t *testing.T, b *lab.Board) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	journal, err := b.Exec(ctx, "journalctl -u pi-agent -u pi-agent-prepare -o short-precise --no-pager; systemd-analyze; systemd-analyze blame | head -20")
-	if t.Failed() {
-		console := b.Console()
-		t.Logf("%s: %v\n%s\nconsole:\n%s", b.Name, err, journal, console[max(0, len(console)-3000):])
-		return
-	}
-	if dir := os.Getenv("PI_AGENT_JOURNALS"); dir != "" && err == nil {
-		if err := os.WriteFile(filepath.Join(dir, b.Name+".txt"), journal, 0o644); err != nil {
-			t.Error(err)
+func keep(t *testing.T, boards ...*lab.Board) {
+	for _, b := range boards {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		journal, err := b.Exec(ctx, "journalctl -u pi-agent -u pi-agent-prepare -o short-precise --no-pager; systemd-analyze; systemd-analyze blame | head -20")
+		if t.Failed() {
+			console := b.Console()
+			t.Logf("%s: %v\n%s\nconsole:\n%s", b.Name, err, journal, console[max(0, len(console)-3000):])
+			continue
+		}
+		if dir := os.Getenv("PI_AGENT_JOURNALS"); dir != "" && err == nil {
+			if err := os.WriteFile(filepath.Join(dir, b.Name+".txt"), journal, 0o644); err != nil {
+				t.Error(err)
+			}
 		}
 	}
 }
