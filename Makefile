@@ -30,7 +30,7 @@ install = if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	if [ -n "$$missing" ]; then echo "installing$$missing"; apt-get update -qq && \
 	  DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi; fi
 
-.PHONY: help build deb image reproducible demo test unit lint vuln units lab e2e e2e-image e2e-page bench fuzz sim deps clean
+.PHONY: help build deb image reproducible demo test unit lint vuln units lab e2e repairs e2e-image e2e-page bench fuzz sim deps clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -99,6 +99,10 @@ vuln: ## govulncheck, where its database can be reached
 e2e: deps bin/pi-agent deb ## the agent on virtual Pis with real engines, and its packages on whole machines
 	PI_AGENT=$(CURDIR)/bin/pi-agent PI_AGENT_DEB=$(CURDIR)/dist/pi-agent_$(VERSION)_amd64.deb \
 	  $(GO) test -count=1 -timeout 60m -v ./test/...
+
+repairs: deps bin/pi-agent ## docs/repairs.md anew: every fault on virtual Pis with real engines, half an hour
+	PI_AGENT=$(CURDIR)/bin/pi-agent PI_AGENT_REPAIRS=1 $(GO) test -count=1 -timeout 60m -v \
+	  -run "^($$(sed -n 's/.*| `\(Test[A-Za-z]*\)` |$$/\1/p' docs/repairs.md | sort -u | paste -sd'|'))$$" ./test/e2e
 
 # The package of the oldest Pis with a CPU that Docker runs on, to be tried beside the others.
 OLD := $(CURDIR)/dist/pi-agent_$(VERSION)_armhf

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -35,20 +36,32 @@ func TestBadCards(t *testing.T) {
 	}
 	before := nodes()
 	const state = "/var/lib/pi-agent"
-	for _, damage := range []struct{ name, script, says string }{
+	for _, damage := range []struct{ name, script, says, fault, does string }{
 		{
 			"full", "mkdir /run/card && cp -a DIR/. /run/card && mount -t tmpfs -o size=32k,mode=700 card DIR && cp -a /run/card/. DIR && " +
 				"rm DIR/state.json && { head -c 100k /dev/zero >DIR/fill || true; }",
-			"The state cannot be kept as it should: write state: the card is full, free some space",
+			"The state cannot be kept as it should: write state: the card is full, free some space, for example with docker system prune",
+			"the card is full before the state could be written", "goes on in memory, and writes it when there is space",
 		},
-		{"mended", "umount DIR", ""},
+		{name: "mended", script: "umount DIR"},
 		{
-			"read-only", "mount --bind DIR DIR && mount -o remount,bind,ro DIR && ! touch DIR/x", "",
+			"read-only", "mount --bind DIR DIR && mount -o remount,bind,ro DIR && ! touch DIR/x",
+			"This board can keep nothing now: the card is read-only, which is how worn cards fail, restart the board and replace the card",
+			"the card is read-only, as worn ones become", "goes on as the node that it is, with what is on the card",
 		},
-		{"mended", "umount DIR", ""},
-		{"garbage", "cp DIR/state.json /run/good && echo '}{' >DIR/state.json", "it is kept as DIR/state.json.bad"},
-		{"cut short", "head -c 20 /run/good >DIR/state.json", "it is kept as DIR/state.json.bad"},
-		{"newer", `sed 's/"version": 1/"version": 7, "news": true/' /run/good >DIR/state.json`, "DIR/state.json was written by a newer pi-agent"},
+		{name: "mended", script: "umount DIR"},
+		{
+			"garbage", "cp DIR/state.json /run/good && echo '}{' >DIR/state.json", "it is kept as DIR/state.json.bad",
+			"the state file is garbage", "puts it aside and asks its engine where it is",
+		},
+		{
+			"cut short", "head -c 20 /run/good >DIR/state.json", "it is kept as DIR/state.json.bad",
+			"the state file is cut short", "puts it aside and asks its engine where it is",
+		},
+		{
+			"newer", `sed 's/"version": 1/"version": 7, "news": true/' /run/good >DIR/state.json`, "DIR/state.json was written by a newer pi-agent",
+			"the state file is of a newer version", "takes what it understands, above all the node key, and leaves the file alone",
+		},
 	} {
 		for _, pi := range l.Pis {
 			if err := pi.StopAgent(); err != nil {
@@ -61,18 +74,18 @@ func TestBadCards(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		for _, pi := range l.Pis {
-			if damage.says != "" {
-				says(t, pi, strings.ReplaceAll(damage.says, "DIR", state))
-			}
-		}
+		started := time.Now()
 		await(t, time.Minute, func(ctx context.Context) error {
 			if now := nodes(); !slices.Equal(now, before) {
 				return fmt.Errorf("%s: the nodes are %q, were %q", damage.name, now, before)
 			}
 			return oneSwarm(ctx, leader, l.Pis)
 		})
+		took := time.Since(started)
 		for _, pi := range l.Pis {
+			if damage.says != "" {
+				repaired(t, pi, damage.fault, damage.does, strings.ReplaceAll(damage.says, "DIR", state), took)
+			}
 			if !pi.Process("pi-agent").Running() {
 				t.Errorf("%s: the agent of %s has ended", damage.name, pi.Name)
 			}
@@ -83,4 +96,62 @@ func TestBadCards(t *testing.T) {
 			t.Errorf("%s has replaced the state of a newer pi-agent: %v", pi.Name, err)
 		}
 	}
+}
+
+// The card of a manager is full, with what the engine needs, too: nothing is lost, and it goes on when there is space again.
+func TestFullCardOfAManager(t *testing.T) {
+	t.Parallel() // it waits for minutes
+	l := lab.New(t, lab.Options{N: 2, Config: "expect = 2"})
+	engines(t, l)
+	setKey(t, clusterkey.Generate(), l.Pis...)
+	leader := lowest(l.Pis)
+	exec := func(script string) {
+		t.Helper()
+		if _, err := leader.Exec(t.Context(), "sh", "-ec", script); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := leader.StopEngine(); err != nil {
+		t.Fatal(err)
+	}
+	exec(`mkdir -p /run/card /var/lib/pi-agent && mount -t tmpfs -o size=400m card /run/card && cp -a /var/lib/docker /run/card/docker &&
+		mkdir -m 700 /run/card/agent && mount --bind /run/card/docker /var/lib/docker && mount --bind /run/card/agent /var/lib/pi-agent`)
+	if err := errors.Join(leader.StartEngine(), leader.WaitEngine(t.Context()), l.StartAgents()); err != nil {
+		t.Fatal(err)
+	}
+	awaitSwarm(t, time.Minute, leader, l.Pis)
+	deploy(t, leader, "web")
+	before := swarmID(t, leader)
+	exec("head -c 400m /dev/zero >/run/card/fill || true; ! head -c 1m /dev/zero >/run/card/more; rm -f /run/card/more")
+	await(t, 90*time.Second, func(context.Context) error {
+		if !strings.Contains(leader.Log(), "This board can keep nothing now: the card is full") {
+			return errors.New("the manager does not say that its card is full")
+		}
+		return nil
+	})
+	if err := errors.Join(leader.StopAgent(), leader.StopEngine(), leader.StartAgent(), leader.StartEngine()); err != nil {
+		t.Fatal(err)
+	}
+	pause(t, 20*time.Second)
+	if !leader.Process("pi-agent").Running() {
+		t.Error("the agent has ended")
+	}
+	exec("rm /run/card/fill")
+	freed := time.Now()
+	if !leader.Process("dockerd").Running() { // as systemd does
+		if err := leader.StartEngine(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	await(t, 2*time.Minute, func(ctx context.Context) error {
+		if out, err := leader.Docker(ctx, "service", "ls", "--quiet"); err != nil || len(out) == 0 {
+			return fmt.Errorf("the service is %q, %v", out, err)
+		}
+		return oneSwarm(ctx, leader, l.Pis)
+	})
+	if after := swarmID(t, leader); after != before {
+		t.Errorf("the swarm is %s, was %s", after, before)
+	}
+	repaired(t, leader, "the card of a manager is full, for its engine too", "waits; nothing is left or made anew, and all is there when space is freed",
+		"This board can keep nothing now: the card is full, free some space, for example with docker system prune", time.Since(freed))
 }

@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -130,6 +131,8 @@ func TestThreeManagers(t *testing.T) {
 	t.Logf("three managers after %.1f s", time.Since(began).Seconds())
 	says(t, first, "Making "+second.Name+" a manager, for 3 are wanted.")
 	says(t, first, "Making "+third.Name+" a manager, for 3 are wanted.")
+	repaired(t, first, "more managers are wanted (`managers`) than there are", "makes the boards with the next lowest serials managers",
+		"Making "+second.Name+" a manager, for 3 are wanted.", time.Since(began))
 	says(t, third, "This board is a manager of swarm ")
 	for _, pi := range l.Pis[:3] {
 		if n := logLines(pi); n > logMax {
@@ -148,13 +151,16 @@ func TestThreeManagers(t *testing.T) {
 	if err := first.PowerOff(); err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("without the first the swarm is changed after %v", since(t, time.Minute, func(ctx context.Context) error {
+	took := since(t, time.Minute, func(ctx context.Context) error {
 		_, err := second.Docker(ctx, "service", "scale", "--detach", "web=4")
 		return err
-	}))
+	})
 	t.Logf("all tasks run on the other two after %v more", since(t, 2*time.Minute, func(ctx context.Context) error {
 		return allRun(ctx, third, 4)
 	}))
+	down := first.Name + " is down: "
+	repaired(t, whoSays(t, down, second, third), "one of three managers loses its power, the first",
+		"the other two go on, and the swarm can be changed", down, took)
 	turnOn(t, first)
 	t.Logf("the first is back after %v", since(t, time.Minute, func(ctx context.Context) error {
 		if err := three(ctx); err != nil {
@@ -185,6 +191,55 @@ func TestThreeManagers(t *testing.T) {
 	}))
 }
 
+// Two of five managers lose their power, and the swarm can be changed. Then the number follows that of the boards.
+func TestFiveManagers(t *testing.T) {
+	t.Parallel()
+	l := lab.New(t, lab.Options{N: 5, Config: "expect = 5\nmanagers = 5"})
+	engines(t, l)
+	setKey(t, clusterkey.Generate(), l.Pis...)
+	if err := l.StartAgents(); err != nil {
+		t.Fatal(err)
+	}
+	bySerial := slices.SortedFunc(slices.Values(l.Pis), func(a, b *lab.Pi) int { return strings.Compare(a.Serial, b.Serial) })
+	await(t, 4*time.Minute, func(ctx context.Context) error { return managersAre(ctx, bySerial...) })
+	lost, left := bySerial[:2], bySerial[2:]
+	for _, pi := range lost {
+		if err := pi.PowerOff(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	took := since(t, 2*time.Minute, func(ctx context.Context) error { return writable(ctx, left[0]) })
+	await(t, time.Minute, func(ctx context.Context) error { return allReady(ctx, left[0], 3) })
+	down := lost[0].Name + " is down: "
+	repaired(t, whoSays(t, down, left...), "two of five managers lose their power", "the other three go on, and the swarm can be changed", down, took)
+	for _, pi := range lost {
+		turnOn(t, pi)
+	}
+	await(t, 2*time.Minute, func(ctx context.Context) error { return managersAre(ctx, bySerial...) })
+
+	setConfig(t, l.Pis, "managers = \"auto\"")
+	for _, pi := range l.Pis {
+		if err := errors.Join(pi.StopAgent(), pi.StartAgent()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("three managers of five boards after %v", since(t, 3*time.Minute, func(ctx context.Context) error {
+		var managers []*lab.Pi
+		for _, pi := range l.Pis {
+			if i, err := infoOf(ctx, pi); err == nil && i.Swarm.ControlAvailable {
+				managers = append(managers, pi)
+			}
+		}
+		if len(managers) != 3 {
+			return fmt.Errorf("%d boards manage, want 3 of 5", len(managers))
+		}
+		if err := managersAre(ctx, managers...); err != nil {
+			return err
+		}
+		return allReady(ctx, managers[0], 5)
+	}))
+}
+
 // A manager is gone for good: a fourth board takes its place, and when it comes back after all it is a worker.
 func TestManagerIsReplaced(t *testing.T) {
 	t.Parallel()
@@ -200,13 +255,13 @@ func TestManagerIsReplaced(t *testing.T) {
 	lost := time.Now()
 	replaced := func(ctx context.Context) error { return managersAre(ctx, second, third, fourth) }
 	await(t, 9*time.Minute, replaced)
-	t.Logf("the first is replaced after %.0f s", time.Since(lost).Seconds())
-	if took := time.Since(lost); took < 5*time.Minute {
+	took := time.Since(lost)
+	if took < 5*time.Minute {
 		t.Errorf("it was replaced after %v: it could have been a reboot", took)
 	}
-	if log := second.Log() + third.Log(); !strings.Contains(log, first.Name+", a manager, is gone and will be replaced by "+fourth.Name) {
-		t.Error("nobody says that the first is replaced")
-	}
+	said := first.Name + ", a manager, is gone and will be replaced by " + fourth.Name
+	repaired(t, whoSays(t, said, second, third), "one of three managers is gone for good",
+		"after five minutes, in which it could be back, another board takes its place", said, took)
 	turnOn(t, first)
 	t.Logf("the first is back as a worker after %v", since(t, 2*time.Minute, func(ctx context.Context) error {
 		i, err := infoOf(ctx, first)
@@ -237,13 +292,14 @@ func TestManagerIsTakenOut(t *testing.T) {
 	first, second, third, fourth := bySerial[0], bySerial[1], bySerial[2], bySerial[3]
 	await(t, 2*time.Minute, func(ctx context.Context) error { return managersAre(ctx, first, second, third) })
 	reset(t, l, first, "", "-yes")
-	t.Logf("another manager is there after %v", since(t, 3*time.Minute, func(ctx context.Context) error {
+	took := since(t, 3*time.Minute, func(ctx context.Context) error {
 		if err := managersAre(ctx, second, third, fourth); err != nil {
 			return err
 		}
 		return allReady(ctx, second, 3)
-	}))
-	says(t, fourth, "The Docker Engine cannot become a manager, for it asks one that is gone: leaving the swarm to join it anew")
+	})
+	repaired(t, fourth, "a manager is taken out for good (`pi-agent reset`)", "it is made a worker first, and another board takes its place; where its engine cannot, it joins anew",
+		"The Docker Engine cannot become a manager, for it asks one that is gone: leaving the swarm to join it anew", took)
 }
 
 // Without a cluster key a board follows the managers that its manager has named, and no others: when the first one is lost

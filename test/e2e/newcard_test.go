@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -73,13 +75,14 @@ func TestNewCard(t *testing.T) {
 		t.Fatal(err)
 	}
 	newCard(t, worker, key)
-	t.Logf("the new card has the old one's seat after %v", since(t, 2*time.Minute, func(ctx context.Context) error {
+	took := since(t, 2*time.Minute, func(ctx context.Context) error {
 		if now, err := infoOf(ctx, worker); err != nil || now.Swarm.NodeID == "" || now.Swarm.NodeID == was.Swarm.NodeID {
 			return fmt.Errorf("the worker is node %q, was %q, %v", now.Swarm.NodeID, was.Swarm.NodeID, err)
 		}
 		return is("drain ssd " + worker.Serial + " ready")(ctx)
-	}))
-	says(t, leader, worker.Name+" has a new card: the node of the old one is removed from the swarm, and its labels and availability go to the new one.")
+	})
+	repaired(t, leader, "a worker gets a new card", "it joins; labels and availability of the old node go to the new one, and the old one is removed",
+		worker.Name+" has a new card: the node of the old one is removed from the swarm, and its labels and availability go to the new one.", took)
 }
 
 // copyCard gives a Pi what engine and agent, which are down on both, have on the card of another one.
@@ -134,7 +137,7 @@ func TestCopiedCard(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	t.Logf("three nodes after %v", since(t, 2*time.Minute, func(ctx context.Context) error {
+	took := since(t, 2*time.Minute, func(ctx context.Context) error {
 		now, err := infoOf(ctx, original)
 		if err == nil && now.Swarm.NodeID != was.Swarm.NodeID {
 			err = fmt.Errorf("the original is node %q, was %q", now.Swarm.NodeID, was.Swarm.NodeID)
@@ -159,8 +162,79 @@ func TestCopiedCard(t *testing.T) {
 			}
 		}
 		return nil
-	}))
-	says(t, other, "The card of this board is a copy of that of "+serialName(original)+", which is there as well: leaving the swarm as its copy.")
+	})
+	repaired(t, other, "a card is copied, and used in another board beside the original", "the copy leaves, which the original does not notice, and joins under its own name",
+		"The card of this board is a copy of that of "+serialName(original)+", which is there as well: leaving the swarm as its copy.", took)
+}
+
+// Two cards are copies of one, made before it was in a swarm: the boards form one all the same, and say what they share.
+func TestSharedIDs(t *testing.T) {
+	l := lab.New(t, lab.Options{N: 2, Config: "expect = 2"})
+	engines(t, l)
+	setKey(t, clusterkey.Generate(), l.Pis...)
+	original, other := l.Pis[0], l.Pis[1]
+	if err := other.StopEngine(); err != nil {
+		t.Fatal(err)
+	}
+	copied := 0
+	for _, path := range []string{"/etc/machine-id", "/etc/docker/key.json", "/var/lib/docker/engine-id"} {
+		b, err := os.ReadFile(original.Path(path))
+		if errors.Is(err, fs.ErrNotExist) { // an engine has one of the two
+			continue
+		}
+		if err == nil {
+			err = other.WriteFile(path, string(b), 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		copied++
+	}
+	if copied < 2 {
+		t.Fatalf("%d ids are copied", copied)
+	}
+	if err := errors.Join(other.StartEngine(), other.WaitEngine(t.Context()), l.StartAgents()); err != nil {
+		t.Fatal(err)
+	}
+	leader := lowest(l.Pis)
+	took := awaitSwarm(t, time.Minute, leader, l.Pis)
+	high := original
+	if high == leader {
+		high = other
+	}
+	both := fmt.Sprintf("%s and %s are copies of one card and have the same ", serialName(leader), serialName(high))
+	const remedy = "sudo systemctl stop docker.socket docker && sudo rm -f /var/lib/docker/engine-id /etc/docker/key.json && sudo systemctl start docker."
+	for _, pi := range l.Pis {
+		repaired(t, pi, "two boards have the same machine id", "they form one swarm, for the serial counts, and name each other with the remedy", both+
+			"machine id, by which routers may give them one address. On "+serialName(high)+
+			": sudo rm -f /etc/machine-id /var/lib/dbus/machine-id && sudo systemd-machine-id-setup && sudo reboot.", took)
+		repaired(t, pi, "two boards have the same Docker Engine id", "they form one swarm, for the node id counts, and name each other with the remedy",
+			both+"Docker Engine id. On "+serialName(high)+": "+remedy, took)
+	}
+
+	// The remedy helps, and the board stays the node that it is.
+	id := func(pi *lab.Pi) string {
+		t.Helper()
+		out, err := pi.Docker(t.Context(), "info", "--format", "{{.ID}} {{.Swarm.NodeID}}")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(out)
+	}
+	before := strings.Fields(id(high))
+	if err := high.StopEngine(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := high.Exec(t.Context(), "sh", "-ec", "rm -f /var/lib/docker/engine-id /etc/docker/key.json"); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(high.StartEngine(), high.WaitEngine(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	await(t, time.Minute, func(ctx context.Context) error { return oneSwarm(ctx, leader, l.Pis) })
+	if after := strings.Fields(id(high)); len(after) != 2 || after[0] == before[0] || after[1] != before[1] {
+		t.Errorf("engine and node are %q, were %q", after, before)
+	}
 }
 
 // The card of the only manager is copied and put into another Pi, beside the original: the copy leaves without harm to the

@@ -146,8 +146,9 @@ func TestExpiredWorker(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	gathered(t, time.Minute, leader, l.Pis)
-	says(t, worker, "The certificate of this worker has expired while it was off: joining the swarm of "+serialName(leader)+" anew")
+	took := gathered(t, time.Minute, leader, l.Pis)
+	repaired(t, worker, "a summer on the shelf: the certificate of a worker has expired", "it leaves and joins anew",
+		"The certificate of this worker has expired while it was off: joining the swarm of "+serialName(leader)+" anew", took)
 	noPortTrouble(t, worker)
 }
 

@@ -29,11 +29,10 @@ func formedApart(t *testing.T, l *lab.Lab) (together []*lab.Pi, alone *lab.Pi) {
 	return together, alone
 }
 
-// gathered waits until all Pis are Ready nodes of the swarm of leader, which may list others, and logs how long that took.
-func gathered(t *testing.T, limit time.Duration, leader *lab.Pi, pis []*lab.Pi) {
+// gathered waits until all Pis are Ready nodes of the swarm of leader, which may list others, and returns how long that took.
+func gathered(t *testing.T, limit time.Duration, leader *lab.Pi, pis []*lab.Pi) time.Duration {
 	t.Helper()
-	began := time.Now()
-	await(t, limit, func(ctx context.Context) error {
+	return since(t, limit, func(ctx context.Context) error {
 		nodes, err := nodesOf(ctx, leader)
 		if err != nil {
 			return err
@@ -53,7 +52,6 @@ func gathered(t *testing.T, limit time.Duration, leader *lab.Pi, pis []*lab.Pi) 
 		}
 		return nil
 	})
-	t.Logf("all in one swarm again after %.0f s", time.Since(began).Seconds())
 }
 
 // deploy gives the swarm something to lose.
@@ -74,8 +72,9 @@ func TestEmptySwarmYields(t *testing.T) {
 	if err := alone.Mend(); err != nil {
 		t.Fatal(err)
 	}
-	gathered(t, 2*time.Minute, leader, l.Pis)
-	says(t, alone, "There are two swarms, and that of this board is empty: moving to the swarm of "+serialName(leader))
+	took := gathered(t, 2*time.Minute, leader, l.Pis)
+	repaired(t, alone, "two swarms, formed apart, and one is empty", "the manager of the empty one leaves it and joins the other",
+		"There are two swarms, and that of this board is empty: moving to the swarm of "+serialName(leader), took)
 	says(t, alone, "This board is a worker in the swarm of "+serialName(leader))
 	noPortTrouble(t, alone)
 }
@@ -92,8 +91,9 @@ func TestOfTwoEmptySwarmsOneYields(t *testing.T) {
 	if other == leader {
 		other = l.Pis[1]
 	}
-	gathered(t, 2*time.Minute, leader, l.Pis)
-	says(t, other, "There are two swarms, and that of this board is empty: moving to the swarm of "+serialName(leader))
+	took := gathered(t, 2*time.Minute, leader, l.Pis)
+	repaired(t, other, "two swarms, formed apart, and both are empty", "the manager with the higher serial leaves its own and joins the other",
+		"There are two swarms, and that of this board is empty: moving to the swarm of "+serialName(leader), took)
 	noPortTrouble(t, other)
 }
 
@@ -128,6 +128,8 @@ func TestTwoSwarmsAreLeftAlone(t *testing.T) {
 			says(t, pi, serialName(manager)+" manages "+swarmID(t, manager))
 		}
 	}
+	repaired(t, leader, "two swarms, formed apart, and neither is empty", "touches nothing, and every node says which two, how much is in each, and the command",
+		`"sudo pi-agent yield" on one of these two tells how to give its swarm up`, 0)
 	agent, err := l.AgentPath()
 	if err != nil {
 		t.Fatal(err)
@@ -146,8 +148,9 @@ func TestTwoSwarmsAreLeftAlone(t *testing.T) {
 	if out, err := leader.Exec(t.Context(), agent, "yield", mine); err != nil {
 		t.Fatalf("%s, %v", out, err)
 	}
-	gathered(t, 3*time.Minute, alone, l.Pis)
-	says(t, leader, "A person has given swarm "+mine+" up: moving to the swarm of "+serialName(alone))
+	took := gathered(t, 3*time.Minute, alone, l.Pis)
+	repaired(t, leader, "a person gives one of two swarms up (`pi-agent yield`)", "its manager and its workers move to the other",
+		"A person has given swarm "+mine+" up: moving to the swarm of "+serialName(alone), took)
 	for _, pi := range together {
 		if pi != leader {
 			says(t, pi, "The manager of this board does not know it any more: moving to the swarm of "+serialName(alone))
@@ -177,10 +180,51 @@ func TestWorkersOfAWipedManager(t *testing.T) {
 	awaitSwarm(t, time.Minute, leader, l.Pis)
 	pause(t, 5*time.Second) // until the workers have learned their swarm's id
 	newCard(t, leader, key)
-	gathered(t, 5*time.Minute, leader, l.Pis)
+	took := gathered(t, 5*time.Minute, leader, l.Pis)
 	for _, pi := range l.Pis {
 		if pi != leader {
-			says(t, pi, "The manager of this board does not know it any more: moving to the swarm of "+serialName(leader))
+			repaired(t, pi, "the only manager gets a new card, and its swarm is gone for ever", "its workers leave and join the swarm that it makes then",
+				"The manager of this board does not know it any more: moving to the swarm of "+serialName(leader), took)
 		}
+	}
+}
+
+// The manager of a worker is off for a minute, while that of another swarm of the cluster is there: the worker stays.
+func TestShortOutage(t *testing.T) {
+	t.Parallel() // it waits for minutes
+	l := lab.New(t, lab.Options{N: 3, Config: "settle = \"5s\""})
+	engines(t, l)
+	setKey(t, clusterkey.Generate(), l.Pis...)
+	together, alone := formedApart(t, l)
+	leader, worker := lowest(together), together[0]
+	if worker == leader {
+		worker = together[1]
+	}
+	deploy(t, leader, "one")
+	deploy(t, alone, "two")
+	if err := alone.Mend(); err != nil {
+		t.Fatal(err)
+	}
+	await(t, 2*time.Minute, func(context.Context) error {
+		if !strings.Contains(worker.Log(), "There are two swarms and neither is empty: ") {
+			return fmt.Errorf("%s has not met the other manager", worker.Name)
+		}
+		return nil
+	})
+	was, err := infoOf(t.Context(), worker)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := leader.PowerOff(); err != nil {
+		t.Fatal(err)
+	}
+	pause(t, 75*time.Second)
+	turnOn(t, leader)
+	took := gathered(t, time.Minute, leader, together)
+	repaired(t, worker, "the manager is off for a minute", "its workers stay, though another swarm of the cluster is there",
+		" does not answer; containers go on running.", took)
+	now, err := infoOf(t.Context(), worker)
+	if err != nil || now.Swarm.NodeID != was.Swarm.NodeID || strings.Contains(worker.Log(), "moving to") {
+		t.Errorf("the worker is node %q, was %q, %v:\n%s", now.Swarm.NodeID, was.Swarm.NodeID, err, worker.Log())
 	}
 }
