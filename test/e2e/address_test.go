@@ -373,7 +373,9 @@ func TestRenumberedLAN(t *testing.T) {
 	renumber(t, l, netip.MustParsePrefix("10.88.0.0/24"))
 	pause(t, 25*time.Second) // a worker that lost its manager would be Down by now
 	w.end(t, "all addresses in another subnet")
-	awaitSwarm(t, time.Minute, leader, l.Pis)
+	took := awaitSwarm(t, time.Minute, leader, l.Pis)
+	repaired(t, leader, "DHCP gives all boards other addresses", "no node is lost for a moment, for the swarm relies on addresses that stay",
+		fmt.Sprintf("Using eth0 with address 10.88.0.%d.", 100+slices.Index(l.Pis, leader)), took)
 
 	t.Run("power cut of all", func(t *testing.T) {
 		for _, p := range l.Pis {
@@ -408,14 +410,16 @@ func TestRenumberedLANWithInterfaceAddresses(t *testing.T) {
 	t.Logf("one swarm after %v", awaitSwarm(t, time.Minute, leader, l.Pis))
 	began := time.Now()
 	renumber(t, l, netip.MustParsePrefix("10.88.0.0/24"))
+	words := fmt.Sprintf("The swarm knows this board as %s, an address that it no longer has", leader.Addr.Addr())
 	await(t, time.Minute, func(context.Context) error {
-		words := fmt.Sprintf("The swarm knows this board as %s, an address that it no longer has", leader.Addr.Addr())
 		if !strings.Contains(leader.Log(), words) {
 			return fmt.Errorf("%s does not say %q", leader.Name, words)
 		}
 		return nil
 	})
 	t.Logf("the manager says so after %v", time.Since(began))
+	repaired(t, leader, "the same, where the swarm relies on those addresses (`address = \"interface\"`, or made by hand)",
+		"says so, and what helps: a fixed lease", words, 0)
 	nodes, err := nodesOf(t.Context(), leader)
 	if err != nil {
 		t.Fatal(err)

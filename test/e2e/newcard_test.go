@@ -267,7 +267,7 @@ func TestCopiedManager(t *testing.T) {
 	if err := errors.Join(original.StartEngine(), other.StartEngine(), original.StartAgent(), other.StartAgent()); err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("three nodes after %v", since(t, 2*time.Minute, func(ctx context.Context) error {
+	took := since(t, 2*time.Minute, func(ctx context.Context) error {
 		for i, pi := range []*lab.Pi{worker, original} {
 			now, err := infoOf(ctx, pi)
 			if err != nil {
@@ -278,11 +278,13 @@ func TestCopiedManager(t *testing.T) {
 			}
 		}
 		return oneSwarm(ctx, original, l.Pis)
-	}))
+	})
 	if out, err := original.Docker(t.Context(), "service", "ls", "--format={{.Name}}"); err != nil || strings.TrimSpace(string(out)) != "web" {
 		t.Errorf("services are %q, %v", out, err)
 	}
-	says(t, other, "The card of this board is a copy of that of "+serialName(original)+", which is there as well: leaving the swarm as its copy.")
+	repaired(t, other, "the card of the only manager is copied, and used in another board beside the original",
+		"the copy leaves its copy of the swarm, which the original does not notice, and joins under its own name",
+		"The card of this board is a copy of that of "+serialName(original)+", which is there as well: leaving the swarm as its copy.", took)
 }
 
 // The board of the only manager breaks, and its card goes into another Pi, which goes on with the swarm at the address by
@@ -311,7 +313,7 @@ func TestMovedManager(t *testing.T) {
 	if err := errors.Join(broken.PowerOff(), other.StartAgent(), other.StartEngine()); err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("the swarm is whole again after %v", since(t, 3*time.Minute, func(ctx context.Context) error {
+	took := since(t, 3*time.Minute, func(ctx context.Context) error {
 		nodes, err := nodesOf(ctx, other)
 		if err != nil {
 			return err
@@ -322,8 +324,10 @@ func TestMovedManager(t *testing.T) {
 			}
 		}
 		return nil
-	}))
+	})
 	if out, err := other.Docker(t.Context(), "service", "ls", "--format={{.Name}}"); err != nil || strings.TrimSpace(string(out)) != "web" {
 		t.Errorf("services are %q, %v", out, err)
 	}
+	repaired(t, other, "the board of the only manager breaks, and its card goes into another one",
+		"goes on with the swarm, at the address by which the workers know their manager", "This board is a manager of swarm ", took)
 }

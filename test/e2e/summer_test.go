@@ -212,7 +212,7 @@ func expiredManager(t *testing.T, suites []string) {
 	}
 	began := time.Now()
 	awaitSame(t, 3*time.Minute, l.Machines, ids)
-	t.Logf("the swarm is back %v after power on", time.Since(began))
+	took := time.Since(began)
 	if is := holds(); is != was {
 		t.Errorf("it holds %q, held %q", is, was)
 	}
@@ -231,4 +231,6 @@ func expiredManager(t *testing.T, suites []string) {
 	if !slices.Contains(story, sentence) {
 		t.Errorf("its journal lacks %q:\n%s", sentence, strings.Join(story, "\n"))
 	}
+	recorded(t, "a summer on the shelf: the certificate of the only manager has expired",
+		"its engine is made to forget the swarm, and then the manager of that swarm again, with all that it holds", sentence, took)
 }
