@@ -254,12 +254,12 @@ func (c class) answered(port uint16, boards int) {
 		all = nil
 		from := map[string]bool{}
 		for _, b := range c.boards {
+			if !b.On() {
+				continue
+			}
 			addr, err := b.Addr()
 			if err != nil {
 				return err
-			}
-			if !b.On() {
-				continue
 			}
 			for range 4 { // the routing mesh takes tasks in turn
 				page, err := c.lab.Get(netip.AddrPortFrom(addr, port))
