@@ -190,7 +190,7 @@ func TestOldestBoard(t *testing.T) {
 	}
 	took := await(t, 15*time.Minute, func(ctx context.Context) error {
 		got, err := nodes(ctx, old)
-		if want := name(oldest) + " Ready Leader\n" + name(other) + " Ready"; err == nil && got != want {
+		if want := name(other) + " Ready\n" + name(oldest) + " Ready Leader"; err == nil && got != want {
 			err = fmt.Errorf("nodes are\n%s\nwant\n%s", got, want)
 		}
 		return err
