@@ -418,7 +418,7 @@ func TestRenumberedLANWithInterfaceAddresses(t *testing.T) {
 		return nil
 	})
 	t.Logf("the manager says so after %v", time.Since(began))
-	repaired(t, leader, "the same, where the swarm relies on those addresses (`address = \"interface\"`, or made by hand)",
+	repaired(t, leader, "DHCP gives all boards other addresses, and the swarm relies on them (`address = \"interface\"`, or made by hand)",
 		"says so, and what helps: a fixed lease", words, 0)
 	nodes, err := nodesOf(t.Context(), leader)
 	if err != nil {
