@@ -98,7 +98,7 @@ vuln: ## govulncheck, where its database can be reached
 
 e2e: deps bin/pi-agent deb ## the agent on virtual Pis with real engines, and its packages on whole machines
 	PI_AGENT=$(CURDIR)/bin/pi-agent PI_AGENT_DEB=$(CURDIR)/dist/pi-agent_$(VERSION)_amd64.deb \
-	  $(GO) test -count=1 -timeout 60m -v ./test/...
+	  $(GO) test -count=1 -timeout 75m -v ./test/...
 
 repairs: deps bin/pi-agent ## docs/repairs.md anew: every fault on virtual Pis with real engines, half an hour
 	PI_AGENT=$(CURDIR)/bin/pi-agent PI_AGENT_REPAIRS=1 $(GO) test -count=1 -timeout 60m -v \
