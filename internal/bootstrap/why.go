@@ -5,7 +5,6 @@ package bootstrap
 import (
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 	"time"
@@ -15,9 +14,6 @@ import (
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/picture"
 )
-
-// clockTooFar is from when on a clock may be why a board cannot join: certificates begin 5 minutes before their making.
-const clockTooFar = 5 * time.Minute
 
 // outPatience is how long a board outside the swarm may be silent: one that is joining says nothing meanwhile.
 const outPatience = actMax + askPace
@@ -52,7 +48,7 @@ func (s sketch) whyOut(p Peer, clock *float64) string {
 		return fmt.Sprintf("It has not been heard of for %s: is it on, and on this network?", minutes(silent))
 	case c.Serial == s.l.Serial:
 		return "It has the serial of this board: give one of them another with serial in pi-agent.toml."
-	case clock != nil && math.Abs(*clock) >= clockTooFar.Seconds() && !c.State.InSwarm():
+	case clock != nil && *clock <= -clockApart.Seconds() && !c.State.InSwarm():
 		return fmt.Sprintf("Its clock is %s, and certificates do not bear that: connect it to the internet, or give it a time server.",
 			picture.Offset(*clock))
 	case c.Trouble != "":
