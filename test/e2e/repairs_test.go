@@ -66,7 +66,10 @@ func recorded(t *testing.T, fault, does, sentence string, took time.Duration) {
 	case os.Getenv("PI_AGENT_REPAIRS") != "" && i >= 0:
 		lines[i] = row
 	case os.Getenv("PI_AGENT_REPAIRS") != "":
-		lines = append(lines, row)
+		last := len(lines) - 1
+		for ; last > 0 && !strings.HasPrefix(lines[last], "|"); last-- {
+		}
+		lines = slices.Insert(lines, last+1, row)
 	case i < 0:
 		t.Errorf("%s has no row of this test for %q: make repairs", repairsPath, fault)
 		return
