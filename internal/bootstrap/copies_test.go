@@ -78,7 +78,11 @@ func TestKeepCard(t *testing.T) {
 			return nil
 		},
 	})
-	l.status, l.engineSeen = swarm.Status{State: swarm.Active, NodeID: "n", Manager: true, SwarmID: "a"}, true
+	l.remember(peer.Membership{}) // stopped before its engine has answered
+	if len(kept) > 0 {
+		t.Fatalf("before its engine has answered it keeps %+v", kept)
+	}
+	l.status, l.statusErr, l.engineSeen = swarm.Status{State: swarm.Active, NodeID: "n", Manager: true, SwarmID: "a"}, nil, true
 	l.remember(peer.Membership{Swarm: "a", Node: "n", Manager: true})
 	l.keepCard(l.started.Add(copyMax - time.Second))
 	if want := (peer.Membership{Swarm: "a", Node: "n", Manager: true, From: low}); len(kept) != 1 || kept[0] != want {

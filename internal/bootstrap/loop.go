@@ -203,7 +203,9 @@ func NewLoop(o Options) *Loop {
 		decide:   Decide,
 		started:  time.Now(),
 		linkErr:  errors.New("not looked at yet"),
-		answered: time.Now(),
+		// An agent that is stopped before its engine has answered must not take it for one in no swarm, and forget its own.
+		statusErr: fmt.Errorf("%w: it was not asked yet", swarm.ErrUnreachable),
+		answered:  time.Now(),
 	}
 	c := peer.Claim{Serial: o.Serial, Cluster: o.Cluster, Tag: o.Tag, State: peer.Waiting, Machine: o.Machine, Model: o.Model, Hostname: o.Hostname()}
 	if o.Member != (peer.Membership{}) {
