@@ -117,7 +117,35 @@ func (f *Fake) status() Status {
 
 // Init implements Engine.
 func (f *Fake) Init(ctx context.Context, r InitRequest) error {
-	boot, err := f.acquire(ctx, &f.calls.Init)
+	return f.found(ctx, &f.calls.Init, func(was *fakeNode, over bool) error {
+		switch {
+		case was == nil:
+			f.member = f.net.newSwarm(time.Now().Add(f.clock)).add(f, r.Advertise, true)
+			f.member.swarm.pools = []netip.Prefix{r.Pool}
+		case over:
+			return errors.New("certificate has expired")
+		default:
+			f.member = was
+		}
+		return nil
+	})
+}
+
+// Revive implements Engine.
+func (f *Fake) Revive(ctx context.Context, advertise netip.Addr) error {
+	return f.found(ctx, &f.calls.Revive, func(was *fakeNode, _ bool) error {
+		if was == nil {
+			was = f.net.newSwarm(time.Now().Add(f.clock)).add(f, advertise, true)
+		}
+		f.member, was.addr = was, advertise
+		return nil
+	})
+}
+
+// found calls do, with the lock held, once the engine may have a swarm of its own. It passes the node of the swarm that the engine has
+// forgotten, if any, and whether its certificate has expired; the engine knows of neither after that.
+func (f *Fake) found(ctx context.Context, count *int, do func(was *fakeNode, over bool) error) error {
+	boot, err := f.acquire(ctx, count)
 	if err != nil {
 		return err
 	}
@@ -133,41 +161,10 @@ func (f *Fake) Init(ctx context.Context, r InitRequest) error {
 	}
 	was, over := f.forgotten, f.expired
 	f.forgotten, f.expired = nil, false
-	switch {
-	case was == nil:
-		s := f.net.newSwarm(time.Now().Add(f.clock))
-		s.pools = []netip.Prefix{r.Pool}
-		f.member = s.add(f, r.Advertise, true)
-	case over:
-		return errors.New("certificate has expired")
-	default:
-		f.member = was
+	if err := do(was, over); err != nil {
+		return err
 	}
 	return ended // when nobody waits any more, the engine has done it all the same
-}
-
-// Revive implements Engine.
-func (f *Fake) Revive(ctx context.Context, advertise netip.Addr) error {
-	boot, err := f.acquire(ctx, &f.calls.Revive)
-	if err != nil {
-		return err
-	}
-	defer f.release()
-	if err := f.mayEnter(); err != nil {
-		return err
-	}
-	ended := f.take(ctx, boot, fakeInit)
-	f.net.mu.Lock()
-	defer f.net.mu.Unlock()
-	if !f.up || f.boot != boot {
-		return ended
-	}
-	if f.forgotten == nil {
-		f.forgotten = f.net.newSwarm(time.Now().Add(f.clock)).add(f, advertise, true)
-	}
-	f.member, f.forgotten, f.expired = f.forgotten, nil, false
-	f.member.addr = advertise
-	return ended
 }
 
 // mayEnter tells why the engine cannot enter a swarm.

@@ -155,7 +155,6 @@ func (f *Fake) Clone(of *Fake) {
 func (f *Fake) Take(from *Fake) {
 	f.net.change(func() {
 		f.member, from.member = from.member, nil
-		f.member.engine = f
 	})
 }
 
@@ -232,9 +231,17 @@ func (n *FakeNet) observe() {
 	for _, f := range n.engines {
 		f.progress()
 	}
+	var seen *fakeSwarm // mostly there is but one
 	for _, f := range n.engines {
-		if f.member != nil {
-			f.member.swarm.observe()
+		if f.member == nil {
+			continue
+		}
+		if f.up && !f.member.runs() { // it is on the card of f, too
+			f.member.engine = f
+		}
+		if f.member.swarm != seen {
+			seen = f.member.swarm
+			seen.observe()
 		}
 	}
 }

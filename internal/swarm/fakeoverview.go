@@ -45,6 +45,9 @@ func (f *Fake) AddService(name string, replicas int) {
 
 // schedule moves tasks off the nodes that are not ready or drained, each to the node that has the fewest.
 func (s *fakeSwarm) schedule() {
+	if len(s.services) == 0 {
+		return
+	}
 	load := map[string]int{}
 	var keep, take []string
 	for _, n := range s.nodes {
