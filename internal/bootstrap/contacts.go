@@ -265,6 +265,7 @@ func (t *contacts) peers(self peer.Serial) (others, twins []Peer) {
 	if t.known == nil {
 		t.known = t.boards()
 	}
+	others = make([]Peer, 0, len(t.known))
 	for _, p := range t.known {
 		if p.Claim.Serial == self {
 			twins = append(twins, p)

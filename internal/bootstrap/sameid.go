@@ -61,16 +61,15 @@ func (s sharing) help() string {
 // from any goroutine.
 func (l *Loop) sharedIDs() (all []sharing) {
 	self := l.Claim()
-	claims := []peer.Claim{self}
 	peers, _ := l.contacts.peers(l.Serial) // Decide tells of boards with one serial
-	for _, p := range peers {
-		claims = append(claims, p.Claim)
-	}
 	for _, kind := range idKinds {
 		by := map[string][]peer.Serial{}
-		for _, c := range claims {
-			if mark := kind.mark(c); mark != "" {
-				by[mark] = append(by[mark], c.Serial)
+		if mark := kind.mark(self); mark != "" {
+			by[mark] = []peer.Serial{l.Serial}
+		}
+		for _, p := range peers {
+			if mark := kind.mark(p.Claim); mark != "" {
+				by[mark] = append(by[mark], p.Claim.Serial)
 			}
 		}
 		for _, mark := range slices.Sorted(maps.Keys(by)) {
