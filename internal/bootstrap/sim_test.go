@@ -545,7 +545,7 @@ func (w *world) unformed() string {
 		}
 	}
 	for _, b := range w.boards {
-		if time.Since(b.calm) > 0 && b.running() != nil && !labelled[string(b.serial)] {
+		if time.Since(b.calm) > 0 && b.running() != nil && !labelled[string(b.serial)] && !w.copies(b) {
 			return b.serial.Name() + " is no node that is ready"
 		}
 	}

@@ -85,7 +85,7 @@ func (w *world) fault(t testing.TB, rnd *rand.Rand, at time.Duration) []event {
 			}
 		}}
 	}
-	switch rnd.IntN(12) {
+	switch rnd.IntN(13) {
 	case 0:
 		return []event{off(b), on(b, end)}
 	case 1:
@@ -139,6 +139,8 @@ func (w *world) fault(t testing.TB, rnd *rand.Rand, at time.Duration) []event {
 			}
 		}}}
 	case 10:
+		return []event{{at, b, "a copied card", func() { w.copyCard(t, b, engine) }}}
+	case 11:
 		return []event{{at, nil, "a time server", func() {
 			for _, b := range w.boards {
 				b.turnClock(0)
@@ -201,8 +203,43 @@ func (w *world) mayReflash(t testing.TB, b *simBoard, engine time.Duration) {
 	}
 }
 
-// reflash puts a blank card into a board. Where it is the only manager its swarm is lost, and the workers may go.
+// reflash puts a blank card into a board.
 func (w *world) reflash(t testing.TB, b *simBoard, engine time.Duration) {
+	w.wipe(b)
+	b.powerOn(t.Context(), engine)
+}
+
+// copyCard puts a copy of the card of a worker into another board. Copies of managers have a scenario of their own.
+func (w *world) copyCard(t testing.TB, b *simBoard, engine time.Duration) {
+	i := slices.IndexFunc(w.boards, func(of *simBoard) bool {
+		s, err := of.engine.Status(t.Context())
+		return of != b && err == nil && s.State == swarm.Active && !s.Manager
+	})
+	if i < 0 || w.wanted < 0 || w.wanted > 1 {
+		w.faults["a copied card"]-- // it has not happened
+		return
+	}
+	of := w.boards[i]
+	of.powerOff()
+	w.wipe(b)
+	b.engine.Clone(of.engine)
+	b.kept = of.remembered()
+	b.kept.From = of.serial
+	b.node, b.doomed = of.node, true // as far as it is a copy
+	of.powerOn(t.Context(), engine)
+	b.powerOn(t.Context(), engine)
+}
+
+// copies reports whether a board is one node with another one, and a board that is on has named the two.
+func (w *world) copies(b *simBoard) bool {
+	return b.node != "" && slices.ContainsFunc(w.boards, func(o *simBoard) bool {
+		named := min(b.serial, o.serial).Name() + " and " + max(b.serial, o.serial).Name() + " are one node of the swarm"
+		return o != b && o.node == b.node && slices.ContainsFunc(w.boards, func(by *simBoard) bool { return by.said(named) })
+	})
+}
+
+// wipe takes a board off and makes its card blank. Where it is the only manager its swarm is lost, and the workers may go.
+func (w *world) wipe(b *simBoard) {
 	id := b.engine.In()
 	lost := b.swarm != "" && b.swarm == id
 	b.kill()
@@ -215,7 +252,6 @@ func (w *world) reflash(t testing.TB, b *simBoard, engine time.Duration) {
 	}
 	b.kept, b.node, b.swarm, b.free, b.doomed = peer.Membership{}, "", "", false, false
 	b.key[1]++
-	b.powerOn(t.Context(), engine)
 }
 
 // settled reports whether all boards are in one swarm, or in several that hold something each.
