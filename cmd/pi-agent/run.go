@@ -120,7 +120,7 @@ func daemon(ctx context.Context, cfg config.Config, key clusterkey.Phrase, dir, 
 	}
 	options.Deny, options.Stacks = cfg.Deny, runner.Problems
 	options.Clock, options.SetClock, options.Built = time.Now, prepare.AskForClock, builtAt()
-	options.Forget = prepare.AskToForget
+	options.ForgetSwarm = prepare.AskToForget
 	if cfg.Rename {
 		options.Rename = prepare.AskForName
 	}

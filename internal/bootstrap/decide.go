@@ -103,12 +103,12 @@ type View struct {
 	Pending   time.Time       // since when the engine has been joining; zero when it is not
 	Member    peer.Membership // where this board is, or was when its engine cannot say
 
-	Contents peer.Contents // of the swarm that this board manages
-	Answered time.Time     // when a manager of this worker's swarm last answered; at first the start of the agent
-	Parted   time.Time     // since when its managers say that they are not; zero when one does not
-	Left     time.Time     // when this board last left a swarm to move; zero when it has not
-	Doubled  time.Time     // since when two boards have been one node; zero when none are
-	Asked    time.Time     // when root was asked to let the engine forget its swarm; zero when it was not
+	Contents    peer.Contents // of the swarm that this board manages
+	Answered    time.Time     // when a manager of this worker's swarm last answered; at first the start of the agent
+	Parted      time.Time     // since when its managers say that they are not; zero when one does not
+	Left        time.Time     // when this board last left a swarm to move; zero when it has not
+	Doubled     time.Time     // since when two boards have been one node; zero when none are
+	ForgetAsked time.Time     // when root was asked to let the engine forget its swarm; zero when it was not
 
 	Peers     []Peer    // verified, other than this board, in order of serial
 	Twins     []Peer    // verified boards with this board's serial

@@ -97,27 +97,27 @@ type Notifier interface {
 
 // Options are the parts and settings of a Loop.
 type Options struct {
-	Serial   peer.Serial
-	Key      enroll.Fingerprint // of this board's node key
-	Machine  string             // peer.Mark of its machine id
-	Model    string
-	Hostname func() string
-	Rename   func(taken string) error // asks for another name than the one that is taken; nil keeps every name
-	Cluster  string
-	Tag      string // of the cluster key, empty without one
-	Expect   int
-	Settle   time.Duration
-	Wanted   int                         // managers of the swarm: 1, 3, 5 or 7; 0 leaves them as they are, negative follows the number of boards
-	Member   peer.Membership             // where the board was when it last ran
-	Remember func(peer.Membership) error // keeps that through a power cut
-	Forget   func() error                // asks for an engine that has forgotten the swarm it is in, and returns before it has
-	Deny     []peer.Serial               // whose nodes a manager removes
-	Named    []netip.Addr                // other boards that the settings name
-	Settings error                       // what is wrong with the settings; the loop then only tells it
-	Clock    func() time.Time            // what the clock says: time.Now
-	SetClock func(to time.Time) error    // asks for the clock to be put forward
-	Built    time.Time                   // when this program was made; zero when that is not known
-	Stacks   func() []string             // what is wrong with the Compose files of this board, which leads; nil without any
+	Serial      peer.Serial
+	Key         enroll.Fingerprint // of this board's node key
+	Machine     string             // peer.Mark of its machine id
+	Model       string
+	Hostname    func() string
+	Rename      func(taken string) error // asks for another name than the one that is taken; nil keeps every name
+	Cluster     string
+	Tag         string // of the cluster key, empty without one
+	Expect      int
+	Settle      time.Duration
+	Wanted      int                         // managers of the swarm: 1, 3, 5 or 7; 0 leaves them as they are, negative follows the number of boards
+	Member      peer.Membership             // where the board was when it last ran
+	Remember    func(peer.Membership) error // keeps that through a power cut
+	ForgetSwarm func() error                // asks for an engine that has forgotten the swarm it is in, and returns before it has
+	Deny        []peer.Serial               // whose nodes a manager removes
+	Named       []netip.Addr                // other boards that the settings name
+	Settings    error                       // what is wrong with the settings; the loop then only tells it
+	Clock       func() time.Time            // what the clock says: time.Now
+	SetClock    func(to time.Time) error    // asks for the clock to be put forward
+	Built       time.Time                   // when this program was made; zero when that is not known
+	Stacks      func() []string             // what is wrong with the Compose files of this board, which leads; nil without any
 
 	Known         []netip.Addr             // where other boards were met before this one last started
 	RememberKnown func([]netip.Addr) error // keeps that through a power cut
@@ -151,45 +151,45 @@ type Loop struct {
 	background sync.WaitGroup
 
 	// What follows belongs to the goroutine of Run.
-	link       address.Link
-	seen       address.Link // as it was last told
-	linkErr    error
-	linked     time.Time
-	advertise  netip.Addr
-	addrErr    error     // why advertise is not known; nil when it is
-	lost       time.Time // see View.Lost
-	risk       bool      // the risk of the address that the swarm relies on was told
-	status     swarm.Status
-	statusErr  error
-	statusAt   time.Time // zero makes the next turn ask the engine
-	started    time.Time
-	unremoved  []string // ids of nodes that are denied, and of which it was said that they stay
-	engineSeen bool     // whether the engine has answered since then
-	pending    time.Time
-	listening  time.Time
-	proposed   time.Time
-	founding   bool
-	last       Action
-	retryAt    time.Time
-	retries    int
-	refusal    string // the newest one that was logged
-	nodes      nodeList
-	near       neighbours
-	council    councilMemory
-	wasReset   bool
-	contents   peer.Contents // see View, these four
-	answered   time.Time
-	parted     time.Time
-	orphan     bool // parted for long
-	left       time.Time
-	asked      time.Time
-	doubled    time.Time
-	contentsAt time.Time
-	contested  bool // a manager of another swarm is met
-	clockAsked time.Time
-	reach      reach
-	memory     memory
-	ids        sameIDs
+	link        address.Link
+	seen        address.Link // as it was last told
+	linkErr     error
+	linked      time.Time
+	advertise   netip.Addr
+	addrErr     error     // why advertise is not known; nil when it is
+	lost        time.Time // see View.Lost
+	risk        bool      // the risk of the address that the swarm relies on was told
+	status      swarm.Status
+	statusErr   error
+	statusAt    time.Time // zero makes the next turn ask the engine
+	started     time.Time
+	unremoved   []string // ids of nodes that are denied, and of which it was said that they stay
+	engineSeen  bool     // whether the engine has answered since then
+	pending     time.Time
+	listening   time.Time
+	proposed    time.Time
+	founding    bool
+	last        Action
+	retryAt     time.Time
+	retries     int
+	refusal     string // the newest one that was logged
+	nodes       nodeList
+	near        neighbours
+	council     councilMemory
+	wasReset    bool
+	contents    peer.Contents // see View, these four
+	answered    time.Time
+	parted      time.Time
+	orphan      bool // parted for long
+	left        time.Time
+	forgetAsked time.Time
+	doubled     time.Time
+	contentsAt  time.Time
+	contested   bool // a manager of another swarm is met
+	clockAsked  time.Time
+	reach       reach
+	memory      memory
+	ids         sameIDs
 }
 
 // NewLoop returns the loop of a board.
@@ -455,7 +455,7 @@ func (l *Loop) view(now time.Time) View {
 		Pending: l.pending, Member: l.Member,
 		Peers: peers, Twins: twins, Listening: l.listening, NewBoard: l.contacts.newest(), Proposed: l.proposed,
 		Expect: l.Expect, Settle: l.Settle, Reset: l.wasReset, Named: l.contacts.unanswered(),
-		Contents: l.contents, Answered: l.answered, Parted: l.parted, Left: l.left, Doubled: l.doubled, Asked: l.asked,
+		Contents: l.contents, Answered: l.answered, Parted: l.parted, Left: l.left, Doubled: l.doubled, ForgetAsked: l.forgetAsked,
 		Clock: l.Clock(), Built: l.Built, ClockAsked: l.clockAsked,
 	}
 	for i, p := range v.Peers {

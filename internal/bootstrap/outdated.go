@@ -38,7 +38,7 @@ func ownCertificate(text string) bool { return strings.Contains(text, "loading T
 
 // outdated decides for a node whose certificate has expired.
 func outdated(v View) Action {
-	switch asked := !v.Asked.IsZero(); {
+	switch asked := !v.ForgetAsked.IsZero(); {
 	case v.Member.Node == "":
 		return trouble("The certificate of this board has expired while it was off, and it does not know any more whether it manages a " +
 			"swarm. If it does not: \"sudo docker swarm leave --force\" here, and this board joins anew")
@@ -48,7 +48,7 @@ func outdated(v View) Action {
 			"more than this one. If one of them works: \"sudo docker swarm leave --force\" here, and this board joins anew")
 	case !asked:
 		return Action{Kind: Revive, Reason: reviving}
-	case v.Now.Sub(v.Asked) < forgetMax:
+	case v.Now.Sub(v.ForgetAsked) < forgetMax:
 		return wait(reviving)
 	default:
 		return trouble(expiredManager + ", and its swarm could not be brought back: \"journalctl -u pi-agent-prepare\" says why")
@@ -71,7 +71,7 @@ func (l *Loop) revive(ctx context.Context) error {
 		if err := l.Engine.Revive(ctx, l.Member.Revive); err != nil {
 			return fmt.Errorf("bring the swarm back: %w", err)
 		}
-		l.asked = time.Time{} // a power cut before the certificate is renewed makes it necessary once more
+		l.forgetAsked = time.Time{} // a power cut before the certificate is renewed makes it necessary once more
 		return nil
 	}
 	m := l.Member
@@ -83,9 +83,9 @@ func (l *Loop) revive(ctx context.Context) error {
 		return fmt.Errorf("bring the swarm back: %w", err)
 	}
 	l.Member = m
-	if err := l.Forget(); err != nil {
+	if err := l.ForgetSwarm(); err != nil {
 		return fmt.Errorf("bring the swarm back: %w", err)
 	}
-	l.asked = time.Now()
+	l.forgetAsked = time.Now()
 	return nil
 }

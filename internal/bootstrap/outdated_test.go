@@ -43,7 +43,7 @@ func TestDecideOutdated(t *testing.T) {
 		{"a join that was shown a certificate", peer.Membership{}, failed, time.Time{}, leader, Abandon, ""},
 		{"one of several managers", manager, failed, time.Time{}, leader, Wait, "docker swarm leave --force"},
 	} {
-		a := Decide(View{Now: now, Serial: mine, Member: tt.member, Engine: tt.engine, Asked: tt.asked, Peers: tt.peers, Linked: now})
+		a := Decide(View{Now: now, Serial: mine, Member: tt.member, Engine: tt.engine, ForgetAsked: tt.asked, Peers: tt.peers, Linked: now})
 		if a.Kind != tt.want || a.Trouble != (tt.says != "") || !strings.Contains(a.Reason, tt.says) {
 			t.Errorf("%s: %v, %s", tt.name, a.Kind, a.Reason)
 		}

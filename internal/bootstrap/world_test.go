@@ -316,7 +316,7 @@ func (b *simBoard) start(ctx context.Context) {
 			return nil
 		},
 		Clock: func() time.Time { return time.Now().Add(b.off()) }, SetClock: b.setClock, Built: b.w.built,
-		Forget: func() error {
+		ForgetSwarm: func() error {
 			time.AfterFunc(time.Second, b.forget)
 			return nil
 		},
