@@ -75,7 +75,7 @@ lint: ## gofmt, vet, staticcheck, errcheck, tidy go.mod, and units
 	@test -z "$$(gofmt -l .)" || { echo "gofmt wants:"; gofmt -l .; exit 1; }
 	$(GO) vet -tags image,page ./...
 	$(GO) run $(STATICCHECK) -tags image,page -checks all ./...
-	$(GO) run $(ERRCHECK) ./internal/... ./cmd/... ./packaging/...
+	$(GO) run $(ERRCHECK) -tags page ./internal/... ./cmd/... ./packaging/...
 	$(GO) run $(ERRCHECK) -tags image,page -exclude test/errcheck-excludes.txt ./test/...
 	$(GO) mod tidy -diff
 	@$(MAKE) --no-print-directory vuln units
@@ -116,10 +116,11 @@ e2e-image: deps $(OLD).img ## what make image has made, on emulated 64-bit board
 	PI_AGENT_IMAGE=$(CURDIR)/dist/pi-agent_$(VERSION)_arm64.img PI_AGENT_IMAGE_ARMHF=$(OLD).img \
 	  $(GO) test -tags image -count=1 -timeout 90m -v ./test/image
 
-e2e-page: deps bin/pi-agent ## the page in a browser, while a plug is pulled: five minutes, with chromium and nodejs 20 or newer
+e2e-page: deps bin/pi-agent ## the page in a browser, of a class and while a plug is pulled: five minutes, with chromium and nodejs 20 or newer
 	@$(call install,chromium fonts-dejavu-core)
 	cd test/page && npm ci --no-audit --no-fund
-	PI_AGENT=$(CURDIR)/bin/pi-agent $(GO) test -tags page -count=1 -timeout 10m -v -run '^TestPage$$' ./test/e2e
+	$(GO) test -tags page -count=1 -timeout 5m -v -run '^TestClassroom$$' ./internal/page
+	PI_AGENT=$(CURDIR)/bin/pi-agent $(GO) test -tags page -count=1 -timeout 2h -v -run '^TestPage$$' ./test/e2e
 
 bench: deps bin/pi-agent deb ## times, sizes, memory, CPU time and traffic, with the ratios that matter (ONLY=unit: one part)
 	PI_AGENT=$(CURDIR)/bin/pi-agent PI_AGENT_DEB=$(CURDIR)/dist/pi-agent_$(VERSION)_amd64.deb \

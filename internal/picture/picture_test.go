@@ -124,7 +124,7 @@ func classroom() picture.Picture {
 			for range n {
 				if b.State == picture.Ready {
 					p.Services[s].Running++
-					p.Services[s].Tasks = append(p.Services[s].Tasks, picture.Task{Board: b.Name, State: "running"})
+					p.Services[s].Tasks = append(p.Services[s].Tasks, picture.Task{Slot: p.Services[s].Running, Node: b.Node, Board: b.Name, State: "running"})
 				}
 			}
 		}
@@ -164,8 +164,13 @@ func TestForm(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	many, err := classroom().Encode() // what the page is tried with
+	if err != nil {
+		t.Fatal(err)
+	}
 	for path, got := range map[string]string{
-		"testdata/v1.json": string(pretty) + "\n", "testdata/status.txt": textOf(t, p), "testdata/classroom.txt": textOf(t, classroom()),
+		"testdata/v1.json": string(pretty) + "\n", "testdata/status.txt": textOf(t, p),
+		"testdata/classroom.txt": textOf(t, classroom()), "testdata/classroom.json": string(many) + "\n",
 	} {
 		if *update {
 			if err := os.WriteFile(path, []byte(got), 0o644); err != nil {

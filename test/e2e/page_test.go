@@ -17,7 +17,7 @@ import (
 	"github.com/pi-agent/pi-agent/test/lab"
 )
 
-// busyChanges is how often the number of tasks changes while the pages are open.
+// busyChanges is how often the number of tasks changes while the pages are open, unless PAGE_CHANGES says so.
 const busyChanges = 60
 
 // knownMax is how long a page may take to show what the swarm knows.
@@ -97,7 +97,12 @@ func TestPage(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for i := range busyChanges {
+	changes := busyChanges
+	if n, err := strconv.Atoi(os.Getenv("PAGE_CHANGES")); err == nil {
+		changes = n
+	}
+	opened := time.Now()
+	for i := range changes {
 		scale(2 + i%5)
 		pause(t, 3*time.Second) // the pages draw every 2 s
 	}
@@ -115,7 +120,8 @@ func TestPage(t *testing.T) {
 			t.Errorf("the browser does not say %q but\n%s", want, text)
 		}
 	}
-	t.Logf("shown on both pages %v after the swarm knew; agent %s before, %s after\n%s", took.Round(time.Millisecond), before, resident(t, leader), text)
+	t.Logf("shown on both pages %v after the swarm knew; %d changes in %v; agent %s before, %s after\n%s",
+		took.Round(time.Millisecond), changes, time.Since(opened).Round(time.Second), before, resident(t, leader), text)
 }
 
 func url(pi *lab.Pi) string { return fmt.Sprintf("http://%s:7380/", pi.Addr.Addr()) }

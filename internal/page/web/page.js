@@ -220,7 +220,7 @@ function render() {
     e.children[2].hidden = !x.remedy;
   });
   $("know").hidden = !p.warnings.length;
-  $("boards").className = p.boards.length > 12 ? "many" : "";
+  document.body.className = p.boards.length > 12 ? "many" : "";
   keyed($("boards"), p.boards, boardKey, newBoard, showBoard);
   showTasks();
   keyed($("services"), p.services, (s) => s.name, () => make("li", "", make("div", "name", make("span", ""), make("span", "")), make("div", "image")), (e, s) => {
