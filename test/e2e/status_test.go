@@ -1,14 +1,18 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os/exec"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/pi-agent/pi-agent/internal/doctor"
 	"github.com/pi-agent/pi-agent/internal/picture"
@@ -41,9 +45,26 @@ func seen(ctx context.Context, pi *lab.Pi) (p picture.Picture, status int, err e
 	if err != nil {
 		return p, status, err
 	}
-	p, err = picture.Decode(out)
-	return p, status, err
+	if p, err = picture.Decode(out); err != nil {
+		return p, status, err
+	}
+	schema, err := statusSchema()
+	if err != nil {
+		return p, status, err
+	}
+	form, err := jsonschema.UnmarshalJSON(bytes.NewReader(out))
+	if err != nil {
+		return p, status, err
+	}
+	return p, status, schema.Validate(form)
 }
+
+// statusSchema is the form that a status has for programs.
+var statusSchema = sync.OnceValues(func() (*jsonschema.Schema, error) {
+	c := jsonschema.NewCompiler()
+	c.AssertFormat()
+	return c.Compile("../../docs/status.schema.json")
+})
 
 // TestStatus looks at one swarm from all of its boards, while boards, engines and agents go and come.
 func TestStatus(t *testing.T) {
