@@ -69,6 +69,7 @@ func examine(ctx context.Context, configPath, socket string) ([]doctor.Result, e
 	}
 	p := doctor.Patient{Picture: shown, Agent: agent, LinkLocal: cfg.LinkLocal, Built: builtAt()}
 	p.OnThisBoard()
+	p.Reached = func(ctx context.Context) (map[string]map[string]string, error) { return control.Reached(ctx, socket) }
 	engine := swarm.NewDocker(cfg.Docker, zap.NewNop())
 	defer engine.Close()
 	p.Engine, p.EngineErr = engine.Status(ctx)

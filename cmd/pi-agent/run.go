@@ -143,7 +143,7 @@ func daemon(ctx context.Context, cfg config.Config, key clusterkey.Phrase, dir, 
 	}
 	g.Go(func() error { return runner.Run(ctx) })
 	g.Go(func() error {
-		if err := (control.Server{Pair: member.pair, Reset: loop.Reset, Yield: loop.Yield}).Run(ctx, socket); err != nil {
+		if err := (control.Server{Pair: member.pair, Reset: loop.Reset, Yield: loop.Yield, Reached: loop.Reached}).Run(ctx, socket); err != nil {
 			log.Warn(fmt.Sprintf("Commands on this board do not reach the agent: %v.", err))
 		}
 		return nil

@@ -277,6 +277,10 @@ func (asker) Picture(context.Context, enroll.Peer, peer.Claim) ([]byte, error) {
 	return nil, errors.New("not asked here")
 }
 
+func (asker) Knock(context.Context, enroll.Peer, peer.Claim) (map[string]string, error) {
+	return nil, errors.New("not asked here")
+}
+
 func (asker) Hello(context.Context, netip.AddrPort, peer.Claim) (enroll.Peer, error) {
 	return enroll.Peer{}, errors.New("not asked here")
 }

@@ -606,6 +606,12 @@ func (b *simBoard) Picture(ctx context.Context, m enroll.Peer, claim peer.Claim)
 	return shown, nil
 }
 
+// Knock implements Asker: there is no firewall that lets hellos through.
+func (b *simBoard) Knock(ctx context.Context, p enroll.Peer, _ peer.Claim) (map[string]string, error) {
+	_, err := b.reach(ctx, request, b.w.at(p.Addr.Addr()))
+	return map[string]string{}, err
+}
+
 // Nearby implements Discovery.
 func (b *simBoard) Nearby() []discovery.Neighbour { return b.near }
 

@@ -23,7 +23,8 @@ const Path = "/run/pi-agent/agent.sock"
 const (
 	groupName = "pi-agent"       // who may speak to the agent beside root, where there is such a group
 	callMax   = 10 * time.Second // a whole call, on either side
-	answerMax = 4 << 10          // bytes of an answer
+	answerMax = 64 << 10         // bytes of an answer
+	headerMax = 4 << 10          // bytes of the header of a request
 	pairPath  = "/v1/pair"
 )
 
@@ -35,6 +36,8 @@ type Server struct {
 	Reset func(ctx context.Context, swarmID string) (string, error)
 	// Yield gives up the swarm with this id, or says what would be lost when the id is empty. Its results are as those of Pair.
 	Yield func(ctx context.Context, swarmID string) (string, error)
+	// Reached lets the other boards knock at the ports of this one, and returns by their names what each found shut, and why.
+	Reached func(ctx context.Context) (map[string]map[string]string, error)
 }
 
 // Run listens on the socket at path until ctx ends and then returns nil; an error means that it could not listen.
@@ -47,6 +50,7 @@ func (s Server) Run(ctx context.Context, path string) error {
 	mux.HandleFunc("POST "+pairPath, answer(func(*http.Request) (string, error) { return s.Pair() }))
 	mux.HandleFunc("POST "+resetPath, s.serveReset)
 	mux.HandleFunc("POST "+yieldPath, answer(s.yield))
+	mux.HandleFunc("POST "+knockPath, answer(s.knock))
 	h := &http.Server{Handler: mux, ReadTimeout: callMax, WriteTimeout: callMax, IdleTimeout: callMax}
 	stop := context.AfterFunc(ctx, func() { _ = h.Close() }) // no command is worth waiting for
 	defer stop()

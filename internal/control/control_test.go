@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/pi-agent/pi-agent/internal/control"
 )
 
@@ -19,6 +21,7 @@ func TestCommands(t *testing.T) {
 		t.Errorf("without an agent: %v", err)
 	}
 	answer, failure := "Done.", error(nil)
+	reached := map[string]map[string]string{"pi-bbcc02": {"port 7946/tcp": "no answer"}, "pi-bbcc05": {}}
 	for _, round := range []string{"first agent", "next agent, after a crash"} {
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
@@ -33,6 +36,7 @@ func TestCommands(t *testing.T) {
 			Yield: func(_ context.Context, swarmID string) (string, error) {
 				return "", errors.New("nobody takes " + swarmID)
 			},
+			Reached: func(context.Context) (map[string]map[string]string, error) { return reached, failure },
 		}
 		go func() { ended <- s.Run(ctx, path) }()
 		for { // until it listens, which takes a moment
@@ -54,7 +58,13 @@ func TestCommands(t *testing.T) {
 		if _, err := control.Yield(ctx, path, "x y&z"); err == nil || err.Error() != "nobody takes x y&z" {
 			t.Errorf("%s: yield: %v", round, err)
 		}
+		if got, err := control.Reached(ctx, path); !cmp.Equal(got, reached) || err != nil {
+			t.Errorf("%s: reached by %v, %v", round, got, err)
+		}
 		failure = errors.New("this cluster has a key")
+		if got, err := control.Reached(ctx, path); got != nil || err == nil || err.Error() != failure.Error() {
+			t.Errorf("%s: reached by %v, error %v, want %v", round, got, err, failure)
+		}
 		if _, err := control.Pair(ctx, path); err == nil || err.Error() != failure.Error() {
 			t.Errorf("%s: error %v, want %v", round, err, failure)
 		}

@@ -40,7 +40,7 @@ func Show(ctx context.Context, path string, status func(context.Context) ([]byte
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write(text) // who does not wait for the answer does not want it
 	})
-	h := &http.Server{Handler: mux, ReadTimeout: callMax, WriteTimeout: callMax, IdleTimeout: callMax, MaxHeaderBytes: answerMax}
+	h := &http.Server{Handler: mux, ReadTimeout: callMax, WriteTimeout: callMax, IdleTimeout: callMax, MaxHeaderBytes: headerMax}
 	stop := context.AfterFunc(ctx, func() { _ = h.Close() }) // nobody misses an answer
 	defer stop()
 	if err := h.Serve(l); !errors.Is(err, http.ErrServerClosed) {

@@ -51,11 +51,13 @@ type Patient struct {
 	LinkErr   error
 	LinkLocal bool // the swarm is to use an address of 169.254.0.0/16
 
-	Has    func(netip.Addr) (bool, error)                                         // whether an address is the board's own
-	Synced func() (bool, error)                                                   // whether a time server sets the clock
-	Free   func(path string) (free, total uint64, err error)                      // bytes of a file system
-	Probe  func(ctx context.Context, network string, addr netip.AddrPort) error   // nil unless the port refuses, or TCP gets no answer
-	Run    func(ctx context.Context, name string, args ...string) (string, error) // runs a command that changes nothing
+	Has    func(netip.Addr) (bool, error)                                       // whether an address is the board's own
+	Synced func() (bool, error)                                                 // whether a time server sets the clock
+	Free   func(path string) (free, total uint64, err error)                    // bytes of a file system
+	Probe  func(ctx context.Context, network string, addr netip.AddrPort) error // nil unless the port refuses, or TCP gets no answer
+	// Reached lets the other boards knock at the ports of this one, and returns by their names what each found shut, and why.
+	Reached func(ctx context.Context) (map[string]map[string]string, error)
+	Run     func(ctx context.Context, name string, args ...string) (string, error) // runs a command that changes nothing
 }
 
 // check is one of the checks. It returns nothing where it does not apply.
@@ -69,7 +71,7 @@ var checks = []check{
 	checkName, checkSerial,
 	checkLink, checkSwarmAddress, checkLinkLocalRoute, checkOverlayPool, checkPowerSave,
 	checkMulticast, checkMulticastOfPeers,
-	checkPorts,
+	checkPorts, checkOwnPorts,
 	checkDisk, checkVoltage,
 }
 

@@ -1,57 +1,39 @@
 package doctor
 
-// The ports of the other boards. Those of this one are looked at from the others.
+// The ports of the other boards, as this one reaches them, and its own, as the others do.
 
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
 	"sync"
 
-	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/picture"
-	"github.com/pi-agent/pi-agent/internal/swarm"
+	"github.com/pi-agent/pi-agent/internal/ports"
 )
 
-// port is one that boards reach each other at.
-type port struct {
-	network  string
-	number   uint16
-	use      string
-	managers bool // only managers have it
-	agent    bool // it is the agent's, the others are the engine's
-	lazy     bool // it is open only while containers use it, so that a refusal is as good: the packet has arrived
-}
-
-var ports = []port{
-	{network: "tcp", number: peer.Port, use: "hello and join", agent: true},
-	{network: "tcp", number: swarm.Port, use: "the managers of the swarm", managers: true},
-	{network: "tcp", number: 7946, use: "news between nodes"},
-	{network: "udp", number: 7946, use: "news between nodes"},
-	{network: "udp", number: 4789, use: "overlay networks", lazy: true},
-}
-
-func (p port) String() string { return fmt.Sprintf("port %d/%s", p.number, p.network) }
+const firewall = "look for a firewall there and here: sudo nft list ruleset, sudo iptables -S"
 
 // at is where a board has the port; not valid when it has none.
-func (p port) at(b picture.Board) netip.AddrPort {
+func at(p ports.Port, b picture.Board) netip.AddrPort {
 	switch {
-	case p.managers && b.Role != picture.Leader && b.Role != picture.Manager:
+	case p.Managers && b.Role != picture.Leader && b.Role != picture.Manager:
 		return netip.AddrPort{}
 	case b.At.IsValid():
-		return netip.AddrPortFrom(b.At, p.number)
-	case p.agent && len(b.Addrs) > 0:
-		return netip.AddrPortFrom(b.Addrs[0], p.number)
+		return netip.AddrPortFrom(b.At, p.Number)
+	case p.Agent && len(b.Addrs) > 0:
+		return netip.AddrPortFrom(b.Addrs[0], p.Number)
 	}
 	return netip.AddrPort{}
 }
 
 func checkPorts(ctx context.Context, p *Patient) (all []Result) {
-	results := make([][]Result, len(ports))
+	results := make([][]Result, len(ports.All))
 	var wg sync.WaitGroup
-	for i, port := range ports {
+	for i, port := range ports.All {
 		wg.Go(func() { results[i] = checkPort(ctx, p, port) })
 	}
 	wg.Wait()
@@ -59,19 +41,19 @@ func checkPorts(ctx context.Context, p *Patient) (all []Result) {
 }
 
 // checkPort looks at one port of all other boards at once.
-func checkPort(ctx context.Context, p *Patient, port port) []Result {
+func checkPort(ctx context.Context, p *Patient, port ports.Port) []Result {
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	var bad []string
 	asked := 0
 	for _, b := range p.peers() {
-		at := port.at(b)
+		at := at(port, b)
 		if !at.IsValid() {
 			continue
 		}
 		asked++
 		wg.Go(func() {
-			if err := p.Probe(ctx, port.network, at); err != nil && !(port.lazy && refused(err)) {
+			if err := port.Shut(p.Probe(ctx, port.Network, at)); err != nil {
 				mu.Lock()
 				defer mu.Unlock()
 				bad = append(bad, fmt.Sprintf("%s (%v)", b.Name, err))
@@ -84,13 +66,12 @@ func checkPort(ctx context.Context, p *Patient, port port) []Result {
 	case asked == 0:
 		return nil
 	case len(bad) > 0:
-		return fail(port.String(), "look for a firewall there and here: sudo nft list ruleset, sudo iptables -S",
-			"It is needed for %s, and does not answer on %s.", port.use, strings.Join(bad, ", "))
-	case port.network == "udp":
+		return fail(port.String(), firewall, "It is needed for %s, and does not answer on %s.", port.Use, strings.Join(bad, ", "))
+	case port.Network == "udp":
 		return pass(port.String(), "Nothing refuses packets for %s on %s. Whether they are dropped cannot be seen.",
-			port.use, others(asked))
+			port.Use, others(asked))
 	}
-	return pass(port.String(), "It answers, for %s, on %s.", port.use, others(asked))
+	return pass(port.String(), "It answers, for %s, on %s.", port.Use, others(asked))
 }
 
 func others(n int) string {
@@ -98,4 +79,30 @@ func others(n int) string {
 		return "the other board that has it"
 	}
 	return fmt.Sprintf("all %d other boards that have it", n)
+}
+
+// checkOwnPorts lets the other boards knock at the ports of this one.
+func checkOwnPorts(ctx context.Context, p *Patient) []Result {
+	const name = "own ports"
+	if p.Agent != nil || len(p.peers()) == 0 {
+		return nil
+	}
+	reached, err := p.Reached(ctx)
+	if err != nil {
+		return skip(name, "Whether the others reach them is not known: %v.", err)
+	}
+	var by, bad []string
+	for _, board := range slices.Sorted(maps.Keys(reached)) {
+		by = append(by, board)
+		for _, port := range slices.Sorted(maps.Keys(reached[board])) {
+			bad = append(bad, fmt.Sprintf("%s to %s (%s)", port, board, reached[board][port]))
+		}
+	}
+	switch {
+	case len(by) == 0:
+		return skip(name, "No other board could be asked to knock at them.")
+	case len(bad) > 0:
+		return fail(name, firewall, "Shut are %s.", strings.Join(bad, ", "))
+	}
+	return pass(name, "They are reached by %s.", strings.Join(by, ", "))
 }

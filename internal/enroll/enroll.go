@@ -37,6 +37,7 @@ const (
 	helloPath = "/v1/hello"
 	joinPath  = "/v1/join"
 	lookPath  = "/v1/picture"
+	knockPath = "/v1/knock"
 )
 
 // Peer is a board that trust has accepted, with the claim it made over the channel.
@@ -69,6 +70,8 @@ type Host interface {
 	Ticket(ctx context.Context, p Peer) (Ticket, error)
 	// Look returns the picture of the cluster in JSON for p, or an error that says in words why not.
 	Look(ctx context.Context, p Peer) (json.RawMessage, error)
+	// Knock knocks at the ports of p, which has asked for it, and returns why those are shut that are, by their names.
+	Knock(ctx context.Context, p Peer) (shut map[string]string)
 }
 
 // Errors of the asking side, for errors.Is.

@@ -35,6 +35,7 @@ func (h strictHost) Stranger(c peer.Claim) {
 	}
 }
 
+func (strictHost) Knock(context.Context, Peer) map[string]string       { return nil }
 func (strictHost) Look(context.Context, Peer) (json.RawMessage, error) { return nil, errors.New("no") }
 
 func (h strictHost) Ticket(_ context.Context, p Peer) (Ticket, error) {

@@ -18,13 +18,14 @@ import (
 	"github.com/pi-agent/pi-agent/internal/peer"
 )
 
-// Server answers hello and join for one board, and shows its picture of the cluster.
+// Server answers hello and join for one board, shows its picture of the cluster, and knocks at the ports of others.
 type Server struct {
 	id     *Identity
 	host   Host
 	trust  Trust
 	log    *zap.Logger
 	rates  *rates
+	knocks chan struct{} // one element for each board for which this one knocks
 	addr   string
 	ready  chan struct{}
 	listen net.Addr // set before ready is closed
@@ -32,7 +33,7 @@ type Server struct {
 
 // NewServer returns a server that will listen on addr, such as ":2378".
 func NewServer(addr string, id *Identity, host Host, trust Trust, log *zap.Logger) *Server {
-	return &Server{id: id, host: host, trust: trust, log: log, rates: newRates(), addr: addr, ready: make(chan struct{})}
+	return &Server{id: id, host: host, trust: trust, log: log, rates: newRates(), knocks: make(chan struct{}, knocksMax), addr: addr, ready: make(chan struct{})}
 }
 
 // Ready is closed when the server accepts connections.
@@ -52,6 +53,7 @@ func (s *Server) Run(ctx context.Context) error {
 	mux.HandleFunc("POST "+helloPath, s.serve(Hello, s.hello))
 	mux.HandleFunc("POST "+joinPath, s.serve(Join, s.join))
 	mux.HandleFunc("POST "+lookPath, s.serve(Hello, s.look))
+	mux.HandleFunc("POST "+knockPath, s.serve(Hello, s.knock))
 	h := &http.Server{
 		Handler:           mux,
 		TLSConfig:         s.id.tlsConfig(),

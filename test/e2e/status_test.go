@@ -166,7 +166,7 @@ func TestStatus(t *testing.T) {
 			for _, check := range []string{
 				"agent", "engine", "live-restore", "certificate", "name", "serial", "network", "swarm address", "169.254 route",
 				"overlay pool", "multicast", "multicast of peers", "clocks of boards", "port 2378/tcp", "port 7946/tcp", "port 7946/udp",
-				"port 4789/udp", "disk",
+				"port 4789/udp", "own ports", "disk",
 			} {
 				if r := all[check]; r.Verdict != doctor.Pass {
 					t.Errorf("%s: %s: %+v", pi.Name, check, r)
@@ -194,6 +194,10 @@ func TestStatus(t *testing.T) {
 				if failed != (check == c.check) || failed && !strings.Contains(r.Text, leader.Name) {
 					t.Errorf("with %v: %+v", c.rule, r)
 				}
+			}
+			r := results(t, leader)["own ports"]
+			if r.Verdict != doctor.Fail || !strings.Contains(r.Text, c.check+" to "+workers[0].Name) {
+				t.Errorf("on the board itself, with %v: %+v", c.rule, r)
 			}
 			firewall(t, leader, "-D", c.rule)
 		}

@@ -1,0 +1,52 @@
+package bootstrap
+
+// Knocking: boards knock at the ports of each other when one asks for it, for doctor.
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"sync"
+
+	"go.uber.org/zap"
+
+	"github.com/pi-agent/pi-agent/internal/enroll"
+	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/ports"
+)
+
+// Knock implements enroll.Host.
+func (l *Loop) Knock(ctx context.Context, p enroll.Peer) (shut map[string]string) {
+	return ports.Knock(ctx, p.Addr.Addr(), p.Claim.State == peer.Manager)
+}
+
+// Reached lets the other boards of the swarm knock at the ports of this one, and returns by their names what each found shut, and
+// why. Those that do not answer are left out. It may be called from any goroutine, and takes up to 8 s.
+func (l *Loop) Reached(ctx context.Context) (map[string]map[string]string, error) {
+	claim := l.Claim()
+	if !claim.State.InSwarm() {
+		return nil, errors.New("this board is in no swarm")
+	}
+	reached := map[string]map[string]string{}
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	peers, _ := l.contacts.peers(l.Serial)
+	for _, p := range peers {
+		if !p.Claim.State.InSwarm() {
+			continue
+		}
+		name := cmp.Or(p.Claim.Hostname, p.Claim.Serial.Name())
+		wg.Go(func() {
+			shut, err := l.Asker.Knock(ctx, p.Peer, claim)
+			if err != nil {
+				l.Log.Debug("A board was not to be had to knock at the ports of this one.", zap.String("board", name), zap.Error(err))
+				return
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			reached[name] = shut
+		})
+	}
+	wg.Wait()
+	return reached, nil
+}

@@ -1,0 +1,58 @@
+package bootstrap
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/zap"
+
+	"github.com/pi-agent/pi-agent/internal/enroll"
+	"github.com/pi-agent/pi-agent/internal/peer"
+)
+
+// knocker is an Asker that has others knock. Those of whom it knows nothing do not answer.
+type knocker struct {
+	asker
+	shut map[peer.Serial]map[string]string
+}
+
+func (k knocker) Knock(_ context.Context, p enroll.Peer, claim peer.Claim) (map[string]string, error) {
+	shut, answers := k.shut[p.Claim.Serial]
+	if !answers || claim.Serial != mine {
+		return nil, errors.New("no answer")
+	}
+	return shut, nil
+}
+
+// outside is the serial of a board in no swarm.
+const outside = peer.Serial("100000000000000a")
+
+// The boards of the swarm are asked to knock, by the names that people know them by, and no others.
+func TestReached(t *testing.T) {
+	l := NewLoop(Options{
+		Serial: mine, Hostname: func() string { return "" }, Log: zap.NewNop(),
+		Asker: knocker{shut: map[peer.Serial]map[string]string{low: {}, mid: {"port 7946/tcp": "no answer"}, outside: {"port 2378/tcp": "no answer"}}},
+	})
+	for _, p := range []Peer{
+		board(low, peer.Manager, in("aaa"), at("10.77.0.1:2378")),
+		board(mid, peer.Worker, in("aaa"), at("10.77.0.2:2378"), func(p *Peer) { p.Claim.Hostname = "teacher" }),
+		board(high, peer.Worker, in("aaa"), at("10.77.0.3:2378")),
+		board(outside, peer.Blank, at("10.77.0.4:2378")),
+	} {
+		l.contacts.meet(p.Peer, now)
+	}
+	if _, err := l.Reached(t.Context()); err == nil {
+		t.Error("a board outside a swarm, whose ports are shut for that reason, has others knock")
+	}
+	l.claim.Store(&peer.Claim{Serial: mine, State: peer.Worker})
+	reached, err := l.Reached(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]map[string]string{"pi-000001": {}, "teacher": {"port 7946/tcp": "no answer"}}
+	if diff := cmp.Diff(want, reached); diff != "" {
+		t.Error(diff)
+	}
+}

@@ -1,0 +1,109 @@
+// Package ports has the ports at which the boards of a cluster reach each other, and knocks at them. A firewall that drops what
+// they need is the commonest reason why a board that is found is not in.
+package ports
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/swarm"
+)
+
+// Port is one that boards reach each other at.
+type Port struct {
+	Network  string // "tcp" or "udp"
+	Number   uint16
+	Use      string // what it is needed for
+	Managers bool   // only managers have it
+	Agent    bool   // it is the agent's, the others are the engine's
+	Lazy     bool   // it is open only while containers use it, so that a refusal is as good: the packet has arrived
+}
+
+// All are the ports of a board.
+var All = []Port{
+	{Network: "tcp", Number: peer.Port, Use: "hello and join", Agent: true},
+	{Network: "tcp", Number: swarm.Port, Use: "the managers of the swarm", Managers: true},
+	{Network: "tcp", Number: 7946, Use: "news between nodes"},
+	{Network: "udp", Number: 7946, Use: "news between nodes"},
+	{Network: "udp", Number: 4789, Use: "overlay networks", Lazy: true},
+}
+
+func (p Port) String() string { return fmt.Sprintf("port %d/%s", p.Number, p.Network) }
+
+// Shut is why the port does not let packets in, as Probe told; nil when it does.
+func (p Port) Shut(err error) error {
+	if p.Lazy && errors.Is(err, syscall.ECONNREFUSED) {
+		return nil
+	}
+	return err
+}
+
+// Knock knocks at the ports of a node of the swarm, or of one that manages it, all at once. It returns why those are shut that
+// are, by the name of the port. It takes at most 3 s.
+func Knock(ctx context.Context, at netip.Addr, manager bool) map[string]string {
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	shut := map[string]string{}
+	for _, p := range All {
+		if p.Managers && !manager {
+			continue
+		}
+		wg.Go(func() {
+			if err := p.Shut(Probe(ctx, p.Network, netip.AddrPortFrom(at, p.Number))); err != nil {
+				mu.Lock()
+				defer mu.Unlock()
+				shut[p.String()] = err.Error()
+			}
+		})
+	}
+	wg.Wait()
+	return shut
+}
+
+// probeMax is how long a port may take to answer.
+const probeMax = 2 * time.Second
+
+// Probe knocks at a port. UDP has no answer that can be waited for: silence is well, only a refusal is an error. It takes at most
+// 2.5 s.
+func Probe(ctx context.Context, network string, addr netip.AddrPort) error {
+	conn, err := (&net.Dialer{Timeout: probeMax}).DialContext(ctx, network, addr.String())
+	if err != nil {
+		return why(err)
+	}
+	defer func() { _ = conn.Close() }() // nothing was written that could be lost
+	if network != "udp" {
+		return nil
+	}
+	// A refusal of the first packet is told when the next one is sent or read.
+	if _, err := conn.Write([]byte{0}); err != nil {
+		return why(err)
+	}
+	if err := conn.SetReadDeadline(time.Now().Add(probeMax / 4)); err != nil {
+		return err
+	}
+	if _, err := conn.Read(make([]byte, 1)); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+		return why(err)
+	}
+	return nil
+}
+
+// why is the cause of a network error without addresses.
+func why(err error) error {
+	var errno syscall.Errno
+	var timeout net.Error
+	switch {
+	case errors.As(err, &errno):
+		return errno
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return errors.New("no answer")
+	}
+	return err
+}
