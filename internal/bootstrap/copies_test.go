@@ -127,7 +127,7 @@ func simCopiedCard(t testing.TB, w *world, rnd *rand.Rand) {
 	original, other := w.spare(t, rnd)
 	leader := w.leader()
 	other.engine.Clone(original.engine)
-	other.doomed = true // as far as it is a copy
+	other.node, other.doomed = original.node, true // as far as it is a copy
 	on := func(b *simBoard, at time.Duration) event {
 		return event{at, b, "power on", func() { b.powerOn(t.Context(), upTo(rnd, 10*time.Second)) }}
 	}
