@@ -445,10 +445,9 @@ func (w *world) check(t testing.TB) error {
 			}
 			continue
 		}
-		if b.node != "" && s.State == swarm.Inactive && (b.free || b.doomed) {
+		if b.node != "" && s.NodeID != b.node && s.State != swarm.Locked && (b.free || b.doomed) { // it may be joining already
 			w.swarms = slices.DeleteFunc(w.swarms, func(id string) bool { return id == b.swarm })
 			b.node, b.swarm, b.free, b.doomed = "", "", false, false
-			continue
 		}
 		if b.node == "" && s.NodeID != "" && s.SwarmID == "" {
 			if err := w.gain(b); err != nil {

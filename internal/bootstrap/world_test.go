@@ -109,7 +109,7 @@ type simBoard struct {
 	free   bool                                // its swarm has nothing to lose
 	doomed bool                                // a person has given its swarm up, or its manager is gone for good
 
-	switched time.Time // when it was switched on
+	switched time.Time // when it was switched on, zero while it is off
 
 	// Guarded by w.mu.
 	loop    *Loop // nil while the agent is not running
@@ -275,6 +275,7 @@ func (b *simBoard) powerOn(ctx context.Context, engineAfter time.Duration) {
 }
 
 func (b *simBoard) powerOff() {
+	b.switched = time.Time{}
 	b.kill()
 	b.engine.PowerOff()
 }

@@ -98,7 +98,7 @@ func (w *world) fault(t testing.TB, rnd *rand.Rand, at time.Duration) []event {
 		return []event{
 			{at, b, "agent dies", b.kill},
 			{at + 5*time.Second, b, "agent starts", func() {
-				if b.running() == nil {
+				if b.running() == nil && !b.switched.IsZero() {
 					b.start(t.Context())
 				}
 			}},
