@@ -12,6 +12,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// The first thread of a process cannot end and be taken back, and what enters a machine on it would keep that machine's mounts for as
+// long as the process lives. It is kept for main, on which no other goroutine runs then.
+func init() { runtime.LockOSThread() }
+
 // enter calls f on a thread that is inside the machine: files it opens, sockets it makes and programs it starts belong
 // there. f must not start goroutines for such work, nor end its own (as t.Fatal does).
 func (m *machine) enter(f func() error) error {
