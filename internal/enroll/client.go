@@ -58,19 +58,25 @@ func (c *Client) Join(ctx context.Context, m Peer, claim peer.Claim) (Ticket, er
 		return Ticket{}, fmt.Errorf("ask %s for the join token: %w", m.Addr, err)
 	}
 	var wire ticketWire
-	contact, err := c.post(ctx, m.Addr, joinPath, claim, &wire)
-	if err != nil {
+	if err := c.postTo(ctx, m, joinPath, claim, &wire); err != nil {
 		return Ticket{}, fmt.Errorf("ask %s for the join token: %w", m.Addr, err)
 	}
 	switch {
-	case contact.Key != m.Key:
-		return Ticket{}, fmt.Errorf("ask %s for the join token: another board answers there now", m.Addr)
 	case wire.Token == "":
 		return Ticket{}, fmt.Errorf("ask %s for the join token: the answer has no token", m.Addr)
 	case len(wire.Managers) == 0 || len(wire.Managers) > managersMax:
 		return Ticket{}, fmt.Errorf("ask %s for the join token: the answer names %d managers, want 1 to %d", m.Addr, len(wire.Managers), managersMax)
 	}
 	return Ticket{Token: secret.New(wire.Token), Managers: wire.Managers}, nil
+}
+
+// postTo is post to a board that has said hello before. It fails when another one answers.
+func (c *Client) postTo(ctx context.Context, p Peer, path string, claim peer.Claim, out any) error {
+	contact, err := c.post(ctx, p.Addr, path, claim, out)
+	if err == nil && contact.Key != p.Key {
+		err = errors.New("another board answers there now")
+	}
+	return err
 }
 
 // post sends the claim and decodes the answer into out. It returns who answered, with an empty claim.
