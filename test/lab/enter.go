@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The first thread of a process cannot end and be taken back, and what enters a machine on it would keep that machine's mounts for as
-// long as the process lives. It is kept for main, on which no other goroutine runs then.
+// The first thread of a process ends with the process only, and once it has entered a machine it would hold the mounts of that for
+// as long. So it is kept for main: no other goroutine runs on it.
 func init() { runtime.LockOSThread() }
 
 // enter calls f on a thread that is inside the machine: files it opens, sockets it makes and programs it starts belong
