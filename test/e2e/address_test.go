@@ -348,6 +348,7 @@ func fromCableToRadio(t *testing.T, p *lab.Pi) {
 }
 
 func TestRenumberedLAN(t *testing.T) {
+	t.Parallel()
 	l := lab.New(t, lab.Options{N: 3, Config: "expect = 3"})
 	engines(t, l)
 	if err := l.StartAgents(); err != nil {
@@ -401,6 +402,7 @@ func TestRenumberedLAN(t *testing.T) {
 
 // The same with the addresses that DHCP gives, to see what the others are good for.
 func TestRenumberedLANWithInterfaceAddresses(t *testing.T) {
+	t.Parallel()
 	l := lab.New(t, lab.Options{N: 3, Config: "expect = 3\naddress = \"interface\""})
 	engines(t, l)
 	if err := l.StartAgents(); err != nil {
@@ -431,6 +433,7 @@ func TestRenumberedLANWithInterfaceAddresses(t *testing.T) {
 }
 
 func TestNoAddressesAtAll(t *testing.T) {
+	t.Parallel()
 	l := lab.New(t, lab.Options{N: 3, Off: true})
 	for _, p := range l.Pis {
 		if err := p.Boot(lab.Link{NoAddr: true}); err != nil {
@@ -465,6 +468,7 @@ func twoWithOneCandidate() (string, string) {
 }
 
 func TestAddressConflicts(t *testing.T) {
+	t.Parallel()
 	first, second := twoWithOneCandidate()
 	const third = "10000000aabbcc01"
 	l := lab.New(t, lab.Options{N: 3, Serials: []string{first, second, third}, Config: "expect = 3"})
@@ -547,6 +551,7 @@ func leased(t *testing.T, machines []*lab.Machine, subnet netip.Prefix) {
 }
 
 func TestMachinesMoveToOtherNetworks(t *testing.T) {
+	t.Parallel()
 	l, ids := form(t, "trixie", "bookworm", "trixie")
 	hosts := hostsOf(l)
 	leader := leaderOf(hosts)

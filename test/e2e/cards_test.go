@@ -64,6 +64,7 @@ func shellWants(t *testing.T, m *lab.Machine, script, want string) {
 }
 
 func TestCardsOfOneImage(t *testing.T) {
+	t.Parallel()
 	deb := needDeb(t)
 	l := lab.New(t, lab.Options{Machines: []string{"trixie", "trixie", "trixie"}})
 	ctx := t.Context()

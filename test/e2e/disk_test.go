@@ -16,6 +16,7 @@ import (
 // What happens to cards: they are full, worn out and read-only, or have a state file that is garbage or of a newer pi-agent.
 // Both boards, a manager and a worker, say it and stay the nodes that they are.
 func TestBadCards(t *testing.T) {
+	t.Parallel()
 	l := lab.New(t, lab.Options{N: 2, Config: "expect = 2"})
 	engines(t, l)
 	setKey(t, clusterkey.Generate(), l.Pis...)

@@ -18,6 +18,7 @@ import (
 // they meet, and prove to each other to have the same key. They meet by address, for the emulator has no multicast, and
 // neither has an engine.
 func TestMixedBoards(t *testing.T) {
+	t.Parallel()
 	deb := needDeb(t)
 	l := lab.New(t, lab.Options{N: 2})
 	key := clusterkey.Generate()

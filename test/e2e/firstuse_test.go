@@ -14,6 +14,7 @@ import (
 
 // What the README says of a cluster without a key, and the proof that the rogue bites.
 func TestRogueLeadsFreshPisWithoutAKey(t *testing.T) {
+	t.Parallel()
 	l := lab.New(t, lab.Options{N: 3})
 	engines(t, l)
 	pis, rogue := l.Pis[:2], l.Pis[2]
@@ -35,6 +36,7 @@ func TestRogueLeadsFreshPisWithoutAKey(t *testing.T) {
 }
 
 func TestRogueTakesOverNoPiThatHasAManager(t *testing.T) {
+	t.Parallel()
 	l := lab.New(t, lab.Options{N: 4})
 	engines(t, l)
 	members, rogue := l.Pis[:3], l.Pis[3]
@@ -92,6 +94,7 @@ func TestRogueTakesOverNoPiThatHasAManager(t *testing.T) {
 func serialName(pi *lab.Pi) string { return "pi-" + pi.Serial[len(pi.Serial)-6:] }
 
 func TestNewPiIsLetInForAWhile(t *testing.T) {
+	t.Parallel()
 	l := lab.New(t, lab.Options{N: 3, Config: "settle = \"5s\""})
 	engines(t, l)
 	leader, known, late := lowest(l.Pis), l.Pis[0], l.Pis[2]

@@ -20,6 +20,7 @@ const rounds = 20
 const logMax = 15
 
 func TestThreeStartedInRandomOrder(t *testing.T) {
+	t.Parallel()
 	l := lab.New(t, lab.Options{N: 3})
 	rnd := random(t)
 	leader := lowest(l.Pis)
@@ -46,6 +47,7 @@ func TestThreeStartedInRandomOrder(t *testing.T) {
 }
 
 func TestAgentsKilledDuringFormation(t *testing.T) {
+	t.Parallel()
 	l := lab.New(t, lab.Options{N: 3, Config: "expect = 3"})
 	rnd := random(t)
 	for round := range rounds {
@@ -81,6 +83,7 @@ func TestAgentsKilledDuringFormation(t *testing.T) {
 }
 
 func TestFormedSwarmIsLeftAlone(t *testing.T) {
+	t.Parallel()
 	l := lab.New(t, lab.Options{N: 4, Serials: []string{"10000000aabbcc05", "10000000aabbcc07", "10000000aabbcc06", "10000000aabbcc01"}})
 	engines(t, l)
 	first, late := l.Pis[:3], l.Pis[3]
@@ -185,6 +188,7 @@ func objects(t *testing.T, manager *lab.Pi) map[string]uint64 {
 }
 
 func TestTen(t *testing.T) {
+	t.Parallel()
 	l := lab.New(t, lab.Options{N: 10})
 	engines(t, l)
 	if err := l.StartAgents(); err != nil {
@@ -194,6 +198,7 @@ func TestTen(t *testing.T) {
 }
 
 func TestNewerEngine(t *testing.T) {
+	t.Parallel()
 	lab.Need(t)
 	engine, err := lab.FetchEngine(t.Context(), "trixie")
 	if err != nil {

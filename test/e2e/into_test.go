@@ -11,6 +11,7 @@ import (
 // TestIntoImage puts the package and a key into an image that is laid out as that of Raspberry Pi OS: a FAT partition with
 // the files of cloud-init, and another one that nothing may touch.
 func TestIntoImage(t *testing.T) {
+	t.Parallel()
 	for _, tool := range []string{"mcopy", "mkfs.fat", "sfdisk"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			if os.Getenv("CI") == "true" {

@@ -26,6 +26,7 @@ func setKey(t *testing.T, key string, pis ...*lab.Pi) {
 }
 
 func TestRogueWithoutTheKeyIsIgnored(t *testing.T) {
+	t.Parallel()
 	l := lab.New(t, lab.Options{N: 4})
 	engines(t, l)
 	members, rogue := l.Pis[:3], l.Pis[3]
@@ -86,7 +87,8 @@ func burdenOf(t *testing.T, pi *lab.Pi) (b burden) {
 const floodMax = 20
 
 func TestFloods(t *testing.T) {
-	l := lab.New(t, lab.Options{N: 5})
+	t.Parallel()
+	l := lab.New(t, lab.Options{N: 5, Alone: true})
 	engines(t, l)
 	first, late, rogue := l.Pis[:3], l.Pis[3], l.Pis[4]
 	setKey(t, clusterkey.Generate(), l.Pis[:4]...)
@@ -148,6 +150,7 @@ func packetsTo(t *testing.T, pi *lab.Pi) (n int) {
 }
 
 func TestClustersOnOneLANDoNotMix(t *testing.T) {
+	t.Parallel()
 	l := lab.New(t, lab.Options{N: 4, Config: "settle = \"5s\""})
 	engines(t, l)
 	setKey(t, clusterkey.Generate(), l.Pis[0])
@@ -223,6 +226,7 @@ func guess(t *testing.T, capturePath string) {
 
 // The service runs as a user of its own, and a person writes the key as root.
 func TestKeyOfAService(t *testing.T) {
+	t.Parallel()
 	deb := needDeb(t)
 	l := lab.New(t, lab.Options{Machines: []string{"trixie"}})
 	m := l.Machines[0]
@@ -297,6 +301,7 @@ func tellsPrepare(t *testing.T, m *lab.Machine, words string) {
 
 // Three classes switch their Pis on at the same time, in one room.
 func TestThreeGroupsOnOneLAN(t *testing.T) {
+	t.Parallel()
 	l := lab.New(t, lab.Options{N: 9})
 	rnd := random(t)
 	groups := [][]*lab.Pi{l.Pis[:3], l.Pis[3:6], l.Pis[6:]}

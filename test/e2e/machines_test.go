@@ -186,6 +186,7 @@ networks:
 `
 
 func TestMachines(t *testing.T) {
+	t.Parallel()
 	l, ids := form(t, "trixie", "trixie", "trixie")
 	ctx := t.Context()
 
@@ -268,6 +269,7 @@ func TestMachines(t *testing.T) {
 }
 
 func TestOtherMachines(t *testing.T) {
+	t.Parallel()
 	for name, suites := range map[string][]string{
 		"bookworm": {"bookworm", "bookworm", "bookworm"},
 		"mixed":    {"bookworm", "trixie", "bookworm"},

@@ -20,6 +20,7 @@ import (
 
 // Multicast reaches nobody. All boards name one of them, which names itself: it tells the others of one another.
 func TestWithoutMulticast(t *testing.T) {
+	t.Parallel()
 	l := lab.New(t, lab.Options{N: 3})
 	engines(t, l)
 	for _, pi := range l.Pis {
@@ -64,6 +65,7 @@ func knows(pi *lab.Pi, pis []*lab.Pi) error {
 // The boards form a swarm, then multicast is lost for good, and the power. They find each other where they met before, also
 // when somebody has taken them all out of the swarm.
 func TestMulticastIsLost(t *testing.T) {
+	t.Parallel()
 	l := lab.New(t, lab.Options{N: 3})
 	engines(t, l)
 	setKey(t, clusterkey.Generate(), l.Pis...)
@@ -114,6 +116,7 @@ func TestMulticastIsLost(t *testing.T) {
 
 // The access point lets no board reach another one, until somebody turns that off.
 func TestClientIsolation(t *testing.T) {
+	t.Parallel()
 	l := lab.New(t, lab.Options{N: 2})
 	engines(t, l)
 	setKey(t, clusterkey.Generate(), l.Pis...)

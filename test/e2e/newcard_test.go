@@ -35,6 +35,7 @@ func newCard(t *testing.T, pi *lab.Pi, key string) {
 // A worker gets a new card: its new node has the labels and the availability that a person gave to the old one, which is
 // off the list.
 func TestNewCard(t *testing.T) {
+	t.Parallel()
 	l := lab.New(t, lab.Options{N: 2, Config: "expect = 2"})
 	engines(t, l)
 	key := clusterkey.Generate()
@@ -108,6 +109,7 @@ func remembers(t *testing.T, pi *lab.Pi, node string) {
 // The card of a worker is copied and put into another Pi, beside the original: the copy leaves, and joins under its own name.
 // The original stays what it is.
 func TestCopiedCard(t *testing.T) {
+	t.Parallel()
 	l := lab.New(t, lab.Options{N: 3, Config: "settle = \"5s\""})
 	engines(t, l)
 	setKey(t, clusterkey.Generate(), l.Pis...)
@@ -169,6 +171,7 @@ func TestCopiedCard(t *testing.T) {
 
 // Two cards are copies of one, made before it was in a swarm: the boards form one all the same, and say what they share.
 func TestSharedIDs(t *testing.T) {
+	t.Parallel()
 	l := lab.New(t, lab.Options{N: 2, Config: "expect = 2"})
 	engines(t, l)
 	setKey(t, clusterkey.Generate(), l.Pis...)
@@ -240,6 +243,7 @@ func TestSharedIDs(t *testing.T) {
 // The card of the only manager is copied and put into another Pi, beside the original: the copy leaves without harm to the
 // swarm, and joins it under its own name.
 func TestCopiedManager(t *testing.T) {
+	t.Parallel()
 	l := lab.New(t, lab.Options{N: 3, Config: "settle = \"5s\""})
 	engines(t, l)
 	setKey(t, clusterkey.Generate(), l.Pis...)
@@ -290,6 +294,7 @@ func TestCopiedManager(t *testing.T) {
 // The board of the only manager breaks, and its card goes into another Pi, which goes on with the swarm at the address by
 // which the worker knows it.
 func TestMovedManager(t *testing.T) {
+	t.Parallel()
 	l := lab.New(t, lab.Options{N: 3, Config: "settle = \"5s\""})
 	engines(t, l)
 	setKey(t, clusterkey.Generate(), l.Pis...)

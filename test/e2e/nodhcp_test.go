@@ -10,6 +10,7 @@ import (
 
 // TestMachinesWithoutDHCP boots flashed cards on a dumb switch: nobody gives addresses, and nobody ever has.
 func TestMachinesWithoutDHCP(t *testing.T) {
+	t.Parallel()
 	deb := needDeb(t)
 	l := lab.New(t, lab.Options{Machines: []string{"trixie", "bookworm", "trixie"}, Off: true})
 	if err := l.StopDHCP(); err != nil {

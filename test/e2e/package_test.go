@@ -70,6 +70,7 @@ const not = `not() { if "$@"; then exit 1; fi; }
 `
 
 func TestPackage(t *testing.T) {
+	t.Parallel()
 	deb := needDeb(t)
 	l, ids := form(t, "trixie", "trixie", "trixie")
 	onAll := func(script string) {
@@ -217,6 +218,7 @@ const passphrase = "four red raspberries"
 
 // TestPackageInImage installs the package in a Debian that is not running: as images are built, and without an engine.
 func TestPackageInImage(t *testing.T) {
+	t.Parallel()
 	deb := needDeb(t)
 	lab.NeedMachines(t)
 	system, err := lab.RootFS(t.Context(), "trixie")
@@ -268,6 +270,7 @@ func TestPackageInImage(t *testing.T) {
 
 // TestPackagedPrograms looks into the program of each package, and runs it on the oldest CPU it is for.
 func TestPackagedPrograms(t *testing.T) {
+	t.Parallel()
 	deb := needDeb(t)
 	for arch, tt := range map[string]struct {
 		cpu      elf.Machine
@@ -319,6 +322,7 @@ func TestPackagedPrograms(t *testing.T) {
 
 // TestPackageRefuses runs what looks at the CPU before anything is unpacked.
 func TestPackageRefuses(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		arch, machine string
 		refused       bool

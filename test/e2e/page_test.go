@@ -26,6 +26,7 @@ const knownMax = 15 * time.Second
 // TestPage looks at the pages of a manager and of a worker in a browser while the plug of another worker is pulled. With
 // PAGE_SHOTS, pictures of both are left in that directory.
 func TestPage(t *testing.T) {
+	t.Parallel()
 	l := lab.New(t, lab.Options{N: 3, Config: "expect = 3"})
 	engines(t, l)
 	if err := l.LoadWeb(t.Context()); err != nil {

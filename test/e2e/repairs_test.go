@@ -97,6 +97,7 @@ func whoSays(t *testing.T, sentence string, pis ...*lab.Pi) (who *lab.Pi) {
 
 // Each row of the table names a test that there is, and what it has measured.
 func TestRepairsTable(t *testing.T) {
+	t.Parallel()
 	table, err := os.ReadFile(repairsPath)
 	if err != nil {
 		t.Fatal(err)

@@ -104,6 +104,7 @@ const (
 )
 
 func TestFormingInAFlood(t *testing.T) {
+	t.Parallel()
 	_, pis, stranger := withStranger(t, 3)
 	setConfig(t, pis, "expect = 3")
 	leader := lowest(pis)
@@ -172,6 +173,7 @@ func TestFormingInAFlood(t *testing.T) {
 
 // A stranger who has no key asks for the token without end, and a Pi that has it is let in as if there were nobody else.
 func TestStrangerAsksForTheToken(t *testing.T) {
+	t.Parallel()
 	l, pis, stranger := withStranger(t, 3)
 	first, late := pis[:2], pis[2]
 	setConfig(t, pis, "expect = 2")
@@ -207,6 +209,7 @@ func TestStrangerAsksForTheToken(t *testing.T) {
 
 // Without a key whoever asks in time gets the token, but not through a router.
 func TestStrangerBeyondARouter(t *testing.T) {
+	t.Parallel()
 	l, pis, stranger := withStranger(t, 1)
 	setConfig(t, pis, "expect = 1")
 	leader := pis[0]
@@ -254,6 +257,7 @@ func TestStrangerBeyondARouter(t *testing.T) {
 
 // A man in the middle between two Pis with a key reads only what is of no use to him, and can keep them apart, not more.
 func TestManInTheMiddle(t *testing.T) {
+	t.Parallel()
 	_, pis, stranger := withStranger(t, 2)
 	setConfig(t, pis, "expect = 2")
 	setKey(t, clusterkey.Generate(), pis...)

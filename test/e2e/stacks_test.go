@@ -16,6 +16,7 @@ import (
 // A Compose file on the manager's card is a running service without anybody having typed anything, spread over all boards.
 // A broken one keeps nobody from forming a swarm, is said with its line, and is deployed once it is put right.
 func TestStacks(t *testing.T) {
+	t.Parallel()
 	l := lab.New(t, lab.Options{N: 3, Config: "expect = 3"})
 	var err error
 	if agentPath, err = l.AgentPath(); err != nil {

@@ -13,6 +13,7 @@ import (
 
 // What is not there yet when the agent starts on pi1 must not keep the three from becoming a swarm once it is.
 func TestStartedTooEarly(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		name     string
 		boot     lab.Link // of pi1; the others have a network
@@ -68,6 +69,7 @@ func TestStartedTooEarly(t *testing.T) {
 }
 
 func TestWithoutDefaultRoute(t *testing.T) {
+	t.Parallel()
 	l := lab.New(t, lab.Options{N: 3, Off: true, Config: "expect = 3"})
 	for _, pi := range l.Pis {
 		if err := pi.Boot(lab.Link{NoRoute: true}); err != nil {
@@ -82,6 +84,7 @@ func TestWithoutDefaultRoute(t *testing.T) {
 }
 
 func TestBesideAvahi(t *testing.T) {
+	t.Parallel()
 	l := lab.New(t, lab.Options{N: 4, Config: "expect = 3"})
 	pis, watcher := l.Pis[:3], l.Pis[3]
 	for _, pi := range pis {

@@ -68,6 +68,7 @@ var statusSchema = sync.OnceValues(func() (*jsonschema.Schema, error) {
 
 // TestStatus looks at one swarm from all of its boards, while boards, engines and agents go and come.
 func TestStatus(t *testing.T) {
+	t.Parallel()
 	l := lab.New(t, lab.Options{N: 3, Config: "expect = 3"})
 	var err error
 	if agentPath, err = l.AgentPath(); err != nil {

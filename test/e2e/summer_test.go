@@ -124,6 +124,7 @@ func (a *authority) reign(t *testing.T, nodes ...*lab.Computer) {
 }
 
 func TestExpiredWorker(t *testing.T) {
+	t.Parallel()
 	l := lab.New(t, lab.Options{N: 2, Config: "settle = \"5s\""})
 	engines(t, l)
 	setKey(t, clusterkey.Generate(), l.Pis...)
@@ -155,6 +156,7 @@ func TestExpiredWorker(t *testing.T) {
 // The certificate of the only manager has expired. Its swarm comes back with all that is in it, though the plug is pulled
 // when its engine has forgotten that it is in one.
 func TestExpiredManager(t *testing.T) {
+	t.Parallel()
 	for _, suites := range [][]string{{"trixie", "bookworm"}, {"bookworm", "trixie"}} { // the second has the lowest serial
 		t.Run(suites[1], func(t *testing.T) { expiredManager(t, suites) })
 	}

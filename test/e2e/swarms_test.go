@@ -64,6 +64,7 @@ func deploy(t *testing.T, manager *lab.Pi, name string) {
 }
 
 func TestEmptySwarmYields(t *testing.T) {
+	t.Parallel()
 	l := lab.New(t, lab.Options{N: 3, Config: "settle = \"5s\""})
 	engines(t, l)
 	setKey(t, clusterkey.Generate(), l.Pis...)
@@ -80,6 +81,7 @@ func TestEmptySwarmYields(t *testing.T) {
 }
 
 func TestOfTwoEmptySwarmsOneYields(t *testing.T) {
+	t.Parallel()
 	l := lab.New(t, lab.Options{N: 2, Config: "settle = \"5s\""})
 	engines(t, l)
 	setKey(t, clusterkey.Generate(), l.Pis...)
@@ -107,6 +109,7 @@ func noPortTrouble(t *testing.T, pi *lab.Pi) {
 }
 
 func TestTwoSwarmsAreLeftAlone(t *testing.T) {
+	t.Parallel()
 	l := lab.New(t, lab.Options{N: 3, Config: "settle = \"5s\""})
 	engines(t, l)
 	setKey(t, clusterkey.Generate(), l.Pis...)
@@ -169,6 +172,7 @@ func swarmID(t *testing.T, manager *lab.Pi) string {
 }
 
 func TestWorkersOfAWipedManager(t *testing.T) {
+	t.Parallel()
 	l := lab.New(t, lab.Options{N: 3, Config: "settle = \"5s\""})
 	engines(t, l)
 	key := clusterkey.Generate()

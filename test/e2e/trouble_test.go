@@ -30,6 +30,7 @@ func says(t *testing.T, pi *lab.Pi, sentence string) {
 
 // Engines that take their time to stop, for their containers do, are the nodes afterwards that they were.
 func TestEngineRestarts(t *testing.T) {
+	t.Parallel()
 	l := lab.New(t, lab.Options{N: 3, Config: "expect = 3"})
 	engines(t, l)
 	if err := errors.Join(l.LoadWeb(t.Context()), l.StartAgents()); err != nil {
@@ -65,6 +66,7 @@ func TestEngineRestarts(t *testing.T) {
 }
 
 func TestPowerCutOfAll(t *testing.T) {
+	t.Parallel()
 	l := lab.New(t, lab.Options{N: 3, Config: "expect = 3"})
 	engines(t, l)
 	if err := l.StartAgents(); err != nil {
@@ -98,6 +100,7 @@ func TestPowerCutOfAll(t *testing.T) {
 }
 
 func TestLiveRestoreIsNamed(t *testing.T) {
+	t.Parallel()
 	l := lab.New(t, lab.Options{N: 1, EngineArgs: []string{"--live-restore"}})
 	engines(t, l)
 	if err := l.StartAgents(); err != nil {
@@ -108,6 +111,7 @@ func TestLiveRestoreIsNamed(t *testing.T) {
 
 // Docker's own choice of addresses for overlay networks takes those of this LAN, and breaks it without a word.
 func TestLANWithTheAddressesOfDockersOverlays(t *testing.T) {
+	t.Parallel()
 	lan := netip.MustParsePrefix("10.0.0.0/24")
 	l := lab.New(t, lab.Options{N: 2, Config: "expect = 2", Subnet: lan})
 	engines(t, l)
@@ -132,6 +136,7 @@ func TestLANWithTheAddressesOfDockersOverlays(t *testing.T) {
 }
 
 func TestInterfaceMadeAnew(t *testing.T) {
+	t.Parallel()
 	l := lab.New(t, lab.Options{N: 3, Config: "expect = 3"})
 	engines(t, l)
 	replugged, last := l.Pis[0], l.Pis[2]
@@ -151,6 +156,7 @@ func TestInterfaceMadeAnew(t *testing.T) {
 }
 
 func TestTwoBoardsWithOneSerial(t *testing.T) {
+	t.Parallel()
 	const twin = "10000000aabbcc02"
 	l := lab.New(t, lab.Options{N: 2, Serials: []string{twin, twin}, Config: `settle = "5s"`})
 	engines(t, l)
@@ -173,6 +179,7 @@ func TestTwoBoardsWithOneSerial(t *testing.T) {
 }
 
 func TestClustersOfDifferentNamesDoNotMix(t *testing.T) {
+	t.Parallel()
 	l := lab.New(t, lab.Options{N: 4})
 	a, b := l.Pis[:2], l.Pis[2:]
 	setConfig(t, a, "cluster = \"class-a\"\nexpect = 2")
@@ -190,6 +197,7 @@ func TestClustersOfDifferentNamesDoNotMix(t *testing.T) {
 // The clocks of all boards stand before the day when their pi-agent was made. A clock cannot be set for a virtual Pi alone, so
 // that day is in the future, until a program that was made earlier stands for clocks that are right.
 func TestClocksInThePast(t *testing.T) {
+	t.Parallel()
 	agent := filepath.Join(t.TempDir(), "pi-agent")
 	made := func(on time.Time) {
 		t.Helper()

@@ -125,6 +125,7 @@ func traces(t *testing.T, id string) (found []string) {
 }
 
 func TestKilledHolderLeavesNothing(t *testing.T) {
+	t.Parallel()
 	for kind, need := range map[string]func(testing.TB){"pis": lab.Need, "machines": lab.NeedMachines} {
 		t.Run(kind, func(t *testing.T) {
 			need(t)
@@ -194,6 +195,7 @@ func TestNextLabSweepsDeadOne(t *testing.T) {
 }
 
 func TestCloseLeavesNothing(t *testing.T) {
+	t.Parallel()
 	lab.Need(t)
 	a, err := lab.Start(lab.Options{N: 1})
 	if err != nil {

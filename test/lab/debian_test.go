@@ -79,6 +79,7 @@ func retry(ctx context.Context, f func() error) error {
 }
 
 func TestMachines(t *testing.T) {
+	t.Parallel()
 	lab.NeedMachines(t)
 	began := time.Now()
 	for _, suite := range []string{"trixie", "bookworm"} {
@@ -175,6 +176,7 @@ func makeDeb(t *testing.T) string {
 }
 
 func TestInstall(t *testing.T) {
+	t.Parallel()
 	l := lab.New(t, lab.Options{Machines: []string{"trixie", "bookworm"}})
 	deb := makeDeb(t)
 	each(t, l, func(ctx context.Context, m *lab.Machine) error {
@@ -193,6 +195,7 @@ func TestInstall(t *testing.T) {
 }
 
 func TestMachineOnLAN(t *testing.T) {
+	t.Parallel()
 	l := lab.New(t, lab.Options{Machines: []string{"bookworm"}, Off: true})
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()

@@ -9,6 +9,7 @@ import (
 
 // However often a process enters a machine, its first thread stays where it is.
 func TestEnterLeavesTheFirstThreadAlone(t *testing.T) {
+	t.Parallel()
 	Need(t)
 	l := New(t, Options{N: 1})
 	const threads = 50 // at once, so that those that there are have to be used

@@ -63,6 +63,8 @@ type Options struct {
 	Agent string
 	// Config has further lines of every pi-agent.toml, below the serial.
 	Config string
+	// Alone says that nothing else may be up meanwhile, for tests that measure or flood. Only New looks at it.
+	Alone bool
 	// Off leaves all without power, for a test that boots them itself.
 	Off bool
 }

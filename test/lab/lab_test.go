@@ -56,6 +56,7 @@ func eventually(t *testing.T, manager *lab.Pi, want map[string]string) {
 }
 
 func TestSwarm(t *testing.T) {
+	t.Parallel()
 	start := time.Now()
 	l := lab.New(t, lab.Options{})
 	t.Logf("3 pis are on after %v", time.Since(start))
@@ -85,6 +86,7 @@ func TestSwarm(t *testing.T) {
 }
 
 func TestWebOnEveryPi(t *testing.T) {
+	t.Parallel()
 	l := lab.New(t, lab.Options{N: 2})
 	must(t, l.StartEngines(t.Context()))
 	must(t, l.LoadWeb(t.Context()))
@@ -126,6 +128,7 @@ func get(addr netip.AddrPort) (string, error) {
 }
 
 func TestEngineRestarts(t *testing.T) {
+	t.Parallel()
 	l := lab.New(t, lab.Options{N: 1, EngineArgs: []string{"--live-restore"}})
 	p := l.Pis[0]
 	must(t, l.StartEngines(t.Context()))
@@ -153,6 +156,7 @@ func TestEngineRestarts(t *testing.T) {
 }
 
 func TestEngineThatCannotStart(t *testing.T) {
+	t.Parallel()
 	l := lab.New(t, lab.Options{N: 1})
 	err := l.StartEngines(t.Context(), "--no-such-option")
 	if err == nil || !strings.Contains(err.Error(), "no-such-option") {
@@ -161,6 +165,7 @@ func TestEngineThatCannotStart(t *testing.T) {
 }
 
 func TestEngineOfAnotherRelease(t *testing.T) {
+	t.Parallel()
 	lab.Need(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()

@@ -50,6 +50,7 @@ func run(t *testing.T, p *lab.Pi, argv ...string) string {
 }
 
 func TestLinks(t *testing.T) {
+	t.Parallel()
 	l := lab.New(t, lab.Options{N: 3})
 	p, other := l.Pis[0], l.Pis[1]
 	check := func(what string, want bool) {
@@ -114,6 +115,7 @@ func TestLinks(t *testing.T) {
 }
 
 func TestDiskOutlivesPower(t *testing.T) {
+	t.Parallel()
 	l := lab.New(t, lab.Options{N: 2, Serials: []string{"00000000f0a1b2c3"}, Config: `cluster = "test"`})
 	p := l.Pis[0]
 	config := "serial = \"00000000f0a1b2c3\"\ncluster = \"test\""
@@ -166,6 +168,7 @@ while :; do sleep 0.1; done
 `
 
 func TestAgent(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "agent")
 	must(t, os.WriteFile(path, []byte(agent), 0o755))
 	l := lab.New(t, lab.Options{N: 2, Agent: path})
@@ -195,6 +198,7 @@ func TestAgent(t *testing.T) {
 }
 
 func TestAvahiSeesAvahi(t *testing.T) {
+	t.Parallel()
 	l := lab.New(t, lab.Options{N: 2})
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
@@ -210,6 +214,7 @@ func TestAvahiSeesAvahi(t *testing.T) {
 }
 
 func TestFind(t *testing.T) {
+	t.Parallel()
 	l := lab.New(t, lab.Options{N: 2})
 	p, off := l.Pis[0], l.Pis[1]
 	const secret, other = "Rumpelstilzchen", "rumpelstilzCHEN"
@@ -256,6 +261,7 @@ func TestFind(t *testing.T) {
 
 // Whatever a test does, the lab looks for what must not be there.
 func TestExposed(t *testing.T) {
+	t.Parallel()
 	lab.Need(t)
 	l, err := lab.Start(lab.Options{N: 1})
 	must(t, err)

@@ -54,8 +54,14 @@ func missing(tools []string) string {
 // tail is how many bytes of each log a failed test shows.
 const tail = 6000
 
-// New makes a lab that ends with the test, or skips the test as Need does. When the test fails, the end of every log is
-// shown.
+// Waited begins the line of a test's log that says how long its lab has waited for its turn. It is for those who add up
+// what tests cost.
+const Waited = "the lab waited for its turn "
+
+// New makes a lab that ends with the test, or skips the test as Need does. It waits until the machine bears one more, so
+// that all tests with labs may be parallel. When the test fails, the end of every log is shown.
+//
+// A test has one lab of New at a time. What it needs besides it makes with Start.
 func New(t testing.TB, o Options) *Lab {
 	t.Helper()
 	if len(o.Machines) > 0 {
@@ -66,6 +72,15 @@ func New(t testing.TB, o Options) *Lab {
 	}
 	if len(o.Machines) == 0 && !o.Boards || o.N > 0 {
 		Need(t)
+	}
+	began := time.Now()
+	p, err := enter(t.Context(), o.cost(), o.Alone)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.leave)
+	if waited := time.Since(began); waited > time.Second {
+		t.Logf("%s%.1f s", Waited, waited.Seconds())
 	}
 	l, err := Start(o)
 	if err != nil {

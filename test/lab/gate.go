@@ -1,0 +1,112 @@
+package lab
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// What a computer of a lab costs a machine, in engines. A Pi is one: some 150 MB of memory, and a second of CPU time
+// whenever its engine starts. A whole machine has a systemd and its services besides, and a board emulates its CPU.
+const (
+	piCost      = 1
+	machineCost = 2
+	boardCost   = 4
+
+	// enginesPerCore is how many engines may be up for each CPU. They wait for each other most of the time.
+	enginesPerCore = 10
+	// engineMemory is what there must be for each, in bytes, with room for images and page cache.
+	engineMemory = 400 << 20
+)
+
+// cost is what a lab costs while it is up.
+func (o Options) cost() int {
+	n := o.N
+	if n == 0 && len(o.Machines) == 0 && !o.Boards {
+		n = 3
+	}
+	cost := n*piCost + len(o.Machines)*machineCost
+	if o.Boards {
+		cost += 3 * boardCost
+	}
+	return cost
+}
+
+// capacity is how many engines this machine bears at once.
+func capacity() (int, error) {
+	if text := os.Getenv("PI_LAB_ENGINES"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 {
+			return 0, fmt.Errorf("PI_LAB_ENGINES is %q: give a number of engines", text)
+		}
+		return n, nil
+	}
+	var memory unix.Sysinfo_t
+	if err := unix.Sysinfo(&memory); err != nil {
+		return 0, fmt.Errorf("size of memory: %w", err)
+	}
+	byMemory := int(uint64(memory.Totalram) * uint64(memory.Unit) / engineMemory)
+	return max(1, min(runtime.NumCPU()*enginesPerCore, byMemory)), nil
+}
+
+// pass is leave to have so many engines up, for as long as its files are open. It ends with the process, too.
+type pass []*os.File
+
+// enter waits until the machine bears a lab of this cost beside those that other tests have up, in this process and in
+// others. They are let in in the order in which they come, so that a big lab is not kept out by small ones. One that
+// wants more than there is, or is to be alone, waits until it is alone.
+func enter(ctx context.Context, cost int, alone bool) (p pass, err error) {
+	all, err := capacity()
+	if err != nil {
+		return nil, err
+	}
+	if alone || cost > all {
+		cost = all
+	}
+	dir := filepath.Join(Base(), ".engines")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	queue, err := lock(filepath.Join(dir, "queue"), os.O_CREATE, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer queue.Close()
+	again := time.NewTicker(50 * time.Millisecond)
+	defer again.Stop()
+	held := map[int]bool{}
+	for {
+		for i := range all {
+			if held[i] {
+				continue
+			}
+			f, err := lock(filepath.Join(dir, strconv.Itoa(i)), os.O_CREATE, unix.LOCK_NB)
+			if err != nil {
+				continue // somebody else's
+			}
+			held[i], p = true, append(p, f)
+			if len(p) == cost {
+				return p, nil
+			}
+		}
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			p.leave()
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// leave lets others have the engines.
+func (p pass) leave() {
+	for _, f := range p {
+		f.Close()
+	}
+}
