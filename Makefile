@@ -7,13 +7,16 @@ VERSION    := $(shell sed -n '/^\#\# /{s///;s/ .*//p;q}' CHANGELOG.md)
 BUILT      := $(shell sed -n '/^\#\# /{s/.*\/ //p;q}' CHANGELOG.md)
 # No HTTP/2: neither the Docker Engine nor a hello needs it, and it is 0.6 MB of a small binary.
 TAGS       := nethttpomithttp2
-# Sort structs with sort.Slice: each slices.SortFunc of another type is 9 kB.
-# Inline nothing but in what a TLS handshake calculates with, which needs it: 0.5 MB less, and a handshake as fast.
-INLINE     := -gcflags=all=-l -gcflags=crypto/...= -gcflags=math/...= -gcflags=internal/...=
-BUILD      := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -tags $(TAGS) $(INLINE) -ldflags '-s -w -X main.version=$(VERSION) -X main.built=$(BUILT)'
-STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
-ERRCHECK    := github.com/kisielk/errcheck@v1.30.0
-GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@latest
+BUILD      := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -tags $(TAGS) -ldflags '-s -w -X main.version=$(VERSION) -X main.built=$(BUILT)'
+# The linters, which go.mod of the program knows nothing of.
+TOOL       := $(GO) tool -modfile=test/tools/go.mod
+# Runs tests with a line for each, and adds up what they cost.
+RING       := $(GO) run ./test/ring
+# Tests on engines wait for each other most of the time: how many run at once is not for the number of CPUs to say but for
+# the lab, which counts engines.
+BESIDE     := -parallel 100
+# Tests beside those in test/ that have engines or play schedules, which the detector of races makes ten times slower.
+ENGINES    := ^(TestSim|TestSimBites|TestDockerConforms|TestSwarmOutlivesSummer|TestPowerCutDuringInit|TestEngineThatStops)$$
 # What virtual Pis, whole machines and the race detector need of Debian.
 LAB_PACKAGES := gcc libc6-dev docker.io iproute2 iptables util-linux avahi-daemon avahi-utils dbus tcpdump \
 	ca-certificates procps gpg systemd-container mmdebstrap dnsmasq-base qemu-user mtools dosfstools fdisk
@@ -30,7 +33,8 @@ install = if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	if [ -n "$$missing" ]; then echo "installing$$missing"; apt-get update -qq && \
 	  DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi; fi
 
-.PHONY: help build deb image reproducible demo test unit lint vuln units lab e2e repairs e2e-image e2e-page bench fuzz sim deps clean
+.PHONY: help build deb image reproducible demo test test-rest test-all test-first test-others unit unit-rest lint vuln units \
+	repairs e2e-image e2e-page bench fuzz sim deps clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -46,8 +50,16 @@ bin/pi-agent: # as it is shipped, for this machine
 
 deb: build ## Debian packages for arm64, armhf and amd64 in dist/, which please lintian
 	@$(call install,$(DEB_PACKAGES))
-	packaging/build $(TAGS)
+	packaging/build $(TAGS) arm64 armhf amd64
 	lintian --fail-on error,warning dist/*.deb
+
+# The package for machines like this one, as tests install it.
+DEB := dist/pi-agent_$(VERSION)_amd64.deb
+.PHONY: $(DEB)
+$(DEB): bin/pi-agent
+	@$(call install,$(filter-out lintian,$(DEB_PACKAGES)))
+	cp bin/pi-agent bin/pi-agent-linux-amd64
+	packaging/build $(TAGS) amd64
 
 image: deb ## a card for 64-bit Pis in dist/, with a fresh cluster key (KEY=... takes that one, KEY=none leaves it out)
 	@$(call install,$(IMAGE_PACKAGES))
@@ -62,21 +74,51 @@ reproducible: deb ## the same packages once more, from a copy of the tree elsewh
 demo: deps bin/pi-agent ## three virtual Pis become a swarm before your eyes (KEEP=1 leaves it up)
 	PI_AGENT=$(CURDIR)/bin/pi-agent $(GO) run ./test/lab/demo
 
-test: lint unit sim e2e ## everything: linters, unit tests, and the agent on real engines
+# Three rings, see docs/development.md. Linters and unit tests need the CPU, which tests on engines leave idle most of the
+# time: both at once, and engines first.
+test: deps ## what shows that all is well, in 12 minutes: linters, unit tests, the simulation, each promise on real engines
+	@$(RING) begin
+	@$(MAKE) --no-print-directory --jobs=2 test-first test-beside
+	@$(RING) report -budget=12m
 	@echo "make test: all passed."
 
+test-rest: deps ## what make test leaves out: all other tests on engines and machines, in 25 minutes
+	@$(RING) begin
+	@$(MAKE) --no-print-directory deb
+	@$(MAKE) --no-print-directory --jobs=2 test-others unit-rest
+	@$(RING) report -budget=23m
+	@echo "make test-rest: all passed."
+
+test-all: test test-rest ## everything that CI must see
+
+.PHONY: test-beside
+test-beside:
+	@nice $(MAKE) --no-print-directory lint
+	@nice $(MAKE) --no-print-directory unit
+	@nice $(MAKE) --no-print-directory sim SEEDS=300 SIM='^TestSim$$$$'
+
+ON_ENGINES = PI_AGENT=$(CURDIR)/bin/pi-agent PI_AGENT_DEB=$(CURDIR)/$(DEB)
+
+test-first: bin/pi-agent $(DEB)
+	@$(ON_ENGINES) $(RING) run -name=first -only=test/ring/first.txt -- -count=1 -timeout 30m $(BESIDE) ./test/...
+
+test-others: bin/pi-agent
+	@$(ON_ENGINES) $(RING) run -name=others -except=test/ring/first.txt -- -count=1 -timeout 45m $(BESIDE) ./test/...
+
 unit: deps ## unit tests with the race detector; what is skipped without root is named
-	@mkdir -p bin
-	SIM_SEEDS=100 $(GO) test -race -skip '^TestSimBites$$$$' -v -timeout 20m ./internal/... ./cmd/... ./packaging/... >bin/unit.log 2>&1 || { cat bin/unit.log; exit 1; }
-	@grep -E '^(ok|\?) ' bin/unit.log
-	@grep -A1 -E '^ *--- SKIP' bin/unit.log || true
+	@$(RING) run -name=unit -- -race -skip '$(ENGINES)' -timeout 20m ./internal/... ./cmd/... ./packaging/... ./test/ring
+
+unit-rest: ## the engine interface on real engines, and the simulation once with the race detector and once with broken rules
+	@$(RING) run -name=conformance -- -count=1 -run '$(ENGINES)' -timeout 30m $(BESIDE) ./internal/swarm
+	@SIM_SEEDS=60 nice $(RING) run -name=race -- -race -run '^TestSim$$' -timeout 30m ./internal/bootstrap
+	@nice $(MAKE) --no-print-directory sim
 
 lint: ## gofmt, vet, staticcheck, errcheck, tidy go.mod, and units
 	@test -z "$$(gofmt -l .)" || { echo "gofmt wants:"; gofmt -l .; exit 1; }
 	$(GO) vet -tags image,page ./...
-	$(GO) run $(STATICCHECK) -tags image,page -checks all ./...
-	$(GO) run $(ERRCHECK) -tags page ./internal/... ./cmd/... ./packaging/...
-	$(GO) run $(ERRCHECK) -tags image,page -exclude test/errcheck-excludes.txt ./test/...
+	$(TOOL) staticcheck -tags image,page -checks all ./...
+	$(TOOL) errcheck -tags page ./internal/... ./cmd/... ./packaging/...
+	$(TOOL) errcheck -tags image,page -exclude test/errcheck-excludes.txt ./test/...
 	$(GO) mod tidy -diff
 	@$(MAKE) --no-print-directory vuln units
 
@@ -92,16 +134,12 @@ units: ## what systemd says of the services: that they are understood, and how l
 	test -z "$$bad"
 
 vuln: ## govulncheck, where its database can be reached
-	@out=$$($(GO) run $(GOVULNCHECK) ./... 2>&1); rc=$$?; \
+	@out=$$($(TOOL) govulncheck ./... 2>&1); rc=$$?; \
 	if echo "$$out" | grep -qE 'vuln.go.dev|no such host|fetching vulnerabilities'; then echo "note: govulncheck could not reach its database and checked nothing"; \
 	else echo "$$out"; exit $$rc; fi
 
-e2e: deps bin/pi-agent deb ## the agent on virtual Pis with real engines, and its packages on whole machines
-	PI_AGENT=$(CURDIR)/bin/pi-agent PI_AGENT_DEB=$(CURDIR)/dist/pi-agent_$(VERSION)_amd64.deb \
-	  $(GO) test -count=1 -timeout 75m -v ./test/...
-
 repairs: deps bin/pi-agent ## docs/repairs.md anew: every fault on virtual Pis with real engines, half an hour
-	PI_AGENT=$(CURDIR)/bin/pi-agent PI_AGENT_REPAIRS=1 $(GO) test -count=1 -timeout 60m -v \
+	PI_AGENT=$(CURDIR)/bin/pi-agent PI_AGENT_REPAIRS=1 PI_AGENT_ROUNDS=20 $(GO) test -count=1 -timeout 60m -v $(BESIDE) \
 	  -run "^($$(sed -n 's/.*| `\(Test[A-Za-z]*\)` |$$/\1/p' docs/repairs.md | sort -u | paste -sd'|'))$$" ./test/e2e
 
 # The package of the oldest Pis with a CPU that Docker runs on, to be tried beside the others.
@@ -130,7 +168,7 @@ bench: deps bin/pi-agent deb ## times, sizes, memory, CPU time and traffic, with
 sim: ## random schedules on simulated LANs, in virtual time (SEEDS=1500 of them, from FIRST=1 on), see docs/simulation.md
 	@mkdir -p bin
 	$(GO) test -c -o bin/sim.test ./internal/bootstrap
-	GOGC=800 SIM_FIRST=$(FIRST) SIM_SEEDS=$${SEEDS:-1500} bin/sim.test -test.run '^TestSim(Bites)?$$$$'
+	GOGC=800 SIM_FIRST=$(FIRST) SIM_SEEDS=$${SEEDS:-1500} bin/sim.test -test.run '$(or $(SIM),^TestSim(Bites)?$$$$)'
 
 fuzz: ## every fuzz target for FUZZTIME (default 30s)
 	@for p in $$($(GO) list ./...); do for f in $$($(GO) test -list '^Fuzz' $$p | grep ^Fuzz); do \

@@ -3,7 +3,10 @@ package e2e
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -13,8 +16,19 @@ import (
 	"github.com/pi-agent/pi-agent/test/lab"
 )
 
-// rounds is how often chance gets its chance.
-const rounds = 20
+// rounds is how often chance gets its chance: a few times whenever the tests run, and as often as PI_AGENT_ROUNDS says.
+func rounds(t *testing.T) int {
+	t.Helper()
+	text := os.Getenv("PI_AGENT_ROUNDS")
+	if text == "" {
+		return 5
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 2 {
+		t.Fatalf("PI_AGENT_ROUNDS is %q: give a number of rounds, at least 2", text)
+	}
+	return n
+}
 
 // logMax is how many lines a Pi may write while three of them become a swarm: a story, not a protocol.
 const logMax = 15
@@ -24,7 +38,7 @@ func TestThreeStartedInRandomOrder(t *testing.T) {
 	l := lab.New(t, lab.Options{N: 3})
 	rnd := random(t)
 	leader := lowest(l.Pis)
-	for round := range rounds {
+	for round := range rounds(t) {
 		blank(t, l)
 		before := map[*lab.Pi]int{}
 		config := ""
@@ -50,7 +64,7 @@ func TestAgentsKilledDuringFormation(t *testing.T) {
 	t.Parallel()
 	l := lab.New(t, lab.Options{N: 3, Config: "expect = 3"})
 	rnd := random(t)
-	for round := range rounds {
+	for round := range rounds(t) {
 		blank(t, l)
 		shuffled(t, rnd, l.Pis, time.Second)
 		kills := 2 + rnd.IntN(4)
@@ -67,13 +81,15 @@ func TestAgentsKilledDuringFormation(t *testing.T) {
 		var leader *lab.Pi
 		await(t, 2*time.Minute, func(ctx context.Context) error {
 			// A board that is killed in its turn may lose it: whoever leads, it is one swarm.
-			if err := neverTwo(ctx, l.Pis); err != nil {
-				t.Fatal(err)
+			infos, err := infosOf(ctx, l.Pis)
+			neverTwo(t, infos)
+			if err != nil {
+				return err
 			}
-			err := fmt.Errorf("no manager")
-			for _, pi := range l.Pis {
-				if i, e := infoOf(ctx, pi); e == nil && i.Swarm.ControlAvailable {
-					leader, err = pi, oneSwarm(ctx, pi, l.Pis)
+			err = errors.New("no manager")
+			for pi, i := range infos {
+				if i.Swarm.ControlAvailable {
+					leader, err = pi, areOneSwarm(ctx, pi, infos)
 				}
 			}
 			return err

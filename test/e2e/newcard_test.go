@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/docker/docker/api/types/system"
+
 	"github.com/pi-agent/pi-agent/internal/clusterkey"
 	"github.com/pi-agent/pi-agent/test/lab"
 )
@@ -255,7 +257,7 @@ func TestCopiedManager(t *testing.T) {
 	}
 	awaitSwarm(t, time.Minute, original, []*lab.Pi{worker, original})
 	deploy(t, original, "web")
-	var was []info
+	var was []system.Info
 	for _, pi := range []*lab.Pi{worker, original} {
 		i, err := infoOf(t.Context(), pi)
 		if err != nil {

@@ -22,7 +22,13 @@ import (
 // withStranger makes a lab of n Pis with engines, and a stranger who has 51 addresses.
 func withStranger(t *testing.T, n int) (l *lab.Lab, pis []*lab.Pi, stranger *lab.Pi) {
 	t.Helper()
-	l = lab.New(t, lab.Options{N: n + 1})
+	return strangerIn(t, lab.New(t, lab.Options{N: n + 1}))
+}
+
+// strangerIn starts the engines of all Pis of a lab but one, the stranger.
+func strangerIn(t *testing.T, l *lab.Lab) (_ *lab.Lab, pis []*lab.Pi, stranger *lab.Pi) {
+	t.Helper()
+	n := len(l.Pis) - 1
 	pis, stranger = l.Pis[:n], l.Pis[n]
 	var g errgroup.Group
 	for _, pi := range pis {
@@ -104,8 +110,7 @@ const (
 )
 
 func TestFormingInAFlood(t *testing.T) {
-	t.Parallel()
-	_, pis, stranger := withStranger(t, 3)
+	_, pis, stranger := strangerIn(t, lab.New(t, lab.Options{N: 4, Alone: true}))
 	setConfig(t, pis, "expect = 3")
 	leader := lowest(pis)
 	var addrs []string
@@ -122,7 +127,9 @@ func TestFormingInAFlood(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		took = awaitSwarm(t, formMax, leader, pis)
+		if took = awaitSwarm(t, formMax, leader, pis); took > formMax {
+			t.Errorf("one swarm after %v, want at most %v", took, formMax)
+		}
 		pause(t, floodTime)
 		for _, pi := range pis {
 			b := burdenOf(t, pi)

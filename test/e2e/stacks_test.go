@@ -18,10 +18,6 @@ import (
 func TestStacks(t *testing.T) {
 	t.Parallel()
 	l := lab.New(t, lab.Options{N: 3, Config: "expect = 3"})
-	var err error
-	if agentPath, err = l.AgentPath(); err != nil {
-		t.Fatal(err)
-	}
 	engines(t, l)
 	if err := l.LoadWeb(t.Context()); err != nil {
 		t.Fatal(err)

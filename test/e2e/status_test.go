@@ -21,7 +21,10 @@ import (
 
 // tell runs a command of the program on a Pi, as that user, and returns what it prints with its exit status.
 func tell(ctx context.Context, pi *lab.Pi, uid string, args ...string) (out []byte, status int, err error) {
-	path := agentPath
+	path, err := pi.AgentPath()
+	if err != nil {
+		return nil, 0, err
+	}
 	argv := []string{"setpriv", "--reuid=" + uid, "--regid=" + uid, "--clear-groups", path}
 	out, err = pi.Exec(ctx, append(argv, args...)...)
 	var exit *exec.ExitError
@@ -30,9 +33,6 @@ func tell(ctx context.Context, pi *lab.Pi, uid string, args ...string) (out []by
 	}
 	return out, 0, err
 }
-
-// agentPath is the program under test, once a test that tells has begun.
-var agentPath string
 
 const (
 	root   = "0"
@@ -70,10 +70,6 @@ var statusSchema = sync.OnceValues(func() (*jsonschema.Schema, error) {
 func TestStatus(t *testing.T) {
 	t.Parallel()
 	l := lab.New(t, lab.Options{N: 3, Config: "expect = 3"})
-	var err error
-	if agentPath, err = l.AgentPath(); err != nil {
-		t.Fatal(err)
-	}
 	engines(t, l)
 	if err := l.LoadWeb(t.Context()); err != nil {
 		t.Fatal(err)
@@ -89,7 +85,7 @@ func TestStatus(t *testing.T) {
 			workers = append(workers, pi)
 		}
 	}
-	_, err = leader.Docker(t.Context(), "service", "create", "--detach", "--quiet", "--no-resolve-image", "--name", "web", "--replicas", "4",
+	_, err := leader.Docker(t.Context(), "service", "create", "--detach", "--quiet", "--no-resolve-image", "--name", "web", "--replicas", "4",
 		"--mount", "type=bind,src=/etc/hostname,dst=/etc/hostname,readonly", lab.WebImage)
 	if err != nil {
 		t.Fatal(err)

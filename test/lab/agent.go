@@ -64,6 +64,9 @@ func (l *Lab) AgentPath() (string, error) {
 	return l.install("cmd/pi-agent")
 }
 
+// AgentPath returns the path of the agent that StartAgent runs on this Pi.
+func (p *Pi) AgentPath() (string, error) { return p.lab.AgentPath() }
+
 // install puts the program of this module that is in directory pkg into the lab.
 func (l *Lab) install(pkg string) (string, error) {
 	program, err := build(pkg)

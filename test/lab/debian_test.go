@@ -23,7 +23,7 @@ import (
 // each calls f for all machines at once.
 func each(t *testing.T, l *lab.Lab, f func(context.Context, *lab.Machine) error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 	g, ctx := errgroup.WithContext(ctx)
 	for _, m := range l.Machines {

@@ -19,8 +19,9 @@ const (
 	machineCost = 2
 	boardCost   = 4
 
-	// enginesPerCore is how many engines may be up for each CPU. They wait for each other most of the time.
-	enginesPerCore = 10
+	// enginesPerCore is how many engines may be up for each CPU. They wait for each other most of the time: one that is in a
+	// swarm needs 2 % of a CPU.
+	enginesPerCore = 16
 	// engineMemory is what there must be for each, in bytes, with room for images and page cache.
 	engineMemory = 400 << 20
 )

@@ -23,7 +23,7 @@ const (
 	lockName   = "lock" // held by the lab, then by its janitor: a directory whose lock is free is litter
 	pidName    = "pid"  // process id and start time of a machine's process 1
 
-	patience = 20 * time.Second // how long a dead lab's processes and cgroups may take to vanish
+	patience = 2 * time.Minute // how long a dead lab's processes and cgroups may take to vanish
 )
 
 // Base is the directory in which every lab has its own, named by its id: PI_LAB_DIR, or /var/tmp/pi-agent-lab. It

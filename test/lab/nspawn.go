@@ -140,7 +140,7 @@ func delegate(group string) error {
 }
 
 // bootPatience is how long systemd may take to run at all.
-const bootPatience = 30 * time.Second
+const bootPatience = 2 * time.Minute
 
 // awaitSystemd returns when systemd runs in a machine just booted, which is entered through it from then on.
 func (m *machine) awaitSystemd(ctx context.Context) error {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"slices"
 	"testing"
 	"time"
 )
@@ -72,6 +73,11 @@ func New(t testing.TB, o Options) *Lab {
 	}
 	if len(o.Machines) == 0 && !o.Boards || o.N > 0 {
 		Need(t)
+	}
+	for _, suite := range slices.Compact(slices.Sorted(slices.Values(o.Machines))) {
+		if _, err := RootFS(t.Context(), suite); err != nil { // before its turn, for it takes a minute where there is none yet
+			t.Fatal(err)
+		}
 	}
 	began := time.Now()
 	p, err := enter(t.Context(), o.cost(), o.Alone)
