@@ -29,7 +29,7 @@ func needDeb(t *testing.T) string {
 	case os.Getenv("CI") == "true":
 		t.Fatal("PI_AGENT_DEB is not set")
 	default:
-		t.Skip("PI_AGENT_DEB is not set; make e2e does it")
+		t.Skip("PI_AGENT_DEB is not set; make test does it")
 	}
 	return deb
 }
