@@ -181,6 +181,13 @@ func await(t *testing.T, limit time.Duration, check func(context.Context) error)
 	}
 }
 
+// limited is the test's context, for so long.
+func limited(t *testing.T, d time.Duration) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	t.Cleanup(cancel)
+	return ctx
+}
+
 // pause lets d pass for what runs in the lab, unless the test ends first.
 func pause(t *testing.T, d time.Duration) {
 	t.Helper()
