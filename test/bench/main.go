@@ -104,7 +104,7 @@ func (b *bench) sizes(ctx context.Context) error {
 		}
 		mb := float64(info.Size()) / 1e6
 		if strings.HasSuffix(f, "-arm64") {
-			b.target("size of "+f, mb, 10, "MB")
+			b.target("size of "+f, mb, 12, "MB")
 		} else {
 			figure("size of "+f, mb, "MB")
 		}
