@@ -4,7 +4,7 @@
 //	ring run -name=NAME [-only=FILE | -except=FILE] -- ARGUMENTS OF GO TEST
 //	ring report -budget=12m
 //
-// run is "go test" with a line for each test when it ends, and everything that a test has said when it fails. FILE lists
+// run is "go test" with a line for each test that takes a while, and everything that a test has said when it fails. FILE lists
 // tests, a line each: the name, and what it proves. With -only these are run, and each of them must be there and pass; with
 // -except all others. What was run is kept for report, which adds up what was run since begin.
 package main
@@ -34,6 +34,9 @@ const (
 	dir       = "bin/ring"
 	beginName = "began"
 )
+
+// quick is how many seconds a test must take to have a line of its own when it passes.
+const quick = 1
 
 // slowest is how many of the slowest tests report names.
 const slowest = 10
@@ -196,12 +199,12 @@ func follow(r io.Reader, w io.Writer) (all []result, err error) {
 			}
 		default:
 			is.Action, is.Seconds = e.Action, max(0, e.Elapsed-is.Waited)
-			word := "ok  "
-			if e.Action == "fail" {
-				word = "FAIL"
-				fmt.Fprint(w, is.Output)
+			switch {
+			case e.Action == "fail":
+				fmt.Fprintf(w, "%sFAIL %5.1f s  %s %s\n", is.Output, is.Seconds, is.Package, test)
+			case is.Seconds >= quick:
+				fmt.Fprintf(w, "ok   %5.1f s  %s %s\n", is.Seconds, is.Package, test)
 			}
-			fmt.Fprintf(w, "%s %5.1f s  %s %s\n", word, is.Seconds, is.Package, test)
 			all = append(all, *is)
 			is.Output = ""
 		}
