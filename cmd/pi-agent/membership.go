@@ -16,6 +16,7 @@ import (
 	"github.com/pi-agent/pi-agent/internal/enroll"
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/state"
+	"github.com/pi-agent/pi-agent/internal/timing"
 )
 
 // membership is what makes this board one of its cluster.
@@ -28,11 +29,11 @@ type membership struct {
 
 // membershipOf is that of a board with these settings and this key, which may be none. It may take seconds.
 func membershipOf(cfg config.Config, key clusterkey.Phrase, kept *state.File, runDir string, onLink func(netip.Addr) bool,
-	log *zap.Logger,
+	patience timing.Timing, log *zap.Logger,
 ) (membership, error) {
 	m := membership{}
 	if key.None() {
-		m = strangers(cfg, kept, runDir, onLink, log)
+		m = strangers(cfg, kept, runDir, onLink, patience, log)
 	} else {
 		var err error
 		if m, err = members(cfg.Cluster, key, log); err != nil {
@@ -44,20 +45,22 @@ func membershipOf(cfg config.Config, key clusterkey.Phrase, kept *state.File, ru
 }
 
 // strangers is the membership of a board in a cluster without a key.
-func strangers(cfg config.Config, kept *state.File, runDir string, onLink func(netip.Addr) bool, log *zap.Logger) membership {
+func strangers(cfg config.Config, kept *state.File, runDir string, onLink func(netip.Addr) bool, patience timing.Timing,
+	log *zap.Logger,
+) membership {
 	log.Warn(fmt.Sprintf("There is no cluster key: when boards first meet, every machine on this network that names cluster %q is trusted.",
 		cfg.Cluster))
 	started, err := board.Started(filepath.Join(runDir, "started"))
 	if err != nil {
 		log.Warn(fmt.Sprintf("New boards are let in after \"pi-agent pair\" only: %v.", err))
-		started = enroll.PairTime
+		started = patience.Pair
 	}
 	save := func(p peer.Pins) error { return kept.Update(func(s *state.State) { s.Pins = p }) }
-	trust := enroll.NewFirstUse(cfg.Cluster, kept.State().Pins, started, onLink, save, log)
+	trust := enroll.NewFirstUse(cfg.Cluster, kept.State().Pins, started, patience.Pair, onLink, save, log)
 	pair := func() (string, error) {
 		trust.Pair()
 		return fmt.Sprintf("For %.0f minutes this board lets new boards in, if it is a manager. It follows the next manager it joins.",
-			enroll.PairTime.Minutes()), nil
+			patience.Pair.Minutes()), nil
 	}
 	return membership{trust, discovery.Cluster{Name: cfg.Cluster}, trust, pair}
 }

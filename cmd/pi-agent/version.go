@@ -6,14 +6,31 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"strconv"
 	"time"
+
+	"github.com/pi-agent/pi-agent/internal/timing"
 )
 
-// Set by the linker, see the Makefile: the version, and the day of its making, such as 2026-11-23.
+// Set by the linker, see the Makefile: the version, and the day of its making, such as 2026-11-23. The pace is set in
+// programs for tests only: how many times faster than the product its patience ends.
 var (
 	version = "devel"
 	built   string
+	pace    string
 )
+
+// patience is that of this program.
+func patience() (timing.Timing, error) {
+	if pace == "" {
+		return timing.Product(), nil
+	}
+	n, err := strconv.ParseFloat(pace, 64)
+	if err != nil {
+		return timing.Timing{}, fmt.Errorf("pace %q: %w", pace, err)
+	}
+	return timing.Product().Faster(n)
+}
 
 // builtAt is when this program was made, zero when it does not know.
 func builtAt() time.Time {

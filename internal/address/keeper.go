@@ -12,10 +12,8 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/timing"
 )
-
-// retryPace is the time between two attempts to have an address where the first was refused, if nothing changes.
-const retryPace = 10 * time.Second
 
 // Refusal is why there is no stable address before a person helps, in words.
 type Refusal struct{ text string }
@@ -42,6 +40,7 @@ type KeeperOptions struct {
 	InUse    bool             // a swarm relies on it
 	Remember func(Home) error // keeps it through a power cut
 	Log      *zap.Logger
+	Timing   timing.Timing // the zero value stands for timing.Product
 }
 
 // Keeper gives the board an address that does not move (RFC 3927), and keeps it: whatever removes it from the cluster
@@ -72,6 +71,7 @@ type Keeper struct {
 // NewKeeper returns a keeper that does nothing before Run.
 func NewKeeper(o KeeperOptions) *Keeper {
 	o.Kernel.Bare = true
+	o.Timing = o.Timing.Or(timing.Product())
 	k := &Keeper{
 		KeeperOptions: o, home: o.Home, inUse: o.InUse, why: errClaiming,
 		ready: make(chan struct{}), changed: make(chan struct{}, 1),
@@ -171,11 +171,11 @@ func (k *Keeper) Run(ctx context.Context) error {
 	changed := make(chan struct{}, 1)
 	wg.Go(func() {
 		if err := k.Kernel.Watch(ctx, func() { signal(changed) }); err != nil {
-			k.Log.Warn(fmt.Sprintf("When something removes the stable address, that is noticed %v late: %v.", retryPace, err))
+			k.Log.Warn(fmt.Sprintf("When something removes the stable address, that is noticed %v late: %v.", k.Timing.AddressRetry, err))
 		}
 	})
 	began := time.Now()
-	timer := time.NewTimer(retryPace)
+	timer := time.NewTimer(k.Timing.AddressRetry)
 	defer timer.Stop()
 	for ctx.Err() == nil {
 		home, inUse := k.now()
@@ -191,13 +191,13 @@ func (k *Keeper) Run(ctx context.Context) error {
 			return nil
 		}
 		k.lose(err)
-		if !inUse || parked || time.Since(began) >= retryPace {
+		if !inUse || parked || time.Since(began) >= k.Timing.AddressRetry {
 			k.settled()
 		}
 		if err == nil { // another link
 			continue
 		}
-		timer.Reset(retryPace)
+		timer.Reset(k.Timing.AddressRetry)
 		select {
 		case <-ctx.Done():
 		case <-changed:
@@ -295,7 +295,7 @@ func (k *Keeper) find(ctx context.Context, c *claim, addr netip.Addr) (netip.Add
 func (k *Keeper) keep(ctx context.Context, c *claim, link Link, addr netip.Addr, changed <-chan struct{}) error {
 	again := time.NewTimer(announceInterval)
 	defer again.Stop()
-	look := time.NewTicker(retryPace) // should a change go unnoticed
+	look := time.NewTicker(k.Timing.AddressRetry) // should a change go unnoticed
 	defer look.Stop()
 	for announced := 1; ; {
 		select {

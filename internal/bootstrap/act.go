@@ -43,7 +43,7 @@ func (l *Loop) pause(err error) {
 		l.retries, l.retryAt, l.refusal = 0, time.Time{}, ""
 		return
 	}
-	wait := min(retryFirst<<min(l.retries, 10), retryMax)
+	wait := min(l.Timing.RetryFirst<<min(l.retries, 10), l.Timing.RetryMax)
 	l.retries++
 	l.retryAt = time.Now().Add(wait)
 	log := l.Log.Warn

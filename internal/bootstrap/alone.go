@@ -7,6 +7,7 @@ import (
 
 	"github.com/pi-agent/pi-agent/internal/picture"
 	"github.com/pi-agent/pi-agent/internal/swarm"
+	"github.com/pi-agent/pi-agent/internal/timing"
 )
 
 // Alone is the picture that can be drawn on a board whose agent does not run: of itself, and of its swarm as far as its
@@ -40,7 +41,7 @@ func Alone(ctx context.Context, self picture.Board, cluster, doing string, engin
 		if b := &p.Boards[i]; b.Node == self.Node {
 			b.Serial, b.Model, found = self.Serial, self.Model, true
 		} else if b.State == picture.Down {
-			b.Why = whyDown(*b, p.Board(b.Serial), p.Drawn)
+			b.Why = whyDown(*b, p.Board(b.Serial), p.Drawn, timing.Product())
 		}
 	}
 	if !found {

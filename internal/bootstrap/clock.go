@@ -16,12 +16,6 @@ const (
 	// clockApart is how far the clock of a board may be behind that of its manager: the certificate of a swarm's authority
 	// begins so long before it is made.
 	clockApart = 5 * time.Minute
-	// clockMax is how long boards whose clocks differ wait for a time server before one of them founds a swarm. On a LAN
-	// without one they do without.
-	clockMax = 2 * time.Minute
-	// clockSetting is how long it may take to put the clock forward, and clockAgain when that is tried again.
-	clockSetting = 15 * time.Second
-	clockAgain   = 10 * time.Minute
 )
 
 // ahead is how far the clock of p is ahead of this board's, negative when it is behind.
@@ -59,10 +53,10 @@ func behind(v View, m Peer) (Action, bool) {
 	}
 	text := fmt.Sprintf("The clock of this board is %s behind that of %s, its manager", picture.Ago(ahead), m.Claim.Serial.Name())
 	switch asked := v.Now.Sub(v.ClockAsked); {
-	case v.ClockAsked.IsZero() || asked >= clockAgain:
+	case v.ClockAsked.IsZero() || asked >= v.Timing.ClockAgain:
 		return Action{Kind: SetClock, Target: m, Reason: text + ": putting it forward"}, true
-	case asked < clockSetting:
-		return waitUntil(v.ClockAsked.Add(clockSetting), "%s: putting it forward", text), true
+	case asked < v.Timing.ClockSetting:
+		return waitUntil(v.ClockAsked.Add(v.Timing.ClockSetting), "%s: putting it forward", text), true
 	}
 	return trouble("%s, and certificates do not bear that: set both clocks right, or give the boards one time server", text), true
 }

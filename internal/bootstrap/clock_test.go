@@ -46,11 +46,11 @@ func TestDecideClock(t *testing.T) {
 		}, Wait, "putting it forward"},
 		{"not put forward", func(v *View) {
 			v.Peers = []Peer{board(low, peer.Manager, clock(3*time.Hour))}
-			v.ClockAsked = ago(clockSetting)
+			v.ClockAsked = ago(patient.ClockSetting)
 		}, Wait, "certificates do not bear that"},
 		{"to be put forward again", func(v *View) {
 			v.Peers = []Peer{board(low, peer.Manager, clock(3*time.Hour))}
-			v.ClockAsked = ago(clockAgain)
+			v.ClockAsked = ago(patient.ClockAgain)
 		}, SetClock, "putting it forward"},
 		{"of a worker", func(v *View) {
 			v.Peers, v.Engine = []Peer{board(low, peer.Manager, clock(3*time.Hour))}, managed(swarm.Active)
@@ -67,16 +67,17 @@ func TestDecideClock(t *testing.T) {
 			v.Peers, v.NewBoard = []Peer{board(high, peer.Blank, clock(-3*time.Hour))}, ago(time.Minute)
 		}, Wait, "Waiting for a time server"},
 		{"others are behind for long", func(v *View) {
-			v.Peers, v.NewBoard = []Peer{board(high, peer.Blank, clock(-3*time.Hour))}, ago(clockMax)
+			v.Peers, v.NewBoard = []Peer{board(high, peer.Blank, clock(-3*time.Hour))}, ago(patient.ClockWait)
 		}, Propose, ""},
 		{"others are behind for long, and one of them is the lowest", func(v *View) {
-			v.Peers, v.NewBoard = []Peer{board(low, peer.Blank, clock(-3*time.Hour))}, ago(clockMax)
+			v.Peers, v.NewBoard = []Peer{board(low, peer.Blank, clock(-3*time.Hour))}, ago(patient.ClockWait)
 		}, Wait, "Waiting for " + low.Name() + ", which has the lowest serial, to start"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			v := View{
-				Now: now, Clock: now, Serial: mine, Engine: swarm.Status{State: swarm.Inactive},
+				Timing: patient,
+				Now:    now, Clock: now, Serial: mine, Engine: swarm.Status{State: swarm.Inactive},
 				Linked: ago(time.Hour), Listening: ago(time.Hour), Settle: 15 * time.Second,
 			}
 			tt.change(&v)

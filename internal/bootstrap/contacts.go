@@ -14,19 +14,13 @@ import (
 	"github.com/pi-agent/pi-agent/internal/discovery"
 	"github.com/pi-agent/pi-agent/internal/enroll"
 	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/timing"
 )
 
-// Pace of asking.
+// Bounds of what is remembered and told.
 const (
-	askPace     = 5 * time.Second  // between hellos to one board while outside a swarm
-	askPaceIn   = 30 * time.Second // the same in a swarm, to managers only
-	askAgain    = time.Second      // soonest repetition, whatever is heard
-	askAgainMax = 30 * time.Second // longest pause after failures; they double
-	contactMax  = 256              // addresses remembered: whoever can send to the link can invent as many as the link has
-	electOpen   = 5 * time.Second  // boards that become known so soon after this one began to elect are asked first
-	forgetBlank = time.Minute      // after the last answer of a board outside any swarm
-	silentBurst = 8                // boards whose silence is told at once;
-	silentPace  = 10 * time.Minute // and after those another one, because they may be invented
+	contactMax  = 256 // addresses remembered: whoever can send to the link can invent as many as the link has
+	silentBurst = 8   // boards whose silence is told at once;
 )
 
 // contact is an address at which there may be a board.
@@ -56,9 +50,9 @@ type contact struct {
 
 // mute reports whether a board outside any swarm goes on announcing itself there, and has not said hello or answered for a
 // while. One whose plug was pulled does neither.
-func (c *contact) mute(now time.Time) bool {
-	return !c.hint.State.InSwarm() && now.Before(c.hintEnds) && now.Sub(later(c.since, c.lastMet)) >= helloPatience &&
-		(!c.met || c.heard.Sub(c.lastMet) >= 2*askPace)
+func (c *contact) mute(now time.Time, t timing.Timing) bool {
+	return !c.hint.State.InSwarm() && now.Before(c.hintEnds) && now.Sub(later(c.since, c.lastMet)) >= t.Hello &&
+		(!c.met || c.heard.Sub(c.lastMet) >= 2*t.Ask)
 }
 
 // contacts is what the board knows of others: who was heard, who answered, whom to ask next. It is safe for concurrent
@@ -66,6 +60,7 @@ func (c *contact) mute(now time.Time) bool {
 type contacts struct {
 	mu     sync.Mutex
 	self   enroll.Fingerprint
+	timing timing.Timing
 	all    map[netip.AddrPort]*contact
 	lost   time.Time     // when one made way that had not been asked yet
 	silent *rate.Limiter // of what is told about boards that do not answer
@@ -73,10 +68,10 @@ type contacts struct {
 	known []Peer // all boards that were met, in order of serial; nil when that has to be found out anew
 }
 
-func newContacts(self enroll.Fingerprint) *contacts {
+func newContacts(self enroll.Fingerprint, t timing.Timing) *contacts {
 	return &contacts{
-		self: self, all: map[netip.AddrPort]*contact{},
-		silent: rate.NewLimiter(rate.Every(silentPace), silentBurst),
+		self: self, timing: t, all: map[netip.AddrPort]*contact{},
+		silent: rate.NewLimiter(rate.Every(t.SilentAgain), silentBurst),
 	}
 }
 
@@ -117,7 +112,7 @@ func (t *contacts) heard(hints []discovery.Hint, now time.Time) {
 			continue
 		}
 		if c.met && c.hint != h.Claim && (c.answer.Claim.State != h.Claim.State || c.answer.Claim.Swarm != h.Claim.Swarm) {
-			c.next = later(now, c.asked.Add(askAgain))
+			c.next = later(now, c.asked.Add(t.timing.AskAgain))
 			c.failures = 0
 			t.known = nil
 		}
@@ -138,7 +133,7 @@ func (t *contacts) hurry(which func(*contact) bool, now time.Time) {
 	defer t.mu.Unlock()
 	for _, c := range t.all {
 		if which(c) {
-			c.next = later(now, c.asked.Add(askAgain))
+			c.next = later(now, c.asked.Add(t.timing.AskAgain))
 		}
 	}
 }
@@ -192,7 +187,7 @@ func (t *contacts) board(key enroll.Fingerprint) (newest *contact) {
 func (t *contacts) due(pace func(*contact) time.Duration, proposed, now time.Time) (addrs []netip.AddrPort, next time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	next = askPaceIn
+	next = t.timing.AskIn
 	for _, c := range t.all {
 		pace := pace(c)
 		if c.asking || pace == 0 {
@@ -225,10 +220,10 @@ func (t *contacts) answered(addr netip.AddrPort, started, now time.Time, err err
 	if c.met {
 		t.known = nil // another of its addresses may be better
 	}
-	c.next = now.Add(min(askAgain<<min(c.failures, 10), askAgainMax))
+	c.next = now.Add(min(t.timing.AskAgain<<min(c.failures, 10), t.timing.AskAgainMax))
 	c.failures++
 	elsewhere := func(o *contact) bool {
-		return o != c && o.met && o.answer.Claim.Serial == cmp.Or(c.hint.Serial, c.answer.Claim.Serial) && now.Sub(o.lastMet) < rivalFor
+		return o != c && o.met && o.answer.Claim.Serial == cmp.Or(c.hint.Serial, c.answer.Claim.Serial) && now.Sub(o.lastMet) < t.timing.Rival
 	}
 	forgotten := c.recalled && !c.named && !c.met && c.hint.Serial == ""
 	if c.failures < 3 || c.reported || forgotten || slices.ContainsFunc(slices.Collect(maps.Values(t.all)), elsewhere) {
@@ -243,9 +238,9 @@ func (t *contacts) forget(now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for addr, c := range t.all {
-		keep := forgetBlank
+		keep := t.timing.ForgetBlank
 		if c.met && c.answer.Claim.State.InSwarm() {
-			keep = swarmRemembered
+			keep = t.timing.Remembered
 		}
 		if c.named || c.recalled && !c.met && c.failures < recallAsks {
 			continue
@@ -288,7 +283,7 @@ func (t *contacts) boards() []Peer {
 	for key, at := range at {
 		newest := t.board(key)
 		p := Peer{Peer: newest.answer, Met: newest.lastMet, Able: newest.able}
-		p.Addr = slices.MinFunc(at, func(a, b *contact) int { return better(a, b, newest.lastMet) }).addr
+		p.Addr = slices.MinFunc(at, func(a, b *contact) int { return t.better(a, b, newest.lastMet) }).addr
 		for _, c := range at {
 			p.Addrs = append(p.Addrs, c.addr.Addr())
 		}
@@ -303,8 +298,8 @@ func (t *contacts) boards() []Peer {
 
 // better orders two addresses of one board that was last met at newest, the one to use first: one that answers, then one
 // that a person knows it by rather than a link-local one, then the one that answered last.
-func better(a, b *contact, newest time.Time) int {
-	silent := func(c *contact) bool { return c.failures > 0 || newest.Sub(c.lastMet) >= rivalFor }
+func (t *contacts) better(a, b *contact, newest time.Time) int {
+	silent := func(c *contact) bool { return c.failures > 0 || newest.Sub(c.lastMet) >= t.timing.Rival }
 	order := func(yes bool) int {
 		if yes {
 			return 1
@@ -336,7 +331,7 @@ func (t *contacts) unasked(proposed time.Time) (n int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, c := range t.all {
-		if c.asked.Before(proposed) && c.since.Sub(proposed) <= electOpen {
+		if c.asked.Before(proposed) && c.since.Sub(proposed) <= t.timing.AskFirst {
 			n++
 		}
 	}

@@ -29,7 +29,7 @@ func crowd(n int, state peer.State, now time.Time) (hints []discovery.Hint) {
 
 func TestCrowdShutsNobodyOut(t *testing.T) {
 	now := time.Unix(0, 0)
-	c := newContacts(enroll.Fingerprint{})
+	c := newContacts(enroll.Fingerprint{}, patient)
 	c.heard(crowd(3*contactMax, peer.Blank, now), now)
 	if n := len(c.all); n != contactMax {
 		t.Errorf("%d contacts, want %d", n, contactMax)
@@ -44,8 +44,8 @@ func TestCrowdShutsNobodyOut(t *testing.T) {
 
 func TestCrowdIsAskedInItsTurn(t *testing.T) {
 	var now time.Time
-	c := newContacts(enroll.Fingerprint{})
-	always := func(*contact) time.Duration { return askPace }
+	c := newContacts(enroll.Fingerprint{}, patient)
+	always := func(*contact) time.Duration { return patient.Ask }
 	asked := func() int {
 		addrs, _ := c.due(always, time.Time{}, now)
 		for _, a := range addrs {
@@ -65,7 +65,7 @@ func TestCrowdIsAskedInItsTurn(t *testing.T) {
 }
 
 func TestCrowdDoesNotFillTheJournal(t *testing.T) {
-	c := newContacts(enroll.Fingerprint{})
+	c := newContacts(enroll.Fingerprint{}, patient)
 	told := 0
 	for minute := range 60 {
 		now := time.Unix(int64(minute)*60, 0)
@@ -78,17 +78,17 @@ func TestCrowdDoesNotFillTheJournal(t *testing.T) {
 			}
 		}
 	}
-	if most := silentBurst + int(time.Hour/silentPace); told == 0 || told > most {
+	if most := silentBurst + int(time.Hour/patient.SilentAgain); told == 0 || told > most {
 		t.Errorf("the silence of %d boards is told in an hour, want at most %d", told, most)
 	}
 }
 
 func TestOnlyAGreatCrowdHoldsUpTheElection(t *testing.T) {
 	proposed := time.Unix(100, 0)
-	c := newContacts(enroll.Fingerprint{})
+	c := newContacts(enroll.Fingerprint{}, patient)
 	c.heard(crowd(2, peer.Blank, proposed), proposed)
-	c.heard(crowd(3, peer.Blank, proposed), proposed.Add(electOpen))
-	c.heard(crowd(9, peer.Blank, proposed), proposed.Add(electOpen+time.Second))
+	c.heard(crowd(3, peer.Blank, proposed), proposed.Add(patient.AskFirst))
+	c.heard(crowd(9, peer.Blank, proposed), proposed.Add(patient.AskFirst+time.Second))
 	if n := c.unasked(proposed); n != 3 {
 		t.Errorf("%d boards are to be asked before the election, want 3", n)
 	}
@@ -104,7 +104,7 @@ func TestOnlyAGreatCrowdHoldsUpTheElection(t *testing.T) {
 
 // A board is met at the address that DHCP gave it and at its stable one, then DHCP gives another.
 func TestBoardAtTwoAddresses(t *testing.T) {
-	book := newContacts(enroll.Fingerprint{1})
+	book := newContacts(enroll.Fingerprint{1}, patient)
 	claim := peer.Claim{Serial: low, Cluster: "pi", State: peer.Blank}
 	addr := func(text string) netip.AddrPort { return netip.AddrPortFrom(netip.MustParseAddr(text), peer.Port) }
 	const lease, next, stable = "10.77.0.9", "10.99.0.9", "169.254.7.8"
@@ -159,7 +159,7 @@ func TestBoardAtTwoAddresses(t *testing.T) {
 
 // A board that says hello and cannot be asked, as when somebody sits in between, is told of.
 func TestBoardThatIsHeardAndNotReached(t *testing.T) {
-	book := newContacts(enroll.Fingerprint{1})
+	book := newContacts(enroll.Fingerprint{1}, patient)
 	at := netip.AddrPortFrom(netip.MustParseAddr("10.77.0.9"), peer.Port)
 	claim := peer.Claim{Serial: low, Cluster: "pi", State: peer.Manager}
 	book.meet(enroll.Peer{Claim: claim, Key: enroll.Fingerprint{2}, Addr: at}, now)
@@ -186,7 +186,7 @@ func TestMuteBoardsCostLittle(t *testing.T) {
 			now := time.Now()
 			l.contacts.heard(crowd(contactMax, peer.Blank, now), now)
 			addrs, _ := l.contacts.due(l.pace, time.Time{}, now)
-			if len(addrs) > 0 && now.Sub(begun) < helloPatience {
+			if len(addrs) > 0 && now.Sub(begun) < patient.Hello {
 				t.Fatalf("%d boards are asked before they have said hello", len(addrs))
 			}
 			asks += len(addrs)

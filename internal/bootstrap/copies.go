@@ -16,14 +16,6 @@ import (
 	"github.com/pi-agent/pi-agent/internal/swarm"
 )
 
-// copyMax is how long after its start a board takes its membership for that of a copy when another board has the same one.
-// Later each of the two may hold something that the other does not.
-const copyMax = 15 * time.Minute
-
-// doubledMax is how long two boards may be one node before that is told: a copy that meets its original needs less to leave,
-// and to be forgotten as that node.
-const doubledMax = 2 * rivalFor
-
 // copied decides for a board with the card of another one that is met.
 func copied(v View) (Action, bool) {
 	node := cmp.Or(v.Engine.NodeID, v.Member.Node) // an engine that cannot enter its swarm does not say which node it is
@@ -31,7 +23,7 @@ func copied(v View) (Action, bool) {
 		return Action{}, false
 	}
 	for _, p := range v.Peers {
-		if p.Claim.Node == node && v.Now.Sub(p.Met) < rivalFor {
+		if p.Claim.Node == node && v.Now.Sub(p.Met) < v.Timing.Rival {
 			return Action{Kind: Shed, Reason: fmt.Sprintf("The card of this board is a copy of that of %s, which is there as well: "+
 				"leaving the swarm as its copy", p.Claim.Serial.Name())}, true
 		}
@@ -44,7 +36,7 @@ func (v View) doubles() (a, b peer.Serial, are bool) {
 	boards := map[string]peer.Serial{v.Engine.NodeID: v.Serial}
 	for _, p := range v.Peers {
 		node := p.Claim.Node
-		if node == "" || v.Now.Sub(p.Met) >= rivalFor {
+		if node == "" || v.Now.Sub(p.Met) >= v.Timing.Rival {
 			continue
 		}
 		if other, is := boards[node]; is {
@@ -59,7 +51,7 @@ func (v View) doubles() (a, b peer.Serial, are bool) {
 // other does not, and which of them is the copy only a person can tell.
 func doubled(v View, k Kind) (Action, bool) {
 	a, b, are := v.doubles()
-	if !are || v.Doubled.IsZero() || v.Now.Sub(v.Doubled) < doubledMax {
+	if !are || v.Doubled.IsZero() || v.Now.Sub(v.Doubled) < v.Timing.Doubled {
 		return Action{}, false
 	}
 	return Action{Kind: k, Trouble: true, Reason: fmt.Sprintf("%s and %s are one node of the swarm, for the card of one is a copy of "+
@@ -88,7 +80,7 @@ func (l *Loop) shed(ctx context.Context) error {
 
 // keepCard makes the membership of a card that was moved this board's own.
 func (l *Loop) keepCard(now time.Time) {
-	if l.Member.From == "" || l.statusErr != nil || l.status.NodeID == "" || now.Sub(l.started) < copyMax {
+	if l.Member.From == "" || l.statusErr != nil || l.status.NodeID == "" || now.Sub(l.started) < l.Timing.Copy {
 		return
 	}
 	l.Log.Info(fmt.Sprintf("The card of this board was in %s, which has not been met: its place in the swarm is this board's now.",

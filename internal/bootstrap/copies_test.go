@@ -31,11 +31,11 @@ func TestDecideCopied(t *testing.T) {
 		{"a manager that cannot enter its swarm, beside its original", copied, swarm.Status{State: swarm.Failed}, []Peer{original}, Shed},
 		{"a copy whose engine has left", copied, swarm.Status{State: swarm.Inactive}, []Peer{board(low, peer.Blank, node("n"))}, Propose},
 		{"a card that was moved", copied, swarm.Status{State: swarm.Active, NodeID: "n"}, []Peer{board(high, peer.Manager, node("m"), in("a"))}, Stay},
-		{"the original has been silent for long", copied, swarm.Status{State: swarm.Active, NodeID: "n"}, []Peer{board(low, peer.Worker, node("n"), met(rivalFor))}, Stay},
+		{"the original has been silent for long", copied, swarm.Status{State: swarm.Active, NodeID: "n"}, []Peer{board(low, peer.Worker, node("n"), met(patient.Rival))}, Stay},
 		{"the original itself", peer.Membership{Node: "n"}, swarm.Status{State: swarm.Active, NodeID: "n"}, []Peer{board(high, peer.Worker, node("n"))}, Stay},
 		{"a card of a board outside a swarm", peer.Membership{From: low}, swarm.Status{State: swarm.Inactive}, []Peer{board(low, peer.Blank)}, Propose},
 	} {
-		a := Decide(View{Now: now, Serial: mine, Member: tt.member, Engine: tt.engine, Peers: tt.peers, Linked: now})
+		a := Decide(View{Timing: patient, Now: now, Serial: mine, Member: tt.member, Engine: tt.engine, Peers: tt.peers, Linked: now})
 		if a.Kind != tt.want || (a.Kind == Shed) != strings.Contains(a.Reason, "is a copy of that of pi-000001") {
 			t.Errorf("%s: %v, %s", tt.name, a.Kind, a.Reason)
 		}
@@ -46,7 +46,7 @@ func TestDecideCopied(t *testing.T) {
 func TestDecideDoubled(t *testing.T) {
 	worker := swarm.Status{State: swarm.Active, NodeID: "n"}
 	manager := swarm.Status{State: swarm.Active, NodeID: "m", Manager: true, SwarmID: "a"}
-	long := now.Add(-doubledMax)
+	long := now.Add(-patient.Doubled)
 	two := []Peer{board(low, peer.Worker, node("n")), board(high, peer.Worker, node("n"))}
 	for _, tt := range []struct {
 		name   string
@@ -57,11 +57,11 @@ func TestDecideDoubled(t *testing.T) {
 	}{
 		{"this board is one of them", worker, long, two[:1], "pi-000001 and pi-000005 are one node"},
 		{"its manager", manager, long, two, "pi-000001 and pi-000009 are one node"},
-		{"a copy that may still leave", manager, now.Add(time.Second - doubledMax), two, ""},
-		{"one of them is gone", manager, long, []Peer{two[0], board(high, peer.Worker, node("n"), met(rivalFor))}, ""},
+		{"a copy that may still leave", manager, now.Add(time.Second - patient.Doubled), two, ""},
+		{"one of them is gone", manager, long, []Peer{two[0], board(high, peer.Worker, node("n"), met(patient.Rival))}, ""},
 		{"boards outside a swarm", manager, long, []Peer{board(low, peer.Blank), board(high, peer.Blank)}, ""},
 	} {
-		a := Decide(View{Now: now, Serial: mine, Engine: tt.engine, Doubled: tt.since, Peers: tt.peers, Linked: now})
+		a := Decide(View{Timing: patient, Now: now, Serial: mine, Engine: tt.engine, Doubled: tt.since, Peers: tt.peers, Linked: now})
 		if a.Trouble != (tt.want != "") || !strings.Contains(a.Reason, tt.want) {
 			t.Errorf("%s: %v, %s", tt.name, a.Kind, a.Reason)
 		}
@@ -84,11 +84,11 @@ func TestKeepCard(t *testing.T) {
 	}
 	l.status, l.statusErr, l.engineSeen = swarm.Status{State: swarm.Active, NodeID: "n", Manager: true, SwarmID: "a"}, nil, true
 	l.remember(peer.Membership{Swarm: "a", Node: "n", Manager: true})
-	l.keepCard(l.started.Add(copyMax - time.Second))
+	l.keepCard(l.started.Add(patient.Copy - time.Second))
 	if want := (peer.Membership{Swarm: "a", Node: "n", Manager: true, From: low}); len(kept) != 1 || kept[0] != want {
 		t.Fatalf("at first it keeps %+v, want %+v", kept, want)
 	}
-	l.keepCard(l.started.Add(copyMax))
+	l.keepCard(l.started.Add(patient.Copy))
 	if want := (peer.Membership{Swarm: "a", Node: "n", Manager: true}); len(kept) != 2 || kept[1] != want {
 		t.Errorf("then it keeps %+v, want %+v", kept, want)
 	}
@@ -137,8 +137,8 @@ func simCopiedCard(t testing.TB, w *world, rnd *rand.Rand) {
 		w.wantLeader(t, leader)
 		return
 	}
-	plan = []event{on(other, 0), on(original, copyMax+time.Minute)}
-	w.run(t, plan, doubledMax+2*time.Minute, nil)
+	plan = []event{on(other, 0), on(original, patient.Copy+time.Minute)}
+	w.run(t, plan, patient.Doubled+2*time.Minute, nil)
 	a, b := min(original.serial, other.serial).Name(), max(original.serial, other.serial).Name()
 	if !leader.said(a + " and " + b + " are one node of the swarm") {
 		t.Errorf("%s does not name %s and %s", leader.serial.Name(), a, b)
@@ -153,7 +153,7 @@ func simMovedCard(t testing.TB, w *world, rnd *rand.Rand) {
 	other.engine.Take(original.engine)
 	other.node, other.swarm, original.node, original.swarm = original.node, original.swarm, "", ""
 	w.run(t, []event{{upTo(rnd, 5*time.Minute), other, "power on", func() { other.powerOn(t.Context(), upTo(rnd, 10*time.Second)) }}},
-		copyMax+5*time.Minute, nil)
+		patient.Copy+5*time.Minute, nil)
 	s, err := other.engine.Status(t.Context())
 	if err != nil || s.NodeID != node || s.Manager != leads || other.remembered().From != "" || !other.said("its place in the swarm is this board's now") {
 		t.Errorf("%s is %+v, %v; the card was node %s", other.serial.Name(), s, err, node)

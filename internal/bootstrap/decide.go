@@ -16,30 +16,7 @@ import (
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/picture"
 	"github.com/pi-agent/pi-agent/internal/swarm"
-)
-
-// Patience of a decision.
-const (
-	// freshFor is how long the answer of a board counts: three times the pace at which boards outside a swarm ask.
-	freshFor = 3 * askPace
-	// rivalFor is the same for a manager of another swarm, whom a manager asks at the pace of a swarm.
-	rivalFor = 3 * askPaceIn
-	// swarmRemembered is how long a blank board holds back from founding a swarm after it last spoke to a board that is in
-	// one: a manager that restarts is back within that time.
-	swarmRemembered = 5 * time.Minute
-	// turnLength is how long the lowest board may take to found the swarm before the next one has its turn.
-	turnLength = time.Minute
-	// hearMax is how long it may take until the board hears its own announcement, before that is a matter to tell.
-	hearMax = 5 * time.Second
-	// pendingMax is how long a first join may stay pending in the engine before it is abandoned.
-	pendingMax = 45 * time.Second
-	// lostMax is how long the address by which the swarm knows a board may be missing before that is told: a lease that is
-	// renewed may take it away for a moment.
-	lostMax = 20 * time.Second
-	// namedMax is how long a board that the settings name may take to start, before it is left out of an election.
-	namedMax = 90 * time.Second
-	// managerSilentMax is how long a worker's manager may be silent before the worker says so.
-	managerSilentMax = time.Minute
+	"github.com/pi-agent/pi-agent/internal/timing"
 )
 
 // Kind is what to do.
@@ -90,6 +67,7 @@ func (p Peer) isAt(addr netip.Addr) bool {
 
 // View is all that a decision depends on.
 type View struct {
+	Timing   timing.Timing
 	Now      time.Time
 	Serial   peer.Serial
 	Settings error // what is wrong with the settings; nil when they can be followed
@@ -194,7 +172,7 @@ func refused(err error) bool {
 // lost says that the other boards cannot reach this one any more where the swarm tells them.
 func lost(v View, k Kind) (Action, bool) {
 	switch {
-	case v.Lost.IsZero() || v.Now.Sub(v.Lost) < lostMax:
+	case v.Lost.IsZero() || v.Now.Sub(v.Lost) < v.Timing.Lost:
 		return Action{}, false
 	case v.Engine.Addr.IsLinkLocalUnicast() && v.Address != nil:
 		return Action{Kind: k, Trouble: true, Reason: fmt.Sprintf(
@@ -235,7 +213,7 @@ func stay(v View) Action {
 		switch {
 		case !managedBy(v.Engine, p):
 			continue
-		case v.Now.Sub(p.Met) >= managerSilentMax: // of several managers one is enough
+		case v.Now.Sub(p.Met) >= v.Timing.ManagerSilent: // of several managers one is enough
 			silent = append(silent, p)
 			continue
 		}
@@ -271,7 +249,7 @@ func pending(v View) Action {
 		return a
 	}
 	for _, p := range v.Peers {
-		if managedBy(v.Engine, p) && v.Engine.NodeID != "" && v.Now.Sub(p.Met) < rivalFor {
+		if managedBy(v.Engine, p) && v.Engine.NodeID != "" && v.Now.Sub(p.Met) < v.Timing.Rival {
 			if a, is := late(v, p); is {
 				return a
 			}
@@ -280,8 +258,8 @@ func pending(v View) Action {
 	switch {
 	case v.Engine.NodeID != "":
 		return wait("This board is a member of a swarm and waits for its manager")
-	case v.Now.Sub(v.Pending) < pendingMax:
-		return waitUntil(v.Pending.Add(pendingMax), "The Docker Engine is joining a swarm")
+	case v.Now.Sub(v.Pending) < v.Timing.Pending:
+		return waitUntil(v.Pending.Add(v.Timing.Pending), "The Docker Engine is joining a swarm")
 	}
 	return Action{Kind: Abandon, Reason: "The Docker Engine does not get into the swarm it is joining: trying anew"}
 }
@@ -290,7 +268,7 @@ func blank(v View) Action {
 	if v.Reset {
 		return wait("This board was reset and stays out of any swarm until it is switched off and on, or its agent is restarted")
 	}
-	if end := v.Left.Add(leavingTime); v.Now.Before(end) {
+	if end := v.Left.Add(v.Timing.Leaving); v.Now.Before(end) {
 		return waitUntil(end, "The Docker Engine has left its swarm: giving it a moment")
 	}
 	if a, is := early(v); is {
@@ -308,7 +286,7 @@ func blank(v View) Action {
 		}
 	}
 	for _, p := range v.Peers {
-		if p.Claim.State.InSwarm() && !p.Claim.Orphan && v.Now.Sub(p.Met) < swarmRemembered {
+		if p.Claim.State.InSwarm() && !p.Claim.Orphan && v.Now.Sub(p.Met) < v.Timing.Remembered {
 			return wait("%s is in a swarm: waiting for its manager to answer", p.Claim.Serial.Name())
 		}
 	}
@@ -322,7 +300,7 @@ func elect(v View) Action {
 	for _, p := range v.Peers {
 		first := p.Claim.State == peer.Founding ||
 			p.Claim.State == peer.Electing && (v.Proposed.IsZero() || p.Claim.Serial < v.Serial)
-		if first && v.Now.Sub(p.Met) < turnLength { // also when it has just fallen silent: its engine goes on without it
+		if first && v.Now.Sub(p.Met) < v.Timing.Founding { // also when it has just fallen silent: its engine goes on without it
 			return wait("%s is starting the swarm", p.Claim.Serial.Name())
 		}
 		if !v.fresh(p) {
@@ -335,13 +313,13 @@ func elect(v View) Action {
 	}
 	deaf := v.Listening.IsZero() && boards == 1 // who is met by address can elect without being heard
 	switch {
-	case deaf && v.Now.Sub(v.Linked) < hearMax:
-		return waitUntil(v.Linked.Add(max(hearMax, v.Settle)), "Looking for other boards%s", v.seen(boards))
+	case deaf && v.Now.Sub(v.Linked) < v.Timing.Hear:
+		return waitUntil(v.Linked.Add(max(v.Timing.Hear, v.Settle)), "Looking for other boards%s", v.seen(boards))
 	case deaf:
 		return trouble("This board does not hear its own announcements: multicast does not work on this network, or a firewall drops it; " +
 			"put that right, or name another board in peers")
-	case len(v.Named) > 0 && v.Now.Sub(v.Linked) < namedMax:
-		return waitUntil(v.Linked.Add(namedMax), "Waiting for an answer from %s, which peers in the settings names", v.Named[0])
+	case len(v.Named) > 0 && v.Now.Sub(v.Linked) < v.Timing.Named:
+		return waitUntil(v.Linked.Add(v.Timing.Named), "Waiting for an answer from %s, which peers in the settings names", v.Named[0])
 	}
 	settled := later(v.Listening, v.NewBoard)
 	if v.Expect == 0 || boards < v.Expect {
@@ -351,20 +329,20 @@ func elect(v View) Action {
 		return waitUntil(settled, "Looking for other boards%s", v.seen(boards))
 	}
 	if p, is := v.apart(); is {
-		settled = later(settled, later(v.Linked, v.NewBoard).Add(clockMax)) // turns begin then, so that the lowest has its own
+		settled = later(settled, later(v.Linked, v.NewBoard).Add(v.Timing.ClockWait)) // turns begin then, so that the lowest has its own
 		if v.Now.Before(settled) {
 			return waitUntil(settled, "Waiting for a time server: the clocks of this board and of %s are %s apart",
 				p.Claim.Serial.Name(), picture.Ago(v.ahead(p).Abs()))
 		}
 	}
 	for _, p := range v.Peers {
-		if end := p.Able.Add(turnLength); v.fresh(p) && p.Claim.State == peer.Waiting && p.Claim.Serial > v.Serial && v.Now.Before(end) {
+		if end := p.Able.Add(v.Timing.Founding); v.fresh(p) && p.Claim.State == peer.Waiting && p.Claim.Serial > v.Serial && v.Now.Before(end) {
 			// One line in the journal, however many there are: each was named when it was found.
 			return waitUntil(end, "Waiting for the other boards to get ready, for one may be in a swarm already")
 		}
 	}
 	for turn, p := range lower {
-		end := later(settled, p.Able).Add(time.Duration(turn+1) * turnLength)
+		end := later(settled, p.Able).Add(time.Duration(turn+1) * v.Timing.Founding)
 		if v.Now.Before(end) {
 			if p.Claim.State == peer.Waiting {
 				return waitUntil(end, "Waiting for %s, which has the lowest serial, to get ready", p.Claim.Serial.Name())
@@ -392,7 +370,7 @@ func waitForAddress(v View) Action {
 	return wait("Waiting for an address that a swarm can rely on: %v", v.Address)
 }
 
-func (v View) fresh(p Peer) bool { return v.Now.Sub(p.Met) < freshFor }
+func (v View) fresh(p Peer) bool { return v.Now.Sub(p.Met) < v.Timing.Fresh }
 
 // seen is how many of the expected boards are there, this one included. Without a number to compare with it is nothing:
 // each board that is found has a line of its own in the log.

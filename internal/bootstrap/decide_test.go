@@ -94,20 +94,20 @@ func TestDecide(t *testing.T) {
 			v.Peers = []Peer{board(low, peer.Manager, in("aaa"))}
 		}, Serve, "This board is a manager"},
 		{"manager whose address has gone", func(v *View) {
-			v.Engine, v.Lost = swarm.Status{State: swarm.Active, Manager: true, Addr: netip.MustParseAddr("10.77.0.5")}, ago(lostMax)
+			v.Engine, v.Lost = swarm.Status{State: swarm.Active, Manager: true, Addr: netip.MustParseAddr("10.77.0.5")}, ago(patient.Lost)
 		}, Serve, "The swarm knows this board as 10.77.0.5, an address that it no longer has"},
 		{"manager whose address has gone for a moment", func(v *View) {
-			v.Engine, v.Lost = swarm.Status{State: swarm.Active, Manager: true, Addr: netip.MustParseAddr("10.77.0.5")}, ago(lostMax-1)
+			v.Engine, v.Lost = swarm.Status{State: swarm.Active, Manager: true, Addr: netip.MustParseAddr("10.77.0.5")}, ago(patient.Lost-1)
 		}, Serve, "This board is a manager"},
 		{"worker whose address has gone", func(v *View) {
-			v.Engine, v.Lost = swarm.Status{State: swarm.Active, Addr: netip.MustParseAddr("10.77.0.5")}, ago(lostMax)
+			v.Engine, v.Lost = swarm.Status{State: swarm.Active, Addr: netip.MustParseAddr("10.77.0.5")}, ago(patient.Lost)
 		}, Stay, "fixed lease"},
 		{"manager whose address cannot be kept", func(v *View) {
-			v.Engine, v.Lost = swarm.Status{State: swarm.Active, Manager: true, Addr: netip.MustParseAddr("169.254.7.8")}, ago(lostMax)
+			v.Engine, v.Lost = swarm.Status{State: swarm.Active, Manager: true, Addr: netip.MustParseAddr("169.254.7.8")}, ago(patient.Lost)
 			v.Address = errors.New("eth0 has no cable")
 		}, Serve, "169.254.7.8, an address that it does not have: eth0 has no cable"},
 		{"manager whose address nobody keeps", func(v *View) {
-			v.Engine, v.Lost = swarm.Status{State: swarm.Active, Manager: true, Addr: netip.MustParseAddr("169.254.7.8")}, ago(lostMax)
+			v.Engine, v.Lost = swarm.Status{State: swarm.Active, Manager: true, Addr: netip.MustParseAddr("169.254.7.8")}, ago(patient.Lost)
 		}, Serve, `give address = "link-local" again`},
 		{"worker", func(v *View) {
 			v.Engine = worker()
@@ -127,7 +127,7 @@ func TestDecide(t *testing.T) {
 		}, Stay, "looks for its manager"},
 
 		{"first join under way", func(v *View) { v.Engine.State, v.Pending = swarm.Pending, ago(time.Second) }, Wait, "joining"},
-		{"first join hangs", func(v *View) { v.Engine.State, v.Pending = swarm.Pending, ago(pendingMax) }, Abandon, "anew"},
+		{"first join hangs", func(v *View) { v.Engine.State, v.Pending = swarm.Pending, ago(patient.Pending) }, Abandon, "anew"},
 		{"member waits for its manager for ever", func(v *View) {
 			v.Engine.State, v.Engine.NodeID, v.Pending = swarm.Pending, "n1", ago(24*time.Hour)
 		}, Wait, "member of a swarm"},
@@ -147,7 +147,7 @@ func TestDecide(t *testing.T) {
 			v.Peers = []Peer{board(high, peer.Worker)}
 		}, Wait, "pi-000009 is in a swarm"},
 		{"a swarm silent for long is not waited for", func(v *View) {
-			v.Peers = []Peer{board(high, peer.Manager, met(swarmRemembered))}
+			v.Peers = []Peer{board(high, peer.Manager, met(patient.Remembered))}
 		}, Propose, "alone"},
 
 		{"twin", func(v *View) { v.Twins = []Peer{board(mine, peer.Blank)} }, Wait, "Two boards have the serial 1000000000000005"},
@@ -163,10 +163,10 @@ func TestDecide(t *testing.T) {
 			v.Listening, v.Peers, v.NewBoard = time.Time{}, []Peer{board(low, peer.Blank)}, ago(15*time.Second)
 		}, Wait, "pi-000001"},
 		{"a named board does not answer yet", func(v *View) {
-			v.Named, v.Linked = []netip.Addr{netip.MustParseAddr("192.168.1.20")}, ago(namedMax-time.Second)
+			v.Named, v.Linked = []netip.Addr{netip.MustParseAddr("192.168.1.20")}, ago(patient.Named-time.Second)
 		}, Wait, "Waiting for an answer from 192.168.1.20"},
 		{"a named board does not answer", func(v *View) {
-			v.Named, v.Linked = []netip.Addr{netip.MustParseAddr("192.168.1.20")}, ago(namedMax)
+			v.Named, v.Linked = []netip.Addr{netip.MustParseAddr("192.168.1.20")}, ago(patient.Named)
 		}, Propose, "alone"},
 		{"does not hear itself yet", func(v *View) { v.Listening, v.Linked = time.Time{}, ago(time.Second) }, Wait, "Looking"},
 		{"not settled alone", func(v *View) { v.Listening = ago(14 * time.Second) }, Wait, "Looking"},
@@ -192,7 +192,7 @@ func TestDecide(t *testing.T) {
 		{"a silent board does not count", func(v *View) {
 			v.Expect = 2
 			v.Listening = ago(time.Second)
-			v.Peers = []Peer{board(high, peer.Blank, met(freshFor))}
+			v.Peers = []Peer{board(high, peer.Blank, met(patient.Fresh))}
 		}, Wait, "1 of 2 seen"},
 
 		{"another is lowest", func(v *View) {
@@ -236,7 +236,8 @@ func TestDecide(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			v := View{
-				Now: now, Serial: mine, Engine: swarm.Status{State: swarm.Inactive},
+				Timing: patient,
+				Now:    now, Serial: mine, Engine: swarm.Status{State: swarm.Inactive},
 				Listening: ago(time.Hour), Settle: 15 * time.Second,
 			}
 			tt.change(&v)
@@ -263,7 +264,8 @@ func TestDecideNeverLetsTwoFound(t *testing.T) {
 	states := []peer.State{peer.Waiting, peer.Blank, peer.Electing, peer.Founding}
 	decide := func(self, other peer.Serial, own, others peer.State) Kind {
 		v := View{
-			Now: now, Serial: self, Engine: swarm.Status{State: swarm.Inactive}, Listening: ago(time.Hour),
+			Timing: patient,
+			Now:    now, Serial: self, Engine: swarm.Status{State: swarm.Inactive}, Listening: ago(time.Hour),
 			Settle: 15 * time.Second, NewBoard: ago(time.Minute), Peers: []Peer{board(other, others)},
 		}
 		if own == peer.Electing || own == peer.Founding {

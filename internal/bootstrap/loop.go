@@ -19,18 +19,14 @@ import (
 	"github.com/pi-agent/pi-agent/internal/enroll"
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/swarm"
+	"github.com/pi-agent/pi-agent/internal/timing"
 )
 
 // Pace of the loop. Whatever is heard, asked or changed wakes it earlier.
 const (
-	turnPace   = 2 * time.Second        // between turns outside a swarm
-	turnPaceIn = 5 * time.Second        // between turns in a swarm; also how old the list of nodes gets
 	statusAge  = 500 * time.Millisecond // how old the engine's status may be, so that a flood of hellos does not reach it
 	nodesMax   = 10 * time.Second       // time for a call that a manager without majority leaves hanging
 	actMax     = 40 * time.Second       // time for one action; a turn must end well before systemd's watchdog
-	retryFirst = time.Second            // pause after an action that was refused; doubles
-	retryMax   = 30 * time.Second       //
-	engineMax  = 10 * time.Second       // how long an engine may take to start, as it does after the agent, before that is told
 	asksAtOnce = 64                     // hellos under way; invented boards keep each of them busy for a second
 )
 
@@ -108,6 +104,7 @@ type Options struct {
 	Tag         string // of the cluster key, empty without one
 	Expect      int
 	Settle      time.Duration
+	Timing      timing.Timing               // the zero value stands for timing.Product
 	Wanted      int                         // managers of the swarm: 1, 3, 5 or 7; 0 leaves them as they are, negative follows the number of boards
 	Member      peer.Membership             // where the board was when it last ran
 	Remember    func(peer.Membership) error // keeps that through a power cut
@@ -195,9 +192,10 @@ type Loop struct {
 
 // NewLoop returns the loop of a board.
 func NewLoop(o Options) *Loop {
+	o.Timing = o.Timing.Or(timing.Product())
 	l := &Loop{
 		Options:  o,
-		contacts: newContacts(o.Key),
+		contacts: newContacts(o.Key, o.Timing),
 		wake:     make(chan struct{}, 1),
 		asks:     make(chan struct{}, asksAtOnce),
 		orders:   make(chan order),
@@ -329,9 +327,9 @@ func (l *Loop) turn(ctx context.Context) time.Duration {
 		return 0
 	}
 	if l.Claim().State.InSwarm() {
-		pause = min(pause, turnPaceIn)
+		pause = min(pause, l.Timing.TurnIn)
 	} else {
-		pause = min(pause, turnPace)
+		pause = min(pause, l.Timing.Turn)
 	}
 	if !a.Until.IsZero() {
 		pause = min(pause, time.Until(a.Until))
@@ -373,7 +371,7 @@ func (l *Loop) observe(ctx context.Context) {
 	l.tellReach(now)
 	l.keepAddrs(now)
 	l.compareIDs(now)
-	if text := l.near.news(heard.Others, now); text != "" {
+	if text := l.near.news(heard.Others, now, l.Timing.NeighboursCalm); text != "" {
 		l.Log.Info(text)
 	}
 	l.speak()
@@ -451,7 +449,7 @@ func (l *Loop) observeEngine(ctx context.Context) {
 func (l *Loop) view(now time.Time) View {
 	peers, twins := l.contacts.peers(l.Serial)
 	v := View{
-		Now: now, Serial: l.Serial, Settings: l.Settings,
+		Timing: l.Timing, Now: now, Serial: l.Serial, Settings: l.Settings,
 		Link: l.linkErr, Linked: l.linked, Address: l.addrErr, Lost: l.lost, Engine: l.status, EngineErr: l.statusErr,
 		Pending: l.pending, Member: l.Member,
 		Peers: peers, Twins: twins, Listening: l.listening, NewBoard: l.contacts.newest(), Proposed: l.proposed,
@@ -475,7 +473,7 @@ func (l *Loop) tell(a Action, now time.Time) {
 	}
 	known := l.last.Reason == a.Reason // Propose and Init have one reason
 	l.Notify.Status(a.Reason)
-	if !l.engineSeen && errors.Is(l.statusErr, swarm.ErrUnreachable) && now.Sub(l.started) < engineMax {
+	if !l.engineSeen && errors.Is(l.statusErr, swarm.ErrUnreachable) && now.Sub(l.started) < l.Timing.EngineStart {
 		return
 	}
 	l.last = a
@@ -499,7 +497,7 @@ func (l *Loop) tellStay(a Action, v View) {
 		return
 	}
 	for _, p := range v.Peers {
-		if c := p.Claim; c.Nodes > 0 && managedBy(v.Engine, p) && v.Now.Sub(p.Met) < managerSilentMax {
+		if c := p.Claim; c.Nodes > 0 && managedBy(v.Engine, p) && v.Now.Sub(p.Met) < l.Timing.ManagerSilent {
 			l.Notify.Status(fmt.Sprintf("Worker in the swarm of %s, %d of %d nodes ready", c.Serial.Name(), c.Ready, c.Nodes))
 			return
 		}
@@ -543,7 +541,7 @@ func (l *Loop) speak() {
 	c.Swarm, c.Node, c.Trouble, c.Waits, c.Contents, c.Orphan = "", "", "", "", peer.Contents{}, false
 	member := l.statusErr == nil && l.status.State == swarm.Active
 	switch {
-	case l.statusErr != nil && old.State.InSwarm() && (l.engineSeen || time.Since(l.started) < swarmRemembered):
+	case l.statusErr != nil && old.State.InSwarm() && (l.engineSeen || time.Since(l.started) < l.Timing.Remembered):
 		return // an engine that starts or restarts is still in its swarm
 	case l.statusErr == nil && (l.status.State == swarm.Failed && l.Member.Node != "" ||
 		l.status.State == swarm.Inactive && l.Member.Revive.IsValid()):
@@ -655,7 +653,7 @@ func (l *Loop) swarmOfManager() string {
 // ask says hello to the boards that are due, each in its own goroutine, and returns how long until the next one is.
 func (l *Loop) ask(ctx context.Context) time.Duration {
 	if l.linkErr != nil {
-		return turnPace
+		return l.Timing.Turn
 	}
 	claim := l.Claim()
 	addrs, next := l.contacts.due(l.pace, l.proposed, time.Now())
@@ -677,15 +675,15 @@ func (l *Loop) pace(c *contact) time.Duration {
 	manager := c.hint.State == peer.Manager || c.met && c.answer.Claim.State == peer.Manager
 	switch {
 	case !self.InSwarm(), l.Member.From != "": // whose original may be among the workers
-		return askPace
+		return l.Timing.Ask
 	case c.named, c.recalled && !c.met:
-		return askPaceIn
+		return l.Timing.AskIn
 	case self == peer.Worker && !c.met && c.hint.Serial == "": // an address that only the engine knows
-		return askPaceIn
+		return l.Timing.AskIn
 	case self == peer.Worker && managedBy(l.status, Peer{Addrs: []netip.Addr{c.addr.Addr()}}): // also one that has moved
-		return askPaceIn
-	case manager, self == peer.Manager && c.mute(time.Now()):
-		return askPaceIn
+		return l.Timing.AskIn
+	case manager, self == peer.Manager && c.mute(time.Now(), l.Timing):
+		return l.Timing.AskIn
 	}
 	return 0
 }

@@ -24,6 +24,7 @@ import (
 	"github.com/pi-agent/pi-agent/internal/enroll"
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/swarm"
+	"github.com/pi-agent/pi-agent/internal/timing"
 )
 
 // LabelKey is the label with the fingerprint of a board's node key, where there is no cluster key: what one manager has
@@ -33,23 +34,14 @@ const LabelKey = "pi.key"
 // labelLeaving is the label of a manager that is about to leave the swarm: nobody must make it a manager again meanwhile.
 const labelLeaving = "pi.leaving"
 
-// Patience with managers.
-const (
-	// managerGoneMax is how long a manager may be unreachable before it is replaced: a reboot is nothing, and no more is a
-	// board that is carried to another table.
-	managerGoneMax = 5 * time.Minute
-	// councilCalm is how long the boards that could become managers must have been the same: a swarm that forms gets new
-	// ones every second, and the lowest serial may come last.
-	councilCalm = 10 * time.Second
-)
-
 // council is what the choice of managers depends on.
 type council struct {
-	Now   time.Time
-	Want  int          // managers: 1, 3, 5 or 7; negative follows the number of boards
-	Nodes []swarm.Node // of the swarm, as its leader sees them
-	Keys  bool         // only boards whose node key is known may become managers
-	Deny  []peer.Serial
+	Timing timing.Timing
+	Now    time.Time
+	Want   int          // managers: 1, 3, 5 or 7; negative follows the number of boards
+	Nodes  []swarm.Node // of the swarm, as its leader sees them
+	Keys   bool         // only boards whose node key is known may become managers
+	Deny   []peer.Serial
 
 	Missing map[string]time.Time // by node id: since when a manager has been unreachable
 	Calm    time.Time            // since when the candidates have been the same
@@ -103,7 +95,7 @@ func (c council) next() step {
 	case len(managers) < c.target() && (even && len(candidates) > 0 || len(candidates) > 1):
 		// An even number is to be left at once, unless a manager that is gone was dropped: then nothing is lost by waiting
 		// until the workers have heard of it. One that is promoted while it believes in that manager stumbles over it.
-		if !even && c.Now.Sub(c.Calm) < councilCalm || c.Now.Sub(c.Dropped) < councilCalm {
+		if !even && c.Now.Sub(c.Calm) < c.Timing.RolesCalm || c.Now.Sub(c.Dropped) < c.Timing.RolesCalm {
 			return step{}
 		}
 		return step{candidates[0], true, fmt.Sprintf("Making %s a manager, for %d are wanted", nameOf(candidates[0]), c.target())}
@@ -128,7 +120,7 @@ func (c council) dismiss(managers []swarm.Node, why string) step {
 // board has come back as another node, with a new card.
 func (c council) isGone(n swarm.Node) bool {
 	since, missing := c.Missing[n.ID]
-	return missing && c.Now.Sub(since) >= managerGoneMax || slices.ContainsFunc(c.Nodes, func(o swarm.Node) bool {
+	return missing && c.Now.Sub(since) >= c.Timing.ManagerGone || slices.ContainsFunc(c.Nodes, func(o swarm.Node) bool {
 		return o.ID != n.ID && o.Ready && !n.Ready && serialOf(o) != "" && serialOf(o) == serialOf(n)
 	})
 }
@@ -238,23 +230,20 @@ func (m *councilMemory) inOrder(managers []netip.AddrPort) []netip.AddrPort {
 	return append(first, rest...)
 }
 
-// stumbleMax is how long an engine that is made a manager may stumble before it is helped: it tries again by itself.
-const stumbleMax = 10 * time.Second
-
 // stumbled decides for a member whose engine cannot enter its swarm, and then shows no node id. A worker that is made a
 // manager asks the one manager through which it joined once, until its engine is restarted: when that one is gone for good
 // it asks in vain, and gets in by joining anew through another. Whoever may have a vote must not leave like that.
 func stumbled(v View) Action {
 	since := v.Now.Sub(v.Pending)
-	promoted := !v.Member.Manager && strings.Contains(v.Engine.Error, "can't initialize raft node") && since >= stumbleMax
+	promoted := !v.Member.Manager && strings.Contains(v.Engine.Error, "can't initialize raft node") && since >= v.Timing.Stumble
 	for _, p := range v.Peers {
-		if promoted && p.Claim.State == peer.Manager && p.Claim.Swarm != "" && v.Now.Sub(p.Met) < rivalFor {
+		if promoted && p.Claim.State == peer.Manager && p.Claim.Swarm != "" && v.Now.Sub(p.Met) < v.Timing.Rival {
 			return Action{Kind: Abandon, Reason: fmt.Sprintf("The Docker Engine cannot become a manager, for it asks one that is gone: "+
 				"leaving the swarm to join it anew through %s", p.Claim.Serial.Name())}
 		}
 	}
-	if since < pendingMax {
-		return waitUntil(v.Pending.Add(pendingMax), "The Docker Engine enters its swarm again")
+	if since < v.Timing.Pending {
+		return waitUntil(v.Pending.Add(v.Timing.Pending), "The Docker Engine enters its swarm again")
 	}
 	return trouble("The Docker Engine cannot enter its swarm: %s", v.Engine.Error)
 }
@@ -276,7 +265,7 @@ func (l *Loop) govern(ctx context.Context, nodes []swarm.Node) {
 	if l.Wanted == 0 {
 		return
 	}
-	c := l.council.notice(council{Now: time.Now(), Want: l.Wanted, Nodes: nodes, Keys: l.Pins != nil, Deny: l.Deny})
+	c := l.council.notice(council{Timing: l.Timing, Now: time.Now(), Want: l.Wanted, Nodes: nodes, Keys: l.Pins != nil, Deny: l.Deny})
 	if !slices.ContainsFunc(nodes, func(n swarm.Node) bool { return n.Leader && n.ID == l.status.NodeID }) {
 		l.council.said = ""
 		return

@@ -78,7 +78,7 @@ func simManagers(t testing.TB, w *world, rnd *rand.Rand) {
 	}
 	plan := []event{{upTo(rnd, 10*time.Second), lost, "power off", lost.powerOff}}
 	w.run(t, plan, time.Minute, w.changeable)
-	w.run(t, nil, managerGoneMax-time.Minute, nil)
+	w.run(t, nil, patient.ManagerGone-time.Minute, nil)
 	left := slices.DeleteFunc(slices.Clone(before), func(s peer.Serial) bool { return s == lost.serial })
 	if after, _ := w.managers(); !slices.Equal(after, left) {
 		t.Errorf("without %s the managers are %v, want %v for a while", lost.serial, after, left)

@@ -39,7 +39,7 @@ func nodesOf(line string, now time.Time) (nodes []swarm.Node, missing map[string
 		if n.Manager && !n.Reachable {
 			missing[n.ID] = now.Add(-time.Second)
 			if kind == 'g' {
-				missing[n.ID] = now.Add(-managerGoneMax)
+				missing[n.ID] = now.Add(-patient.ManagerGone)
 			}
 		}
 		nodes = append(nodes, n)
@@ -96,7 +96,7 @@ func TestCouncil(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			nodes, missing := nodesOf(tt.nodes, now)
-			c := council{Now: now, Want: tt.want, Nodes: nodes, Missing: missing, Calm: now.Add(-councilCalm)}
+			c := council{Timing: patient, Now: now, Want: tt.want, Nodes: nodes, Missing: missing, Calm: now.Add(-patient.RolesCalm)}
 			if got := shown(c.next()); got != tt.step {
 				t.Errorf("%s: %q (%s), want %q", tt.nodes, got, c.next().Reason, tt.step)
 			}
@@ -107,8 +107,8 @@ func TestCouncil(t *testing.T) {
 // A board that the settings deny is made no manager while it waits to be removed.
 func TestDeniedIsNoCandidate(t *testing.T) {
 	nodes, _ := nodesOf("1L 2w 3w 4w", time.Now())
-	all := council{Nodes: nodes}.candidates()
-	if rest := (council{Nodes: nodes, Deny: []peer.Serial{serialOf(all[0])}}).candidates(); len(rest) != 2 || rest[0].ID != all[1].ID {
+	all := council{Timing: patient, Nodes: nodes}.candidates()
+	if rest := (council{Timing: patient, Nodes: nodes, Deny: []peer.Serial{serialOf(all[0])}}).candidates(); len(rest) != 2 || rest[0].ID != all[1].ID {
 		t.Errorf("of %v are left %v", all, rest)
 	}
 }
@@ -129,20 +129,20 @@ func TestCouncilTakesItsTime(t *testing.T) {
 	var m councilMemory
 	at := func(d time.Duration, want int, keys bool, line string) string {
 		nodes, _ := nodesOf(line, now)
-		return shown(m.notice(council{Now: now.Add(d), Want: want, Nodes: nodes, Keys: keys}).next())
+		return shown(m.notice(council{Timing: patient, Now: now.Add(d), Want: want, Nodes: nodes, Keys: keys}).next())
 	}
 	got := []string{
 		at(0, 3, false, "1L 4w 5w"),
-		at(councilCalm-time.Second, 3, false, "1L 4w 5w 3w"), // another board came
-		at(councilCalm, 3, false, "1L 4w 5w 3w"),
-		at(2*councilCalm-time.Second, 3, false, "1L 4w 5w 3w"),
+		at(patient.RolesCalm-time.Second, 3, false, "1L 4w 5w 3w"), // another board came
+		at(patient.RolesCalm, 3, false, "1L 4w 5w 3w"),
+		at(2*patient.RolesCalm-time.Second, 3, false, "1L 4w 5w 3w"),
 		at(time.Hour, 3, false, "1L 4m 5w 3M"),
-		at(time.Hour+managerGoneMax-time.Second, 3, false, "1L 4m 5w 3M"),
-		at(time.Hour+managerGoneMax, 3, false, "1L 4M 5w 3M"), // it was back in time
+		at(time.Hour+patient.ManagerGone-time.Second, 3, false, "1L 4m 5w 3M"),
+		at(time.Hour+patient.ManagerGone, 3, false, "1L 4M 5w 3M"), // it was back in time
 		at(2*time.Hour, 3, false, "1L 4m 5w 3M"),
-		at(2*time.Hour+managerGoneMax, 3, false, "1L 4m 5w 3M"),
-		at(2*time.Hour+managerGoneMax+time.Second, 3, false, "1L 4x 5w 3M"), // the others have yet to hear of it
-		at(2*time.Hour+managerGoneMax+time.Second+councilCalm, 3, false, "1L 4x 5w 3M"),
+		at(2*time.Hour+patient.ManagerGone, 3, false, "1L 4m 5w 3M"),
+		at(2*time.Hour+patient.ManagerGone+time.Second, 3, false, "1L 4x 5w 3M"), // the others have yet to hear of it
+		at(2*time.Hour+patient.ManagerGone+time.Second+patient.RolesCalm, 3, false, "1L 4x 5w 3M"),
 		at(3*time.Hour, 3, true, "1L 4w 5w 3w"), // their keys are not known
 	}
 	if diff := cmp.Diff([]string{"", "", "", "+pi3", "", "", "", "", "-pi4", "", "+pi5", ""}, got); diff != "" {
@@ -157,7 +157,7 @@ func TestCouncilKeepsTheMajority(t *testing.T) {
 	for seed := range uint64(20000) {
 		rnd := rand.New(rand.NewPCG(seed, 0))
 		now := time.Now()
-		c := council{Now: now, Want: []int{-1, 1, 3, 5, 7}[rnd.IntN(5)], Missing: map[string]time.Time{}}
+		c := council{Timing: patient, Now: now, Want: []int{-1, 1, 3, 5, 7}[rnd.IntN(5)], Missing: map[string]time.Time{}}
 		for i := range 1 + rnd.IntN(9) {
 			n := swarm.Node{
 				ID: fmt.Sprint(i), Ready: true, Availability: []swarm.Availability{swarm.Paused, swarm.Available}[min(rnd.IntN(8), 1)], Manager: rnd.IntN(2) == 0,
@@ -258,7 +258,7 @@ func TestDecideWithSeveralManagers(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			a := Decide(View{Now: now, Serial: mine, Engine: tt.engine, Peers: tt.peers})
+			a := Decide(View{Timing: patient, Now: now, Serial: mine, Engine: tt.engine, Peers: tt.peers})
 			if !strings.Contains(a.Reason, tt.reason) {
 				t.Errorf("%v: %s; want %q", a.Kind, a.Reason, tt.reason)
 			}
@@ -331,7 +331,7 @@ func TestShare(t *testing.T) {
 		}
 	}
 	pins := &heldPins{}
-	l := &Loop{Options: Options{Pins: pins, Key: key(1)}, status: swarm.Status{NodeID: "n1"}}
+	l := &Loop{Options: Options{Timing: patient, Pins: pins, Key: key(1)}, status: swarm.Status{NodeID: "n1"}}
 	l.share([]swarm.Node{
 		node("n1", mine, 1, true, true), node("n2", low, 2, true, false), node("n3", high, 3, true, true),
 		node("n4", mid, 4, false, true),
@@ -383,19 +383,20 @@ func TestMemberWhoseEngineStumbles(t *testing.T) {
 		want    Kind
 		trouble bool
 	}{
-		{"a worker, at once", member, dial, manager, stumbleMax - 1, Wait, false},
-		{"a worker", member, dial, manager, stumbleMax, Abandon, false},
-		{"a worker, and no manager to be seen", member, dial, nil, stumbleMax, Wait, false},
-		{"a worker, and a manager without majority", member, dial, []Peer{board(low, peer.Manager)}, stumbleMax, Wait, false},
-		{"a worker, and a manager that is gone", member, dial, []Peer{board(low, peer.Manager, in("aaa"), met(rivalFor))}, time.Hour, Wait, true},
-		{"a worker with another trouble", member, "no space left on device", manager, pendingMax, Wait, true},
-		{"a manager", manages, dial, manager, stumbleMax, Wait, false},
+		{"a worker, at once", member, dial, manager, patient.Stumble - 1, Wait, false},
+		{"a worker", member, dial, manager, patient.Stumble, Abandon, false},
+		{"a worker, and no manager to be seen", member, dial, nil, patient.Stumble, Wait, false},
+		{"a worker, and a manager without majority", member, dial, []Peer{board(low, peer.Manager)}, patient.Stumble, Wait, false},
+		{"a worker, and a manager that is gone", member, dial, []Peer{board(low, peer.Manager, in("aaa"), met(patient.Rival))}, time.Hour, Wait, true},
+		{"a worker with another trouble", member, "no space left on device", manager, patient.Pending, Wait, true},
+		{"a manager", manages, dial, manager, patient.Stumble, Wait, false},
 		{"a manager for long", manages, dial, manager, time.Hour, Wait, true},
 		{"no member", peer.Membership{}, dial, nil, 0, Abandon, false},
 	}
 	for _, tt := range tests {
 		a := Decide(View{
-			Now: now, Serial: mine, Engine: swarm.Status{State: swarm.Failed, Error: tt.text}, Member: tt.member,
+			Timing: patient,
+			Now:    now, Serial: mine, Engine: swarm.Status{State: swarm.Failed, Error: tt.text}, Member: tt.member,
 			Pending: ago(tt.since), Peers: tt.peers,
 		})
 		if a.Kind != tt.want || a.Trouble != tt.trouble {

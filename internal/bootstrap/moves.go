@@ -18,30 +18,16 @@ import (
 	"github.com/pi-agent/pi-agent/internal/swarm"
 )
 
-// Patience before a move.
-const (
-	// partedMax is how long all managers that a worker's engine knows must say that they are not its managers any more.
-	partedMax = 30 * time.Second
-	// orphanedMax is how long they may all be silent before a worker takes them for gone. A person who exchanges a card or
-	// waits for a disk check takes less.
-	orphanedMax = 15 * time.Minute
-	// leavingTime is how long an engine that has left a swarm is left alone: it gives its ports and networks back only
-	// after it has said that it is done, and one that joins meanwhile is without overlay networks.
-	leavingTime = 5 * time.Second
-	// countPace is how often a manager looks what is in its swarm while it knows of no other.
-	countPace = time.Minute
-)
-
 // foreign reports whether p answers and manages a swarm that this board, a worker, is not in.
 func (v View) foreign(p Peer) bool {
-	return p.Claim.State == peer.Manager && p.Claim.Swarm != "" && v.Now.Sub(p.Met) < rivalFor &&
+	return p.Claim.State == peer.Manager && p.Claim.Swarm != "" && v.Now.Sub(p.Met) < v.Timing.Rival &&
 		(p.Claim.Unlisted || v.Member.Swarm != "" && p.Claim.Swarm != v.Member.Swarm)
 }
 
 // own reports whether p answers and manages the swarm that this board, a worker, is in. Without a majority it does not know
 // which one that is.
 func (v View) own(p Peer) bool {
-	if p.Claim.State != peer.Manager || p.Claim.Unlisted || v.Now.Sub(p.Met) >= rivalFor {
+	if p.Claim.State != peer.Manager || p.Claim.Unlisted || v.Now.Sub(p.Met) >= v.Timing.Rival {
 		return false
 	}
 	if p.Claim.Swarm == "" || v.Member.Swarm == "" {
@@ -57,7 +43,7 @@ func (v View) parted() (oldest time.Time, is bool) {
 		i := slices.IndexFunc(v.Peers, func(p Peer) bool {
 			elsewhere := p.Claim.State == peer.Worker && v.Member.Swarm != "" && p.Claim.Swarm != "" && p.Claim.Swarm != v.Member.Swarm
 			ready := p.Claim.State == peer.Blank || p.Claim.State == peer.Electing || p.Claim.State == peer.Founding
-			return p.isAt(m.Addr()) && v.Now.Sub(p.Met) < rivalFor && (elsewhere || ready || v.foreign(p))
+			return p.isAt(m.Addr()) && v.Now.Sub(p.Met) < v.Timing.Rival && (elsewhere || ready || v.foreign(p))
 		})
 		if i < 0 {
 			return time.Time{}, false
@@ -73,7 +59,7 @@ func (v View) parted() (oldest time.Time, is bool) {
 // after the node.
 func (v View) deserted() bool {
 	oldest, is := v.parted()
-	return is && !v.Parted.IsZero() && oldest.Sub(v.Parted) >= partedMax
+	return is && !v.Parted.IsZero() && oldest.Sub(v.Parted) >= v.Timing.Parted
 }
 
 // orphaned decides for a worker without a manager: rule 4. An engine whose manager is gone says so never.
@@ -89,10 +75,10 @@ func orphaned(v View) (Action, bool) {
 		case parted:
 			return Action{Kind: Move, Target: p, Reason: fmt.Sprintf(
 				"The manager of this board does not know it any more: moving to the swarm of %s", p.Claim.Serial.Name())}, true
-		case v.Now.Sub(v.Answered) >= orphanedMax:
+		case v.Now.Sub(v.Answered) >= v.Timing.Orphaned:
 			return Action{Kind: Move, Target: p, Reason: fmt.Sprintf(
 				"No manager of this board has answered for %.0f minutes: moving to the swarm of %s",
-				orphanedMax.Minutes(), p.Claim.Serial.Name())}, true
+				v.Timing.Orphaned.Minutes(), p.Claim.Serial.Name())}, true
 		}
 	}
 	return Action{}, false
@@ -184,7 +170,7 @@ func (l *Loop) observeSwarms(ctx context.Context) {
 	}
 	news := rival && !l.contested // what was counted before it was met is too old to decide by
 	l.contested = rival
-	if age := now.Sub(l.contentsAt); !news && (age < turnPaceIn || !rival && age < countPace) {
+	if age := now.Sub(l.contentsAt); !news && (age < l.Timing.TurnIn || !rival && age < l.Timing.Count) {
 		return
 	}
 	l.contents = peer.Contents{}

@@ -45,7 +45,7 @@ func TestDecideRivalry(t *testing.T) {
 		{"own contents are not known", peer.Contents{}, board(low, peer.Manager, in("b"), with(services)), peer.Membership{}, Serve, "asking"},
 		{"the others' are not known", empty, board(low, peer.Manager, in("b")), peer.Membership{}, Serve, "asking"},
 		{"empty meets one that it may not follow", empty, board(low, peer.Manager, in("b"), with(services), barred), peer.Membership{}, Serve, "follows another"},
-		{"the other has gone", empty, board(low, peer.Manager, in("b"), with(services), met(rivalFor)), peer.Membership{}, Serve, "This board is a manager"},
+		{"the other has gone", empty, board(low, peer.Manager, in("b"), with(services), met(patient.Rival)), peer.Membership{}, Serve, "This board is a manager"},
 		{"a fellow manager", empty, board(low, peer.Manager, in("a"), with(services)), peer.Membership{}, Serve, "This board is a manager"},
 		{"a worker of another swarm", empty, board(low, peer.Worker, in("b")), peer.Membership{}, Serve, "This board is a manager"},
 		{"given up by a person", services, board(high, peer.Manager, in("b"), with(empty)), peer.Membership{Swarm: "a", Yields: true}, Move, "A person has given"},
@@ -55,7 +55,8 @@ func TestDecideRivalry(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			a := Decide(View{
-				Now: now, Serial: mine, Engine: swarm.Status{State: swarm.Active, Manager: true, SwarmID: "a", NodeID: "n"},
+				Timing: patient,
+				Now:    now, Serial: mine, Engine: swarm.Status{State: swarm.Active, Manager: true, SwarmID: "a", NodeID: "n"},
 				Contents: tt.mine, Peers: []Peer{tt.rival}, Member: tt.member,
 			})
 			if a.Kind != tt.want || !strings.Contains(a.Reason, tt.reason) {
@@ -79,7 +80,8 @@ func TestDecideDivided(t *testing.T) {
 		{"another manager of its own", []Peer{own(several), board(high, peer.Manager, in("a"), with(several))}, false},
 	} {
 		a := Decide(View{
-			Now: now, Serial: mine, Member: peer.Membership{Swarm: "a", Node: "n"}, Peers: tt.peers, Engine: swarm.Status{
+			Timing: patient,
+			Now:    now, Serial: mine, Member: peer.Membership{Swarm: "a", Node: "n"}, Peers: tt.peers, Engine: swarm.Status{
 				State: swarm.Active, NodeID: "n", Managers: []netip.AddrPort{netip.MustParseAddrPort("10.77.0.1:2377")},
 			},
 		})
@@ -92,8 +94,8 @@ func TestDecideDivided(t *testing.T) {
 // Rule 4.
 func TestDecideOrphaned(t *testing.T) {
 	const home = "10.77.0.1:2378"
-	long := func(v *View) { v.Parted = v.Now.Add(-partedMax - time.Minute) }
-	silent := func(v *View) { v.Answered = ago(orphanedMax) }
+	long := func(v *View) { v.Parted = v.Now.Add(-patient.Parted - time.Minute) }
+	silent := func(v *View) { v.Answered = ago(patient.Orphaned) }
 	tests := []struct {
 		name   string
 		peers  []Peer
@@ -105,27 +107,28 @@ func TestDecideOrphaned(t *testing.T) {
 			board(low, peer.Manager, at(home), in("a")), board(high, peer.Manager, in("b"))}, silent, Stay},
 		{"its manager has no majority", []Peer{board(low, peer.Manager, at(home)), board(high, peer.Manager, in("b"))}, silent, Stay},
 		{"its manager was flashed anew", []Peer{board(low, peer.Manager, at(home), in("b"))}, long, Move},
-		{"just now", []Peer{board(low, peer.Manager, at(home), in("b"))}, func(v *View) { v.Parted = ago(partedMax) }, Stay},
+		{"just now", []Peer{board(low, peer.Manager, at(home), in("b"))}, func(v *View) { v.Parted = ago(patient.Parted) }, Stay},
 		{"it is not listed any more", []Peer{board(low, peer.Manager, at(home), in("a"), unlisted)}, long, Move},
 		{"its manager went to another swarm", []Peer{board(low, peer.Worker, at(home), in("b")), board(high, peer.Manager, in("b"))}, long, Move},
 		{"its manager is blank and nobody leads", []Peer{board(low, peer.Blank, at(home))}, long, Stay},
-		{"its manager is silent for a while", []Peer{board(low, peer.Manager, in("b"))}, func(v *View) { v.Answered = ago(orphanedMax - 1) }, Stay},
+		{"its manager is silent for a while", []Peer{board(low, peer.Manager, in("b"))}, func(v *View) { v.Answered = ago(patient.Orphaned - 1) }, Stay},
 		{"its manager is silent for long", []Peer{board(low, peer.Manager, in("b"))}, silent, Move},
 		{"another manager, which it may not follow", []Peer{board(low, peer.Manager, in("b"), barred)}, silent, Stay},
-		{"another manager, which has gone", []Peer{board(low, peer.Manager, in("b"), met(rivalFor))}, silent, Stay},
+		{"another manager, which has gone", []Peer{board(low, peer.Manager, in("b"), met(patient.Rival))}, silent, Stay},
 		{"its swarm was never known", []Peer{board(low, peer.Manager, in("b"))},
-			func(v *View) { v.Answered, v.Member.Swarm = ago(orphanedMax), "" }, Stay},
+			func(v *View) { v.Answered, v.Member.Swarm = ago(patient.Orphaned), "" }, Stay},
 		{"it was a manager", []Peer{board(low, peer.Manager, in("b"))},
-			func(v *View) { v.Answered, v.Member.Manager = ago(orphanedMax), true }, Stay},
+			func(v *View) { v.Answered, v.Member.Manager = ago(patient.Orphaned), true }, Stay},
 		{"another node was remembered", []Peer{board(low, peer.Manager, in("b"))},
-			func(v *View) { v.Answered, v.Member.Node = ago(orphanedMax), "m" }, Stay},
+			func(v *View) { v.Answered, v.Member.Node = ago(patient.Orphaned), "m" }, Stay},
 		{"after a power cut", []Peer{board(low, peer.Manager, in("b"))},
-			func(v *View) { v.Answered, v.Engine.State = ago(orphanedMax), swarm.Pending }, Move},
+			func(v *View) { v.Answered, v.Engine.State = ago(patient.Orphaned), swarm.Pending }, Move},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			v := View{
-				Now: now, Serial: mine, Peers: tt.peers, Answered: ago(time.Second), Member: peer.Membership{Swarm: "a", Node: "n"},
+				Timing: patient,
+				Now:    now, Serial: mine, Peers: tt.peers, Answered: ago(time.Second), Member: peer.Membership{Swarm: "a", Node: "n"},
 				Engine: swarm.Status{State: swarm.Active, NodeID: "n", Managers: []netip.AddrPort{netip.MustParseAddrPort("10.77.0.1:2377")}},
 			}
 			tt.change(&v)
@@ -159,7 +162,7 @@ func TestDecideExpired(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			a := Decide(View{Now: now, Serial: mine, Peers: tt.peers, Member: tt.member,
+			a := Decide(View{Timing: patient, Now: now, Serial: mine, Peers: tt.peers, Member: tt.member,
 				Engine: swarm.Status{State: swarm.Failed, Error: tt.says}})
 			if a.Kind != tt.want {
 				t.Errorf("%v: %s", a.Kind, a.Reason)

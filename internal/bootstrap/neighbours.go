@@ -5,22 +5,19 @@ import (
 	"time"
 )
 
-// neighboursCalm is how long the number of other clusters must stay the same before it is told: their boards are heard one
-// after the other, and whoever wants to fill the journal can invent clusters.
-const neighboursCalm = 10 * time.Second
-
 // neighbours is how many other clusters are heard.
 type neighbours struct {
 	heard, told int
 	since       time.Time // when heard was this number first
 }
 
-// news takes in the number heard at now, and returns what there is to tell of it, if anything.
-func (n *neighbours) news(heard int, now time.Time) string {
+// news takes in the number heard at now, and returns what there is to tell of it when it has been the same for as long as
+// calm: boards are heard one after the other, and whoever wants to fill the journal can invent clusters.
+func (n *neighbours) news(heard int, now time.Time, calm time.Duration) string {
 	if heard != n.heard {
 		n.heard, n.since = heard, now
 	}
-	if n.heard == n.told || now.Sub(n.since) < neighboursCalm {
+	if n.heard == n.told || now.Sub(n.since) < calm {
 		return ""
 	}
 	n.told = n.heard

@@ -12,7 +12,7 @@ func TestNeighbours(t *testing.T) {
 	var told []string
 	start := time.Unix(0, 0)
 	at := func(second int, heard int) {
-		if text := n.news(heard, start.Add(time.Duration(second)*time.Second)); text != "" {
+		if text := n.news(heard, start.Add(time.Duration(second)*time.Second), patient.NeighboursCalm); text != "" {
 			told = append(told, text)
 		}
 	}

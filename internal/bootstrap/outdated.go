@@ -18,9 +18,6 @@ import (
 	"github.com/pi-agent/pi-agent/internal/swarm"
 )
 
-// forgetMax is how long root and a restart of the engine may take, on a slow board.
-const forgetMax = 2 * time.Minute
-
 // The reasons of a manager whose certificate has expired.
 const (
 	expiredManager = "The certificate of this manager has expired while it was off"
@@ -48,7 +45,7 @@ func outdated(v View) Action {
 			"more than this one. If one of them works: \"sudo docker swarm leave --force\" here, and this board joins anew")
 	case !asked:
 		return Action{Kind: Revive, Reason: reviving}
-	case v.Now.Sub(v.ForgetAsked) < forgetMax:
+	case v.Now.Sub(v.ForgetAsked) < v.Timing.Forget:
 		return wait(reviving)
 	default:
 		return trouble(expiredManager + ", and its swarm could not be brought back: \"journalctl -u pi-agent-prepare\" says why")

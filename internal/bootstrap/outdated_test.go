@@ -36,14 +36,14 @@ func TestDecideOutdated(t *testing.T) {
 		{"the only manager", sole, failed, time.Time{}, nil, Revive, ""},
 		{"the only manager after a power cut", mark, failed, time.Time{}, nil, Revive, ""},
 		{"root was asked", mark, failed, now.Add(-time.Second), nil, Wait, ""},
-		{"root was asked in vain", mark, failed, now.Add(-forgetMax), nil, Wait, "journalctl -u pi-agent-prepare"},
+		{"root was asked in vain", mark, failed, now.Add(-patient.Forget), nil, Wait, "journalctl -u pi-agent-prepare"},
 		{"the engine has forgotten", mark, inactive, now.Add(-time.Second), nil, Revive, ""},
 		{"it has forgotten, and there is another swarm", mark, inactive, time.Time{}, []Peer{board(low, peer.Manager, in("b"))}, Revive, ""},
 		{"a board that has lost its memory", peer.Membership{}, own, time.Time{}, leader, Wait, "docker swarm leave --force"},
 		{"a join that was shown a certificate", peer.Membership{}, failed, time.Time{}, leader, Abandon, ""},
 		{"one of several managers", manager, failed, time.Time{}, leader, Wait, "docker swarm leave --force"},
 	} {
-		a := Decide(View{Now: now, Serial: mine, Member: tt.member, Engine: tt.engine, ForgetAsked: tt.asked, Peers: tt.peers, Linked: now})
+		a := Decide(View{Timing: patient, Now: now, Serial: mine, Member: tt.member, Engine: tt.engine, ForgetAsked: tt.asked, Peers: tt.peers, Linked: now})
 		if a.Kind != tt.want || a.Trouble != (tt.says != "") || !strings.Contains(a.Reason, tt.says) {
 			t.Errorf("%s: %v, %s", tt.name, a.Kind, a.Reason)
 		}

@@ -243,14 +243,14 @@ func (s sketch) boards() {
 	known, twins := s.l.contacts.peers(s.l.Serial)
 	for _, p := range known {
 		met[p.Claim.Serial] = p.Met
-		s.met(s.entry(p.Claim, s.drewIt() && s.now.Sub(p.Met) < outPatience), p, hints)
+		s.met(s.entry(p.Claim, s.drewIt() && s.now.Sub(p.Met) < s.l.Timing.Out), p, hints)
 	}
 	for _, p := range twins {
 		s.Boards = append(s.Boards, picture.Board{Serial: p.Claim.Serial, Name: cmp.Or(p.Claim.Hostname, p.Claim.Serial.Name()), Model: p.Claim.Model})
 		s.met(&s.Boards[len(s.Boards)-1], p, hints)
 	}
 	for _, c := range s.l.contacts.unmet() {
-		if s.now.Sub(met[c.hint.Serial]) >= patience(c.hint) {
+		if s.now.Sub(met[c.hint.Serial]) >= s.patience(c.hint) {
 			met[c.hint.Serial] = s.now
 			s.silent(c)
 		}
@@ -263,7 +263,7 @@ func (s sketch) boards() {
 			}
 		}
 		if b.State == picture.Down && b.Why == "" {
-			b.Why = whyDown(*b, s.Board(b.Serial), s.now)
+			b.Why = whyDown(*b, s.Board(b.Serial), s.now, s.l.Timing)
 		}
 	}
 	near := map[peer.Serial]bool{}
@@ -407,7 +407,7 @@ func (t *contacts) unmet() (all []contact) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, c := range t.all {
-		if c.hint.Serial != "" && (!c.met || c.err != nil && c.mute(time.Now())) {
+		if c.hint.Serial != "" && (!c.met || c.err != nil && c.mute(time.Now(), t.timing)) {
 			all = append(all, *c)
 		}
 	}

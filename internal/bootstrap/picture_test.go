@@ -369,7 +369,7 @@ func TestWhy(t *testing.T) {
 		{name: "port 2377 closed", want: "Its last attempt failed: join the swarm of ", cause: unreached},
 		{name: "refused outside the window", want: "Its last attempt failed: .* new boards are let in for 15 minutes", cause: func(s scene) {
 			s.keyless = true
-			s.again(s.leader, func() { s.leader.switched = time.Now().Add(-enroll.PairTime) })
+			s.again(s.leader, func() { s.leader.switched = time.Now().Add(-patient.Pair) })
 			s.again(s.worker, func() {})
 			s.late.powerOn(s.t.Context(), 0)
 		}},

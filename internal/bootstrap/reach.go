@@ -13,13 +13,6 @@ import (
 // Where multicast is lost, boards are reached by address: those that the settings name, those where boards were met before
 // the last start, and those that another board names in its hello. Every address is only a hint, and is asked.
 
-const (
-	// unheardMin is how long a board that was met may take to be heard: a hello overtakes the first announcement.
-	unheardMin = 3 * time.Second
-	// reachCalm is how long it must stay the same how boards are reached, before it is told.
-	reachCalm = 10 * time.Second
-)
-
 // rung is how a board is met whom multicast does not tell of: the first of these that holds.
 type rung int
 
@@ -94,7 +87,7 @@ func (t *contacts) reached(now time.Time) (addrs []netip.Addr, boards int, unhea
 	}
 	met := map[peer.Serial]*contact{}
 	for _, c := range t.all {
-		if !c.met || now.Sub(c.lastMet) >= freshFor {
+		if !c.met || now.Sub(c.lastMet) >= t.timing.Fresh {
 			continue
 		}
 		addrs = append(addrs, c.addr.Addr())
@@ -103,7 +96,7 @@ func (t *contacts) reached(now time.Time) (addrs []netip.Addr, boards int, unhea
 		}
 	}
 	for serial, c := range met {
-		if !heard[serial] && now.Sub(c.firstMet) >= unheardMin {
+		if !heard[serial] && now.Sub(c.firstMet) >= t.timing.Unheard {
 			unheard[c.rung()]++
 		}
 	}
@@ -172,7 +165,7 @@ func (l *Loop) tellReach(now time.Time) {
 	if text != l.reach.now {
 		l.reach.now, l.reach.since = text, now
 	}
-	if text != "" && text != l.reach.told && now.Sub(l.reach.since) >= reachCalm {
+	if text != "" && text != l.reach.told && now.Sub(l.reach.since) >= l.Timing.ReachCalm {
 		l.reach.told = text
 		l.Log.Warn(text)
 	}

@@ -33,7 +33,7 @@ func simWithoutMulticast(t testing.TB, w *world, rnd *rand.Rand) {
 func simMulticastLost(t testing.TB, w *world, rnd *rand.Rand) {
 	w.addMany(rnd, 2+rnd.IntN(5))
 	w.run(t, w.startAll(t, rnd), 2*time.Minute, w.formed)
-	w.run(t, nil, recallCalm+recallPace+turnPaceIn, nil)
+	w.run(t, nil, patient.RecallCalm+patient.Recall+patient.TurnIn, nil)
 	w.quiet = true
 	dissolved := rnd.IntN(3) > 0
 	var plan []event

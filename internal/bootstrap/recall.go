@@ -17,10 +17,6 @@ import (
 const (
 	// recallAsks is how often an address from before is asked in vain before it is forgotten: for some four minutes.
 	recallAsks = 10
-	// recallCalm is how long boards may be met before that is written: those of a first formation come together.
-	recallCalm = 15 * time.Second
-	// recallPace is the least time between two writes, for cards wear out and whoever has many addresses can be met anew.
-	recallPace = 5 * time.Minute
 )
 
 // recall makes contacts of the addresses at which boards were met before.
@@ -69,7 +65,7 @@ func (l *Loop) keepAddrs(now time.Time) {
 	case l.memory.news.IsZero():
 		l.memory.news = now
 	}
-	if now.Sub(l.memory.news) < recallCalm || !l.memory.wrote.IsZero() && now.Sub(l.memory.wrote) < recallPace {
+	if now.Sub(l.memory.news) < l.Timing.RecallCalm || !l.memory.wrote.IsZero() && now.Sub(l.memory.wrote) < l.Timing.Recall {
 		return
 	}
 	l.Known, l.memory = known, memory{wrote: now}

@@ -53,12 +53,12 @@ func TestPlacesAreRememberedSeldom(t *testing.T) {
 // asked, as before there is a network.
 func TestPlacesAreForgotten(t *testing.T) {
 	at := netip.MustParseAddr("10.0.0.2")
-	book := newContacts(enroll.Fingerprint{1})
+	book := newContacts(enroll.Fingerprint{1}, patient)
 	book.recall([]netip.Addr{at}, now)
 	when := now.Add(time.Hour)
 	book.forget(when)
 	asked := 0
-	always := func(*contact) time.Duration { return askPace }
+	always := func(*contact) time.Duration { return patient.Ask }
 	for ; len(book.all) > 0 && asked < 100; when = when.Add(time.Second) {
 		addrs, _ := book.due(always, time.Time{}, when)
 		for _, a := range addrs {

@@ -13,9 +13,6 @@ import (
 	"github.com/pi-agent/pi-agent/internal/swarm"
 )
 
-// resignPace is how often a manager that is being made a worker looks whether it is one.
-const resignPace = 500 * time.Millisecond
-
 // Reset takes this board out of its swarm, lets it forget whom it trusts, and keeps it out until the agent starts anew. A
 // manager becomes a worker first. The only manager of a swarm, which ends with it, goes only when the swarm is named by
 // its id. Reset returns what was done in a sentence, within a minute.
@@ -101,7 +98,7 @@ func (l *Loop) resignFrom(ctx context.Context, node string) error {
 
 // becomeWorker waits until the engine is no manager any more.
 func (l *Loop) becomeWorker(ctx context.Context) error {
-	again := time.NewTicker(resignPace)
+	again := time.NewTicker(l.Timing.Resign)
 	defer again.Stop()
 	for {
 		if s, err := l.Engine.Status(ctx); err == nil && !s.Manager {

@@ -108,7 +108,7 @@ func (l *Loop) compareIDs(now time.Time) {
 	if text := strings.Join(texts, "\n"); text != l.ids.now {
 		l.ids.now, l.ids.since = text, now
 	}
-	if len(texts) == 0 || now.Sub(l.ids.since) < reachCalm || len(l.ids.told)+len(news) > contactMax { // boards may be invented
+	if len(texts) == 0 || now.Sub(l.ids.since) < l.Timing.ReachCalm || len(l.ids.told)+len(news) > contactMax { // boards may be invented
 		return
 	}
 	for _, text := range texts {

@@ -13,7 +13,7 @@ import (
 
 func TestTellNodes(t *testing.T) {
 	core, logs := observer.New(zap.InfoLevel)
-	l := &Loop{Options: Options{Notify: noNotify{}, Log: zap.New(core)}, status: swarm.Status{NodeID: "n1"}}
+	l := &Loop{Options: Options{Timing: patient, Notify: noNotify{}, Log: zap.New(core)}, status: swarm.Status{NodeID: "n1"}}
 	self := swarm.Node{ID: "n1", Hostname: "pi1", Ready: true}
 	node := func(id, name string, ready bool) swarm.Node { return swarm.Node{ID: id, Hostname: name, Ready: ready} }
 	tests := []struct {

@@ -144,7 +144,7 @@ func simCloseCalls(t testing.TB, w *world, rnd *rand.Rand) {
 	}
 	moment := upTo(rnd, 2*time.Second) - 500*time.Millisecond // about when the others act
 	if rnd.IntN(2) == 0 {
-		engine := max(last, on) + simSettle + turnLength + moment
+		engine := max(last, on) + simSettle + patient.Founding + moment
 		plan = append(plan, event{on, late, "power on, engine later", func() { late.powerOn(t.Context(), engine-on) }})
 	} else {
 		plan = append(plan, event{last + simSettle + moment, late, "power on", func() { late.powerOn(t.Context(), 0) }})

@@ -17,7 +17,7 @@ import (
 func TestTellLateEngine(t *testing.T) {
 	core, logs := observer.New(zap.InfoLevel)
 	boot := time.Now()
-	l := &Loop{Options: Options{Notify: noNotify{}, Log: zap.New(core)}, started: boot}
+	l := &Loop{Options: Options{Timing: patient, Notify: noNotify{}, Log: zap.New(core)}, started: boot}
 	turn := func(at time.Duration, err error, a Action, lines int) {
 		t.Helper()
 		l.statusErr = err
@@ -28,8 +28,8 @@ func TestTellLateEngine(t *testing.T) {
 	}
 	silent := fmt.Errorf("%w: no such file", swarm.ErrUnreachable)
 	turn(0, silent, engineTrouble(silent), 0)
-	turn(engineMax-time.Second, silent, engineTrouble(silent), 0)
-	turn(engineMax, silent, engineTrouble(silent), 1)
+	turn(patient.EngineStart-time.Second, silent, engineTrouble(silent), 0)
+	turn(patient.EngineStart, silent, engineTrouble(silent), 1)
 	turn(time.Hour, silent, engineTrouble(silent), 0)
 
 	l.last = Action{}

@@ -42,7 +42,7 @@ func (b *simBoard) newTrust(log *zap.Logger) (enroll.Trust, Pins) {
 		b.w.mu.Lock()
 		kept := b.pins
 		b.w.mu.Unlock()
-		t := enroll.NewFirstUse("pi", kept, time.Since(b.switched), func(netip.Addr) bool { return true }, func(p peer.Pins) error {
+		t := enroll.NewFirstUse("pi", kept, time.Since(b.switched), patient.Pair, func(netip.Addr) bool { return true }, func(p peer.Pins) error {
 			b.w.mu.Lock()
 			defer b.w.mu.Unlock()
 			b.pins = p
@@ -113,7 +113,7 @@ func (b *simBoard) believe(other *simBoard, why enroll.Purpose, at netip.Addr, c
 func (w *world) handedOut(manager, to *simBoard) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	switch late := time.Since(manager.switched) >= enroll.PairTime; {
+	switch late := time.Since(manager.switched) >= patient.Pair; {
 	case w.breach != nil:
 	case !w.keyless && manager.stranger != to.stranger:
 		w.breach = fmt.Errorf("%s gave the token to %s, which has another key", manager.serial.Name(), to.serial.Name())
@@ -155,11 +155,11 @@ func simFirstUse(t testing.TB, w *world, rnd *rand.Rand) {
 	manages := rnd.IntN(2) == 0
 	if manages {
 		w.links.Store(&links{part: map[netip.Addr]bool{late.addr: true}})
-		w.run(t, []event{{0, late, "a stranger elsewhere", func() { late.powerOn(t.Context(), 0) }}}, enroll.PairTime, nil)
+		w.run(t, []event{{0, late, "a stranger elsewhere", func() { late.powerOn(t.Context(), 0) }}}, patient.Pair, nil)
 		late.engine.Deploy()
 		w.mend()
 	} else {
-		w.run(t, nil, enroll.PairTime, nil)
+		w.run(t, nil, patient.Pair, nil)
 	}
 	plan := []event{{0, late, "a stranger", func() {
 		if late.running() == nil {
@@ -199,7 +199,7 @@ func TestWorldTellsABreach(t *testing.T) {
 	if w.handedOut(member, stranger); w.breach != nil {
 		t.Error("a token in the first minutes is a breach")
 	}
-	member.switched = member.switched.Add(-enroll.PairTime)
+	member.switched = member.switched.Add(-patient.Pair)
 	if w.handedOut(member, stranger); w.breach != nil {
 		t.Error("a token for a board that was let in before is a breach")
 	}

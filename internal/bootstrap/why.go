@@ -13,17 +13,8 @@ import (
 	"github.com/pi-agent/pi-agent/internal/enroll"
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/picture"
+	"github.com/pi-agent/pi-agent/internal/timing"
 )
-
-// outPatience is how long a board outside the swarm may be silent: one that is joining says nothing meanwhile.
-const outPatience = actMax + askPace
-
-// helloPatience is how long a board that announces itself may take to say hello, before a manager asks it.
-const helloPatience = askPaceIn
-
-// unheardMax is how long the announcements of a board that answers may be missing: they come every 30 to 60 s, and a few may
-// be lost.
-const unheardMax = 3 * time.Minute
 
 const whyUnicast = "It is reached by address only: its announcements do not arrive, for multicast does not work between the two."
 
@@ -44,7 +35,7 @@ func (l *Loop) waits(s peer.State) string {
 func (s sketch) whyOut(p Peer, clock *float64) string {
 	c := p.Claim
 	switch silent := s.now.Sub(p.Met); {
-	case silent >= patience(c):
+	case silent >= s.patience(c):
 		return fmt.Sprintf("It has not been heard of for %s: is it on, and on this network?", minutes(silent))
 	case c.Serial == s.l.Serial:
 		return "It has the serial of this board: give one of them another with serial in pi-agent.toml."
@@ -66,11 +57,11 @@ func (s sketch) whyOut(p Peer, clock *float64) string {
 }
 
 // patience is how long the board that makes this claim may be silent.
-func patience(c peer.Claim) time.Duration {
+func (s sketch) patience(c peer.Claim) time.Duration {
 	if c.State.InSwarm() {
-		return rivalFor
+		return s.l.Timing.Rival
 	}
-	return outPatience
+	return s.l.Timing.Out
 }
 
 // minutes is a time span that changes in words once a minute: a picture in which nothing happens stays the same meanwhile.
@@ -90,13 +81,13 @@ func (s sketch) whyElsewhere(c peer.Claim) string {
 // unicast reports whether p answers, and its announcements have never arrived although there was time, nor do they now.
 func (s sketch) unicast(p Peer, hints []discovery.Hint) bool {
 	heard := slices.ContainsFunc(hints, func(h discovery.Hint) bool { return h.Claim.Serial == p.Claim.Serial })
-	return !heard && !s.seen.view.Listening.IsZero() && s.now.Sub(p.Met) < rivalFor && s.now.Sub(p.Able) >= unheardMax
+	return !heard && !s.seen.view.Listening.IsZero() && s.now.Sub(p.Met) < s.l.Timing.Rival && s.now.Sub(p.Able) >= s.l.Timing.UnheardMax
 }
 
 // whySilent says why a board that announces itself does not answer.
 func (s sketch) whySilent(c contact) string {
 	switch {
-	case c.err == nil && s.now.Sub(c.since) < 2*helloPatience:
+	case c.err == nil && s.now.Sub(c.since) < 2*s.l.Timing.Hello:
 		return "It has just announced itself."
 	case c.err == nil && c.hint.State.InSwarm():
 		return s.whyElsewhere(c.hint)
@@ -121,14 +112,14 @@ func reasonOf(err error) string {
 }
 
 // whyDown says why a node is down. newer is the board with its serial that is in the swarm, nil when there is none.
-func whyDown(b picture.Board, newer *picture.Board, now time.Time) string {
+func whyDown(b picture.Board, newer *picture.Board, now time.Time, t timing.Timing) string {
 	silent := now.Sub(b.Heard)
 	switch {
 	case newer != nil && newer.Node != b.Node:
 		return fmt.Sprintf("It is what %s was before its card was flashed anew: docker node rm %s on a manager.", newer.Name, b.Node)
 	case b.Heard.IsZero():
 		return "Nobody has heard of it: is it on, and on this network?"
-	case silent < managerSilentMax:
+	case silent < t.ManagerSilent:
 		return "Its agent was heard of less than a minute ago: if it is on, sudo pi-agent doctor on it looks for the cause."
 	}
 	return fmt.Sprintf("Its agent has not been heard of for %s either: is it on, and on this network?", minutes(silent))

@@ -75,5 +75,5 @@ func (l *Loop) rival() (Peer, bool) {
 // rival reports whether p answers and manages another swarm than this board does.
 func (v View) rival(p Peer) bool {
 	return v.Engine.SwarmID != "" && p.Claim.State == peer.Manager && p.Claim.Swarm != "" && p.Claim.Swarm != v.Engine.SwarmID &&
-		v.Now.Sub(p.Met) < rivalFor
+		v.Now.Sub(p.Met) < v.Timing.Rival
 }

@@ -13,18 +13,15 @@ import (
 	"github.com/pi-agent/pi-agent/internal/peer"
 )
 
-// PairTime is how long a manager without a cluster key lets new boards in after its power-on, or the first start of its
-// agent, and after Pair.
-const PairTime = 15 * time.Minute
-
 // refusalsMax bounds the boards whose refusal was logged.
 const refusalsMax = 64
 
 // FirstUse is the Trust of a cluster without a key: trust on first use. Whoever names the same cluster on the same network
 // is a peer, but a board follows for good the manager it has once joined, with those that this one names as managers of the
-// same swarm, and a manager lets new boards in for PairTime only. What it cannot know is whether the first manager, or a new board, is one of ours.
+// same swarm, and a manager lets new boards in for a while only. What it cannot know is whether the first manager, or a new board, is one of ours.
 type FirstUse struct {
 	SameName
+	window time.Duration // how long new boards are let in
 	onLink func(netip.Addr) bool
 	save   func(peer.Pins) error
 	log    *zap.Logger
@@ -39,16 +36,16 @@ type FirstUse struct {
 var _ Trust = (*FirstUse)(nil)
 
 // NewFirstUse returns the Trust of a board that has remembered pins and whose agent was started such a time ago, not counting
-// restarts. onLink tells whether an address is reached without a router, and save keeps the pins through a power cut.
-func NewFirstUse(cluster string, pins peer.Pins, started time.Duration, onLink func(netip.Addr) bool, save func(peer.Pins) error,
+// restarts. New boards are let in for as long as window after that, and after Pair. onLink tells whether an address is reached without a router, and save keeps the pins through a power cut.
+func NewFirstUse(cluster string, pins peer.Pins, started, window time.Duration, onLink func(netip.Addr) bool, save func(peer.Pins) error,
 	log *zap.Logger,
 ) *FirstUse {
 	if pins.Cluster != cluster { // the board was moved
 		pins = peer.Pins{Cluster: cluster}
 	}
 	return &FirstUse{
-		SameName: SameName{cluster}, onLink: onLink, save: save, log: log,
-		pins: pins, open: time.Now().Add(PairTime - started), refused: map[peer.Serial]bool{},
+		SameName: SameName{cluster}, window: window, onLink: onLink, save: save, log: log,
+		pins: pins, open: time.Now().Add(window - started), refused: map[peer.Serial]bool{},
 	}
 }
 
@@ -115,7 +112,7 @@ func (t *FirstUse) Admit(p Peer) error {
 		return nil
 	case !time.Now().Before(t.open):
 		err := fmt.Errorf("new boards are let in for %.0f minutes after the manager was switched on, or after \"sudo pi-agent pair\" on it",
-			PairTime.Minutes())
+			t.window.Minutes())
 		if !t.refused[serial] && len(t.refused) < refusalsMax {
 			t.refused[serial] = true
 			t.log.Warn(fmt.Sprintf("%s may not join: %v.", serial.Name(), err), zap.Stringer("addr", p.Addr.Addr()), zap.Stringer("key", p.Key))
@@ -136,17 +133,17 @@ func (t *FirstUse) Admit(p Peer) error {
 	return nil
 }
 
-// Pair makes the board let new boards in for PairTime, and in that time follow whatever manager it joins.
+// Pair makes the board let new boards in for a while, and in that time follow whatever manager it joins.
 func (t *FirstUse) Pair() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.open = time.Now().Add(PairTime)
+	t.open = time.Now().Add(t.window)
 	clear(t.refused)
 	t.paired = t.open
 	t.pins.FollowOnly(nil)
 	t.keep()
 	t.log.Info(fmt.Sprintf("Pairing: for %.0f minutes this board lets new boards in, if it is a manager; it follows the next manager it joins.",
-		PairTime.Minutes()))
+		t.window.Minutes()))
 }
 
 // keep saves the pins. The caller must hold t.mu.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/pi-agent/pi-agent/internal/enroll"
 	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/timing"
 )
 
 // memory is a board's state file, and the boards that are started on it.
@@ -26,7 +27,7 @@ func (m *memory) start(on time.Duration) *enroll.FirstUse {
 	core, logs := observer.New(zap.InfoLevel)
 	m.logs = logs
 	near := func(a netip.Addr) bool { return netip.MustParsePrefix("10.77.0.0/24").Contains(a) }
-	return enroll.NewFirstUse("pi", m.pins, on, near, func(p peer.Pins) error { m.pins = p; return nil }, zap.New(core))
+	return enroll.NewFirstUse("pi", m.pins, on, timing.Product().Pair, near, func(p peer.Pins) error { m.pins = p; return nil }, zap.New(core))
 }
 
 var (
@@ -91,7 +92,7 @@ func TestNewBoardsAreLetInForAWhile(t *testing.T) {
 		if err := trust.Admit(first); err != nil {
 			t.Errorf("in time: %v", err)
 		}
-		time.Sleep(enroll.PairTime - time.Minute - time.Nanosecond) // virtual
+		time.Sleep(timing.Product().Pair - time.Minute - time.Nanosecond) // virtual
 		if err := trust.Admit(boardWith("10000000aabbcc04", keyA)); err != nil {
 			t.Errorf("just in time: %v", err)
 		}
@@ -146,7 +147,7 @@ func TestALeaderIsNotTakenOver(t *testing.T) {
 		if err := trust.Peer(asked(enroll.Join, keyB, peer.Manager)); err != nil {
 			t.Errorf("after pair: %v", err)
 		}
-		time.Sleep(enroll.PairTime) // virtual
+		time.Sleep(timing.Product().Pair) // virtual
 		if err := trust.Peer(asked(enroll.Join, keyB, peer.Manager)); err == nil {
 			t.Error("a leader joins another swarm long after pair")
 		}
@@ -187,7 +188,7 @@ func TestFirstUseBounds(t *testing.T) {
 
 func TestFirstUseSaysWhenPinsAreLost(t *testing.T) {
 	core, logs := observer.New(zap.InfoLevel)
-	trust := enroll.NewFirstUse("pi", peer.Pins{}, 0, func(netip.Addr) bool { return true },
+	trust := enroll.NewFirstUse("pi", peer.Pins{}, 0, timing.Product().Pair, func(netip.Addr) bool { return true },
 		func(peer.Pins) error { return errors.New("no space left") }, zap.New(core))
 	trust.Follow(keyA)
 	if logs.FilterMessageSnippet("no space left").Len() != 1 {
@@ -209,11 +210,11 @@ func TestMayMove(t *testing.T) {
 			}
 		}
 		want("new", m.start(0), keyA, true)
-		old := m.start(enroll.PairTime)
+		old := m.start(timing.Product().Pair)
 		want("not new any more", old, keyA, false)
 		old.Pair()
 		want("after Pair", old, keyA, true)
-		time.Sleep(enroll.PairTime)
+		time.Sleep(timing.Product().Pair)
 		want("long after Pair", old, keyA, false)
 
 		leads := m.start(0)

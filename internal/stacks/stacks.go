@@ -20,6 +20,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/pi-agent/pi-agent/internal/timing"
 )
 
 // Dir is where the Compose files are unless the command line says otherwise: NAME.yml is stack NAME.
@@ -29,13 +31,7 @@ const Dir = "/etc/pi-agent/stacks"
 // first that is there counts, and wins over one of its name in Dir.
 var BootPaths = []string{"/boot/firmware/stack.yml", "/boot/stack.yml"}
 
-const (
-	pace       = 5 * time.Second  // between two looks; a file counts that stayed as it was from one to the next
-	calmMin    = 20 * time.Second // no node may have come or gone for that long before a stack is first deployed
-	retryFirst = 30 * time.Second // pause after a file that was refused and has not changed; doubles
-	retryMax   = 10 * time.Minute
-	fileMax    = 1 << 20 // bytes
-)
+const fileMax = 1 << 20 // bytes
 
 // nameForm is what Docker takes as the name of a stack and in names of services.
 var nameForm = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,39}$`)
@@ -56,7 +52,7 @@ type Mark struct {
 // Docker runs the docker command. Its error carries what the command said.
 type Docker func(ctx context.Context, args ...string) error
 
-// Runner deploys. All fields must be set.
+// Runner deploys. All fields but Timing must be set.
 type Runner struct {
 	Dir      string   // with the Compose files; it may be absent
 	Boot     []string // places of one more file, of which the first counts
@@ -65,6 +61,7 @@ type Runner struct {
 	Marks    map[string]Mark                   // by name of the stack, as they were kept; the Runner's own from then on
 	Remember func(marks map[string]Mark) error // keeps them; it must not keep the map itself
 	Log      *zap.Logger
+	Timing   timing.Timing // the zero value stands for timing.Product
 
 	seen     map[string]string // sum of each file at the look before
 	refused  map[string]refusal
@@ -90,11 +87,12 @@ type refusal struct {
 
 // Run looks after the files until ctx ends, then returns nil.
 func (r *Runner) Run(ctx context.Context) error {
+	r.Timing = r.Timing.Or(timing.Product())
 	r.refused, r.told = map[string]refusal{}, map[string]string{}
 	if r.Marks == nil {
 		r.Marks = map[string]Mark{}
 	}
-	tick := time.NewTicker(pace)
+	tick := time.NewTicker(r.Timing.Stack)
 	defer tick.Stop()
 	for {
 		select {
@@ -146,7 +144,7 @@ func (r *Runner) look(ctx context.Context, at Place) (problems []string) {
 			if !first {
 				r.Log.Info(fmt.Sprintf("%s has changed, and is not deployed: this board does not lead the swarm. Change it on the one that does.", path))
 			}
-		case first && time.Since(at.Calm) < calmMin: // so that tasks are spread over all nodes
+		case first && time.Since(at.Calm) < r.Timing.StackCalm: // so that tasks are spread over all nodes
 		default:
 			r.deploy(ctx, name, path, text, mark)
 		}
@@ -172,9 +170,9 @@ func (r *Runner) deploy(ctx context.Context, name, path string, text []byte, mar
 		return
 	}
 	if err != nil {
-		pause := retryFirst
+		pause := r.Timing.StackRetry
 		if last.sum == mark.Sum {
-			pause = min(2*last.pause, retryMax)
+			pause = min(2*last.pause, r.Timing.StackRetryMax)
 		}
 		r.refused[name] = refusal{mark.Sum, time.Now().Add(pause), pause}
 		r.tell(path, fmt.Sprintf("Stack %s is not deployed: %v.", name, located(path, text, err)))

@@ -16,6 +16,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/pi-agent/pi-agent/internal/timing"
 )
 
 // card is a board with Compose files, and with a docker command that only takes note.
@@ -34,9 +36,12 @@ type card struct {
 	ran   []string // what it was told, each time
 }
 
+// patient is the patience that boards have.
+var patient = timing.Product()
+
 func newCard(t *testing.T) *card {
 	c := &card{t: t, dir: t.TempDir(), boot: filepath.Join(t.TempDir(), "stack.yml")}
-	c.place = Place{Swarm: "s1", Leads: true, Calm: time.Now().Add(-calmMin)}
+	c.place = Place{Swarm: "s1", Leads: true, Calm: time.Now().Add(-patient.StackCalm)}
 	c.start()
 	t.Cleanup(func() { c.stop() })
 	return c
@@ -132,9 +137,9 @@ func TestRunner(t *testing.T) {
 		c.set(func(p *Place) { p.Calm = time.Now() })
 		c.write(web, "one")
 		c.write(filepath.Join(c.dir, "notes.txt"), "no stack")
-		want(t, c.wait(calmMin-time.Second))
+		want(t, c.wait(patient.StackCalm-time.Second))
 		deploy := "stack deploy --compose-file " + web + " web"
-		want(t, c.wait(pace+time.Second), deploy)
+		want(t, c.wait(patient.Stack+time.Second), deploy)
 		if got := c.said(); got != "Deployed stack web from "+web+"." {
 			t.Errorf("said %q", got)
 		}
@@ -146,16 +151,16 @@ func TestRunner(t *testing.T) {
 
 		c.set(func(p *Place) { p.Calm = time.Now() }) // who edits a file does not wait for anything
 		c.write(web, "two")
-		want(t, c.wait(2*pace), deploy)
+		want(t, c.wait(2*patient.Stack), deploy)
 
 		c.write(c.boot, "boot")
 		c.write(filepath.Join(c.dir, "stack.yml"), "hidden")
 		c.set(func(p *Place) { p.Calm = time.Time{} })
-		want(t, c.wait(2*pace), "stack deploy --compose-file "+c.boot+" stack")
+		want(t, c.wait(2*patient.Stack), "stack deploy --compose-file "+c.boot+" stack")
 
 		c.set(func(p *Place) { p.Swarm = "s2" })
 		c.said()
-		want(t, c.wait(2*pace), "stack deploy --compose-file "+c.boot+" stack", deploy)
+		want(t, c.wait(2*patient.Stack), "stack deploy --compose-file "+c.boot+" stack", deploy)
 	})
 }
 
@@ -172,7 +177,7 @@ func TestRefusedFile(t *testing.T) {
 		}
 		c.answer(nil)
 		c.write(c.boot, "services: {}")
-		want(t, c.wait(2*pace), "stack deploy --compose-file "+c.boot+" stack")
+		want(t, c.wait(2*patient.Stack), "stack deploy --compose-file "+c.boot+" stack")
 	})
 }
 
@@ -192,27 +197,27 @@ func TestProblems(t *testing.T) {
 		broken := "services:\n  web:\n    ports: 80\n"
 		c.answer(errors.New("services.web.ports must be a list"))
 		c.write(c.boot, broken)
-		c.wait(2 * pace)
+		c.wait(2 * patient.Stack)
 		check("a broken file", bad)
 		c.set(func(p *Place) { p.Calm = time.Now() })
-		c.wait(pace)
+		c.wait(patient.Stack)
 		check("a board comes", bad)
 		c.wait(time.Hour)
 		check("it is tried again and again", bad)
 
 		set(false)
-		c.wait(pace)
+		c.wait(patient.Stack)
 		check("another board leads")
 		set(true)
 		c.write(c.boot, broken+"#\n") // the other one would have deployed the old one
-		c.wait(2 * pace)
+		c.wait(2 * patient.Stack)
 		check("this one leads again", bad)
 		c.said()
 		c.set(func(p *Place) { *p = Place{} })
-		c.wait(pace)
+		c.wait(patient.Stack)
 		check("a worker")
 		c.set(func(p *Place) { *p = Place{Swarm: "s1", Leads: true} })
-		c.wait(pace)
+		c.wait(patient.Stack)
 		check("a manager again", bad)
 		if got := c.said(); got != "" {
 			t.Errorf("said %q, which it had said before", got)
@@ -221,26 +226,26 @@ func TestProblems(t *testing.T) {
 		if err := os.Remove(c.boot); err != nil {
 			t.Fatal(err)
 		}
-		c.wait(pace)
+		c.wait(patient.Stack)
 		check("the file is gone")
 		c.write(c.boot, broken)
-		c.wait(2 * pace)
+		c.wait(2 * patient.Stack)
 		check("it is there again", bad)
 		c.answer(nil)
 		c.write(c.boot, "services: {}")
-		c.wait(2 * pace)
+		c.wait(2 * patient.Stack)
 		check("it is put right")
 		c.answer(errors.New("services.web.ports must be a list"))
 		c.write(c.boot, broken)
-		c.wait(2 * pace)
+		c.wait(2 * patient.Stack)
 		check("it is broken anew", bad)
 		c.write(c.boot, "services: {}")
-		c.wait(2 * pace)
+		c.wait(2 * patient.Stack)
 		check("it is again what is deployed")
 
 		shouts := filepath.Join(c.dir, "WEB.yml")
 		c.write(shouts, "one")
-		c.wait(pace)
+		c.wait(patient.Stack)
 		check("a name", shouts+` is not deployed: "WEB" cannot be the name of a stack: call the file by 1 to 40 characters of a-z, 0-9, _ and -, and .yml.`)
 	})
 }
@@ -251,9 +256,9 @@ func TestFileThatChanges(t *testing.T) {
 		c := newCard(t)
 		for range 10 {
 			c.write(c.boot, time.Now().String())
-			want(t, c.wait(pace))
+			want(t, c.wait(patient.Stack))
 		}
-		want(t, c.wait(pace), "stack deploy --compose-file "+c.boot+" stack")
+		want(t, c.wait(patient.Stack), "stack deploy --compose-file "+c.boot+" stack")
 	})
 }
 
@@ -275,7 +280,7 @@ func TestManagerThatDoesNotLead(t *testing.T) {
 		c.set(func(p *Place) { p.Leads = true })
 		want(t, c.wait(time.Minute))
 		c.write(c.boot, "three")
-		want(t, c.wait(2*pace), "stack deploy --compose-file "+c.boot+" stack")
+		want(t, c.wait(2*patient.Stack), "stack deploy --compose-file "+c.boot+" stack")
 		c.set(func(p *Place) { *p = Place{} })
 		c.write(c.boot, "four")
 		want(t, c.wait(time.Minute)) // a worker

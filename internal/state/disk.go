@@ -12,13 +12,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// retryPace is the time between two attempts to write a file that could not be written. A person frees space in minutes.
-const retryPace = time.Minute
-
-// Run writes what a full or read-only card did not take, as soon as it does, until ctx ends. It says when the card has become
+// Run writes what a full or read-only card did not take, as soon as it does, until ctx ends. It tries so often. It says when the card has become
 // one, for the engine on the same card fails next.
-func (f *File) Run(ctx context.Context, log *zap.Logger) {
-	tick := time.NewTicker(retryPace)
+func (f *File) Run(ctx context.Context, again time.Duration, log *zap.Logger) {
+	tick := time.NewTicker(again)
 	defer tick.Stop()
 	f.mu.Lock()
 	told := f.stale // by Open

@@ -19,6 +19,9 @@ import (
 )
 
 // smallDisk mounts a file system of that size, and unmounts it when the test ends.
+// retryPace is how often a write is tried again here.
+const retryPace = time.Minute
+
 func smallDisk(t *testing.T, size string) (dir string) {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -78,7 +81,7 @@ func TestFullCardIsWrittenWhenThereIsSpace(t *testing.T) {
 	core, logs := observer.New(zap.InfoLevel)
 	synctest.Test(t, func(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
-		go f.Run(ctx, zap.New(core))
+		go f.Run(ctx, retryPace, zap.New(core))
 		time.Sleep(2*time.Minute + time.Second)
 		if err := os.Remove(ballast); err != nil {
 			t.Error(err)
@@ -110,7 +113,7 @@ func TestAilingCardIsTold(t *testing.T) {
 	core, logs := observer.New(zap.InfoLevel)
 	synctest.Test(t, func(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
-		go f.Run(ctx, zap.New(core))
+		go f.Run(ctx, retryPace, zap.New(core))
 		time.Sleep(90 * time.Second)
 		remount(syscall.MS_RDONLY)
 		time.Sleep(3 * time.Minute)

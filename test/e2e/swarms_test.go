@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/pi-agent/pi-agent/internal/clusterkey"
+	"github.com/pi-agent/pi-agent/internal/timing"
 	"github.com/pi-agent/pi-agent/test/lab"
 )
 
@@ -195,8 +196,9 @@ func TestWorkersOfAWipedManager(t *testing.T) {
 
 // The manager of a worker is off for a minute, while that of another swarm of the cluster is there: the worker stays.
 func TestShortOutage(t *testing.T) {
-	t.Parallel() // it waits for minutes
-	l := lab.New(t, lab.Options{N: 3, Config: "settle = \"5s\""})
+	t.Parallel()
+	pace := paceOf(4)
+	l := lab.New(t, lab.Options{N: 3, Pace: pace, Config: "settle = \"5s\""})
 	engines(t, l)
 	setKey(t, clusterkey.Generate(), l.Pis...)
 	together, alone := formedApart(t, l)
@@ -222,7 +224,7 @@ func TestShortOutage(t *testing.T) {
 	if err := leader.PowerOff(); err != nil {
 		t.Fatal(err)
 	}
-	pause(t, 75*time.Second)
+	pause(t, (timing.Product().ManagerSilent+15*time.Second)/time.Duration(pace))
 	turnOn(t, leader)
 	took := gathered(t, time.Minute, leader, together)
 	repaired(t, worker, "the manager is off for a minute", "its workers stay, though another swarm of the cluster is there",

@@ -53,10 +53,13 @@ func (p *Pi) config(lines string) string {
 	return "serial = " + strconv.Quote(p.Serial) + "\n" + lines + "\n"
 }
 
-// AgentPath returns the path of the agent that Options.Agent says, which is built at first use.
+// AgentPath returns the path of the agent that Options.Agent or Options.Pace says, which is built at first use.
 func (l *Lab) AgentPath() (string, error) {
 	if path := l.options.Agent; path != "" {
 		return path, nil
+	}
+	if n := l.options.Pace; n > 1 {
+		return l.install("cmd/pi-agent", fmt.Sprintf("GOFLAGS=-buildvcs=false -ldflags=-X=main.pace=%d", n))
 	}
 	if path := os.Getenv("PI_AGENT"); path != "" {
 		return path, nil
@@ -67,9 +70,9 @@ func (l *Lab) AgentPath() (string, error) {
 // AgentPath returns the path of the agent that StartAgent runs on this Pi.
 func (p *Pi) AgentPath() (string, error) { return p.lab.AgentPath() }
 
-// install puts the program of this module that is in directory pkg into the lab.
-func (l *Lab) install(pkg string) (string, error) {
-	program, err := build(pkg)
+// install puts the program of this module that is in directory pkg, built in this environment, into the lab.
+func (l *Lab) install(pkg string, env ...string) (string, error) {
+	program, err := build(pkg, env...)
 	if err != nil {
 		return "", err
 	}
