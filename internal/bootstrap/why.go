@@ -25,6 +25,14 @@ const helloPatience = askPaceIn
 // be lost.
 const unheardMax = 3 * time.Minute
 
+const whyUnheard = "It has not been heard of for %s: is it on, and on this network?"
+
+// quietMax is how long a board in a swarm may say nothing: managers are asked twice a minute, and workers announce themselves
+// as often.
+const quietMax = 3 * askPaceIn
+
+const whyManagerSilent = "It is a worker, and its manager does not answer."
+
 const whyUnicast = "It is reached by address only: its announcements do not arrive, for multicast does not work between the two."
 
 // waits is what a claim says of why the board, in that state, is not in a swarm yet; empty when it is.
@@ -45,7 +53,7 @@ func (s sketch) whyOut(p Peer, clock *float64) string {
 	c := p.Claim
 	switch silent := s.now.Sub(p.Met); {
 	case silent >= patience(c):
-		return fmt.Sprintf("It has not been heard of for %s: is it on, and on this network?", minutes(silent))
+		return fmt.Sprintf(whyUnheard, minutes(silent))
 	case c.Serial == s.l.Serial:
 		return "It has the serial of this board: give one of them another with serial in pi-agent.toml."
 	case clock != nil && *clock <= -clockApart.Seconds() && !c.State.InSwarm():
