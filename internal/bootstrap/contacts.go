@@ -41,11 +41,12 @@ type contact struct {
 	asked    time.Time // start of the newest ask that has ended
 	next     time.Time // not before
 	failures int
-	reported bool  // its silence was logged
-	named    bool  // by the settings: it stays, and is asked in every state
-	recalled bool  // a board was met there before this one last started
-	told     bool  // another board has named it
-	err      error // of the newest ask; nil when it was answered
+	reported bool      // its silence was logged
+	named    bool      // by the settings: it stays, and is asked in every state
+	recalled bool      // a board was met there before this one last started
+	told     bool      // another board has named it
+	expected time.Time // when it was last known that there must be a board, such as a manager that the engine knows
+	err      error     // of the newest ask; nil when it was answered
 }
 
 // mute reports whether a board outside any swarm goes on announcing itself there, and has not said hello or answered for a
@@ -124,7 +125,9 @@ func (t *contacts) heard(hints []discovery.Hint, now time.Time) {
 func (t *contacts) expect(addr netip.AddrPort, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.at(addr, now)
+	if c := t.at(addr, now); c != nil {
+		c.expected = now
+	}
 }
 
 // hurry makes contacts due now, as far as they were not asked in this second.
@@ -233,7 +236,7 @@ func (t *contacts) answered(addr netip.AddrPort, started, now time.Time, err err
 	return c.reported
 }
 
-// forget drops the contacts that are neither announced nor answering.
+// forget drops the contacts that are neither announced nor answering, nor must be there.
 func (t *contacts) forget(now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -245,7 +248,7 @@ func (t *contacts) forget(now time.Time) {
 		if c.named || c.recalled && !c.met && c.failures < recallAsks {
 			continue
 		}
-		if news := later(c.since, later(c.lastMet, c.hintEnds)); !c.asking && now.Sub(news) >= keep {
+		if news := later(later(c.since, c.expected), later(c.lastMet, c.hintEnds)); !c.asking && now.Sub(news) >= keep {
 			delete(t.all, addr)
 			t.known = nil
 		}

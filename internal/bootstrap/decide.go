@@ -229,6 +229,10 @@ func stay(v View) Action {
 		return Action{Kind: Stay, Trouble: true, Reason: fmt.Sprintf("This board is a worker and its manager %s at %s does not answer; "+
 			"containers go on running", silent[0].Claim.Serial.Name(), silent[0].Addr.Addr())}
 	}
+	if len(v.Engine.Managers) > 0 && !v.Answered.IsZero() && v.Now.Sub(v.Answered) >= v.Timing.ManagerSilent { // none was met since the agent started
+		return Action{Kind: Stay, Trouble: true, Reason: fmt.Sprintf("This board is a worker and its manager at %s does not answer; "+
+			"containers go on running", v.Engine.Managers[0].Addr())}
+	}
 	return Action{Kind: Stay, Reason: "This board is a worker in a swarm and looks for its manager"}
 }
 

@@ -242,6 +242,7 @@ func (s sketch) boards() {
 	met := map[peer.Serial]time.Time{s.l.Serial: s.now}
 	known, twins := s.l.contacts.peers(s.l.Serial)
 	for _, p := range known {
+		p = s.latest(p, hints)
 		met[p.Claim.Serial] = p.Met
 		s.met(s.entry(p.Claim, s.drewIt() && s.now.Sub(p.Met) < s.l.Timing.Out), p, hints)
 	}
@@ -262,6 +263,9 @@ func (s sketch) boards() {
 				b.Announced, b.Heard = true, later(b.Heard, h.Heard)
 			}
 		}
+		if b.State == picture.In && b.Role == picture.Worker && s.managerSilent() {
+			b.Why = whyManagerSilent
+		}
 		if b.State == picture.Down && b.Why == "" {
 			b.Why = whyDown(*b, s.Board(b.Serial), s.now, s.l.Timing)
 		}
@@ -279,6 +283,26 @@ func (s sketch) boards() {
 		a, b := s.Boards[i], s.Boards[j]
 		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a.Serial, b.Serial), cmp.Compare(a.Name, b.Name)) < 0
 	})
+}
+
+// latest is what a board has said last: where no manager shows the swarm, its newest announcement may be all there is, for
+// workers do not ask workers.
+func (s sketch) latest(p Peer, hints []discovery.Hint) Peer {
+	for _, h := range hints {
+		if s.Source == "" && h.Claim.Serial == p.Claim.Serial && h.Heard.After(p.Met) {
+			p.Met, p.Claim.State, p.Claim.Swarm, p.Claim.Waits = h.Heard, h.Claim.State, h.Claim.Swarm, ""
+		}
+	}
+	return p
+}
+
+// managerSilent reports whether this board is a worker, and no manager of its swarm answers.
+func (s sketch) managerSilent() bool {
+	v := s.seen.view
+	answers := func(p Peer) bool { return managedBy(v.Engine, p) && s.now.Sub(p.Met) < s.l.Timing.ManagerSilent }
+	met := func(p Peer) bool { return managedBy(v.Engine, p) }
+	return s.Source == "" && v.Engine.State == swarm.Active && !v.Engine.Manager && !slices.ContainsFunc(v.Peers, answers) &&
+		(slices.ContainsFunc(v.Peers, met) || s.now.Sub(v.Answered) >= s.l.Timing.ManagerSilent)
 }
 
 // rank puts managers first, and boards outside the swarm last.
@@ -381,6 +405,9 @@ func (s sketch) met(b *picture.Board, p Peer, hints []discovery.Hint) {
 	switch {
 	case b.Node == "" && p.Claim.State.InSwarm() && s.Source == "":
 		b.State, b.Role = picture.In, roleOf(p.Claim.State)
+		if silent := s.now.Sub(p.Met); silent >= s.l.Timing.Rival {
+			b.State, b.Why = picture.Down, fmt.Sprintf(whyUnheard, minutes(silent))
+		}
 	case b.Node == "":
 		s.out(b, s.whyOut(p, b.Clock))
 	case b.State == picture.Ready && s.unicast(p, hints):

@@ -440,6 +440,8 @@ func TestWhy(t *testing.T) {
 				s.deaf = s.leader
 				s.mute()
 			}},
+		{name: "its manager is off", want: "It is a worker, and its manager does not answer", alone: true,
+			by: func(s scene) *simBoard { return s.worker }, cause: func(s scene) { s.leader.powerOff() }},
 		{name: "unicast", want: "It is reached by address only", cause: func(s scene) { s.deaf = s.leader }},
 		{name: "a plug", want: "Its agent was heard of less than a minute ago: if it is on", alone: true, cause: func(s scene) { s.worker.powerOff() }},
 		{name: "a plug, later", want: "Its agent has not been heard of for 3 min either", alone: true, cause: func(s scene) { s.worker.powerOff() }},
@@ -713,4 +715,34 @@ func TestNearby(t *testing.T) {
 
 func enrollPeer(b *simBoard, claim peer.Claim, at netip.AddrPort) enroll.Peer {
 	return enroll.Peer{Claim: claim, Key: b.key, Addr: at}
+}
+
+// The only manager is off: the workers are what they were, and each shows the others so.
+func TestPictureWithoutAManager(t *testing.T) {
+	formedWorld(t, 4, func(t *testing.T, w *world) {
+		leader := w.leader()
+		leader.powerOff()
+		for _, after := range []time.Duration{2 * time.Minute, 4 * time.Minute, 20 * time.Minute} {
+			w.run(t, nil, after, nil)
+			for _, b := range w.boards {
+				if b == leader {
+					continue
+				}
+				p := b.running().Picture(t.Context())
+				if p.Swarm == nil || p.Source != "" || !p.Needs || !p.Trouble() {
+					t.Errorf("%s shows %+v", b.hostname, p)
+				}
+				for _, other := range w.boards {
+					e := entryOf(t, p, other)
+					if other == leader {
+						if e.State != picture.Out && e.State != picture.Down || e.Why == "" {
+							t.Errorf("after %v %s shows the manager as %+v", after, b.hostname, e)
+						}
+					} else if e.State != picture.In || e.Role != picture.Worker || e.Why != whyManagerSilent {
+						t.Errorf("after %v %s shows %s as %+v", after, b.hostname, other.hostname, e)
+					}
+				}
+			}
+		}
+	})
 }

@@ -16,6 +16,10 @@ import (
 	"github.com/pi-agent/pi-agent/internal/timing"
 )
 
+const whyUnheard = "It has not been heard of for %s: is it on, and on this network?"
+
+const whyManagerSilent = "It is a worker, and its manager does not answer."
+
 const whyUnicast = "It is reached by address only: its announcements do not arrive, for multicast does not work between the two."
 
 // waits is what a claim says of why the board, in that state, is not in a swarm yet; empty when it is.
@@ -36,7 +40,7 @@ func (s sketch) whyOut(p Peer, clock *float64) string {
 	c := p.Claim
 	switch silent := s.now.Sub(p.Met); {
 	case silent >= s.patience(c):
-		return fmt.Sprintf("It has not been heard of for %s: is it on, and on this network?", minutes(silent))
+		return fmt.Sprintf(whyUnheard, minutes(silent))
 	case c.Serial == s.l.Serial:
 		return "It has the serial of this board: give one of them another with serial in pi-agent.toml."
 	case clock != nil && *clock <= -clockApart.Seconds() && !c.State.InSwarm():

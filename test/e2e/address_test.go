@@ -24,7 +24,8 @@ import (
 
 const (
 	notReadyMax = 30 * time.Second // how long a node may leave Ready
-	backMax     = time.Second      // until a removed address is back
+	// backMax is how long a removed address may be away: an agent that does not notice it looks again after 10 s.
+	backMax = 5 * time.Second
 )
 
 // host is a Pi or a whole machine.
