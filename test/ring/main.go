@@ -194,7 +194,12 @@ func follow(r io.Reader, w io.Writer) (all []result, err error) {
 		case sub || e.Action != "pass" && e.Action != "fail":
 		case test == "":
 			if is.Action = e.Action; e.Action == "fail" {
-				fmt.Fprintf(w, "FAIL         %s\n%s", is.Package, is.Output)
+				for other, cut := range running { // a panic ends tests that have no end of their own
+					if other[0] == e.Package && other[1] != "" && cut.Action == "" {
+						fmt.Fprintf(w, "%sFAIL         %s %s did not end\n", cut.Output, cut.Package, cut.Test)
+					}
+				}
+				fmt.Fprintf(w, "%sFAIL         %s\n", is.Output, is.Package)
 				all = append(all, *is)
 			}
 		default:

@@ -20,6 +20,7 @@ const said = `{"Action":"start","Package":"x/e2e"}
 {"Action":"fail","Package":"x/e2e","Test":"TestFails","Elapsed":1}
 {"Action":"output","Package":"x/e2e","Test":"TestSkips","Output":"    x_test.go:2: a lab needs root\n"}
 {"Action":"skip","Package":"x/e2e","Test":"TestSkips","Elapsed":0}
+{"Action":"output","Package":"x/e2e","Test":"TestPanics","Output":"panic: oh\n"}
 {"Action":"output","Package":"x/e2e","Output":"FAIL\tx/e2e\t31s\n"}
 {"Action":"fail","Package":"x/e2e","Elapsed":31}
 `
@@ -35,8 +36,10 @@ func TestFollow(t *testing.T) {
 FAIL   1.0 s  e2e TestFails
 skip         e2e TestSkips
     x_test.go:2: a lab needs root
-FAIL         e2e
+panic: oh
+FAIL         e2e TestPanics did not end
 FAIL	x/e2e	31s
+FAIL         e2e
 `
 	if diff := cmp.Diff(want, out.String()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
