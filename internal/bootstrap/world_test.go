@@ -176,6 +176,8 @@ func (w *world) add(serial peer.Serial) *simBoard {
 	b.lease = b.addr
 	b.engine = w.net.NewEngine(serial.Name(), b.addr)
 	b.engine.PowerOff()
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.boards, w.lan = append(w.boards, b), append(w.lan, b)
 	return b
 }
@@ -458,7 +460,10 @@ func (b *simBoard) inquire(ctx context.Context) {
 // announce is heard by every board, its own included, unless it is lost on the way to it. Who hears a board for the first
 // time announces itself, as the real one does.
 func (b *simBoard) announce(loop *Loop) {
-	for _, to := range b.w.lan {
+	b.w.mu.Lock()
+	lan := b.w.lan
+	b.w.mu.Unlock()
+	for _, to := range lan {
 		delay, lost := b.w.send(announcement, b, to)
 		if lost || to == b.w.deaf && to != b {
 			continue
