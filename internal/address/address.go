@@ -163,6 +163,8 @@ func (c candidate) lacks() error {
 	switch {
 	case !c.up:
 		return fmt.Errorf("%s is not up", c.Name)
+	case !c.carrier && (c.kind == "bridge" || c.kind == "bond"):
+		return fmt.Errorf("%s has no port that is connected yet", c.Name)
 	case !c.carrier && c.wireless:
 		return fmt.Errorf("%s is connected to no wireless network", c.Name)
 	case !c.carrier:

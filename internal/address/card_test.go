@@ -116,7 +116,7 @@ func TestChooseBySys(t *testing.T) {
 		{"the swarm was made on the bridge, which has a container left",
 			[]shown{eth0, up("veth1a2b3c4", "master br0"), up("br0", "DEVTYPE=bridge lower_veth1a2b3c4")}, "", "br0", "eth0", ""},
 		{"the settings name the port", []shown{port, br0, wlan0.at("192.168.1.8")}, "eth0", "", "br0", "it is made of eth0"},
-		{"a bridge that is not forwarding yet", []shown{port, br0.unplugged()}, "", "eth0", "", "br0 has no cable, or nothing is at its other end"},
+		{"a bridge that is not forwarding yet", []shown{port, br0.unplugged()}, "", "eth0", "", "br0 has no port that is connected yet"},
 		{"a bridge with containers, too", []shown{port, up("vethabc", "master br0"), br0.with("lower_vethabc"), docker0, veth}, "", "", "br0",
 			"it is made of eth0"},
 		{"a bridge with the name of a program", []shown{eth0.with("master docker0"), up("docker0", "DEVTYPE=bridge lower_eth0")}, "", "",
@@ -134,7 +134,7 @@ func TestChooseBySys(t *testing.T) {
 			"there is no network interface that leads to other boards, only blue, eth0 (a port of blue); see interface in pi-agent.toml"},
 		{"the settings name what is in a VRF", []shown{eth0.with("master blue"), up("blue", "DEVTYPE=vrf lower_eth0")}, "eth0", "", "eth0", ""},
 		{"the settings name a port of a bridge without a connection", []shown{port, br0.unplugged(), wlan0}, "eth0", "", "",
-			"eth0 is a port of br0, and br0 has no cable, or nothing is at its other end"},
+			"eth0 is a port of br0, and br0 has no port that is connected yet"},
 		{"a ring of masters", []shown{up("a", "device master b"), up("b", "device master a")}, "a", "a", "",
 			"a is a port of b, which is not there; see interface in pi-agent.toml"},
 
