@@ -73,7 +73,7 @@ func examine(ctx context.Context, configPath, socket string) ([]doctor.Result, e
 	engine := swarm.NewDocker(cfg.Docker, zap.NewNop())
 	defer engine.Close()
 	p.Engine, p.EngineErr = engine.Status(ctx)
-	p.Link, p.LinkErr = address.Kernel{Want: cfg.Interface, Bare: cfg.LinkLocal}.Link()
+	p.Link, p.LinkErr = address.Kernel{Want: cfg.Interface, Home: shown.Interface, Bare: cfg.LinkLocal}.Link()
 	return doctor.Examine(ctx, &p), nil
 }
 

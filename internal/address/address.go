@@ -22,64 +22,140 @@ type Link struct {
 	// Stable is the address of 169.254.0.0/16 that pi-agent keeps on it beside Addr; invalid when it keeps none. With it,
 	// the interface is of use without Addr.
 	Stable netip.Addr
+
+	Why string // why it is this one, in words, where that is not plain
 }
 
 // candidate is a Link with what speaks for and against it.
 type candidate struct {
 	Link
+	card
 	up        bool // set up by the system
 	carrier   bool // a cable or a radio connection is there
 	multicast bool
-	lonely    bool // loopback, or a tunnel with one other end
-	wireless  bool
+	lonely    bool // loopback, a tunnel with one other end, or something that does without ARP
 	metric    int  // of its default route; -1 without one
 	bare      bool // will do without Addr, because it is to get a stable address
 }
 
-// virtual are the beginnings of names of interfaces that lead to containers and tunnels, never to other boards.
-var virtual = []string{"docker", "br-", "veth", "tun", "tap", "wg", "vxlan", "dummy", "virbr"}
+// choose picks the cluster interface: the one named want, or what it has become a port of. Without want it is the one named
+// home, if that can be used. Else it is the best: one with a cable before one without, a network card, or what is made of
+// one, before one of which nothing is known, one with a default route before one without, the lower metric before the
+// higher, one with an address before one without, wired before wireless, plain before a VLAN, the older before the newer.
+// One that is a port of another is never it, and one of another program only when want names it. The error says in words
+// what is missing at the one that comes first; an empty socket is not worth telling while the radio waits for its address.
+func choose(all []candidate, want, home string) (Link, error) {
+	named := byName(all)
+	if want != "" {
+		return named.wanted(want)
+	}
+	if c, ok := named.stands(home); ok && named.rank(c.Name) < foreign && c.lacks() == nil {
+		return named.explained(c), nil
+	}
+	usable := named.usable()
+	var missing, card error
+	for _, c := range usable {
+		if named.rank(c.Name) == hardware {
+			card = cmp.Or(card, c.lacks())
+		}
+	}
+	for _, c := range usable {
+		err := c.lacks()
+		if err == nil {
+			if card != nil && named.rank(c.Name) > hardware {
+				c.Why = card.Error()
+			}
+			return named.explained(c), nil
+		}
+		missing = cmp.Or(missing, err)
+	}
+	if missing != nil {
+		return Link{}, missing
+	}
+	return Link{}, named.none()
+}
 
-// choose picks the cluster interface: the one named want, else one with a default route before one without, the lower
-// metric before the higher, one with an address before one without, wired before wireless, the older before the newer. The error says in words what is missing
-// at the one that comes first; an empty socket is not worth telling while the radio waits for its address.
-func choose(all []candidate, want string) (Link, error) {
-	usable := slices.DeleteFunc(slices.Clone(all), func(c candidate) bool { return c.Name != want && !c.reachesBoards() })
+// usable are the interfaces behind which other boards may be, the best first.
+func (all interfaces) usable() []candidate {
+	var usable []candidate
+	for _, c := range all {
+		if c.master == "" && all.rank(c.Name) < foreign {
+			usable = append(usable, c)
+		}
+	}
 	sort.Slice(usable, func(i, j int) bool {
 		a, b := usable[i], usable[j]
 		return cmp.Or(
 			compare(!a.carrier, !b.carrier),
+			cmp.Compare(all.rank(a.Name), all.rank(b.Name)),
 			compare(b.metric >= 0, a.metric >= 0),
 			cmp.Compare(a.metric, b.metric),
 			compare(!a.Addr.IsValid(), !b.Addr.IsValid()),
 			compare(a.wireless, b.wireless),
+			compare(a.kind == "vlan", b.kind == "vlan"),
 			cmp.Compare(a.Index, b.Index)) < 0
 	})
-	var missing error
-	var names []string
-	for _, c := range usable {
-		names = append(names, c.Name)
-		if want != "" && c.Name != want {
-			continue
-		}
-		err := c.lacks()
-		if err == nil {
-			return c.Link, nil
-		}
-		missing = cmp.Or(missing, err)
-	}
-	switch {
-	case missing != nil:
-		return Link{}, missing
-	case len(names) == 0:
-		return Link{}, errors.New("there is no network interface")
-	}
-	return Link{}, fmt.Errorf("there is no interface %q, only %s; see interface in pi-agent.toml",
-		want, strings.Join(names, ", "))
+	return usable
 }
 
-// reachesBoards tells whether other boards may be at the far end.
-func (c candidate) reachesBoards() bool {
-	return !c.lonely && !slices.ContainsFunc(virtual, func(p string) bool { return strings.HasPrefix(c.Name, p) })
+// wanted is the interface that the settings name, or what it has become a port of.
+func (all interfaces) wanted(name string) (Link, error) {
+	c, ok := all.stands(name)
+	switch first, there := all[name]; {
+	case ok:
+		err := c.lacks()
+		if err != nil && c.Name != name {
+			err = fmt.Errorf("%s is a port of %s, and %w", name, first.master, err)
+		}
+		if err != nil {
+			return Link{}, err
+		}
+		return all.explained(c), nil
+	case there:
+		return Link{}, fmt.Errorf("%s is a port of %s, which is not there; see interface in pi-agent.toml", name, first.master)
+	}
+	var names []string
+	for _, c := range all.usable() {
+		names = append(names, c.Name)
+	}
+	if len(names) == 0 {
+		return Link{}, all.none()
+	}
+	return Link{}, fmt.Errorf("there is no interface %q, only %s; see interface in pi-agent.toml", name, strings.Join(names, ", "))
+}
+
+// none says that no interface leads to other boards, and which there are.
+func (all interfaces) none() error {
+	var names []string
+	for _, c := range all {
+		switch {
+		case c.master != "":
+			names = append(names, c.Name+" (a port of "+c.master+")")
+		case c.Index != loopback:
+			names = append(names, c.Name)
+		}
+	}
+	if len(names) == 0 {
+		return errors.New("there is no network interface")
+	}
+	slices.Sort(names)
+	return fmt.Errorf("there is no network interface that leads to other boards, only %s; see interface in pi-agent.toml",
+		strings.Join(names, ", "))
+}
+
+// explained is the link of a candidate, with the reason for it where that is not plain.
+func (all interfaces) explained(c candidate) Link {
+	var ports []string
+	for _, l := range c.lower {
+		if all[l].master == c.Name && all.rank(l) == all.rank(c.Name) {
+			ports = append(ports, l)
+		}
+	}
+	if len(ports) > 0 {
+		slices.Sort(ports)
+		c.Why = "it is made of " + strings.Join(ports, " and ")
+	}
+	return c.Link
 }
 
 // lacks says what a candidate needs before it can be used.
@@ -87,6 +163,8 @@ func (c candidate) lacks() error {
 	switch {
 	case !c.up:
 		return fmt.Errorf("%s is not up", c.Name)
+	case !c.carrier && (c.kind == "bridge" || c.kind == "bond"):
+		return fmt.Errorf("%s has no port that is connected yet", c.Name)
 	case !c.carrier && c.wireless:
 		return fmt.Errorf("%s is connected to no wireless network", c.Name)
 	case !c.carrier:

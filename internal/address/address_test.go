@@ -57,9 +57,13 @@ func TestChoose(t *testing.T) {
 			usable("tailscale0", 7, lonely), usable("eth0", 8),
 		}, "", "eth0", ""},
 		{"a bridge of the owner", []candidate{usable("br0", 2)}, "", "br0", ""},
+		{"settings name one of another program", []candidate{usable("eth0", 2, metric(0)), usable("zt7abcdef", 3)},
+			"zt7abcdef", "zt7abcdef", ""},
 
 		{"nothing", nil, "", "", "there is no network interface"},
 		{"nothing but lo", []candidate{lo}, "", "", "there is no network interface"},
+		{"nothing but containers", []candidate{lo, usable("zt7abcdef", 3), usable("docker0", 2)}, "", "",
+			"there is no network interface that leads to other boards, only docker0, zt7abcdef; see interface in pi-agent.toml"},
 		{"nothing of that name", []candidate{lo}, "eth7", "", "there is no network interface"},
 		{"not there", []candidate{lo, usable("wlan0", 3, radio), usable("eth0", 2), usable("docker0", 4)}, "eth7", "",
 			`there is no interface "eth7", only eth0, wlan0; see interface in pi-agent.toml`},
@@ -81,7 +85,7 @@ func TestChoose(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := choose(tt.all, tt.want)
+			got, err := choose(tt.all, tt.want, "")
 			if said := words(err); got.Name != tt.link || said != tt.err {
 				t.Errorf("choose() = %q, %q, want %q, %q", got.Name, said, tt.link, tt.err)
 			}

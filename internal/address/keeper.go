@@ -1,6 +1,7 @@
 package address
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -88,7 +89,8 @@ func NewKeeper(o KeeperOptions) *Keeper {
 func (k *Keeper) Ready() <-chan struct{} { return k.ready }
 
 // Link is the cluster interface right now, with the stable address once there is one. The error says in words what is
-// missing. As long as a swarm relies on the address, the interface on which it was made comes first.
+// missing. As long as a swarm relies on the address, the interface on which it was made, or the bridge or bond that this
+// has become a port of, comes first.
 func (k *Keeper) Link() (Link, error) {
 	k.mu.Lock()
 	home, inUse, held := k.home, k.inUse, k.held
@@ -107,12 +109,11 @@ func (k *Keeper) Link() (Link, error) {
 }
 
 func (k *Keeper) choose(home Home, inUse bool) (Link, error) {
-	if inUse && k.Kernel.Want == "" && home.Interface != "" {
-		if link, err := (Kernel{Want: home.Interface, Bare: true}).Link(); err == nil {
-			return link, nil
-		}
+	kernel := k.Kernel
+	if inUse {
+		kernel.Home = home.Interface
 	}
-	return k.Kernel.Link()
+	return kernel.Link()
 }
 
 // Advertise is the stable address, for a swarm to rely on. The error says in words why there is none, and is a Refusal
@@ -217,10 +218,11 @@ func (k *Keeper) now() (Home, bool) {
 // boards: so the engine that starts meanwhile has a route to its manager, without which it gives up for good. It reports
 // whether the address is there, which the kernel does not allow before the interface is up.
 func (k *Keeper) park(home Home) bool {
-	iface, err := net.InterfaceByName(home.Interface)
-	if err == nil {
-		_, err = place(Link{Name: iface.Name, Index: iface.Index}, home.Addr)
+	link, ok := k.Kernel.stands(cmp.Or(k.Kernel.Want, home.Interface))
+	if !ok {
+		return false
 	}
+	_, err := place(link, home.Addr)
 	if err != nil {
 		k.Log.Debug("The stable address is nowhere.", zap.Error(err))
 	}

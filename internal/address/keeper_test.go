@@ -292,6 +292,74 @@ func TestKeeperMoves(t *testing.T) {
 	}
 }
 
+// TestKeeperFollowsIntoABridge makes the interface on which a swarm was made a port of a bridge, and takes it out again.
+func TestKeeperFollowsIntoABridge(t *testing.T) {
+	if !inNamespace(t) {
+		return
+	}
+	home := Home{netip.MustParseAddr("169.254.7.8"), "eth0"}
+	eth0, _ := lanOf(t, "eth0")
+	must(t, netlink.AddrAdd(eth0, address(t, "10.5.0.7/24")))
+	b := start(t, home, true)
+	b.has("eth0", home.Addr)
+	for range 2 {
+		must(t, netlink.LinkAdd(&netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "br0"}}))
+		br0 := named(t, "br0")
+		must(t, errors.Join(netlink.AddrDel(eth0, address(t, "10.5.0.7/24")), netlink.LinkSetMaster(eth0, br0)))
+		eventually(t, patience, func() error { // as long as the bridge is not up
+			if _, err := b.Link(); err == nil || err.Error() != "br0 is not up" {
+				return fmt.Errorf("Link() = %w", err)
+			}
+			return nil
+		})
+		must(t, netlink.LinkSetUp(br0))
+		t.Logf("the bridge has it after %v", b.has("br0", home.Addr))
+		routes, err := netlink.RouteList(eth0, netlink.FAMILY_V4)
+		if err != nil || len(routes) > 0 {
+			t.Errorf("eth0 still has %v, %v", routes, err)
+		}
+		must(t, netlink.AddrAdd(br0, address(t, "10.5.0.7/24")))
+		eventually(t, patience, func() error {
+			link, err := b.Link()
+			if err != nil || link.Name != "br0" || link.Addr != netip.MustParseAddr("10.5.0.7") || link.Stable != home.Addr {
+				return fmt.Errorf("Link() = %+v, %w", link, err)
+			}
+			return nil
+		})
+		must(t, errors.Join(netlink.LinkSetNoMaster(eth0), netlink.LinkDel(br0), netlink.AddrAdd(eth0, address(t, "10.5.0.7/24"))))
+		t.Logf("the port has it again after %v", b.has("eth0", home.Addr))
+	}
+	if len(b.kept) > 0 {
+		t.Errorf("%v was remembered", <-b.kept)
+	}
+}
+
+// TestKeeperInABridgeFromTheStart boots a board whose interface has become a port meanwhile, and one that is new.
+func TestKeeperInABridgeFromTheStart(t *testing.T) {
+	if !inNamespace(t) {
+		return
+	}
+	eth0, _ := lanOf(t, "eth0")
+	must(t, netlink.LinkAdd(&netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "br0"}}))
+	br0 := named(t, "br0")
+	must(t, errors.Join(netlink.LinkSetMaster(eth0, br0), netlink.LinkSetUp(br0)))
+	for name, home := range map[string]Home{"of a swarm": {netip.MustParseAddr("169.254.7.8"), "eth0"}, "new": {}} {
+		t.Run(name, func(t *testing.T) {
+			want := home.Addr
+			if !want.IsValid() {
+				want = Candidate(boardSerial, 0)
+			}
+			b := start(t, home, home.Addr.IsValid())
+			b.has("br0", want)
+			if link, err := b.Link(); err != nil || link.Name != "br0" || link.Stable != want {
+				t.Errorf("Link() = %+v, %v", link, err)
+			}
+		})
+		must(t, withdraw(Candidate(boardSerial, 0)))
+		must(t, withdraw(netip.MustParseAddr("169.254.7.8")))
+	}
+}
+
 func TestKeeperConflicts(t *testing.T) {
 	if !inNamespace(t) {
 		return

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"slices"
 
 	"github.com/vishvananda/netlink"
@@ -20,23 +18,33 @@ const readTries = 5
 // Kernel reads interfaces and routes from the kernel it runs on, in the current network namespace.
 type Kernel struct {
 	Want string // name of the interface to use; empty chooses
+	Home string // name of the interface that comes first as long as it can be used, where Want is empty; empty is none
 	// Bare lets an interface do that has no address, and takes no notice of addresses of 169.254.0.0/16.
 	Bare bool
 }
 
 // Link is the cluster interface right now. The error says in words what is missing until there is one.
 func (k Kernel) Link() (Link, error) {
+	all, err := k.candidates()
+	if err != nil {
+		return Link{}, err
+	}
+	return choose(all, k.Want, k.Home)
+}
+
+// candidates are all interfaces.
+func (k Kernel) candidates() ([]candidate, error) {
 	links, err := whole(netlink.LinkList)
 	if err != nil {
-		return Link{}, fmt.Errorf("list network interfaces: %w", err)
+		return nil, fmt.Errorf("list network interfaces: %w", err)
 	}
 	addrs, err := addresses()
 	if err != nil {
-		return Link{}, err
+		return nil, err
 	}
 	metrics, err := defaultRoutes()
 	if err != nil {
-		return Link{}, err
+		return nil, err
 	}
 	all := make([]candidate, 0, len(links))
 	for _, l := range links {
@@ -54,13 +62,23 @@ func (k Kernel) Link() (Link, error) {
 			up:        a.Flags&net.FlagUp != 0,
 			carrier:   a.RawFlags&unix.IFF_LOWER_UP != 0,
 			multicast: a.Flags&net.FlagMulticast != 0,
-			lonely:    a.Flags&(net.FlagLoopback|net.FlagPointToPoint) != 0,
-			wireless:  wireless(a.Name),
+			lonely:    a.RawFlags&(unix.IFF_LOOPBACK|unix.IFF_POINTOPOINT|unix.IFF_NOARP) != 0,
+			card:      readCard(sysfs, a.Name, a.Index),
 			metric:    metric,
 			bare:      k.Bare,
 		})
 	}
-	return choose(all, k.Want)
+	return all, nil
+}
+
+// stands is the interface that takes the place of the one of that name, whether or not it can be used now.
+func (k Kernel) stands(name string) (Link, bool) {
+	all, err := k.candidates()
+	if err != nil {
+		return Link{}, false
+	}
+	c, ok := byName(all).stands(name)
+	return c.Link, ok
 }
 
 // OnLink reports whether an address is reached over the cluster interface without a router.
@@ -159,12 +177,6 @@ func prefix(n *net.IPNet) (netip.Prefix, bool) {
 	ip, ok := netip.AddrFromSlice(n.IP.To4())
 	ones, _ := n.Mask.Size()
 	return netip.PrefixFrom(ip, ones), ok
-}
-
-// wireless reports whether the interface is a radio, for which the kernel has this directory.
-func wireless(name string) bool {
-	_, err := os.Stat(filepath.Join("/sys/class/net", name, "wireless"))
-	return err == nil
 }
 
 // Run waits for the end of ctx: the address is not ours to keep.

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 )
 
 // namespaceEnv says that this test binary runs in a network namespace of its own.
@@ -25,6 +26,8 @@ const namespaceEnv = "ADDRESS_TEST_NAMESPACE"
 func inNamespace(t *testing.T) bool {
 	t.Helper()
 	if os.Getenv(namespaceEnv) != "" {
+		must(t, unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""))
+		must(t, unix.Mount("sysfs", "/sys", "sysfs", unix.MS_RDONLY, "")) // the one of this network namespace
 		return true
 	}
 	if os.Geteuid() != 0 {
@@ -36,7 +39,7 @@ func inNamespace(t *testing.T) bool {
 	t.Parallel()
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=1m")
 	cmd.Env = append(os.Environ(), namespaceEnv+"=1")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("in a network namespace: %v\n%s", err, out)
 	}
@@ -148,6 +151,62 @@ func TestKernel(t *testing.T) {
 	if got, err := (Kernel{Want: "eth7"}).Link(); err == nil || got.Name != "" {
 		t.Errorf("an interface that is not there = %+v, %v", got, err)
 	}
+}
+
+// made adds an interface, or skips the test where the kernel has none of its kind.
+func made(t *testing.T, link netlink.Link) netlink.Link {
+	t.Helper()
+	err := netlink.LinkAdd(link)
+	if errors.Is(err, unix.EOPNOTSUPP) {
+		t.Skipf("this kernel has no interfaces of the kind %s", link.Type())
+	}
+	must(t, err)
+	return named(t, link.Attrs().Name)
+}
+
+// TestKernelCards holds the choice to what this kernel shows of bridges, bonds and VLANs. TestChooseBySys has all cases.
+func TestKernelCards(t *testing.T) {
+	if !inNamespace(t) {
+		return
+	}
+	bond := netlink.NewLinkBond(netlink.LinkAttrs{Name: "bond0"})
+	bond.Mode, bond.Miimon = netlink.BOND_MODE_ACTIVE_BACKUP, 100
+	for _, top := range []netlink.Link{&netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "br0"}}, bond} {
+		t.Run(top.Type(), func(t *testing.T) {
+			master := made(t, top)
+			eth0, far := cable(t, "eth0")
+			defer func() { must(t, errors.Join(netlink.LinkDel(eth0), netlink.LinkDel(master))) }()
+			must(t, errors.Join(netlink.LinkSetUp(far), netlink.LinkSetMaster(eth0, master), netlink.LinkSetUp(eth0), netlink.LinkSetUp(master)))
+			eventually(t, patience, func() error {
+				link, err := Kernel{Bare: true, Home: "eth0"}.Link()
+				if err != nil || link.Name != top.Attrs().Name || link.Why != "it is made of eth0" {
+					return fmt.Errorf("Link() = %+v, %w", link, err)
+				}
+				return nil
+			})
+		})
+	}
+	t.Run("vlan", func(t *testing.T) {
+		eth0, far := cable(t, "eth0")
+		defer func() { must(t, netlink.LinkDel(eth0)) }()
+		must(t, errors.Join(netlink.LinkSetUp(far), netlink.LinkSetUp(eth0)))
+		vlan := made(t, &netlink.Vlan{LinkAttrs: netlink.LinkAttrs{Name: "eth0.10", ParentIndex: eth0.Attrs().Index}, VlanId: 10})
+		must(t, errors.Join(netlink.LinkSetUp(vlan), netlink.AddrAdd(vlan, address(t, "192.168.10.7/24"))))
+		if link, err := (Kernel{Bare: true}).Link(); err != nil || link.Name != "eth0.10" {
+			t.Errorf("Link() = %+v, %v", link, err)
+		}
+	})
+	t.Run("tap", func(t *testing.T) {
+		eth0, far := cable(t, "eth0")
+		defer func() { must(t, netlink.LinkDel(eth0)) }()
+		must(t, errors.Join(netlink.LinkSetUp(far), netlink.LinkSetUp(eth0)))
+		tap := made(t, &netlink.Tuntap{LinkAttrs: netlink.LinkAttrs{Name: "office"}, Mode: netlink.TUNTAP_MODE_TAP})
+		must(t, errors.Join(netlink.LinkSetUp(tap), netlink.AddrAdd(tap, address(t, "10.147.17.5/24"))))
+		must(t, netlink.RouteAdd(&netlink.Route{LinkIndex: tap.Attrs().Index, Gw: net.IPv4(10, 147, 17, 1)}))
+		if link, err := (Kernel{Bare: true}).Link(); err != nil || link.Name != "eth0" {
+			t.Errorf("Link() = %+v, %v", link, err)
+		}
+	})
 }
 
 func TestKernelRoutes(t *testing.T) {

@@ -390,7 +390,11 @@ func (l *Loop) observeLink() {
 		if !link.Addr.IsValid() {
 			log = l.Log.Debug // who put the stable address there has told it
 		}
-		log(fmt.Sprintf("Using %s with address %s.", seen.Name, seen.Addr))
+		why := link.Why
+		if why != "" {
+			why = ": " + why
+		}
+		log(fmt.Sprintf("Using %s with address %s%s.", seen.Name, seen.Addr, why))
 	case err != nil && l.linkErr == nil:
 		l.Log.Warn(fmt.Sprintf("The network is gone: %v.", err))
 	}
@@ -399,7 +403,7 @@ func (l *Loop) observeLink() {
 		l.Discovery.SetLink(discovery.Link{})
 		return
 	}
-	l.Discovery.SetLink(discovery.Link(link))
+	l.Discovery.SetLink(discovery.Link{Name: link.Name, Index: link.Index, Addr: link.Addr, Stable: link.Stable})
 }
 
 // compareAddress looks whether the swarm knows this board by an address that it has, and that it will keep.

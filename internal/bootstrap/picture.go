@@ -351,6 +351,7 @@ func (s sketch) self() {
 	}
 	if a, err := s.l.Network.Link(); err == nil {
 		b.Addrs = addrs(b.Addrs, a.Addr, a.Stable)
+		s.Interface = a.Name
 	}
 	switch {
 	case s.Swarm == nil:

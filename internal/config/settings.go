@@ -128,8 +128,9 @@ var settings = []setting{
 	},
 	{
 		"interface", `""`, `the name of a network interface, such as "eth0", or ""`,
-		"The network interface over which the boards reach one another. Empty chooses one: first those with a default route, " +
-			"then wired before wireless.",
+		"The network interface over which the boards reach one another. Empty chooses one: network cards, or the bridge, " +
+			"bond or VLAN on top of one, first those with a default route, then wired before wireless. One of another " +
+			"program, such as that of a VPN, is used only when it is named here.",
 		func(c *Config, v any) bool {
 			s, ok := v.(string)
 			c.Interface = s

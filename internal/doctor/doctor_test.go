@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"io/fs"
 	"math/big"
 	"net/netip"
@@ -14,6 +15,8 @@ import (
 	"testing"
 	"testing/fstest"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/pi-agent/pi-agent/internal/address"
 	"github.com/pi-agent/pi-agent/internal/picture"
@@ -328,5 +331,40 @@ func TestThisBoard(t *testing.T) {
 	}
 	if _, err := p.Run(t.Context(), "no-such-command"); err == nil {
 		t.Error("run: a command that is not there succeeds")
+	}
+}
+
+// TestLinkLocalRoute is about advice that cuts nobody off: the other boards are where the agent looks for them.
+func TestLinkLocalRoute(t *testing.T) {
+	const table = "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT\n"
+	line := func(dev string, metric int) string {
+		return fmt.Sprintf("%s\t0000FEA9\t00000000\t0001\t0\t0\t%d\t0000FFFF\t0\t0\t0\n", dev, metric)
+	}
+	tests := []struct {
+		name, link, routes string
+		agent              error
+		verdict            Verdict
+		text, remedy       string
+	}{
+		{"the agent's own", "br0", line("br0", 0), nil, Pass, "169.254.0.0/16 is reached over br0.", ""},
+		{"beside those of dhcpcd", "eth0", line("docker0", 205) + line("eth0", 0) + line("veth1a2b3c4", 207), nil, Pass,
+			"169.254.0.0/16 is reached over eth0.", ""},
+		{"a VPN has it", "eth0", line("zt7abcdef", 0), nil, Fail,
+			"169.254.0.0/16 is routed over zt7abcdef, and the other boards are behind eth0.",
+			`turn link-local addresses off on zt7abcdef, or give interface = "zt7abcdef" in pi-agent.toml`},
+		{"left behind by an agent that is off", "br0", line("eth0", 0), errors.New("off"), Fail,
+			"169.254.0.0/16 is routed over eth0, and the other boards are behind br0.",
+			"sudo systemctl restart pi-agent, and see journalctl -u pi-agent"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			p, root := body(t)
+			p.Link.Name, p.Agent = tt.link, tt.agent
+			root["proc/net/route"] = &fstest.MapFile{Data: []byte(table + tt.routes)}
+			want := Result{Check: "169.254 route", Verdict: tt.verdict, Text: tt.text, Remedy: tt.remedy}
+			if diff := cmp.Diff([]Result{want}, checkLinkLocalRoute(t.Context(), p)); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+		})
 	}
 }

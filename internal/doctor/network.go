@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math/bits"
 	"net/netip"
+	"strconv"
 	"strings"
 
 	"github.com/pi-agent/pi-agent/internal/picture"
@@ -19,10 +20,15 @@ func checkLink(_ context.Context, p *Patient) []Result {
 	case p.LinkErr != nil:
 		return fail(name, "plug in a cable, or connect to a wireless network; ip addr shows what there is",
 			"There is no usable one: %v.", p.LinkErr)
-	case !p.Link.Addr.IsValid():
-		return pass(name, "%s is used, without an address of DHCP.", p.Link.Name)
 	}
-	return pass(name, "%s is used, with address %s.", p.Link.Name, p.Link.Addr)
+	why := p.Link.Why
+	if why != "" {
+		why = ": " + why
+	}
+	if !p.Link.Addr.IsValid() {
+		return pass(name, "%s is used, without an address of DHCP%s.", p.Link.Name, why)
+	}
+	return pass(name, "%s is used, with address %s%s.", p.Link.Name, p.Link.Addr, why)
 }
 
 func checkSwarmAddress(_ context.Context, p *Patient) []Result {
@@ -47,6 +53,7 @@ func checkSwarmAddress(_ context.Context, p *Patient) []Result {
 type route struct {
 	device string
 	to     netip.Prefix
+	metric int // the route with the lowest is taken
 }
 
 // routes are those of the main table, but for the default ones.
@@ -62,7 +69,8 @@ func routes(p *Patient) (all []route, err error) {
 		}
 		to, err1 := hex.DecodeString(f[1])
 		mask, err2 := hex.DecodeString(f[7])
-		if err1 != nil || err2 != nil || len(to) != 4 || len(mask) != 4 {
+		metric, err3 := strconv.Atoi(f[6])
+		if err1 != nil || err2 != nil || err3 != nil || len(to) != 4 || len(mask) != 4 {
 			return nil, fmt.Errorf("route %q is not understood", line)
 		}
 		ones := 0
@@ -70,7 +78,7 @@ func routes(p *Patient) (all []route, err error) {
 			ones += bits.OnesCount8(b)
 		}
 		if ones > 0 { // in the order of the CPU, which is little-endian on everything that this runs on
-			all = append(all, route{f[0], netip.PrefixFrom(netip.AddrFrom4([4]byte{to[3], to[2], to[1], to[0]}), ones)})
+			all = append(all, route{f[0], netip.PrefixFrom(netip.AddrFrom4([4]byte{to[3], to[2], to[1], to[0]}), ones), metric})
 		}
 	}
 	return all, nil
@@ -87,21 +95,23 @@ func checkLinkLocalRoute(_ context.Context, p *Patient) []Result {
 	if err != nil {
 		return skip(name, "Routes cannot be read: %v.", err)
 	}
-	over := ""
-	for _, r := range all {
-		switch {
-		case r.to != linkLocal:
-		case r.device != p.Link.Name:
-			return fail(name, "take that route away: the other boards are behind "+p.Link.Name, "%s is routed over %s.", linkLocal, r.device)
-		default:
-			over = r.device
+	var taken *route
+	for i, r := range all {
+		if r.to == linkLocal && (taken == nil || r.metric < taken.metric) {
+			taken = &all[i]
 		}
 	}
-	if over == "" {
-		return fail(name, "sudo systemctl restart pi-agent, and see journalctl -u pi-agent",
-			"%s has no route, so other boards are not reached.", linkLocal)
+	const restart = "sudo systemctl restart pi-agent, and see journalctl -u pi-agent"
+	switch {
+	case taken == nil:
+		return fail(name, restart, "%s has no route, so other boards are not reached.", linkLocal)
+	case taken.device == p.Link.Name:
+		return pass(name, "%s is reached over %s.", linkLocal, taken.device)
+	case p.Agent != nil: // it may be the agent's own, of before
+		return fail(name, restart, "%s is routed over %s, and the other boards are behind %s.", linkLocal, taken.device, p.Link.Name)
 	}
-	return pass(name, "%s is reached over %s.", linkLocal, over)
+	return fail(name, fmt.Sprintf("turn link-local addresses off on %s, or give interface = %q in pi-agent.toml", taken.device, taken.device),
+		"%s is routed over %s, and the other boards are behind %s.", linkLocal, taken.device, p.Link.Name)
 }
 
 // subnetBits is the size of an overlay network unless somebody wants another.

@@ -35,6 +35,9 @@ type Picture struct {
 	StackErrors []string  `json:"stack_errors"`
 	Nearby      []Nearby  `json:"nearby"` // boards of other clusters
 	Warnings    []Warning `json:"warnings"`
+
+	// Interface is that over which the board that shows the picture reaches the others, empty where there is none.
+	Interface string `json:"interface,omitempty"`
 }
 
 // Swarm is the swarm that the board is in. All but the first two are known to managers that have a majority.

@@ -35,7 +35,7 @@ func class() picture.Picture {
 	}
 	const model = "Raspberry Pi 4 Model B Rev 1.4"
 	p := picture.Picture{
-		Version: picture.Version, Drawn: now, Cluster: "pi", Self: "10000000aabbcc05", Source: "pi-bbcc02",
+		Version: picture.Version, Drawn: now, Cluster: "pi", Self: "10000000aabbcc05", Interface: "eth0", Source: "pi-bbcc02",
 		Doing: "This board is a worker in the swarm of pi-bbcc02.",
 		Swarm: &picture.Swarm{
 			ID: "nxfocrmkas0i9r920dd2ri0f9", Node: "xg42tbi2i5ihbtu1cnpuzxtz8", Managers: 1, Reachable: 1, Majority: true,
