@@ -441,9 +441,9 @@ func (b *simBoard) announceOften(ctx context.Context, loop *Loop) {
 func (b *simBoard) inquire(ctx context.Context) {
 	for pause := time.Second; nap(ctx, pause) == nil; pause = min(2*pause, time.Minute) {
 		b.w.mu.Lock()
-		asking := b.asking
+		asking, lan := b.asking, b.w.lan
 		b.w.mu.Unlock()
-		for _, to := range b.w.lan {
+		for _, to := range lan {
 			delay, lost := b.w.send(question, b, to)
 			if !asking || lost || to == b {
 				continue
