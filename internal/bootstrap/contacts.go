@@ -2,6 +2,7 @@ package bootstrap
 
 import (
 	"cmp"
+	"errors"
 	"maps"
 	"net/netip"
 	"slices"
@@ -18,15 +19,16 @@ import (
 
 // Pace of asking.
 const (
-	askPace     = 5 * time.Second  // between hellos to one board while outside a swarm
-	askPaceIn   = 30 * time.Second // the same in a swarm, to managers only
-	askAgain    = time.Second      // soonest repetition, whatever is heard
-	askAgainMax = 30 * time.Second // longest pause after failures; they double
-	contactMax  = 256              // addresses remembered: whoever can send to the link can invent as many as the link has
-	electOpen   = 5 * time.Second  // boards that become known so soon after this one began to elect are asked first
-	forgetBlank = time.Minute      // after the last answer of a board outside any swarm
-	silentBurst = 8                // boards whose silence is told at once;
-	silentPace  = 10 * time.Minute // and after those another one, because they may be invented
+	askPace       = 5 * time.Second  // between hellos to one board while outside a swarm
+	askPaceIn     = 30 * time.Second // the same in a swarm, to managers only
+	askAgain      = time.Second      // soonest repetition, whatever is heard
+	askAgainMax   = 30 * time.Second // longest pause after failures; they double
+	contactMax    = 256              // addresses remembered: whoever can send to the link can invent as many as the link has
+	unreachedPace = 2 * time.Second  // longest pause while a board is heard that holds up the first swarm
+	electOpen     = 5 * time.Second  // boards that become known so soon after this one began to elect are asked first
+	forgetBlank   = time.Minute      // after the last answer of a board outside any swarm
+	silentBurst   = 8                // boards whose silence is told at once;
+	silentPace    = 10 * time.Minute // and after those another one, because they may be invented
 )
 
 // contact is an address at which there may be a board.
@@ -36,6 +38,7 @@ type contact struct {
 	hint     peer.Claim // what was announced from there, a zero claim when nothing
 	heard    time.Time  // when that was
 	hintEnds time.Time
+	hinted   time.Time // since when that board has been announced there
 
 	met      bool
 	answer   enroll.Peer // its newest claim, valid when met
@@ -44,8 +47,11 @@ type contact struct {
 	able     time.Time
 
 	asking   bool
-	asked    time.Time // start of the newest ask that has ended
-	next     time.Time // not before
+	asked    time.Time     // start of the newest ask that has ended
+	next     time.Time     // not before
+	pace     time.Duration // between two asks, as it was when the newest one began
+	served   time.Time     // start of the newest ask that was answered, be it with a refusal
+	shut     time.Time     // since when no ask has been answered; zero when the newest was, or none has ended
 	failures int
 	reported bool  // its silence was logged
 	named    bool  // by the settings: it stays, and is asked in every state
@@ -111,10 +117,15 @@ func (t *contacts) at(addr netip.AddrPort, now time.Time) *contact {
 func (t *contacts) heard(hints []discovery.Hint, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	here := make(map[netip.AddrPort]bool, len(hints))
 	for _, h := range hints {
+		here[h.Addr] = true
 		c := t.at(h.Addr, now)
 		if c == nil {
 			continue
+		}
+		if c.hint.Serial != h.Claim.Serial || !now.Before(c.hintEnds) {
+			c.hinted = now
 		}
 		if c.met && c.hint != h.Claim && (c.answer.Claim.State != h.Claim.State || c.answer.Claim.Swarm != h.Claim.Swarm) {
 			c.next = later(now, c.asked.Add(askAgain))
@@ -122,6 +133,11 @@ func (t *contacts) heard(hints []discovery.Hint, now time.Time) {
 			t.known = nil
 		}
 		c.hint, c.heard, c.hintEnds = h.Claim, h.Heard, h.Expires
+	}
+	for addr, c := range t.all {
+		if now.Before(c.hintEnds) && !here[addr] {
+			c.hintEnds = now // it has said goodbye
+		}
 	}
 }
 
@@ -162,6 +178,9 @@ func (t *contacts) meet(p enroll.Peer, now time.Time) (first, trouble bool) {
 	first = before == nil
 	if first {
 		c.firstMet, c.able = now, now
+		if c.hint.Serial == p.Claim.Serial && now.Before(c.hintEnds) {
+			c.firstMet = c.hinted // it has been known of since then, and only been out of reach
+		}
 	} else {
 		trouble = p.Claim.Trouble != before.answer.Claim.Trouble
 		c.firstMet, c.able = before.firstMet, before.able
@@ -202,7 +221,7 @@ func (t *contacts) due(pace func(*contact) time.Duration, proposed, now time.Tim
 			next = min(next, c.next.Sub(now))
 			continue
 		}
-		c.asking = true
+		c.asking, c.pace = true, pace
 		c.next = now.Add(pace)
 		addrs = append(addrs, c.addr)
 	}
@@ -219,13 +238,22 @@ func (t *contacts) answered(addr netip.AddrPort, started, now time.Time, err err
 		return false
 	}
 	c.asking, c.asked, c.err = false, started, err
+	if err == nil || errors.Is(err, enroll.ErrRefused) || errors.Is(err, enroll.ErrNotPeer) {
+		c.served, c.shut = started, time.Time{}
+	} else if c.shut.IsZero() {
+		c.shut = started
+	}
 	if err == nil {
 		return false
 	}
 	if c.met {
 		t.known = nil // another of its addresses may be better
 	}
-	c.next = now.Add(min(askAgain<<min(c.failures, 10), askAgainMax))
+	most := askAgainMax
+	if c.pace == askPace && now.Before(c.hintEnds) {
+		most = unreachedPace
+	}
+	c.next = now.Add(min(askAgain<<min(c.failures, 10), most))
 	c.failures++
 	elsewhere := func(o *contact) bool {
 		return o != c && o.met && o.answer.Claim.Serial == cmp.Or(c.hint.Serial, c.answer.Claim.Serial) && now.Sub(o.lastMet) < rivalFor

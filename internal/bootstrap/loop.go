@@ -168,6 +168,7 @@ type Loop struct {
 	engineSeen  bool     // whether the engine has answered since then
 	pending     time.Time
 	listening   time.Time
+	inquiring   bool // see View.Inquiring
 	proposed    time.Time
 	founding    bool
 	last        Action
@@ -356,6 +357,9 @@ func (l *Loop) observe(ctx context.Context) {
 	case l.listening.IsZero():
 		l.listening = now
 	}
+	// Also the address that a swarm would rely on must be among those at which was asked: it may have come this moment.
+	asked := discovery.Link(l.link)
+	l.inquiring = heard.Asked != asked || l.addrErr == nil && l.advertise != asked.Addr && l.advertise != asked.Stable
 	l.contacts.heard(heard.Hints, now)
 	for _, twin := range heard.Twins {
 		l.contacts.expect(netip.AddrPortFrom(twin, peer.Port), now)
@@ -395,6 +399,9 @@ func (l *Loop) observeLink() {
 		log(fmt.Sprintf("Using %s with address %s.", seen.Name, seen.Addr))
 	case err != nil && l.linkErr == nil:
 		l.Log.Warn(fmt.Sprintf("The network is gone: %v.", err))
+	}
+	if link != l.link { // what was out of reach from the addresses before may be within that of the new one
+		l.contacts.hurry(func(c *contact) bool { return c.failures > 0 }, time.Now())
 	}
 	l.link, l.linkErr = link, err
 	if err != nil {
@@ -455,13 +462,14 @@ func (l *Loop) view(now time.Time) View {
 		Link: l.linkErr, Linked: l.linked, Address: l.addrErr, Lost: l.lost, Engine: l.status, EngineErr: l.statusErr,
 		Pending: l.pending, Member: l.Member,
 		Peers: peers, Twins: twins, Listening: l.listening, NewBoard: l.contacts.newest(), Proposed: l.proposed,
-		Expect: l.Expect, Settle: l.Settle, Reset: l.wasReset, Named: l.contacts.unanswered(),
+		Expect: l.Expect, Settle: l.Settle, Reset: l.wasReset, Named: l.contacts.unanswered(), Inquiring: l.inquiring,
 		Contents: l.contents, Answered: l.answered, Parted: l.parted, Left: l.left, Doubled: l.doubled, ForgetAsked: l.forgetAsked,
 		Clock: l.Clock(), Built: l.Built, ClockAsked: l.clockAsked,
 	}
 	for i, p := range v.Peers {
 		v.Peers[i].Barred = l.barred(p)
 	}
+	v.Unreached, v.Unanswered = l.contacts.unreached(l.Serial, l.proposed, now)
 	if !l.proposed.IsZero() {
 		v.Unasked = l.contacts.unasked(l.proposed)
 	}

@@ -222,6 +222,11 @@ type nodeIDs struct {
 // Answer implements enroll.Host: the claim, and for a node whether it is one of ours, and how many there are.
 func (l *Loop) Answer(p enroll.Peer) peer.Claim {
 	c := l.Claim()
+	if seen := l.posed.Load(); seen != nil {
+		c.Unreached = slices.ContainsFunc(seen.view.Unreached, func(u Unreached) bool {
+			return u.Serial == p.Claim.Serial && seen.view.toTell(u)
+		})
+	}
 	listed := l.listed.Load()
 	if c.State != peer.Manager || p.Claim.State != peer.Worker || p.Claim.Node == "" || listed == nil {
 		return c
