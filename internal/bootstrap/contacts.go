@@ -27,6 +27,7 @@ const (
 	unreachedPace = 2 * time.Second  // longest pause while a board is heard that holds up the first swarm
 	electOpen     = 5 * time.Second  // boards that become known so soon after this one began to elect are asked first
 	forgetBlank   = time.Minute      // after the last answer of a board outside any swarm
+	overtakenMax  = 40 * time.Second // longest that anything said may be under way
 	silentBurst   = 8                // boards whose silence is told at once;
 	silentPace    = 10 * time.Minute // and after those another one, because they may be invented
 )
@@ -43,6 +44,8 @@ type contact struct {
 	met      bool
 	answer   enroll.Peer // its newest claim, valid when met
 	firstMet time.Time
+	bootWas  uint64    // that of the agent before the one that answers,
+	booted   time.Time // which was first heard of then
 	lastMet  time.Time
 	able     time.Time
 
@@ -160,20 +163,23 @@ func (t *contacts) hurry(which func(*contact) bool, now time.Time) {
 }
 
 // meet takes in a board that has answered, or that said hello by itself. It reports whether this is its first time, and
-// whether it tells of a trouble that is news.
-func (t *contacts) meet(p enroll.Peer, now time.Time) (first, trouble bool) {
+// whether it tells of a trouble that is news. What is older than what the board has said before is stale, and not taken in.
+func (t *contacts) meet(p enroll.Peer, now time.Time) (first, trouble, stale bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if p.Key == t.self {
 		if c := t.all[p.Addr]; c != nil {
 			c.recalled = false // the address is this board's now
 		}
-		return false, false
+		return false, false, false
 	}
 	before := t.board(p.Key)
+	if before != nil && before.overtook(p.Claim, now) {
+		return false, false, true
+	}
 	c := t.at(p.Addr, now)
 	if c == nil {
-		return false, false
+		return false, false, false
 	}
 	first = before == nil
 	if first {
@@ -184,6 +190,10 @@ func (t *contacts) meet(p enroll.Peer, now time.Time) (first, trouble bool) {
 	} else {
 		trouble = p.Claim.Trouble != before.answer.Claim.Trouble
 		c.firstMet, c.able = before.firstMet, before.able
+		c.bootWas, c.booted = before.bootWas, before.booted
+		if was := before.answer.Claim; was.Boot != p.Claim.Boot && was.Serial == p.Claim.Serial {
+			c.bootWas, c.booted = was.Boot, now
+		}
 		if before.answer.Claim.State == peer.Waiting && p.Claim.State != peer.Waiting {
 			c.able = now
 		}
@@ -192,7 +202,20 @@ func (t *contacts) meet(p enroll.Peer, now time.Time) (first, trouble bool) {
 	c.met, c.answer, c.lastMet = true, p, now
 	t.known = nil
 	c.failures, c.reported, c.err = 0, false, nil
-	return first, trouble
+	return first, trouble, false
+}
+
+// overtook reports whether what the board has said there last is newer than this claim of it. An agent that does not count is
+// believed in the order in which it is heard, and so are two boards with one key and serial, but for a moment.
+func (c *contact) overtook(claim peer.Claim, now time.Time) bool {
+	last := c.answer.Claim
+	switch {
+	case claim.Boot == 0 || last.Serial != claim.Serial:
+		return false
+	case claim.Boot == last.Boot:
+		return claim.Said < last.Said
+	}
+	return claim.Boot == c.bootWas && now.Sub(c.booted) < overtakenMax
 }
 
 // board is the contact at which the board with this key was met last, nil when it never was.

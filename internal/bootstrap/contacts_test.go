@@ -111,7 +111,7 @@ func TestBoardAtTwoAddresses(t *testing.T) {
 	meet := func(text string, at time.Time, want bool) {
 		t.Helper()
 		p := enroll.Peer{Claim: claim, Key: enroll.Fingerprint{2}, Addr: addr(text)}
-		if first, trouble := book.meet(p, at); first != want || trouble {
+		if first, trouble, _ := book.meet(p, at); first != want || trouble {
 			t.Errorf("meeting at %s: first %v, trouble %v", text, first, trouble)
 		}
 	}
@@ -148,11 +148,11 @@ func TestBoardAtTwoAddresses(t *testing.T) {
 	}
 	claim.Trouble = "no engine"
 	p := enroll.Peer{Claim: claim, Key: enroll.Fingerprint{2}, Addr: addr(stable)}
-	if _, trouble := book.meet(p, after(201)); !trouble {
+	if _, trouble, _ := book.meet(p, after(201)); !trouble {
 		t.Error("its trouble is no news")
 	}
 	p.Addr = addr(next)
-	if _, trouble := book.meet(p, after(202)); trouble {
+	if _, trouble, _ := book.meet(p, after(202)); trouble {
 		t.Error("its trouble is news at the other address")
 	}
 }
@@ -298,5 +298,47 @@ func TestHeardBeforeMet(t *testing.T) {
 	c.meet(enroll.Peer{Claim: hint.Claim, Key: enroll.Fingerprint{1}, Addr: at}, start.Add(time.Minute))
 	if got := c.newest(); !got.Equal(start) {
 		t.Errorf("the newest board is there since %v, want %v", got, start)
+	}
+}
+
+// What a board said before does not count when it comes in after something newer, of the same agent or of the one before.
+func TestOlderClaimIsNotBelieved(t *testing.T) {
+	start := time.Unix(1000, 0)
+	type said struct {
+		after      time.Duration
+		boot, said uint64
+		serial     peer.Serial
+		state      peer.State
+	}
+	const one, other = peer.Serial("10000000aabbcc01"), peer.Serial("10000000aabbcc02")
+	tests := []struct {
+		name string
+		says []said
+		want peer.State
+	}{
+		{"in order", []said{{0, 7, 1, one, peer.Blank}, {0, 7, 2, one, peer.Founding}}, peer.Founding},
+		{"overtaken", []said{{0, 7, 2, one, peer.Manager}, {0, 7, 1, one, peer.Founding}}, peer.Manager},
+		{"the same again", []said{{0, 7, 2, one, peer.Blank}, {0, 7, 2, one, peer.Manager}}, peer.Manager},
+		{"a new agent", []said{{0, 7, 99, one, peer.Manager}, {0, 5, 1, one, peer.Worker}}, peer.Worker},
+		{"the agent before", []said{{0, 7, 99, one, peer.Founding}, {0, 5, 1, one, peer.Worker}, {time.Second, 7, 99, one, peer.Founding}}, peer.Worker},
+		{"the agent before that was none", []said{{0, 7, 9, one, peer.Founding}, {0, 5, 1, one, peer.Worker}, {overtakenMax, 7, 9, one, peer.Manager}}, peer.Manager},
+		{"an agent that does not count", []said{{0, 7, 99, one, peer.Manager}, {0, 0, 0, one, peer.Blank}}, peer.Blank},
+		{"two boards with one key", []said{{0, 7, 99, one, peer.Manager}, {0, 5, 1, other, peer.Blank}, {0, 7, 98, one, peer.Worker}}, peer.Worker},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			c := newContacts(enroll.Fingerprint{})
+			now := start
+			for i, s := range tt.says {
+				now = now.Add(s.after)
+				claim := peer.Claim{Serial: s.serial, Cluster: "pi", State: s.state, Boot: s.boot, Said: s.said}
+				at := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 77, 0, byte(i%2 + 1)}), peer.Port) // a board has two
+				c.meet(enroll.Peer{Claim: claim, Key: enroll.Fingerprint{1}, Addr: at}, now)
+				now = now.Add(time.Millisecond)
+			}
+			if got := c.board(enroll.Fingerprint{1}).answer.Claim.State; got != tt.want {
+				t.Errorf("it is taken for %s, want %s", got, tt.want)
+			}
+		})
 	}
 }

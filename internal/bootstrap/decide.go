@@ -70,6 +70,7 @@ type Action struct {
 	Kind    Kind
 	Reason  string    // one plain sentence; it changes only when there is news
 	Trouble bool      // a person should look
+	Between bool      // the trouble is between this board and others, who see it themselves
 	Until   time.Time // when waiting ends by itself; zero when it does not
 	Target  Peer      // the manager to join, or to move to
 }
@@ -368,7 +369,7 @@ func elect(v View) Action {
 	case len(v.Unreached) > 0 && !enough:
 		return v.notReached()
 	case len(shutTo) > 0 && (v.Expect == 0 || v.reached()-len(shutTo) < v.Expect):
-		return trouble("Port %d/tcp of this board is shut to %s: a swarm that it made could not be joined. Open the port here: sudo ufw allow %d/tcp",
+		return between("Port %d/tcp of this board is shut to %s: a swarm that it made could not be joined. Open the port here: sudo ufw allow %d/tcp",
 			peer.Port, listed(shutTo), peer.Port)
 	}
 	if p, is := v.apart(); is {
@@ -453,7 +454,7 @@ func (v View) notReached() Action {
 		u := v.Unreached[0]
 		return waitUntil(u.Ends, "Waiting for an answer from %s, which has announced itself", u.Serial.Name())
 	}
-	return trouble("Heard, and not reached at port %d/tcp: %s. This board makes no swarm meanwhile, for there could be two. Open the port "+
+	return between("Heard, and not reached at port %d/tcp: %s. This board makes no swarm meanwhile, for there could be two. Open the port "+
 		"there: sudo ufw allow %d/tcp; or turn off client isolation of the access point; or do without, with expect = %d here",
 		peer.Port, listed(told), peer.Port, v.reached())
 }
@@ -504,5 +505,11 @@ func waitUntil(t time.Time, format string, args ...any) Action {
 func trouble(format string, args ...any) Action {
 	a := wait(format, args...)
 	a.Trouble = true
+	return a
+}
+
+func between(format string, args ...any) Action {
+	a := trouble(format, args...)
+	a.Between = true
 	return a
 }

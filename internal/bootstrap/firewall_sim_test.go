@@ -80,6 +80,11 @@ func simFirewall(t testing.TB, w *world, rnd *rand.Rand) {
 	if len(w.swarms) != 1 {
 		t.Errorf("%d swarms, want one", len(w.swarms))
 	}
+	for _, b := range w.boards {
+		if b.said("cannot take part") {
+			t.Errorf("%s repeats what others say of one more", b.serial.Name())
+		}
+	}
 }
 
 // A board comes to a swarm that it hears and does not reach.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/netip"
 	"strings"
 	"sync"
@@ -209,7 +210,8 @@ func NewLoop(o Options) *Loop {
 		statusErr: fmt.Errorf("%w: it was not asked yet", swarm.ErrUnreachable),
 		answered:  time.Now(),
 	}
-	c := peer.Claim{Serial: o.Serial, Cluster: o.Cluster, Tag: o.Tag, State: peer.Waiting, Machine: o.Machine, Model: o.Model, Hostname: o.Hostname()}
+	c := peer.Claim{Serial: o.Serial, Cluster: o.Cluster, Tag: o.Tag, State: peer.Waiting, Machine: o.Machine, Model: o.Model, Hostname: o.Hostname(),
+		Boot: rand.Uint64() | 1, Said: 1}
 	if o.Member != (peer.Membership{}) {
 		// Its engine may need minutes to start, and nobody must found a swarm meanwhile. It does not say that it is a
 		// manager, for it can admit nobody yet.
@@ -265,9 +267,13 @@ func (l *Loop) Met(p enroll.Peer) {
 // Stranger implements enroll.Host.
 func (l *Loop) Stranger(c peer.Claim) { l.Discovery.Stranger(c) }
 
-// meet takes in what another board says about itself, and logs what is news.
-func (l *Loop) meet(p enroll.Peer, now time.Time) {
-	first, trouble := l.contacts.meet(p, now)
+// meet takes in what another board says about itself, and logs what is news. It reports whether the board has said something
+// newer before.
+func (l *Loop) meet(p enroll.Peer, now time.Time) (stale bool) {
+	first, trouble, stale := l.contacts.meet(p, now)
+	if stale {
+		return true
+	}
 	if p.Key != l.Key {
 		l.hinted(p.Claim.Others(), now)
 	}
@@ -278,6 +284,7 @@ func (l *Loop) meet(p enroll.Peer, now time.Time) {
 	if trouble {
 		l.Log.Warn(fmt.Sprintf("%s cannot take part: %s", p.Claim.Serial.Name(), sentence(p.Claim.Trouble)))
 	}
+	return false
 }
 
 // compareNames finds that another board has the name of this one, and lets the one with the higher serial give way.
@@ -574,12 +581,13 @@ func (l *Loop) speak() {
 	default:
 		c.State = peer.Blank
 	}
-	if l.last.Trouble && l.last.Kind == Wait {
+	if l.last.Trouble && l.last.Kind == Wait && !l.last.Between {
 		c.Trouble = inOneLine(l.last.Reason, peer.TroubleMax)
 	}
 	c.Peers = l.others(c.State, time.Now())
 	c.Waits = l.waits(c.State)
 	if c != old {
+		c.Said++
 		l.claim.Store(&c)
 		l.contacts.hurry(func(k *contact) bool {
 			return k.met && (k.answer.Claim.State == peer.Manager || !c.State.InSwarm())
@@ -589,7 +597,8 @@ func (l *Loop) speak() {
 	// A card from another board has that one's address, too, which must be given up if it is a copy.
 	l.Network.Rely(c.State.InSwarm() && l.Member.From == "" || l.founding || l.statusErr == nil && l.status.State == swarm.Pending)
 	hint := c
-	hint.Contents, hint.Orphan, hint.Waits = peer.Contents{}, false, "" // not announced, and so no news to announce
+	hint.Contents, hint.Orphan, hint.Waits = peer.Contents{}, false, ""
+	hint.Boot, hint.Said = 0, 0 // not announced, and so no news to announce
 	l.Discovery.SetClaim(hint)
 	l.Discovery.SetAsking(!c.State.InSwarm())
 	if member && l.status.Manager && l.Settings == nil {
@@ -709,8 +718,9 @@ func (l *Loop) hello(ctx context.Context, addr netip.AddrPort, claim peer.Claim)
 	l.askFellows(err, now)
 	switch {
 	case err == nil:
-		l.meet(p, now)
-		l.toldBy(p)
+		if !l.meet(p, now) {
+			l.toldBy(p)
+		}
 	case report && l.contacts.isNamed(addr):
 		l.Log.Warn(fmt.Sprintf("No board answers at %s, which peers in the settings names: is it on, and does the network let boards "+
 			"reach one another? Client isolation of an access point must be off.", addr.Addr()), zap.Error(err))

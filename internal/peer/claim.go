@@ -81,6 +81,8 @@ type Claim struct {
 	Machine   string    `json:"machine,omitempty"`   // mark of its machine id; hello only
 	Engine    string    `json:"engine,omitempty"`    // mark of its Docker Engine's id; hello only
 	Clock     time.Time `json:"clock,omitzero"`      // the board's clock when it spoke; hello only
+	Boot      uint64    `json:"boot,omitempty"`      // drawn by lot when its agent started; zero from an older agent; hello only
+	Said      uint64    `json:"said,omitempty"`      // what its agent has said since then, counted; hello only
 	Peers     string    `json:"peers,omitempty"`     // see Claim.Others; hello only
 	Trouble   string    `json:"trouble,omitempty"`   // why it cannot take part until a person helps; hello only
 	Waits     string    `json:"waits,omitempty"`     // why it is not in a swarm yet; hello only
