@@ -110,6 +110,11 @@ var broken = []struct {
 	{"it founds without asking the others first", "CloseCalls", instead(Propose, func(a Action) Action { a.Kind = Init; return a })},
 	{"it founds before all have answered", "CloseCalls", blind(func(v *View) { v.Unasked = 0 })},
 	{"boards that are heard and not reached do not count", "Firewall", blind(func(v *View) { v.Unreached, v.Unanswered = nil, 0 })},
+	{"a manager whose engine is stopped is gone", "EngineAsleep", blind(func(v *View) {
+		for i := range v.Peers {
+			v.Peers[i].Claim.Manages = ""
+		}
+	})},
 	{"a manager that is heard and not reached is none", "FirewallLater", blind(func(v *View) { v.Unreached, v.Unanswered = nil, 0 })},
 }
 

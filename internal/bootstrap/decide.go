@@ -235,7 +235,7 @@ func stay(v View) Action {
 	if a, is := doubled(v, Stay); is {
 		return a
 	}
-	var silent []Peer
+	var silent, asleep []Peer
 	for _, p := range v.Peers {
 		switch {
 		case !managedBy(v.Engine, p):
@@ -247,10 +247,18 @@ func stay(v View) Action {
 		if a, is := divided(v, p); is && v.own(p) {
 			return a
 		}
+		if v.asleep(p) {
+			asleep = append(asleep, p)
+			continue
+		}
 		if a, is := late(v, p); is {
 			return a
 		}
 		return Action{Kind: Stay, Reason: fmt.Sprintf("This board is a worker in the swarm of %s", p.Claim.Serial.Name())}
+	}
+	if len(asleep) > 0 {
+		return Action{Kind: Stay, Trouble: true, Reason: fmt.Sprintf("This board is a worker and the Docker Engine of its manager %s does not "+
+			"answer; containers go on running", asleep[0].Claim.Serial.Name())}
 	}
 	if len(silent) > 0 {
 		return Action{Kind: Stay, Trouble: true, Reason: fmt.Sprintf("This board is a worker and its manager %s at %s does not answer; "+
@@ -321,6 +329,11 @@ func blank(v View) Action {
 	for _, p := range v.Peers {
 		if p.Claim.State.InSwarm() && !p.Claim.Orphan && v.Now.Sub(p.Met) < swarmRemembered {
 			return wait("%s is in a swarm: waiting for its manager to answer", p.Claim.Serial.Name())
+		}
+	}
+	for _, p := range v.Peers {
+		if p.Claim.Manages != "" && v.fresh(p) {
+			return wait("%s manages a swarm: waiting for its Docker Engine", p.Claim.Serial.Name())
 		}
 	}
 	return elect(v)

@@ -34,6 +34,7 @@ func board(serial peer.Serial, state peer.State, change ...func(*Peer)) Peer {
 func met(d time.Duration) func(*Peer)  { return func(p *Peer) { p.Met = ago(d) } }
 func able(d time.Duration) func(*Peer) { return func(p *Peer) { p.Able = ago(d) } }
 func in(id string) func(*Peer)         { return func(p *Peer) { p.Claim.Swarm = id } }
+func manages(id string) func(*Peer)    { return func(p *Peer) { p.Claim.Manages = id } }
 func shutOut(p *Peer)                  { p.Claim.Unreached = true }
 
 // heard is a board that has announced itself for a minute and does not answer.
@@ -239,6 +240,22 @@ func TestDecide(t *testing.T) {
 		}, Wait, "is starting"},
 		{"not all are asked yet", func(v *View) { v.Proposed, v.Unasked = ago(time.Second), 1 }, Propose, "alone"},
 		{"all are asked", func(v *View) { v.Proposed = ago(time.Second) }, Init, "alone"},
+
+		{"a manager whose engine is stopped for hours", func(v *View) {
+			v.Engine, v.Member, v.Answered = worker(), peer.Membership{Swarm: "mine", Node: "n2"}, ago(time.Hour)
+			v.Peers = []Peer{board(low, peer.Waiting, at("10.77.0.1:2378"), manages("mine")), board(high, peer.Manager, in("other"))}
+		}, Stay, "the Docker Engine of its manager pi-000001 does not answer"},
+		{"a board whose engine is stopped managed another swarm", func(v *View) {
+			v.Engine, v.Member, v.Answered = worker(), peer.Membership{Swarm: "mine", Node: "n2"}, ago(time.Hour)
+			v.Peers = []Peer{board(low, peer.Waiting, at("10.77.0.1:2378"), manages("that")), board(high, peer.Manager, in("other"))}
+		}, Move, "moving to the swarm of pi-000009"},
+		{"a manager whose engine is stopped is silent, too", func(v *View) {
+			v.Engine, v.Member, v.Answered = worker(), peer.Membership{Swarm: "mine", Node: "n2"}, ago(time.Hour)
+			v.Peers = []Peer{board(low, peer.Waiting, at("10.77.0.1:2378"), manages("mine"), met(rivalFor)), board(high, peer.Manager, in("other"))}
+		}, Move, "moving to the swarm of pi-000009"},
+		{"the engine of the manager of a swarm is stopped", func(v *View) {
+			v.Peers = []Peer{board(high, peer.Waiting, manages("mine"))}
+		}, Wait, "pi-000009 manages a swarm: waiting for its Docker Engine"},
 
 		{"nobody was asked yet at an address that has just come", func(v *View) { v.Inquiring = true }, Wait, "Looking"},
 		{"nobody can be asked where multicast is lost", func(v *View) {

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/pi-agent/pi-agent/internal/peer"
 )
 
 // mendedMax is how long it may take from the end of a firewall to the one swarm, all engines being up.
@@ -136,4 +138,35 @@ func simLateAddress(t testing.TB, w *world, rnd *rand.Rand) {
 	}
 	w.run(t, []event{{0, leader, "power on", func() { leader.powerOn(t.Context(), 0) }}}, 2*time.Minute, w.formed)
 	w.wantLeader(t, leader)
+}
+
+// The engine of a manager does not start for longer than its workers wait for one that is silent, and another swarm is there:
+// they stay as long as its agent says that it manages their swarm.
+func simEngineAsleep(t testing.TB, w *world, rnd *rand.Rand) {
+	w.step = time.Second
+	w.addMany(rnd, 2+rnd.IntN(3))
+	w.run(t, w.startAll(t, rnd), 3*time.Minute, w.formed)
+	leader, boards := w.leader(), slices.Clone(w.boards)
+	leader.engine.Deploy()
+	for _, b := range boards {
+		w.run(t, []event{{0, b, "power off", b.powerOff}}, 0, nil)
+	}
+	other := w.add(peer.Serial("0000000000000001"))
+	w.run(t, []event{{0, other, "another swarm", func() { other.powerOn(t.Context(), 0) }}}, 4*time.Minute, func() bool { return other.swarm != "" })
+	other.engine.Deploy()
+	asleep := orphanedMax + 2*time.Minute + upTo(rnd, 20*time.Minute)
+	for _, b := range boards {
+		engine := upTo(rnd, 10*time.Second)
+		if b == leader {
+			engine = asleep
+		}
+		w.run(t, []event{{0, b, "power on", func() { b.powerOn(t.Context(), engine) }}}, 0, nil)
+	}
+	w.run(t, nil, asleep, nil)
+	for _, b := range boards {
+		if b.engine.In() != leader.swarm {
+			t.Errorf("%s has left the swarm of %s", b.serial.Name(), leader.serial.Name())
+		}
+	}
+	w.run(t, nil, 5*time.Minute, w.formed)
 }

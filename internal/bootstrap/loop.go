@@ -215,7 +215,7 @@ func NewLoop(o Options) *Loop {
 	if o.Member != (peer.Membership{}) {
 		// Its engine may need minutes to start, and nobody must found a swarm meanwhile. It does not say that it is a
 		// manager, for it can admit nobody yet.
-		c.State, c.Swarm, c.Node = peer.Worker, o.Member.Swarm, o.Member.Node
+		c.State, c.Swarm, c.Node, c.Manages = peer.Worker, o.Member.Swarm, o.Member.Node, managed(o.Member)
 	}
 	l.claim.Store(&c)
 	l.contacts.recall(o.Known, l.started)
@@ -555,7 +555,7 @@ func (l *Loop) speak() {
 	old := c
 	c.Hostname = l.Hostname()
 	c.Engine = peer.Mark("engine", l.status.EngineID)
-	c.Swarm, c.Node, c.Trouble, c.Waits, c.Contents, c.Orphan = "", "", "", "", peer.Contents{}, false
+	c.Swarm, c.Node, c.Trouble, c.Waits, c.Contents, c.Orphan, c.Manages = "", "", "", "", peer.Contents{}, false, ""
 	member := l.statusErr == nil && l.status.State == swarm.Active
 	switch {
 	case l.statusErr != nil && old.State.InSwarm() && (l.engineSeen || time.Since(l.started) < swarmRemembered):
@@ -581,6 +581,9 @@ func (l *Loop) speak() {
 	default:
 		c.State = peer.Blank
 	}
+	if l.statusErr != nil || l.status.State == swarm.Failed || l.status.State == swarm.Locked {
+		c.Manages = managed(l.Member)
+	}
 	if l.last.Trouble && l.last.Kind == Wait && !l.last.Between {
 		c.Trouble = inOneLine(l.last.Reason, peer.TroubleMax)
 	}
@@ -598,7 +601,7 @@ func (l *Loop) speak() {
 	l.Network.Rely(c.State.InSwarm() && l.Member.From == "" || l.founding || l.statusErr == nil && l.status.State == swarm.Pending)
 	hint := c
 	hint.Contents, hint.Orphan, hint.Waits = peer.Contents{}, false, ""
-	hint.Boot, hint.Said = 0, 0 // not announced, and so no news to announce
+	hint.Boot, hint.Said, hint.Manages = 0, 0, "" // not announced, and so no news to announce
 	l.Discovery.SetClaim(hint)
 	l.Discovery.SetAsking(!c.State.InSwarm())
 	if member && l.status.Manager && l.Settings == nil {
@@ -608,6 +611,14 @@ func (l *Loop) speak() {
 		l.place.Store(nil)
 		l.listed.Store(nil)
 	}
+}
+
+// managed is the id of the swarm that a board manages with that place, empty when it manages none.
+func managed(m peer.Membership) string {
+	if !m.Manager {
+		return ""
+	}
+	return m.Swarm
 }
 
 // remember keeps where the board is. A swarm's id may not be known for a while; it is the same as long as the node is. An

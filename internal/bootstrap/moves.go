@@ -41,6 +41,9 @@ func (v View) foreign(p Peer) bool {
 // own reports whether p answers and manages the swarm that this board, a worker, is in. Without a majority it does not know
 // which one that is.
 func (v View) own(p Peer) bool {
+	if v.asleep(p) {
+		return true
+	}
 	if p.Claim.State != peer.Manager || p.Claim.Unlisted || v.Now.Sub(p.Met) >= rivalFor {
 		return false
 	}
@@ -48,6 +51,12 @@ func (v View) own(p Peer) bool {
 		return managedBy(v.Engine, p)
 	}
 	return p.Claim.Swarm == v.Member.Swarm
+}
+
+// asleep reports whether the agent of p answers and says that it manages the swarm of this board, a worker, and its engine does
+// not. It may take hours to be put right, and is no reason to leave.
+func (v View) asleep(p Peer) bool {
+	return p.Claim.Manages != "" && p.Claim.Manages == v.Member.Swarm && v.Now.Sub(p.Met) < rivalFor
 }
 
 // parted reports whether all managers that the engine knows answer, and say that they do not manage its swarm any more. The

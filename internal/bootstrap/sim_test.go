@@ -62,6 +62,7 @@ var scenarios = []named{
 	{"FirewallLater", simFirewallLater},
 	{"HeardAndGone", simHeardAndGone},
 	{"LateAddress", simLateAddress},
+	{"EngineAsleep", simEngineAsleep},
 	{"LowestWithoutEngine", simLowestWithoutEngine},
 	{"WrongSettings", simWrongSettings},
 	{"SameName", simSameName},

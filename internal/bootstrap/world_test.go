@@ -654,6 +654,7 @@ func (b *simBoard) SetAsking(on bool) {
 // SetClaim implements Discovery.
 func (b *simBoard) SetClaim(c peer.Claim) {
 	c.Node, c.Model, c.Machine, c.Engine, c.Hostname, c.Peers = "", "", "", "", "", ""
+	c.Boot, c.Said, c.Manages = 0, 0, ""
 	b.w.mu.Lock()
 	news := b.claim != c
 	b.claim = c

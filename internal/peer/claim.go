@@ -91,6 +91,7 @@ type Claim struct {
 	Nodes     int       `json:"nodes,omitempty"`     // how many its swarm lists, told to one of them; hello only
 	Ready     int       `json:"ready,omitempty"`     // and how many of these are ready
 	Orphan    bool      `json:"orphan,omitempty"`    // a worker whose managers all say that they manage its swarm no longer; hello only
+	Manages   string    `json:"manages,omitempty"`   // id of the swarm that it manages when its engine is back, which does not answer or cannot enter it; hello only
 	Unreached bool      `json:"unreached,omitempty"` // it cannot reach the board that it answers, which has asked it; hello only
 	Moving    bool      `json:"moving,omitempty"`    // it will leave its swarm when it may join that of the board it asks; join only
 }
@@ -155,6 +156,9 @@ func (c Claim) Validate() error {
 	}
 	if err := c.Membership().Validate(); err != nil {
 		return err
+	}
+	if !idForm.MatchString(c.Manages) {
+		return fmt.Errorf("manages %.80q is not a swarm id", c.Manages)
 	}
 	if err := errors.Join(c.Contents.validate(), checkOthers(c.Peers)); err != nil {
 		return err
