@@ -111,8 +111,10 @@ var broken = []struct {
 	{"it founds before all have answered", "CloseCalls", blind(func(v *View) { v.Unasked = 0 })},
 	{"boards that are heard and not reached do not count", "Firewall", blind(func(v *View) { v.Unreached, v.Unanswered = nil, 0 })},
 	{"a manager whose engine is stopped is gone", "EngineAsleep", blind(func(v *View) {
-		for i := range v.Peers {
-			v.Peers[i].Claim.Manages = ""
+		for i, p := range v.Peers {
+			if p.Claim.Manages != "" {
+				v.Peers[i].Claim.Manages, v.Answered = "", v.Now.Add(-orphanedMax)
+			}
 		}
 	})},
 	{"a manager that is heard and not reached is none", "FirewallLater", blind(func(v *View) { v.Unreached, v.Unanswered = nil, 0 })},

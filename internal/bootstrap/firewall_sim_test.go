@@ -119,7 +119,10 @@ func simHeardAndGone(t testing.TB, w *world, rnd *rand.Rand) {
 	}
 	off := 5*time.Second + upTo(rnd, 20*time.Second)
 	plan := append(w.startAll(t, rnd), event{off, gone, "power off", gone.powerOff})
-	w.run(t, plan, heardMax+2*time.Minute, w.formed)
+	w.run(t, plan, 0, nil)
+	if gone.swarm == "" { // else it has taken its swarm along
+		w.run(t, nil, heardMax+2*time.Minute, w.formed)
+	}
 }
 
 // Only a worker of a swarm is there whose manager is off, and addresses come late: a board with a new card finds it.

@@ -493,7 +493,7 @@ func (w *world) gain(b *simBoard) error {
 		alive := slices.ContainsFunc(w.boards, func(o *simBoard) bool {
 			return o.swarm == other && o.engine.In() == other && o.running() != nil && now.Sub(o.calm) > noticeMax && !o.doomed
 		})
-		if other != b.engine.In() && alive && w.whole() && now.Sub(w.mended) > noticeMax && at.Sub(w.mended) > noticeMax && now.Sub(at) < noticeMax {
+		if other != b.engine.In() && alive && w.whole() && w.walls.Load() == nil && now.Sub(w.mended) > noticeMax && at.Sub(w.mended) > noticeMax && now.Sub(at) < noticeMax {
 			return fmt.Errorf("%s is gained by a second swarm, another one has just gained a member, too", b.serial.Name())
 		}
 	}
@@ -515,7 +515,11 @@ func (w *world) happens(e event) {
 
 // couldKnow reports whether b has had the time to notice the manager.
 func (w *world) couldKnow(b, manager *simBoard) bool {
-	return w.whole() && time.Since(w.mended) > noticeMax && time.Since(b.calm) > noticeMax && time.Since(manager.calm) > noticeMax
+	notice := noticeMax
+	if w.walls.Load() != nil {
+		notice += time.Minute // by an announcement only
+	}
+	return w.whole() && time.Since(w.mended) > notice && time.Since(b.calm) > notice && time.Since(manager.calm) > notice
 }
 
 // formed reports whether every board that runs is a ready node with its labels. Where more than one swarm could not be

@@ -268,6 +268,7 @@ func (w *world) whole() bool { return w.links.Load() == nil }
 // mend makes the network whole.
 func (w *world) mend() {
 	w.links.Store(nil)
+	w.walls.Store(nil)
 	w.mended = time.Now()
 }
 
