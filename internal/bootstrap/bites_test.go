@@ -109,6 +109,23 @@ var broken = []struct {
 	})},
 	{"it founds without asking the others first", "CloseCalls", instead(Propose, func(a Action) Action { a.Kind = Init; return a })},
 	{"it founds before all have answered", "CloseCalls", blind(func(v *View) { v.Unasked = 0 })},
+	{"boards that are heard and not reached do not count", "Firewall", blind(func(v *View) { v.Unreached, v.Unanswered = nil, 0 })},
+	{"a manager whose engine is stopped is gone", "EngineAsleep", blind(func(v *View) {
+		for i, p := range v.Peers {
+			if p.Claim.Manages != "" {
+				v.Peers[i].Claim.Manages, v.Answered = "", v.Now.Add(-patient.Orphaned)
+			}
+		}
+	})},
+	{"a manager that is heard and not reached is none", "FirewallLater", blind(func(v *View) { v.Unreached, v.Unanswered = nil, 0 })},
+}
+
+// brokenWorlds are wrong ways to find others.
+var brokenWorlds = []struct {
+	rule, by string
+	change   func(*world)
+}{
+	{"answers from out of reach are dropped, and nobody is asked where an address is new", "LateAddress", func(w *world) { w.deadEnds = true }},
 }
 
 // blind is Decide for somebody who sees things as change makes them.
@@ -147,22 +164,34 @@ func TestSimBites(t *testing.T) {
 	for _, b := range broken {
 		t.Run(strings.ReplaceAll(b.rule, " ", "_"), func(t *testing.T) {
 			t.Parallel()
-			i := slices.IndexFunc(scenarios, func(s named) bool { return s.name == b.by })
-			for seed := uint64(1); seed <= biteSeeds; seed++ {
-				if what := noticed(t, scenarios[i].play, seed, b.decide); what != "" {
-					t.Logf("| %s | %s, seed %d: %s |", b.rule, b.by, seed, what)
-					return
-				}
-			}
-			t.Errorf("%s does not notice: %s", b.by, b.rule)
+			bites(t, b.rule, b.by, b.decide, func(*world) {})
+		})
+	}
+	for _, b := range brokenWorlds {
+		t.Run(strings.ReplaceAll(b.rule, " ", "_"), func(t *testing.T) {
+			t.Parallel()
+			bites(t, b.rule, b.by, Decide, b.change)
 		})
 	}
 }
 
+// bites plays the scenario that watches over a rule until it notices that the rule is broken.
+func bites(t *testing.T, rule, by string, decide func(View) Action, change func(*world)) {
+	i := slices.IndexFunc(scenarios, func(s named) bool { return s.name == by })
+	for seed := uint64(1); seed <= biteSeeds; seed++ {
+		if what := noticed(t, scenarios[i].play, seed, decide, change); what != "" {
+			t.Logf("| %s | %s, seed %d: %s |", rule, by, seed, what)
+			return
+		}
+	}
+	t.Errorf("%s does not notice: %s", by, rule)
+}
+
 // noticed plays a scenario with a broken rule, and returns what went wrong first; empty when nothing did.
-func noticed(t *testing.T, play scenario, seed uint64, decide func(View) Action) (what string) {
+func noticed(t *testing.T, play scenario, seed uint64, decide func(View) Action, change func(*world)) (what string) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, seed)
+		change(w)
 		var last sync.Map // of each board, when it decided
 		w.decide = func(v View) Action {
 			if before, is := last.Swap(v.Serial, v.Now); is && v.Now.Equal(before.(time.Time)) {

@@ -2,6 +2,7 @@ package bootstrap
 
 import (
 	"cmp"
+	"errors"
 	"maps"
 	"net/netip"
 	"slices"
@@ -30,16 +31,22 @@ type contact struct {
 	hint     peer.Claim // what was announced from there, a zero claim when nothing
 	heard    time.Time  // when that was
 	hintEnds time.Time
+	hinted   time.Time // since when that board has been announced there
 
 	met      bool
 	answer   enroll.Peer // its newest claim, valid when met
 	firstMet time.Time
+	bootWas  uint64    // that of the agent before the one that answers,
+	booted   time.Time // which was first heard of then
 	lastMet  time.Time
 	able     time.Time
 
 	asking   bool
-	asked    time.Time // start of the newest ask that has ended
-	next     time.Time // not before
+	asked    time.Time     // start of the newest ask that has ended
+	next     time.Time     // not before
+	pace     time.Duration // between two asks, as it was when the newest one began
+	served   time.Time     // start of the newest ask that was answered, be it with a refusal
+	shut     time.Time     // since when no ask has been answered; zero when the newest was, or none has ended
 	failures int
 	reported bool      // its silence was logged
 	named    bool      // by the settings: it stays, and is asked in every state
@@ -107,10 +114,15 @@ func (t *contacts) at(addr netip.AddrPort, now time.Time) *contact {
 func (t *contacts) heard(hints []discovery.Hint, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	here := make(map[netip.AddrPort]bool, len(hints))
 	for _, h := range hints {
+		here[h.Addr] = true
 		c := t.at(h.Addr, now)
 		if c == nil {
 			continue
+		}
+		if c.hint.Serial != h.Claim.Serial || !now.Before(c.hintEnds) {
+			c.hinted = now
 		}
 		if c.met && c.hint != h.Claim && (c.answer.Claim.State != h.Claim.State || c.answer.Claim.Swarm != h.Claim.Swarm) {
 			c.next = later(now, c.asked.Add(t.timing.AskAgain))
@@ -118,6 +130,11 @@ func (t *contacts) heard(hints []discovery.Hint, now time.Time) {
 			t.known = nil
 		}
 		c.hint, c.heard, c.hintEnds = h.Claim, h.Heard, h.Expires
+	}
+	for addr, c := range t.all {
+		if now.Before(c.hintEnds) && !here[addr] {
+			c.hintEnds = now // it has said goodbye
+		}
 	}
 }
 
@@ -142,27 +159,37 @@ func (t *contacts) hurry(which func(*contact) bool, now time.Time) {
 }
 
 // meet takes in a board that has answered, or that said hello by itself. It reports whether this is its first time, and
-// whether it tells of a trouble that is news.
-func (t *contacts) meet(p enroll.Peer, now time.Time) (first, trouble bool) {
+// whether it tells of a trouble that is news. What is older than what the board has said before is stale, and not taken in.
+func (t *contacts) meet(p enroll.Peer, now time.Time) (first, trouble, stale bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if p.Key == t.self {
 		if c := t.all[p.Addr]; c != nil {
 			c.recalled = false // the address is this board's now
 		}
-		return false, false
+		return false, false, false
 	}
 	before := t.board(p.Key)
+	if before != nil && before.overtook(p.Claim, now, t.timing.Overtaken) {
+		return false, false, true
+	}
 	c := t.at(p.Addr, now)
 	if c == nil {
-		return false, false
+		return false, false, false
 	}
 	first = before == nil
 	if first {
 		c.firstMet, c.able = now, now
+		if c.hint.Serial == p.Claim.Serial && now.Before(c.hintEnds) {
+			c.firstMet = c.hinted // it has been known of since then, and only been out of reach
+		}
 	} else {
 		trouble = p.Claim.Trouble != before.answer.Claim.Trouble
 		c.firstMet, c.able = before.firstMet, before.able
+		c.bootWas, c.booted = before.bootWas, before.booted
+		if was := before.answer.Claim; was.Boot != p.Claim.Boot && was.Serial == p.Claim.Serial {
+			c.bootWas, c.booted = was.Boot, now
+		}
 		if before.answer.Claim.State == peer.Waiting && p.Claim.State != peer.Waiting {
 			c.able = now
 		}
@@ -171,7 +198,20 @@ func (t *contacts) meet(p enroll.Peer, now time.Time) (first, trouble bool) {
 	c.met, c.answer, c.lastMet = true, p, now
 	t.known = nil
 	c.failures, c.reported, c.err = 0, false, nil
-	return first, trouble
+	return first, trouble, false
+}
+
+// overtook reports whether what the board has said there last is newer than this claim of it. An agent that does not count is
+// believed in the order in which it is heard, and so are two boards with one key and serial, but for a moment.
+func (c *contact) overtook(claim peer.Claim, now time.Time, within time.Duration) bool {
+	last := c.answer.Claim
+	switch {
+	case claim.Boot == 0 || last.Serial != claim.Serial:
+		return false
+	case claim.Boot == last.Boot:
+		return claim.Said < last.Said
+	}
+	return claim.Boot == c.bootWas && now.Sub(c.booted) < within
 }
 
 // board is the contact at which the board with this key was met last, nil when it never was.
@@ -200,7 +240,7 @@ func (t *contacts) due(pace func(*contact) time.Duration, proposed, now time.Tim
 			next = min(next, c.next.Sub(now))
 			continue
 		}
-		c.asking = true
+		c.asking, c.pace = true, pace
 		c.next = now.Add(pace)
 		addrs = append(addrs, c.addr)
 	}
@@ -217,13 +257,22 @@ func (t *contacts) answered(addr netip.AddrPort, started, now time.Time, err err
 		return false
 	}
 	c.asking, c.asked, c.err = false, started, err
+	if err == nil || errors.Is(err, enroll.ErrRefused) || errors.Is(err, enroll.ErrNotPeer) {
+		c.served, c.shut = started, time.Time{}
+	} else if c.shut.IsZero() {
+		c.shut = started
+	}
 	if err == nil {
 		return false
 	}
 	if c.met {
 		t.known = nil // another of its addresses may be better
 	}
-	c.next = now.Add(min(t.timing.AskAgain<<min(c.failures, 10), t.timing.AskAgainMax))
+	most := t.timing.AskAgainMax
+	if c.pace == t.timing.Ask && now.Before(c.hintEnds) {
+		most = t.timing.AskUnreached
+	}
+	c.next = now.Add(min(t.timing.AskAgain<<min(c.failures, 10), most))
 	c.failures++
 	elsewhere := func(o *contact) bool {
 		return o != c && o.met && o.answer.Claim.Serial == cmp.Or(c.hint.Serial, c.answer.Claim.Serial) && now.Sub(o.lastMet) < t.timing.Rival

@@ -47,6 +47,7 @@ type Action struct {
 	Kind    Kind
 	Reason  string    // one plain sentence; it changes only when there is news
 	Trouble bool      // a person should look
+	Between bool      // the trouble is between this board and others, who see it themselves
 	Until   time.Time // when waiting ends by itself; zero when it does not
 	Target  Peer      // the manager to join, or to move to
 }
@@ -94,6 +95,10 @@ type View struct {
 	NewBoard  time.Time // when the newest of Peers was first met; zero without any
 	Proposed  time.Time // since when this board has been electing; zero when it is not
 	Unasked   int       // boards heard of, and not asked since Proposed
+	Inquiring bool      // it has an address at which it has not yet asked by multicast who is there, and heard the answers
+
+	Unreached  []Unreached // boards of this cluster that are heard and do not answer, in order of serial
+	Unanswered int         // boards of this cluster that are heard and have not answered since Proposed
 
 	Clock      time.Time // what the clock of this board says
 	Built      time.Time // when this program was made; an earlier clock is wrong. Zero takes every clock
@@ -208,7 +213,7 @@ func stay(v View) Action {
 	if a, is := doubled(v, Stay); is {
 		return a
 	}
-	var silent []Peer
+	var silent, asleep []Peer
 	for _, p := range v.Peers {
 		switch {
 		case !managedBy(v.Engine, p):
@@ -220,10 +225,18 @@ func stay(v View) Action {
 		if a, is := divided(v, p); is && v.own(p) {
 			return a
 		}
+		if v.asleep(p) {
+			asleep = append(asleep, p)
+			continue
+		}
 		if a, is := late(v, p); is {
 			return a
 		}
 		return Action{Kind: Stay, Reason: fmt.Sprintf("This board is a worker in the swarm of %s", p.Claim.Serial.Name())}
+	}
+	if len(asleep) > 0 {
+		return Action{Kind: Stay, Trouble: true, Reason: fmt.Sprintf("This board is a worker and the Docker Engine of its manager %s does not "+
+			"answer; containers go on running", asleep[0].Claim.Serial.Name())}
 	}
 	if len(silent) > 0 {
 		return Action{Kind: Stay, Trouble: true, Reason: fmt.Sprintf("This board is a worker and its manager %s at %s does not answer; "+
@@ -283,15 +296,26 @@ func blank(v View) Action {
 			if v.Address != nil {
 				return waitForAddress(v)
 			}
+			if v.shut(p) {
+				continue // it asks this board, and cannot be asked to let it join
+			}
 			if a, is := behind(v, p); is {
 				return a
 			}
 			return Action{Kind: Join, Target: p, Reason: fmt.Sprintf("Joining the swarm of %s", p.Claim.Serial.Name())}
 		}
 	}
+	if slices.ContainsFunc(v.Unreached, func(u Unreached) bool { return u.State == peer.Manager && v.toTell(u) }) {
+		return v.notReached()
+	}
 	for _, p := range v.Peers {
 		if p.Claim.State.InSwarm() && !p.Claim.Orphan && v.Now.Sub(p.Met) < v.Timing.Remembered {
 			return wait("%s is in a swarm: waiting for its manager to answer", p.Claim.Serial.Name())
+		}
+	}
+	for _, p := range v.Peers {
+		if p.Claim.Manages != "" && v.fresh(p) {
+			return wait("%s manages a swarm: waiting for its Docker Engine", p.Claim.Serial.Name())
 		}
 	}
 	return elect(v)
@@ -332,6 +356,17 @@ func elect(v View) Action {
 	if v.Now.Before(settled) {
 		return waitUntil(settled, "Looking for other boards%s", v.seen(boards))
 	}
+	enough := v.Expect > 0 && v.reached() >= v.Expect // a person says that no more are needed
+	shutTo := v.shutTo()
+	switch {
+	case v.Inquiring && !v.Listening.IsZero():
+		return wait("Looking for other boards%s", v.seen(boards))
+	case len(v.Unreached) > 0 && !enough:
+		return v.notReached()
+	case len(shutTo) > 0 && (v.Expect == 0 || v.reached()-len(shutTo) < v.Expect):
+		return between("Port %d/tcp of this board is shut to %s: a swarm that it made could not be joined. Open the port here: sudo ufw allow %d/tcp",
+			peer.Port, listed(shutTo), peer.Port)
+	}
 	if p, is := v.apart(); is {
 		settled = later(settled, later(v.Linked, v.NewBoard).Add(v.Timing.ClockWait)) // turns begin then, so that the lowest has its own
 		if v.Now.Before(settled) {
@@ -358,16 +393,76 @@ func elect(v View) Action {
 	switch {
 	case len(lower) > 0:
 		reason = fmt.Sprintf("%s did not start the swarm in its time: this board is next and starts it", lower[0].Claim.Serial.Name())
+	case boards == 1 && len(v.Unreached) > 0:
+		reason = fmt.Sprintf("This board starts the swarm alone, as expect = %d says", v.Expect)
 	case boards == 1:
 		reason = "No other board is seen: this board starts the swarm alone"
 	}
 	if v.Address != nil {
 		return waitForAddress(v)
 	}
-	if v.Proposed.IsZero() || v.Unasked > 0 {
+	if v.Proposed.IsZero() || v.Unasked > 0 || v.Unanswered > 0 && !enough {
 		return Action{Kind: Propose, Reason: reason}
 	}
 	return Action{Kind: Init, Reason: reason}
+}
+
+// toTell reports whether a person should hear of a board that is not reached: it is on, and had time to answer.
+func (v View) toTell(u Unreached) bool { return u.Shut && v.Now.Sub(u.Since) >= v.Timing.Reach }
+
+// shut reports whether p, which was met because it asks this board, does not answer it.
+func (v View) shut(p Peer) bool {
+	return slices.ContainsFunc(v.Unreached, func(u Unreached) bool { return u.Serial == p.Claim.Serial && v.toTell(u) })
+}
+
+// reached is how many boards are there and can be asked, this one included.
+func (v View) reached() int {
+	n := 1
+	for _, p := range v.Peers {
+		if v.fresh(p) && !slices.ContainsFunc(v.Unreached, func(u Unreached) bool { return u.Serial == p.Claim.Serial }) {
+			n++
+		}
+	}
+	return n
+}
+
+// shutTo are the names of the boards that say that they cannot reach this one.
+func (v View) shutTo() (all []string) {
+	for _, p := range v.Peers {
+		if v.fresh(p) && p.Claim.Unreached {
+			all = append(all, p.Claim.Serial.Name())
+		}
+	}
+	return all
+}
+
+// notReached says for which boards a blank one waits that are heard and do not answer. There may be a swarm behind them, or
+// they may be about to make one.
+func (v View) notReached() Action {
+	var told []string
+	for _, u := range v.Unreached {
+		if v.toTell(u) {
+			told = append(told, fmt.Sprintf("%s (%s)", u.Serial.Name(), u.Addr))
+		}
+	}
+	if len(told) == 0 {
+		u := v.Unreached[0]
+		return waitUntil(u.Ends, "Waiting for an answer from %s, which has announced itself", u.Serial.Name())
+	}
+	return between("Heard, and not reached at port %d/tcp: %s. This board makes no swarm meanwhile, for there could be two. Open the port "+
+		"there: sudo ufw allow %d/tcp; or turn off client isolation of the access point; or do without, with expect = %d here",
+		peer.Port, listed(told), peer.Port, v.reached())
+}
+
+// namesMax is how many boards one sentence names.
+const namesMax = 4
+
+// listed is a list of boards in words.
+func listed(all []string) string {
+	if more := len(all) - namesMax; more > 0 {
+		return fmt.Sprintf("%s, +%d", strings.Join(all[:namesMax], ", "), more)
+	}
+	return strings.Join(all, ", ")
 }
 
 func waitForAddress(v View) Action {
@@ -405,5 +500,11 @@ func waitUntil(t time.Time, format string, args ...any) Action {
 func trouble(format string, args ...any) Action {
 	a := wait(format, args...)
 	a.Trouble = true
+	return a
+}
+
+func between(format string, args ...any) Action {
+	a := trouble(format, args...)
+	a.Between = true
 	return a
 }

@@ -34,6 +34,14 @@ func board(serial peer.Serial, state peer.State, change ...func(*Peer)) Peer {
 func met(d time.Duration) func(*Peer)  { return func(p *Peer) { p.Met = ago(d) } }
 func able(d time.Duration) func(*Peer) { return func(p *Peer) { p.Able = ago(d) } }
 func in(id string) func(*Peer)         { return func(p *Peer) { p.Claim.Swarm = id } }
+func manages(id string) func(*Peer)    { return func(p *Peer) { p.Claim.Manages = id } }
+func shutOut(p *Peer)                  { p.Claim.Unreached = true }
+
+// heard is a board that has announced itself for a minute and does not answer.
+func heard(serial peer.Serial, state peer.State) Unreached {
+	return Unreached{Serial: serial, State: state, Addr: netip.MustParseAddr("10.77.0.9"), Since: ago(time.Minute), Ends: now.Add(time.Minute), Shut: true}
+}
+
 func at(a string) func(*Peer) {
 	return func(p *Peer) { p.Addr = netip.MustParseAddrPort(a) }
 }
@@ -232,6 +240,75 @@ func TestDecide(t *testing.T) {
 		}, Wait, "is starting"},
 		{"not all are asked yet", func(v *View) { v.Proposed, v.Unasked = ago(time.Second), 1 }, Propose, "alone"},
 		{"all are asked", func(v *View) { v.Proposed = ago(time.Second) }, Init, "alone"},
+
+		{"a manager whose engine is stopped for hours", func(v *View) {
+			v.Engine, v.Member, v.Answered = worker(), peer.Membership{Swarm: "mine", Node: "n2"}, ago(time.Hour)
+			v.Peers = []Peer{board(low, peer.Waiting, at("10.77.0.1:2378"), manages("mine")), board(high, peer.Manager, in("other"))}
+		}, Stay, "the Docker Engine of its manager pi-000001 does not answer"},
+		{"a board whose engine is stopped managed another swarm", func(v *View) {
+			v.Engine, v.Member, v.Answered = worker(), peer.Membership{Swarm: "mine", Node: "n2"}, ago(time.Hour)
+			v.Peers = []Peer{board(low, peer.Waiting, at("10.77.0.1:2378"), manages("that")), board(high, peer.Manager, in("other"))}
+		}, Move, "moving to the swarm of pi-000009"},
+		{"a manager whose engine is stopped is silent, too", func(v *View) {
+			v.Engine, v.Member, v.Answered = worker(), peer.Membership{Swarm: "mine", Node: "n2"}, ago(time.Hour)
+			v.Peers = []Peer{board(low, peer.Waiting, at("10.77.0.1:2378"), manages("mine"), met(patient.Rival)), board(high, peer.Manager, in("other"))}
+		}, Move, "moving to the swarm of pi-000009"},
+		{"the engine of the manager of a swarm is stopped", func(v *View) {
+			v.Peers = []Peer{board(high, peer.Waiting, manages("mine"))}
+		}, Wait, "pi-000009 manages a swarm: waiting for its Docker Engine"},
+
+		{"nobody was asked yet at an address that has just come", func(v *View) { v.Inquiring = true }, Wait, "Looking"},
+		{"nobody can be asked where multicast is lost", func(v *View) {
+			v.Inquiring, v.Listening, v.Peers, v.NewBoard = true, time.Time{}, []Peer{board(high, peer.Blank)}, ago(15*time.Second)
+		}, Propose, "lowest serial of the 2 seen"},
+		{"a board is heard and not reached", func(v *View) { v.Unreached = []Unreached{heard(high, peer.Blank)} }, Wait,
+			"Heard, and not reached at port 2378/tcp: pi-000009 (10.77.0.9). This board makes no swarm meanwhile, for there could be two. " +
+				"Open the port there: sudo ufw allow 2378/tcp; or turn off client isolation of the access point; or do without, with expect = 1 here"},
+		{"a board has just been heard", func(v *View) {
+			v.Unreached = []Unreached{heard(high, peer.Blank)}
+			v.Unreached[0].Since = ago(patient.Reach - 1)
+		}, Wait, "Waiting for an answer from pi-000009"},
+		{"a board that was heard has gone, perhaps", func(v *View) {
+			v.Unreached = []Unreached{heard(high, peer.Blank)}
+			v.Unreached[0].Shut = false
+		}, Wait, "Waiting for an answer from pi-000009"},
+		{"many boards are heard and not reached", func(v *View) {
+			for i := range 6 {
+				v.Unreached = append(v.Unreached, heard(peer.Serial(fmt.Sprintf("200000000000000%d", i)), peer.Waiting))
+			}
+		}, Wait, "pi-000003 (10.77.0.9), +2. This board"},
+		{"a manager is heard and not reached", func(v *View) { v.Unreached = []Unreached{heard(high, peer.Manager)} }, Wait, "not reached at port 2378/tcp: pi-000009"},
+		{"a manager that is not reached asks this board", func(v *View) {
+			v.Peers, v.Unreached = []Peer{board(high, peer.Manager)}, []Unreached{heard(high, peer.Manager)}
+		}, Wait, "not reached at port 2378/tcp: pi-000009"},
+		{"one of two managers is reached", func(v *View) {
+			v.Peers, v.Unreached = []Peer{board(low, peer.Manager), board(high, peer.Manager)}, []Unreached{heard(low, peer.Manager)}
+		}, Join, "pi-000009"},
+		{"a worker is reached, and a blank board is not", func(v *View) {
+			v.Peers, v.Unreached = []Peer{board(low, peer.Worker)}, []Unreached{heard(high, peer.Blank)}
+		}, Wait, "pi-000001 is in a swarm"},
+		{"a person does without those that are not reached", func(v *View) {
+			v.Expect, v.Unreached = 1, []Unreached{heard(high, peer.Blank)}
+		}, Propose, "This board starts the swarm alone, as expect = 1 says"},
+		{"a person expects more than are reached", func(v *View) {
+			v.Expect, v.Unreached = 3, []Unreached{heard(high, peer.Blank)}
+			v.Peers = []Peer{board(mid, peer.Blank), board(high, peer.Blank)}
+		}, Wait, "with expect = 2 here"},
+		{"a board that is not reached comes during the election", func(v *View) {
+			v.Proposed, v.Unreached = ago(time.Second), []Unreached{heard(high, peer.Blank)}
+		}, Wait, "not reached"},
+		{"a board that is heard has not answered since the election began", func(v *View) {
+			v.Proposed, v.Unanswered = ago(time.Second), 1
+		}, Propose, "alone"},
+		{"this board is not reached by another", func(v *View) {
+			v.Peers, v.NewBoard = []Peer{board(high, peer.Blank, shutOut)}, ago(time.Minute)
+		}, Wait, "Port 2378/tcp of this board is shut to pi-000009: a swarm that it made could not be joined. Open the port here: sudo ufw allow 2378/tcp"},
+		{"this board is not reached by one more than is expected", func(v *View) {
+			v.Expect, v.Peers = 2, []Peer{board(mid, peer.Blank), board(high, peer.Blank, shutOut)}
+		}, Propose, "lowest serial"},
+		{"this board is not reached by one that is expected", func(v *View) {
+			v.Expect, v.Peers = 3, []Peer{board(mid, peer.Blank), board(high, peer.Blank, shutOut)}
+		}, Wait, "is shut to pi-000009"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/netip"
 	"strings"
 	"sync"
@@ -165,6 +166,7 @@ type Loop struct {
 	engineSeen  bool     // whether the engine has answered since then
 	pending     time.Time
 	listening   time.Time
+	inquiring   bool // see View.Inquiring
 	proposed    time.Time
 	founding    bool
 	last        Action
@@ -206,11 +208,12 @@ func NewLoop(o Options) *Loop {
 		statusErr: fmt.Errorf("%w: it was not asked yet", swarm.ErrUnreachable),
 		answered:  time.Now(),
 	}
-	c := peer.Claim{Serial: o.Serial, Cluster: o.Cluster, Tag: o.Tag, State: peer.Waiting, Machine: o.Machine, Model: o.Model, Hostname: o.Hostname()}
+	c := peer.Claim{Serial: o.Serial, Cluster: o.Cluster, Tag: o.Tag, State: peer.Waiting, Machine: o.Machine, Model: o.Model, Hostname: o.Hostname(),
+		Boot: rand.Uint64() | 1, Said: 1}
 	if o.Member != (peer.Membership{}) {
 		// Its engine may need minutes to start, and nobody must found a swarm meanwhile. It does not say that it is a
 		// manager, for it can admit nobody yet.
-		c.State, c.Swarm, c.Node = peer.Worker, o.Member.Swarm, o.Member.Node
+		c.State, c.Swarm, c.Node, c.Manages = peer.Worker, o.Member.Swarm, o.Member.Node, managed(o.Member)
 	}
 	l.claim.Store(&c)
 	l.contacts.recall(o.Known, l.started)
@@ -262,9 +265,13 @@ func (l *Loop) Met(p enroll.Peer) {
 // Stranger implements enroll.Host.
 func (l *Loop) Stranger(c peer.Claim) { l.Discovery.Stranger(c) }
 
-// meet takes in what another board says about itself, and logs what is news.
-func (l *Loop) meet(p enroll.Peer, now time.Time) {
-	first, trouble := l.contacts.meet(p, now)
+// meet takes in what another board says about itself, and logs what is news. It reports whether the board has said something
+// newer before.
+func (l *Loop) meet(p enroll.Peer, now time.Time) (stale bool) {
+	first, trouble, stale := l.contacts.meet(p, now)
+	if stale {
+		return true
+	}
 	if p.Key != l.Key {
 		l.hinted(p.Claim.Others(), now)
 	}
@@ -275,6 +282,7 @@ func (l *Loop) meet(p enroll.Peer, now time.Time) {
 	if trouble {
 		l.Log.Warn(fmt.Sprintf("%s cannot take part: %s", p.Claim.Serial.Name(), sentence(p.Claim.Trouble)))
 	}
+	return false
 }
 
 // compareNames finds that another board has the name of this one, and lets the one with the higher serial give way.
@@ -354,6 +362,9 @@ func (l *Loop) observe(ctx context.Context) {
 	case l.listening.IsZero():
 		l.listening = now
 	}
+	// Also the address that a swarm would rely on must be among those at which was asked: it may have come this moment.
+	asked := onLink(l.link)
+	l.inquiring = heard.Asked != asked || l.addrErr == nil && l.advertise != asked.Addr && l.advertise != asked.Stable
 	l.contacts.heard(heard.Hints, now)
 	for _, twin := range heard.Twins {
 		l.contacts.expect(netip.AddrPortFrom(twin, peer.Port), now)
@@ -398,12 +409,15 @@ func (l *Loop) observeLink() {
 	case err != nil && l.linkErr == nil:
 		l.Log.Warn(fmt.Sprintf("The network is gone: %v.", err))
 	}
+	if link != l.link { // what was out of reach from the addresses before may be within that of the new one
+		l.contacts.hurry(func(c *contact) bool { return c.failures > 0 }, time.Now())
+	}
 	l.link, l.linkErr = link, err
 	if err != nil {
 		l.Discovery.SetLink(discovery.Link{})
 		return
 	}
-	l.Discovery.SetLink(discovery.Link{Name: link.Name, Index: link.Index, Addr: link.Addr, Stable: link.Stable})
+	l.Discovery.SetLink(onLink(link))
 }
 
 // compareAddress looks whether the swarm knows this board by an address that it has, and that it will keep.
@@ -457,13 +471,14 @@ func (l *Loop) view(now time.Time) View {
 		Link: l.linkErr, Linked: l.linked, Address: l.addrErr, Lost: l.lost, Engine: l.status, EngineErr: l.statusErr,
 		Pending: l.pending, Member: l.Member,
 		Peers: peers, Twins: twins, Listening: l.listening, NewBoard: l.contacts.newest(), Proposed: l.proposed,
-		Expect: l.Expect, Settle: l.Settle, Reset: l.wasReset, Named: l.contacts.unanswered(),
+		Expect: l.Expect, Settle: l.Settle, Reset: l.wasReset, Named: l.contacts.unanswered(), Inquiring: l.inquiring,
 		Contents: l.contents, Answered: l.answered, Parted: l.parted, Left: l.left, Doubled: l.doubled, ForgetAsked: l.forgetAsked,
 		Clock: l.Clock(), Built: l.Built, ClockAsked: l.clockAsked,
 	}
 	for i, p := range v.Peers {
 		v.Peers[i].Barred = l.barred(p)
 	}
+	v.Unreached, v.Unanswered = l.contacts.unreached(l.Serial, l.proposed, now)
 	if !l.proposed.IsZero() {
 		v.Unasked = l.contacts.unasked(l.proposed)
 	}
@@ -536,13 +551,18 @@ func inOneLine(text string, limit int) string {
 	}
 }
 
+// onLink is what discovery has to know of a link.
+func onLink(l address.Link) discovery.Link {
+	return discovery.Link{Name: l.Name, Index: l.Index, Addr: l.Addr, Stable: l.Stable}
+}
+
 // speak brings what the board says about itself in line with what was observed.
 func (l *Loop) speak() {
 	c := l.Claim()
 	old := c
 	c.Hostname = l.Hostname()
 	c.Engine = peer.Mark("engine", l.status.EngineID)
-	c.Swarm, c.Node, c.Trouble, c.Waits, c.Contents, c.Orphan = "", "", "", "", peer.Contents{}, false
+	c.Swarm, c.Node, c.Trouble, c.Waits, c.Contents, c.Orphan, c.Manages = "", "", "", "", peer.Contents{}, false, ""
 	member := l.statusErr == nil && l.status.State == swarm.Active
 	switch {
 	case l.statusErr != nil && old.State.InSwarm() && (l.engineSeen || time.Since(l.started) < l.Timing.Remembered):
@@ -568,12 +588,16 @@ func (l *Loop) speak() {
 	default:
 		c.State = peer.Blank
 	}
-	if l.last.Trouble && l.last.Kind == Wait {
+	if l.statusErr != nil || l.status.State == swarm.Failed || l.status.State == swarm.Locked {
+		c.Manages = managed(l.Member)
+	}
+	if l.last.Trouble && l.last.Kind == Wait && !l.last.Between {
 		c.Trouble = inOneLine(l.last.Reason, peer.TroubleMax)
 	}
 	c.Peers = l.others(c.State, time.Now())
 	c.Waits = l.waits(c.State)
 	if c != old {
+		c.Said++
 		l.claim.Store(&c)
 		l.contacts.hurry(func(k *contact) bool {
 			return k.met && (k.answer.Claim.State == peer.Manager || !c.State.InSwarm())
@@ -583,7 +607,8 @@ func (l *Loop) speak() {
 	// A card from another board has that one's address, too, which must be given up if it is a copy.
 	l.Network.Rely(c.State.InSwarm() && l.Member.From == "" || l.founding || l.statusErr == nil && l.status.State == swarm.Pending)
 	hint := c
-	hint.Contents, hint.Orphan, hint.Waits = peer.Contents{}, false, "" // not announced, and so no news to announce
+	hint.Contents, hint.Orphan, hint.Waits = peer.Contents{}, false, ""
+	hint.Boot, hint.Said, hint.Manages = 0, 0, "" // not announced, and so no news to announce
 	l.Discovery.SetClaim(hint)
 	l.Discovery.SetAsking(!c.State.InSwarm())
 	if member && l.status.Manager && l.Settings == nil {
@@ -593,6 +618,14 @@ func (l *Loop) speak() {
 		l.place.Store(nil)
 		l.listed.Store(nil)
 	}
+}
+
+// managed is the id of the swarm that a board manages with that place, empty when it manages none.
+func managed(m peer.Membership) string {
+	if !m.Manager {
+		return ""
+	}
+	return m.Swarm
 }
 
 // remember keeps where the board is. A swarm's id may not be known for a while; it is the same as long as the node is. An
@@ -703,8 +736,9 @@ func (l *Loop) hello(ctx context.Context, addr netip.AddrPort, claim peer.Claim)
 	l.askFellows(err, now)
 	switch {
 	case err == nil:
-		l.meet(p, now)
-		l.toldBy(p)
+		if !l.meet(p, now) {
+			l.toldBy(p)
+		}
 	case report && l.contacts.isNamed(addr):
 		l.Log.Warn(fmt.Sprintf("No board answers at %s, which peers in the settings names: is it on, and does the network let boards "+
 			"reach one another? Client isolation of an access point must be off.", addr.Addr()), zap.Error(err))

@@ -27,6 +27,9 @@ func (v View) foreign(p Peer) bool {
 // own reports whether p answers and manages the swarm that this board, a worker, is in. Without a majority it does not know
 // which one that is.
 func (v View) own(p Peer) bool {
+	if v.asleep(p) {
+		return true
+	}
 	if p.Claim.State != peer.Manager || p.Claim.Unlisted || v.Now.Sub(p.Met) >= v.Timing.Rival {
 		return false
 	}
@@ -34,6 +37,12 @@ func (v View) own(p Peer) bool {
 		return managedBy(v.Engine, p)
 	}
 	return p.Claim.Swarm == v.Member.Swarm
+}
+
+// asleep reports whether the agent of p answers and says that it manages the swarm of this board, a worker, and its engine does
+// not. It may take hours to be put right, and is no reason to leave.
+func (v View) asleep(p Peer) bool {
+	return p.Claim.Manages != "" && p.Claim.Manages == v.Member.Swarm && v.Now.Sub(p.Met) < v.Timing.Rival
 }
 
 // parted reports whether all managers that the engine knows answer, and say that they do not manage its swarm any more. The
@@ -208,6 +217,11 @@ type nodeIDs struct {
 // Answer implements enroll.Host: the claim, and for a node whether it is one of ours, and how many there are.
 func (l *Loop) Answer(p enroll.Peer) peer.Claim {
 	c := l.Claim()
+	if seen := l.posed.Load(); seen != nil {
+		c.Unreached = slices.ContainsFunc(seen.view.Unreached, func(u Unreached) bool {
+			return u.Serial == p.Claim.Serial && seen.view.toTell(u)
+		})
+	}
 	listed := l.listed.Load()
 	if c.State != peer.Manager || p.Claim.State != peer.Worker || p.Claim.Node == "" || listed == nil {
 		return c

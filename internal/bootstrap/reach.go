@@ -1,6 +1,7 @@
 package bootstrap
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -12,6 +13,82 @@ import (
 
 // Where multicast is lost, boards are reached by address: those that the settings name, those where boards were met before
 // the last start, and those that another board names in its hello. Every address is only a hint, and is asked.
+
+// Unreached is a board of this cluster that is heard, and does not answer when it is asked: its port is shut, or the network
+// lets multicast through and no connection. There may be a swarm behind it.
+type Unreached struct {
+	Serial peer.Serial
+	State  peer.State // as it announces
+	Addr   netip.Addr // where it was asked
+	Since  time.Time  // when it was first heard, or last answered
+	Ends   time.Time  // when it no longer counts, unless it is heard again
+	Shut   bool       // it was asked in vain, and was heard after that: it is on
+}
+
+// unreached lists the boards other than self that were heard lately, by an announcement or a hello of theirs, and have not
+// answered lately, in order of serial. One that answers at one of its addresses is reached. since counts the boards heard
+// that have not answered since then.
+func (t *contacts) unreached(self peer.Serial, since, now time.Time) (all []Unreached, silent int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	type board struct {
+		Unreached
+		served, first, heard, shut time.Time
+		open                       bool
+	}
+	boards := map[peer.Serial]*board{}
+	note := func(c *contact, claim peer.Claim, first, heard, ends time.Time) {
+		if claim.Serial == self || claim.Serial == "" {
+			return
+		}
+		b := boards[claim.Serial]
+		if b == nil {
+			b = &board{Unreached: Unreached{Serial: claim.Serial}, first: first}
+			boards[claim.Serial] = b
+		}
+		b.served = later(b.served, c.served)
+		if b.first.After(first) {
+			b.first = first
+		}
+		if now.Before(ends) {
+			b.open = true
+			b.Ends = later(b.Ends, ends)
+			if !heard.Before(b.heard) {
+				b.heard, b.State = heard, claim.State
+			}
+			b.shut = later(b.shut, c.shut)
+			if a := c.addr.Addr(); !b.Addr.IsValid() || before(a, b.Addr) {
+				b.Addr = a
+			}
+		}
+	}
+	for _, c := range t.all {
+		ends := c.heard.Add(t.timing.Heard)
+		if c.hintEnds.Before(ends) {
+			ends = c.hintEnds
+		}
+		note(c, c.hint, c.hinted, c.heard, ends)
+		if c.met {
+			note(c, c.answer.Claim, c.firstMet, c.lastMet, c.lastMet.Add(t.timing.Fresh))
+		}
+	}
+	for _, b := range boards {
+		if !b.open {
+			continue
+		}
+		if b.served.Before(since) {
+			silent++
+		}
+		if now.Sub(b.served) < t.timing.Fresh {
+			continue
+		}
+		b.Since = later(b.first, b.served)
+		b.Shut = !b.shut.IsZero() && b.heard.Sub(b.served) >= 2*t.timing.Ask
+		all = append(all, b.Unreached)
+	}
+	slices.SortFunc(all, func(a, b Unreached) int { return cmp.Compare(a.Serial, b.Serial) })
+	return all, silent
+}
 
 // rung is how a board is met whom multicast does not tell of: the first of these that holds.
 type rung int
@@ -40,6 +117,14 @@ func (c *contact) rung() rung {
 		return byOther
 	}
 	return byItself
+}
+
+// before orders addresses: one that a person knows a board by comes before a link-local one.
+func before(a, b netip.Addr) bool {
+	if a.IsLinkLocalUnicast() != b.IsLinkLocalUnicast() {
+		return b.IsLinkLocalUnicast()
+	}
+	return a.Less(b)
 }
 
 // name makes contacts of the addresses in the settings, which stay.

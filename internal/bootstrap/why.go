@@ -29,7 +29,7 @@ func (l *Loop) waits(s peer.State) string {
 	case s.InSwarm():
 	case l.refusal != "":
 		text = "Its last attempt failed: " + l.refusal
-	case s == peer.Waiting && l.last.Kind == Wait:
+	case (s == peer.Waiting || l.last.Between) && l.last.Kind == Wait:
 		text = l.last.Reason
 	}
 	return inOneLine(text, peer.TroubleMax)

@@ -52,6 +52,11 @@ type world struct {
 	swarms  []string     // every swarm that was seen, in order of founding
 
 	links atomic.Pointer[links] // nil when everybody reaches everybody
+	walls atomic.Pointer[wall]  // a firewall; nil when there is none
+
+	settle   time.Duration // of every board
+	prompt   bool          // addresses are there when a board is switched on
+	deadEnds bool          // nobody asks anew at an address that has come, and answers from beyond the networks of this one are dropped
 
 	lan    []*simBoard // all boards, with those of strangers
 	boards []*simBoard // of the class
@@ -79,6 +84,10 @@ const (
 	answer
 	jitter    // no packet: the pace of announcements
 	duplicate // no packet: whether an announcement comes twice
+	dhcp      // no packet: how long an address of DHCP takes,
+	probing   // and one that stays
+	survey    // a question that is answered by announcements
+	unicast   // an answer to any other
 )
 
 // simBoard is one board. It is the Discovery, the Asker and the Network of its loop.
@@ -112,23 +121,28 @@ type simBoard struct {
 	switched time.Time // when it was switched on, zero while it is off
 
 	// Guarded by w.mu.
-	loop    *Loop // nil while the agent is not running
-	stop    context.CancelFunc
-	done    chan struct{}
-	asking  bool
-	claim   peer.Claim
-	hints   map[netip.Addr]discovery.Hint
-	heard   time.Time
-	changed chan struct{}
-	lease   netip.Addr    // that of DHCP
-	wrote   time.Time     // when it last wrote where it is, by its clock
-	trust   enroll.Trust  // of its agent
-	pins    peer.Pins     // on its disk
-	clock   time.Duration // how far its clock is off
-	asked   int           // how often its loop wanted it put forward
-	renamed []string      // the names that its loop found taken
-	lines   []string      // of the log, from Info up
-	status  string        // as it was last shown
+	loop     *Loop // nil while the agent is not running
+	stop     context.CancelFunc
+	done     chan struct{}
+	asking   bool
+	claim    peer.Claim
+	hints    map[netip.Addr]discovery.Hint
+	linked   discovery.Link // as its loop sees it
+	surveyed discovery.Link // where all were asked
+	inquiry  int            // which one is under way
+	leased   time.Time      // when its address of DHCP is there
+	probed   time.Time      // when the one that stays is
+	heard    time.Time
+	changed  chan struct{}
+	lease    netip.Addr    // that of DHCP
+	wrote    time.Time     // when it last wrote where it is, by its clock
+	trust    enroll.Trust  // of its agent
+	pins     peer.Pins     // on its disk
+	clock    time.Duration // how far its clock is off
+	asked    int           // how often its loop wanted it put forward
+	renamed  []string      // the names that its loop found taken
+	lines    []string      // of the log, from Info up
+	status   string        // as it was last shown
 }
 
 const (
@@ -147,7 +161,7 @@ func newWorld(t testing.TB, seed uint64) *world {
 		},
 	}
 	w := &world{
-		seed: seed, net: swarm.NewFakeNet(), dice: map[way]*rand.Rand{}, admitted: map[enroll.Fingerprint]bool{}, gains: map[string]time.Time{}, step: simStep, began: began, faults: map[string]int{},
+		seed: seed, net: swarm.NewFakeNet(), dice: map[way]*rand.Rand{}, admitted: map[enroll.Fingerprint]bool{}, gains: map[string]time.Time{}, step: simStep, settle: simSettle, began: began, faults: map[string]int{},
 		log: zap.New(zapcore.NewCore(zapcore.NewConsoleEncoder(form), zapcore.Lock(zapcore.AddSync(&text)), zap.InfoLevel)),
 	}
 	w.net.SetReach(func(from, to netip.Addr) bool {
@@ -203,7 +217,7 @@ func (w *world) send(kind packet, from, to *simBoard) (delay time.Duration, lost
 func (w *world) at(addr netip.Addr) *simBoard {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	i := slices.IndexFunc(w.lan, func(b *simBoard) bool { return b.addr == addr || b.lease == addr })
+	i := slices.IndexFunc(w.lan, func(b *simBoard) bool { return slices.Contains(b.addrs(), addr) })
 	if i < 0 {
 		return nil
 	}
@@ -220,21 +234,64 @@ func (l *links) pass(from, to netip.Addr) bool {
 	return l.part[from] == l.part[to] && !(from == l.from && to == l.to)
 }
 
+// wall is a firewall that lets UDP through, and no connection to the port of the agents: it reports whether from reaches to
+// at one of its addresses, which is the one that stays or that of DHCP. What is connected is answered.
+type wall func(from, to *simBoard, stays bool) bool
+
+// open reports whether a connection gets through.
+func (w *world) open(from, to *simBoard, at netip.Addr) bool {
+	wall := w.walls.Load()
+	return wall == nil || (*wall)(from, to, at == to.addr)
+}
+
+// addrs are the addresses that the board has by now, the one that stays last. The caller must hold w.mu.
+func (b *simBoard) addrs() (all []netip.Addr) {
+	now := time.Now()
+	if !now.Before(b.leased) {
+		all = append(all, b.lease)
+	}
+	if !now.Before(b.probed) && b.addr != b.lease {
+		all = append(all, b.addr)
+	}
+	return all
+}
+
+// routed reports whether the board has an address of the kind that to is. The caller must hold w.mu.
+func (b *simBoard) routed(to *simBoard, at netip.Addr) bool {
+	if at == to.addr {
+		return slices.Contains(b.addrs(), b.addr)
+	}
+	return slices.Contains(b.addrs(), b.lease)
+}
+
 // whole reports whether everybody reaches everybody.
 func (w *world) whole() bool { return w.links.Load() == nil }
 
 // mend makes the network whole.
 func (w *world) mend() {
 	w.links.Store(nil)
+	w.walls.Store(nil)
 	w.mended = time.Now()
 }
 
 // reach gets to another board, after the time that a packet takes, unless the packet is lost or nobody is there.
-func (b *simBoard) reach(ctx context.Context, kind packet, to *simBoard) (*Loop, error) {
+func (b *simBoard) reach(ctx context.Context, kind packet, to *simBoard, at netip.Addr) (*Loop, error) {
 	if to == nil {
 		return nil, errors.New("no route to host")
 	}
+	b.w.mu.Lock()
+	routed := kind == answer || b.routed(to, at)
+	b.w.mu.Unlock()
+	if !routed {
+		return nil, errors.New("no route to host")
+	}
 	delay, lost := b.w.send(kind, b, to)
+	if kind == request && !b.w.open(b, to, at) {
+		if err := nap(ctx, 1500*time.Millisecond); err != nil {
+			return nil, err
+		}
+		return nil, errors.New("no answer in time")
+	}
 	for again := time.Second; lost || b.shut.Load() || to.shut.Load(); again *= 2 { // as TCP does
 		if err := nap(ctx, again); err != nil {
 			return nil, err
@@ -268,12 +325,26 @@ func nap(ctx context.Context, d time.Duration) error {
 // powerOn starts the board with a new boot of its engine, which takes a while, and of its agent.
 func (b *simBoard) powerOn(ctx context.Context, engineAfter time.Duration) {
 	b.switched = time.Now()
+	b.comeUp()
 	b.engine.PowerOn()
 	if engineAfter > 0 {
 		b.engine.StopEngine()
 		time.AfterFunc(engineAfter, b.engine.StartEngine)
 	}
 	b.start(ctx)
+}
+
+// comeUp gives the board its addresses: that of DHCP within 2 s and the one that stays, which it asks for first, within 7 s.
+func (b *simBoard) comeUp() {
+	lease, _ := b.w.send(dhcp, b, b)
+	probe, _ := b.w.send(probing, b, b)
+	now := time.Now()
+	b.w.mu.Lock()
+	defer b.w.mu.Unlock()
+	b.leased, b.probed = now.Add(100*lease), now.Add(350*probe)
+	if b.w.prompt {
+		b.leased, b.probed = now, now
+	}
 }
 
 func (b *simBoard) powerOff() {
@@ -323,7 +394,7 @@ func (b *simBoard) start(ctx context.Context) {
 			time.AfterFunc(time.Second, b.forget)
 			return nil
 		},
-		Expect: b.w.expect, Settle: simSettle, Wanted: b.w.wanted, Named: b.w.named, Settings: b.settings,
+		Expect: b.w.expect, Settle: b.w.settle, Wanted: b.w.wanted, Named: b.w.named, Settings: b.settings,
 		Tag: b.tag, Deny: b.deny,
 		Engine: b.engine, Discovery: b, Asker: b, Network: b, Notify: simNotify{b: b}, Pins: pins, Log: log,
 	})
@@ -334,7 +405,8 @@ func (b *simBoard) start(ctx context.Context) {
 	b.w.mu.Lock()
 	b.loop, b.stop, b.done, b.trust = loop, stop, done, trust
 	b.hints, b.heard, b.changed = map[netip.Addr]discovery.Hint{}, time.Time{}, make(chan struct{}, 1)
-	b.claim, b.asking = peer.Claim{}, false
+	b.claim, b.asking, b.linked, b.surveyed = peer.Claim{}, false, discovery.Link{}, discovery.Link{}
+	b.inquiry++
 	b.w.mu.Unlock()
 	go func() {
 		defer close(done)
@@ -437,59 +509,115 @@ func (b *simBoard) announceOften(ctx context.Context, loop *Loop) {
 	}
 }
 
-// inquire makes the others announce themselves, after 1, 2, 4 and more seconds, as long as the board wants it.
+// inquire asks the others who they are, after 1, 2, 4 and more seconds, as long as the board wants it. Each answers with the
+// one of its addresses that stays, if it has it.
 func (b *simBoard) inquire(ctx context.Context) {
 	for pause := time.Second; nap(ctx, pause) == nil; pause = min(2*pause, time.Minute) {
 		b.w.mu.Lock()
-		asking, lan := b.asking, b.w.lan
+		asking, lan := b.asking && len(b.addrs()) > 0, b.w.lan
 		b.w.mu.Unlock()
 		for _, to := range lan {
 			delay, lost := b.w.send(question, b, to)
-			if !asking || lost || to == b {
+			back, gone := b.w.send(unicast, to, b)
+			if !asking || lost || gone || to == b {
 				continue
 			}
-			time.AfterFunc(delay, func() {
-				if loop := to.running(); loop != nil {
-					to.announce(loop)
+			time.AfterFunc(delay+back, func() {
+				b.w.mu.Lock()
+				loop, addrs := to.loop, to.addrs()
+				near := len(addrs) > 0 && (!b.w.deadEnds || b.routed(to, addrs[len(addrs)-1]))
+				b.w.mu.Unlock()
+				if loop != nil && near {
+					to.hear(loop, b, addrs[len(addrs)-1], true)
 				}
 			})
 		}
 	}
 }
 
-// announce is heard by every board, its own included, unless it is lost on the way to it. Who hears a board for the first
-// time announces itself, as the real one does.
+// survey asks everybody twice to announce themselves where this board has an address that is new, and notes when the answers
+// are in. The caller must hold w.mu.
+func (b *simBoard) survey() {
+	b.surveyed = discovery.Link{}
+	b.inquiry++
+	mine, link := b.inquiry, b.linked
+	if !b.asking || link == (discovery.Link{}) || b.w.deadEnds {
+		return
+	}
+	const wait = 1360 * time.Millisecond
+	ask := func() {
+		for _, to := range b.w.lan {
+			delay, lost := b.w.send(survey, b, to)
+			if lost || to == b {
+				continue
+			}
+			time.AfterFunc(delay+100*time.Millisecond, func() {
+				if loop := to.running(); loop != nil {
+					to.announce(loop)
+				}
+			})
+		}
+	}
+	current := func() bool {
+		b.w.mu.Lock()
+		defer b.w.mu.Unlock()
+		return b.inquiry == mine
+	}
+	go ask()
+	time.AfterFunc(wait, func() {
+		if current() {
+			ask()
+		}
+	})
+	time.AfterFunc(2*wait, func() {
+		b.w.mu.Lock()
+		defer b.w.mu.Unlock()
+		if b.inquiry != mine {
+			return
+		}
+		b.surveyed = link
+		select {
+		case b.changed <- struct{}{}:
+		default:
+		}
+	})
+}
+
+// announce is heard by every board, its own included, from each address, unless it is lost on the way to it. Who hears a
+// board for the first time announces itself, as the real one does.
 func (b *simBoard) announce(loop *Loop) {
 	b.w.mu.Lock()
-	lan := b.w.lan
+	addrs := b.addrs()
 	b.w.mu.Unlock()
-	for _, to := range lan {
-		delay, lost := b.w.send(announcement, b, to)
-		if lost || to == b.w.deaf && to != b {
-			continue
-		}
-		time.AfterFunc(delay, func() { b.hear(loop, to) })
-		if part, _ := b.w.send(duplicate, b, to); b.w.twice > 0 && part < time.Duration(float64(20*time.Millisecond)*b.w.twice) {
-			time.AfterFunc(delay+time.Second, func() { b.hear(loop, to) })
+	for _, to := range b.w.lan {
+		for _, at := range addrs {
+			delay, lost := b.w.send(announcement, b, to)
+			if lost || to == b.w.deaf && to != b {
+				continue
+			}
+			time.AfterFunc(delay, func() { b.hear(loop, to, at, false) })
+			if part, _ := b.w.send(duplicate, b, to); b.w.twice > 0 && part < time.Duration(float64(20*time.Millisecond)*b.w.twice) {
+				time.AfterFunc(delay+time.Second, func() { b.hear(loop, to, at, false) })
+			}
 		}
 	}
 }
 
-func (b *simBoard) hear(loop *Loop, to *simBoard) {
+func (b *simBoard) hear(loop *Loop, to *simBoard, at netip.Addr, asked bool) {
 	b.w.mu.Lock()
 	defer b.w.mu.Unlock()
-	if b.loop == nil || b.loop != loop || to.loop == nil || b.claim.Serial == "" {
+	if b.loop == nil || b.loop != loop || to.loop == nil || b.claim.Serial == "" || len(to.addrs()) == 0 {
 		return
 	}
 	now := time.Now()
 	if to == b {
 		b.heard = now
 	} else {
-		_, known := to.hints[b.lease]
-		to.hints[b.lease] = discovery.Hint{
-			Claim: b.claim, Addr: netip.AddrPortFrom(b.lease, peer.Port), Heard: now, Expires: now.Add(hintTTL),
+		_, known := to.hints[at]
+		to.hints[at] = discovery.Hint{
+			Claim: b.claim, Addr: netip.AddrPortFrom(at, peer.Port), Heard: now, Expires: now.Add(hintTTL),
 		}
-		if !known {
+		if !known && !asked {
 			go to.announce(to.loop)
 		}
 	}
@@ -500,18 +628,36 @@ func (b *simBoard) hear(loop *Loop, to *simBoard) {
 }
 
 // SetLink implements Discovery.
-func (*simBoard) SetLink(discovery.Link) {}
+func (b *simBoard) SetLink(l discovery.Link) {
+	b.w.mu.Lock()
+	defer b.w.mu.Unlock()
+	if b.linked == l {
+		return
+	}
+	if b.linked.Addr != l.Addr {
+		b.heard = time.Time{}
+	}
+	b.linked = l
+	b.survey()
+	if b.claim.Serial != "" {
+		go b.announce(b.loop)
+	}
+}
 
 // SetAsking implements Discovery.
 func (b *simBoard) SetAsking(on bool) {
 	b.w.mu.Lock()
 	defer b.w.mu.Unlock()
-	b.asking = on
+	if b.asking != on {
+		b.asking = on
+		b.survey()
+	}
 }
 
 // SetClaim implements Discovery.
 func (b *simBoard) SetClaim(c peer.Claim) {
 	c.Node, c.Model, c.Machine, c.Engine, c.Hostname, c.Peers = "", "", "", "", "", ""
+	c.Boot, c.Said, c.Manages = 0, 0, ""
 	b.w.mu.Lock()
 	news := b.claim != c
 	b.claim = c
@@ -526,7 +672,10 @@ func (b *simBoard) SetClaim(c peer.Claim) {
 func (b *simBoard) Snapshot() discovery.Snapshot {
 	b.w.mu.Lock()
 	defer b.w.mu.Unlock()
-	s := discovery.Snapshot{SelfHeard: b.heard}
+	s := discovery.Snapshot{SelfHeard: b.heard, Asked: b.surveyed}
+	if b.w.deadEnds {
+		s.Asked = b.linked
+	}
 	for a, h := range b.hints {
 		if time.Now().After(h.Expires) {
 			delete(b.hints, a)
@@ -551,7 +700,7 @@ func (b *simBoard) Changed() <-chan struct{} { return b.changed }
 // Hello implements Asker.
 func (b *simBoard) Hello(ctx context.Context, addr netip.AddrPort, claim peer.Claim) (enroll.Peer, error) {
 	other := b.w.at(addr.Addr())
-	loop, err := b.reach(ctx, request, other)
+	loop, err := b.reach(ctx, request, other, addr.Addr())
 	if err != nil {
 		return enroll.Peer{}, err
 	}
@@ -563,7 +712,7 @@ func (b *simBoard) Hello(ctx context.Context, addr netip.AddrPort, claim peer.Cl
 	loop.Met(p)
 	said, managers := loop.Answer(p), loop.Managers()
 	said.Clock = time.Now().Add(other.off())
-	if _, err := other.reach(ctx, answer, b); err != nil {
+	if _, err := other.reach(ctx, answer, b, netip.Addr{}); err != nil {
 		return enroll.Peer{}, err
 	}
 	if err := b.believe(other, enroll.Hello, addr.Addr(), said); err != nil {
@@ -575,7 +724,7 @@ func (b *simBoard) Hello(ctx context.Context, addr netip.AddrPort, claim peer.Cl
 // Join implements Asker.
 func (b *simBoard) Join(ctx context.Context, m enroll.Peer, claim peer.Claim) (enroll.Ticket, error) {
 	other := b.w.at(m.Addr.Addr())
-	loop, err := b.reach(ctx, request, other)
+	loop, err := b.reach(ctx, request, other, m.Addr.Addr())
 	if err != nil {
 		return enroll.Ticket{}, err
 	}
@@ -597,7 +746,7 @@ func (b *simBoard) Join(ctx context.Context, m enroll.Peer, claim peer.Claim) (e
 // Picture implements Asker.
 func (b *simBoard) Picture(ctx context.Context, m enroll.Peer, claim peer.Claim) ([]byte, error) {
 	other := b.w.at(m.Addr.Addr())
-	loop, err := b.reach(ctx, request, other)
+	loop, err := b.reach(ctx, request, other, m.Addr.Addr())
 	if err != nil {
 		return nil, err
 	}
@@ -614,7 +763,7 @@ func (b *simBoard) Picture(ctx context.Context, m enroll.Peer, claim peer.Claim)
 
 // Knock implements Asker: there is no firewall that lets hellos through.
 func (b *simBoard) Knock(ctx context.Context, p enroll.Peer, _ peer.Claim) (map[string]string, error) {
-	_, err := b.reach(ctx, request, b.w.at(p.Addr.Addr()))
+	_, err := b.reach(ctx, request, b.w.at(p.Addr.Addr()), p.Addr.Addr())
 	return map[string]string{}, err
 }
 
@@ -625,11 +774,29 @@ func (b *simBoard) Nearby() []discovery.Neighbour { return b.near }
 func (b *simBoard) Link() (address.Link, error) {
 	b.w.mu.Lock()
 	defer b.w.mu.Unlock()
-	return address.Link{Name: "eth0", Index: 2, Addr: b.lease}, nil
+	addrs := b.addrs()
+	link := address.Link{Name: "eth0", Index: 2}
+	if slices.Contains(addrs, b.lease) {
+		link.Addr = b.lease
+	}
+	if b.addr != b.lease && slices.Contains(addrs, b.addr) {
+		link.Stable = b.addr
+	}
+	if len(addrs) == 0 {
+		return link, errors.New("eth0 has no IPv4 address yet")
+	}
+	return link, nil
 }
 
 // Advertise implements Network.
-func (b *simBoard) Advertise() (netip.Addr, error) { return b.addr, nil }
+func (b *simBoard) Advertise() (netip.Addr, error) {
+	b.w.mu.Lock()
+	defer b.w.mu.Unlock()
+	if time.Now().Before(b.probed) {
+		return netip.Addr{}, errors.New("asking whether the address is free")
+	}
+	return b.addr, nil
+}
 
 // Rely implements Network.
 func (*simBoard) Rely(bool) {}
@@ -643,7 +810,15 @@ func (*simBoard) Routes() ([]netip.Prefix, error) {
 }
 
 // Watch implements Network.
-func (*simBoard) Watch(ctx context.Context, _ func()) error {
+func (b *simBoard) Watch(ctx context.Context, notify func()) error {
+	b.w.mu.Lock()
+	leased, probed := time.Until(b.leased), time.Until(b.probed)
+	b.w.mu.Unlock()
+	for _, in := range []time.Duration{leased, probed} {
+		if in > 0 {
+			time.AfterFunc(in, notify)
+		}
+	}
 	<-ctx.Done()
 	return nil
 }

@@ -85,7 +85,7 @@ func (w *world) fault(t testing.TB, rnd *rand.Rand, at time.Duration) []event {
 			}
 		}}
 	}
-	switch rnd.IntN(13) {
+	switch rnd.IntN(14) {
 	case 0:
 		return []event{off(b), on(b, end)}
 	case 1:
@@ -140,6 +140,12 @@ func (w *world) fault(t testing.TB, rnd *rand.Rand, at time.Duration) []event {
 		}}}
 	case 10:
 		return []event{{at, b, "a copied card", func() { w.copyCard(t, b, engine) }}}
+	case 12:
+		_, through, _ := w.somewhere(rnd)
+		return []event{
+			{at, nil, "a firewall", func() { w.walls.Store(&through) }},
+			{end, nil, "no firewall", w.mend},
+		}
 	case 11:
 		return []event{{at, nil, "a time server", func() {
 			for _, b := range w.boards {

@@ -47,7 +47,8 @@ var settings = []setting{
 	{
 		"expect", "0", fmt.Sprintf("a whole number from 0 to %d", expectMax),
 		"How many boards there will be. The swarm is made as soon as all of them are seen. 0 means that the number " +
-			"is not known: then the swarm is made when no new board has appeared for the time that settle gives.",
+			"is not known: then the swarm is made when no new board has appeared for the time that settle gives. " +
+			"A board that is heard and does not answer holds up the first swarm, unless as many as expected answer: 1 makes one alone.",
 		func(c *Config, v any) bool {
 			n, ok := v.(int64)
 			c.Expect = int(n)

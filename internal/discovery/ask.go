@@ -66,9 +66,6 @@ func query(ctx context.Context, link Link, logger *log.Logger) ([]found, error) 
 	if err != nil {
 		return nil, err
 	}
-	if link.Stable.IsValid() {
-		near = append(near, netip.PrefixFrom(link.Stable, 16).Masked())
-	}
 	// The client goes on writing into entries that it has handed over, so they are read only now. It does not tell who sent
 	// them, and a board with two interfaces may answer on one LAN with its address on the other: see serve.
 	var all []found
@@ -78,7 +75,8 @@ func query(ctx context.Context, link Link, logger *log.Logger) ([]found, error) 
 		case errors.Is(err, errForeign): // the client hands over whatever service speaks while it listens
 		case err != nil:
 			logger.Printf("ignored an answer: %v", err)
-		case slices.ContainsFunc(near, func(p netip.Prefix) bool { return p.Contains(f.addr) }):
+		case f.addr.IsLinkLocalUnicast(), slices.ContainsFunc(near, func(p netip.Prefix) bool { return p.Contains(f.addr) }):
+			// A link-local one is near by definition, also where we have none yet: a board is there, to be reached soon.
 			all = append(all, f)
 		}
 	}

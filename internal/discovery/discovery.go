@@ -67,6 +67,7 @@ type Snapshot struct {
 	SelfHeard time.Time    // when our own announcement last came back through the network stack; zero is never on this link
 	Twins     []netip.Addr // other addresses that announce our own serial, sorted
 	Others    int          // other clusters that were heard in the last minutes
+	Asked     Link         // at all addresses of which was asked by multicast who is there, since SetAsking, and the answers are in
 }
 
 // Service announces this board and keeps what other boards announce. Its methods never block, except Run, and may be called
@@ -103,6 +104,7 @@ type Service struct {
 	selfHeard time.Time
 	unheard   int // announcements since one came back
 
+	survey  survey
 	inquiry inquiry
 	asked   time.Time      // when the question under way was asked, zero when none is
 	answers chan answer    // room for one
@@ -259,6 +261,10 @@ func (s *Service) turn(ctx context.Context, now time.Time) time.Time {
 	if asks() && !now.Before(s.inquiry.due) {
 		s.ask(ctx, now)
 	}
+	surveys := func() bool { return s.conn != nil && s.got.asking && !s.survey.done() }
+	if surveys() && !now.Before(s.survey.due) {
+		s.inquire(now)
+	}
 	expiry, gone := s.cache.expire(now)
 	if gone {
 		s.dirty, s.news = true, true
@@ -279,6 +285,7 @@ func (s *Service) turn(ctx context.Context, now time.Time) time.Time {
 	sooner(s.conn == nil && s.got.link != (Link{}), s.openAt)
 	sooner(speaks(), s.schedule.due)
 	sooner(asks(), s.inquiry.due)
+	sooner(surveys(), s.survey.due)
 	return next
 }
 
@@ -303,6 +310,10 @@ func (s *Service) adopt(now time.Time) {
 	}
 	if want.asking && !old.asking {
 		s.inquiry = inquiry{due: now}
+	}
+	if want.link != old.link || want.asking != old.asking {
+		s.dirty = s.dirty || s.survey.link != Link{}
+		s.survey = survey{due: now}
 	}
 	if want.claim.Serial != old.claim.Serial {
 		s.dirty, s.news = true, true // hints of one serial are twins now, those of the other no more
@@ -461,6 +472,27 @@ func (s *Service) ask(ctx context.Context, now time.Time) {
 		all, err := s.net.ask(ctx, link)
 		s.answers <- answer{link, all, err}
 	}()
+}
+
+// inquire asks everybody to announce themselves, from each address of the link. Such a question needs no route, and what it
+// brings comes from all addresses of a board: one that has no link-local address yet hears of the others at those that it
+// reaches. It is put when there is an address at which nobody was asked yet, and once more, for the first may get lost.
+func (s *Service) inquire(now time.Time) {
+	if s.survey.asked == surveyTimes {
+		s.survey.link, s.dirty, s.news = s.got.link, true, true
+		return
+	}
+	s.survey.put(now)
+	data, err := question()
+	if err != nil { // it is always the same
+		s.complain(err.Error(), fmt.Sprintf("Nobody is asked who is there: %v.", err))
+		return
+	}
+	for _, addr := range s.got.link.addrs() {
+		if err := s.conn.Send(data, addr); err != nil {
+			s.log.Debug("Nobody was asked who is there from an address.", zap.Stringer("address", addr), zap.Error(err))
+		}
+	}
 }
 
 // answered takes the answers to a question. They are up to queryWait old: whatever a board has announced in the meantime,
@@ -624,7 +656,7 @@ func (s *Service) publish(now time.Time) {
 		return
 	}
 	hints, twins := s.cache.split(s.got.claim.Serial)
-	s.shot.Store(&Snapshot{Hints: hints, SelfHeard: s.selfHeard, Twins: twins, Others: s.others.count(now)})
+	s.shot.Store(&Snapshot{Hints: hints, SelfHeard: s.selfHeard, Twins: twins, Others: s.others.count(now), Asked: s.survey.link})
 	s.published = now
 	if s.news {
 		signal(s.changed)

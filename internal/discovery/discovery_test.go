@@ -613,6 +613,65 @@ func TestAsking(t *testing.T) {
 	})
 }
 
+// Whoever has asked from all its addresses has heard from all addresses of the others, who may have announced themselves long ago.
+func TestSurvey(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &lan{}
+		b := l.join(t, serialB, addrB)
+		defer b.leave(t)
+		both := Link{Name: "eth0", Index: 2, Addr: netip.MustParseAddr(addrB), Stable: netip.MustParseAddr("169.254.7.7")}
+		b.SetLink(both)
+		pass(10 * time.Second)
+		a := l.join(t, serialA, addrA)
+		defer a.leave(t)
+		pass(10 * time.Second)
+		if got := a.Snapshot().Asked; got != (Link{}) {
+			t.Errorf("asked at %v without being told to", got)
+		}
+		a.cache = cache{} // as if a had heard nothing; it is idle
+		a.SetAsking(true)
+		pass(surveyWait)
+		if got := a.Snapshot().Asked; got != (Link{}) {
+			t.Errorf("asked at %v after %v, once", got, surveyWait)
+		}
+		pass(surveyWait)
+		if got := a.Snapshot().Asked; got != linkAt(addrA) {
+			t.Errorf("asked at %v, want %s", got, addrA)
+		}
+		wantSees(t, a, strings.ReplaceAll(blankB, addrB, "169.254.7.7")+", "+blankB)
+
+		a.hasChanged()
+		more := linkAt(addrA)
+		more.Stable = netip.MustParseAddr("169.254.1.1")
+		a.SetLink(more)
+		pass(0)
+		if got := a.Snapshot().Asked; got != (Link{}) {
+			t.Errorf("asked at %v when another address has just come", got)
+		}
+		start := time.Now()
+		pass(2 * surveyWait)
+		if got := a.Snapshot().Asked; got != more || !a.hasChanged() {
+			t.Errorf("asked at %v, want both addresses, and to be told", got)
+		}
+		for _, from := range []string{addrA, "169.254.1.1"} {
+			asked := 0
+			for _, s := range l.since(start, from) {
+				if !s.msg.Response && len(s.msg.Question) == 1 && s.msg.Question[0].Name == serviceName {
+					asked++
+				}
+			}
+			if asked != surveyTimes-1 && asked != surveyTimes { // the first may be of the same moment
+				t.Errorf("%d questions from %s, want %d", asked, from, surveyTimes)
+			}
+		}
+		a.SetAsking(false)
+		pass(time.Minute)
+		if got := a.Snapshot().Asked; got != (Link{}) {
+			t.Errorf("asked at %v, and asks no more", got)
+		}
+	})
+}
+
 func TestAnswersAreOlderThanAnnouncements(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := &lan{}

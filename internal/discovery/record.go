@@ -96,6 +96,12 @@ func (s statement) announcement() ([]byte, error) {
 	return response(recordTTL, s.meta(), s.ptr(), s.srv(), s.txt(), s.a())
 }
 
+// question is the packet that asks who is there.
+func question() ([]byte, error) {
+	msg := dns.Msg{Question: []dns.Question{{Name: serviceName, Qtype: dns.TypePTR, Qclass: dns.ClassINET}}}
+	return msg.Pack()
+}
+
 // goodbye is the packet that takes the statement back, RFC 6762 section 10.1. The kind of service stays: other boards offer
 // it too.
 func (s statement) goodbye() ([]byte, error) {

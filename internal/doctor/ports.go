@@ -46,7 +46,7 @@ func checkPort(ctx context.Context, p *Patient, port ports.Port) []Result {
 	var wg sync.WaitGroup
 	var bad []string
 	asked := 0
-	for _, b := range p.peers() {
+	for _, b := range p.asked(port) {
 		at := at(port, b)
 		if !at.IsValid() {
 			continue
@@ -72,6 +72,18 @@ func checkPort(ctx context.Context, p *Patient, port ports.Port) []Result {
 			port.Use, others(asked))
 	}
 	return pass(port.String(), "It answers, for %s, on %s.", port.Use, others(asked))
+}
+
+// asked are the boards whose port is knocked at: for that of the agents also those that are in no swarm and announce themselves,
+// which may be because it is shut.
+func (p *Patient) asked(port ports.Port) []picture.Board {
+	all := p.peers()
+	for _, b := range p.Picture.Boards {
+		if port.Agent && b.Serial != p.Picture.Self && b.State == picture.Out && b.Announced {
+			all = append(all, b)
+		}
+	}
+	return all
 }
 
 func others(n int) string {

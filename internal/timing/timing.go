@@ -45,6 +45,10 @@ type Timing struct {
 	Fresh time.Duration
 	// Rival is the same for a manager of another swarm, whom a manager asks at the pace of a swarm.
 	Rival time.Duration
+	// AskUnreached is the longest pause while a board is heard that holds up the first swarm.
+	AskUnreached time.Duration
+	// Overtaken is the longest that anything said may be under way.
+	Overtaken time.Duration
 	// ForgetBlank is how long after its last answer a board outside any swarm is forgotten.
 	ForgetBlank time.Duration
 	// SilentAgain is the time after which the silence of one more board is told, where many that are silent may be invented.
@@ -64,6 +68,11 @@ type Timing struct {
 	// UnheardMax is how long the announcements of a board that answers may be missing: they come every 30 to 60 s, and a few
 	// may be lost.
 	UnheardMax time.Duration
+	// Reach is how long a board that is heard may take to answer, before that is a matter to tell.
+	Reach time.Duration
+	// Heard is how long an announcement holds a board back that founds a swarm: our boards announce that theirs hold for so
+	// long, and whoever says longer is none of ours.
+	Heard time.Duration
 	// ReachCalm is how long it must stay the same how boards are reached, before it is told.
 	ReachCalm time.Duration
 	// NeighboursCalm is how long the number of other clusters must stay the same before it is told: their boards are heard one
@@ -161,22 +170,26 @@ func Product() Timing {
 		RetryMax:    30 * time.Second,
 		EngineStart: 10 * time.Second,
 
-		Ask:         5 * time.Second,
-		AskIn:       30 * time.Second,
-		AskAgain:    time.Second,
-		AskAgainMax: 30 * time.Second,
-		AskFirst:    5 * time.Second,
-		Hello:       30 * time.Second,
-		Fresh:       15 * time.Second,
-		Rival:       90 * time.Second,
-		ForgetBlank: time.Minute,
-		SilentAgain: 10 * time.Minute,
-		RecallCalm:  15 * time.Second,
-		Recall:      5 * time.Minute,
+		Ask:          5 * time.Second,
+		AskIn:        30 * time.Second,
+		AskAgain:     time.Second,
+		AskAgainMax:  30 * time.Second,
+		AskFirst:     5 * time.Second,
+		Hello:        30 * time.Second,
+		Fresh:        15 * time.Second,
+		Rival:        90 * time.Second,
+		ForgetBlank:  time.Minute,
+		AskUnreached: 2 * time.Second,
+		Overtaken:    40 * time.Second,
+		SilentAgain:  10 * time.Minute,
+		RecallCalm:   15 * time.Second,
+		Recall:       5 * time.Minute,
 
 		Hear:           5 * time.Second,
 		Unheard:        3 * time.Second,
 		UnheardMax:     3 * time.Minute,
+		Reach:          10 * time.Second,
+		Heard:          2 * time.Minute,
 		ReachCalm:      10 * time.Second,
 		NeighboursCalm: 10 * time.Second,
 

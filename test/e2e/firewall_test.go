@@ -1,0 +1,112 @@
+package e2e
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pi-agent/pi-agent/test/lab"
+)
+
+// wall is a firewall of a Pi on the port of hello and join, put up or taken away. match narrows it down.
+func wall(t *testing.T, pi *lab.Pi, up bool, match ...string) {
+	t.Helper()
+	word := "-D"
+	if up {
+		word = "-A"
+	}
+	args := append([]string{"iptables", word, "INPUT", "-p", "tcp", "--dport", "2378"}, match...)
+	if out, err := pi.Exec(t.Context(), append(args, "-j", "DROP")...); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+}
+
+// without checks all the time that nobody makes a swarm.
+func without(t *testing.T, d time.Duration, pis []*lab.Pi) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	defer cancel()
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		for _, pi := range pis {
+			if i, err := infoOf(ctx, pi); err == nil && i.Swarm.LocalNodeState != "inactive" {
+				t.Fatalf("%s is in a swarm: %s", pi.Name, i.Swarm.LocalNodeState)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// A firewall lets multicast through, and no hello, as ufw does: boards that are heard and not reached hold up the first swarm,
+// and a person is told whose port to open.
+func TestFirewall(t *testing.T) {
+	t.Parallel()
+	l := lab.New(t, lab.Options{N: 3})
+	engines(t, l)
+	leader := lowest(l.Pis)
+	other := l.Pis[0]
+	if other == leader {
+		other = l.Pis[1]
+	}
+	name := func(pi *lab.Pi) string { return "pi-" + pi.Serial[len(pi.Serial)-6:] }
+	const (
+		heard = "Heard, and not reached at port 2378/tcp: "
+		shut  = "Port 2378/tcp of this board is shut to "
+		holds = 40 * time.Second // alone, a board made one after 15
+	)
+	tests := []struct {
+		name string
+		wall func(up bool)
+		says map[*lab.Pi]string // what each asks a person for; nobody is held up when there is nothing
+	}{
+		{"every board is shut", func(up bool) {
+			for _, pi := range l.Pis {
+				wall(t, pi, up)
+			}
+		}, map[*lab.Pi]string{l.Pis[0]: heard, l.Pis[1]: heard, l.Pis[2]: heard}},
+		{"one of three is shut", func(up bool) { wall(t, leader, up) }, map[*lab.Pi]string{leader: shut, other: heard + name(leader)}},
+		{"shut one way", func(up bool) { wall(t, leader, up, "-m", "mac", "--mac-source", other.MAC) },
+			map[*lab.Pi]string{leader: shut + name(other), other: heard + name(leader)}},
+		{"shut at the address that stays", func(up bool) {
+			for _, pi := range l.Pis {
+				wall(t, pi, up, "-d", "169.254.0.0/16")
+			}
+		}, nil},
+	}
+	for i, tt := range tests {
+		if i > 0 {
+			blank(t, l)
+		}
+		tt.wall(true)
+		if err := l.StartAgents(); err != nil {
+			t.Fatal(err)
+		}
+		if tt.says == nil {
+			t.Logf("%s: one swarm after %v", tt.name, awaitSwarm(t, time.Minute, leader, l.Pis).Round(time.Second/10))
+			continue
+		}
+		without(t, holds, l.Pis)
+		for pi, sentence := range tt.says {
+			says(t, pi, sentence)
+			out, status, err := tell(t.Context(), pi, nobody, "status")
+			if err != nil || status != 3 || !strings.Contains(string(out), "sudo ufw allow 2378/tcp") {
+				t.Errorf("%s: status of %s ends with %d, %v:\n%s", tt.name, pi.Name, status, err, out)
+			}
+			if strings.HasPrefix(sentence, heard) {
+				out, _, err := tell(t.Context(), pi, root, "doctor")
+				if err != nil || !strings.Contains(string(out), "FAIL  port 2378/tcp") {
+					t.Errorf("%s: doctor of %s says, %v:\n%s", tt.name, pi.Name, err, out)
+				}
+			}
+		}
+		tt.wall(false)
+		took := awaitSwarm(t, 10*time.Second, leader, l.Pis)
+		t.Logf("%s: one swarm %v after it was opened", tt.name, took.Round(time.Second/10))
+	}
+}
