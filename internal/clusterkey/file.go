@@ -65,13 +65,14 @@ func readText(path string) (string, error) {
 // Save makes text, which must be a key, the content of the file at to, mode 0600, and returns when it is on disk. The error
 // says what is wrong, without the text.
 func Save(text, to string) error {
-	if _, err := Parse(text); err != nil {
+	text, err := canonical(text)
+	if err != nil {
 		return fmt.Errorf("this is no cluster key: %w", err)
 	}
 	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
 		return fmt.Errorf("save the cluster key: %w", err)
 	}
-	if err := renameio.WriteFile(to, []byte(strings.TrimSpace(text)+"\n"), 0o600, renameio.IgnoreUmask()); err != nil {
+	if err := renameio.WriteFile(to, []byte(text+"\n"), 0o600, renameio.IgnoreUmask()); err != nil {
 		return fmt.Errorf("save the cluster key: %w", err)
 	}
 	return syncDir(filepath.Dir(to))

@@ -12,7 +12,7 @@ import (
 	"github.com/pi-agent/pi-agent/internal/secret"
 )
 
-// Form of a generated key: 7 groups of 4 characters, as in 7Q2M-..., of which 26 are random and 2 find typing mistakes.
+// Form of a generated key: 7 groups of 4 characters, as in 7Q2M-..., of which 26 are random and 2 find typing mistakes, see typed.go.
 const (
 	alphabet    = "0123456789ABCDEFGHJKMNPQRSTVWXYZ" // Crockford's base32: no I, L, O and U, which are misread
 	randomChars = 26                                 // 130 bits
@@ -54,7 +54,11 @@ func Generate() string {
 	for i := range b {
 		b[i] = alphabet[b[i]%byte(len(alphabet))]
 	}
-	chars := string(b) + check(string(b))
+	return inGroups(string(b) + check(string(b)))
+}
+
+// inGroups is how a generated key is shown.
+func inGroups(chars string) string {
 	var groups []string
 	for ; chars != ""; chars = chars[groupChars:] {
 		groups = append(groups, chars[:groupChars])
@@ -72,22 +76,22 @@ func check(random string) string {
 	return b.String()
 }
 
-// Parse reads a key. In a generated one case, dashes, spaces, O for 0 and I or L for 1 do not matter; a passphrase counts
-// as it is, but for space around it. The error says what is wrong without the text.
+// Parse reads a key. In a generated one case, what is between the groups and around the key, O for 0 and I or L for 1 do not
+// matter; a passphrase counts as it is, but for space around it. What looks like a generated key and is none is refused. The
+// error says what is wrong without the text.
 func Parse(text string) (Phrase, error) {
-	text = strings.TrimSpace(text)
-	if chars, ok := generated(text); ok {
-		random := chars[:randomChars]
-		if check(random) != chars[randomChars:] {
-			return Phrase{}, errors.New(`a character is wrong: it looks like a key of "pi-agent key new" and is none, copy it again`)
+	if random, ok, err := generated(text); ok && utf8.ValidString(text) {
+		if err != nil {
+			return Phrase{}, err
 		}
 		return Phrase{text: secret.New(random)}, nil
 	}
+	text = strings.TrimSpace(text)
 	switch n := utf8.RuneCountInString(text); {
 	case text == "":
 		return Phrase{}, fmt.Errorf("it is empty: %w", errForm)
 	case !utf8.ValidString(text):
-		return Phrase{}, fmt.Errorf("it is not UTF-8 text: %w", errForm)
+		return Phrase{}, fmt.Errorf("it is not UTF-8 text: save it anew with the encoding UTF-8, and %w", errForm)
 	case n < phraseMin || n > phraseMax:
 		return Phrase{}, fmt.Errorf("it has %d characters: %w", n, errForm)
 	case strings.ContainsFunc(text, unicode.IsControl):
@@ -96,8 +100,12 @@ func Parse(text string) (Phrase, error) {
 	return Phrase{text: secret.New(text), weak: true}, nil
 }
 
-// generated brings text into the normal form of a generated key, if it has that form.
-func generated(text string) (string, bool) {
-	chars := strings.NewReplacer("-", "", " ", "", "O", "0", "I", "1", "L", "1").Replace(strings.ToUpper(text))
-	return chars, len(chars) == randomChars+checkChars && strings.Trim(chars, alphabet) == ""
+// canonical is the text of a key as it is written to a file: a generated one as Generate would, whatever was typed.
+func canonical(text string) (string, error) {
+	p, err := Parse(text)
+	if err != nil || p.weak {
+		return strings.TrimSpace(text), err
+	}
+	random := p.text.Reveal()
+	return inGroups(random + check(random)), nil
 }
