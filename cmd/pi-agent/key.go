@@ -8,9 +8,12 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"strings"
 
 	"go.uber.org/zap"
 
+	"github.com/pi-agent/pi-agent/internal/bootfile"
 	"github.com/pi-agent/pi-agent/internal/clusterkey"
 	"github.com/pi-agent/pi-agent/internal/config"
 )
@@ -56,19 +59,24 @@ func setKey(from io.Reader, path string) error {
 // keyOnCard puts the key on the boot partition in the place of the one in the file, if there is one that was not taken from
 // there, as from a partition that is read-only. Of one that is not usable the error tells. The board then needs a person, and
 // meanwhile keeps the key it has; where it has none it gets one that nobody has, for without one it would trust everybody.
-func keyOnCard(paths []string, inFile clusterkey.Phrase, log *zap.Logger) (clusterkey.Phrase, error) {
-	path, p, err := clusterkey.OnCard(paths)
+func keyOnCard(dirs []string, inFile clusterkey.Phrase, log *zap.Logger) (clusterkey.Phrase, error) {
+	paths, p, err := clusterkey.OnCard(dirs)
 	switch {
-	case path == "":
+	case err == nil && len(paths) == 0:
 		return inFile, nil
 	case err == nil:
-		log.Warn(fmt.Sprintf("The cluster key is still in %s: whoever has the card can read it.", path))
+		log.Warn(fmt.Sprintf("The cluster key is still in %s: whoever has the card can read it.", strings.Join(paths, " and ")))
 		return p, nil
 	case !inFile.None():
 		return inFile, err
 	}
-	nobodys, _ := clusterkey.Parse(clusterkey.Generate()) // which is always a good one
-	return nobodys, err
+	return nobodysKey(), err
+}
+
+// nobodysKey is a key that no other board has.
+func nobodysKey() clusterkey.Phrase {
+	p, _ := clusterkey.Parse(clusterkey.Generate()) // which is always a good one
+	return p
 }
 
 // clusterKey is the key in the settings, else the one in the file, which may be absent at its default place.
@@ -81,10 +89,26 @@ func clusterKey(cfg config.Config, path string, log *zap.Logger) (clusterkey.Phr
 		}
 		return cfg.Key, nil
 	case path == clusterkey.Path && errors.Is(err, fs.ErrNotExist):
-		return clusterkey.Phrase{}, nil
+		return clusterkey.Phrase{}, elsewhere(path)
 	case errors.Is(err, clusterkey.ErrExposed):
 		log.Warn(fmt.Sprintf("The cluster key is no secret on this board: %v.", err))
 		return phrase, nil
 	}
 	return phrase, err
+}
+
+// elsewhere is nil unless a file beside path, where there is none, has the name that the key has on the boot partition, or one
+// with an ending that a program added.
+func elsewhere(path string) error {
+	dir := filepath.Dir(path)
+	others, _ := bootfile.Key.In(dir) // what cannot be read was told by now
+	for _, name := range []string{".txt", ".key"} {
+		if _, err := os.Stat(path + name); err == nil {
+			others = append(others, path+name)
+		}
+	}
+	if len(others) > 0 {
+		return fmt.Errorf("%s is not read under this name: call it %s if it has the cluster key, or take it away", others[0], path)
+	}
+	return nil
 }

@@ -90,3 +90,18 @@ func parseKey(t *testing.T, text string) clusterkey.Phrase {
 	}
 	return p
 }
+
+// A key in /etc that is called as on the boot partition, or as an editor calls it, is not passed over.
+func TestKeyUnderAnotherName(t *testing.T) {
+	for name, wrong := range map[string]bool{
+		"key.txt": true, "key.key": true, "pi-agent.key": true, "pi-agent.key.txt": true, "PI-AGENT.KEY": true, "pi-agent.toml": false, "key.bak": false,
+	} {
+		path := filepath.Join(t.TempDir(), "key")
+		if err := os.WriteFile(filepath.Join(filepath.Dir(path), name), []byte(clusterkey.Generate()), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := elsewhere(path); (err != nil) != wrong || wrong && !strings.Contains(err.Error(), name+" is not read under this name: call it "+path) {
+			t.Errorf("%s: error %v", name, err)
+		}
+	}
+}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/pi-agent/pi-agent/internal/bootfile"
 	"github.com/pi-agent/pi-agent/internal/clusterkey"
 	"github.com/pi-agent/pi-agent/internal/config"
 	"github.com/pi-agent/pi-agent/internal/control"
@@ -121,21 +122,23 @@ as systemd sets it.
 The settings, see
 .BR pi-agent.toml (5).
 .TP
-.I ` + strings.Join(config.BootPaths, "\n.TQ\n.I ") + `
+.I ` + strings.Join(bootfile.Settings.Paths(), "\n.TQ\n.I ") + `
 Settings on the boot partition, which any computer can write after flashing a card.
 The first file that is there wins over the one in /etc.
+Here and below neither case nor an ending .txt that an editor has added matters.
+Of two that differ none counts, and the board does nothing until one is taken away.
 .TP
 .I ` + clusterkey.Path + `
 The cluster key, for the agent only (mode 0600).
 .TP
-.I ` + strings.Join(clusterkey.BootPaths, "\n.TQ\n.I ") + `
+.I ` + strings.Join(bootfile.Key.Paths(), "\n.TQ\n.I ") + `
 A cluster key on the boot partition, which is moved to the file above at the next boot, in place of the one there.
 .TP
 .I ` + stacks.Dir + `/*.yml
 .TQ
-.I ` + strings.Join(stacks.BootPaths, "\n.TQ\n.I ") + `
+.I ` + strings.Join(bootfile.Stack.Paths(), "\n.TQ\n.I ") + `
 Compose files, which the manager deploys and updates: NAME.yml is stack NAME.
-Of those on the boot partition the first counts.
+Of those on the boot partition the first counts; it may be called compose.yaml or docker\-compose.yml as well.
 .TP
 .I ` + control.Path + `
 Where the agent listens for commands of root and group pi-agent.
@@ -174,7 +177,7 @@ pi-agent.toml \- settings of pi\-agent
 .SH SYNOPSIS
 .I ` + config.Path + `
 .br
-.I ` + strings.Join(config.BootPaths, "\n.br\n.I ") + `
+.I ` + strings.Join(bootfile.Settings.Paths(), "\n.br\n.I ") + `
 .SH DESCRIPTION
 The file is TOML, with a line
 .IB KEY " = " VALUE

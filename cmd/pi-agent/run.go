@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/pi-agent/pi-agent/internal/address"
 	"github.com/pi-agent/pi-agent/internal/board"
+	"github.com/pi-agent/pi-agent/internal/bootfile"
 	"github.com/pi-agent/pi-agent/internal/bootstrap"
 	"github.com/pi-agent/pi-agent/internal/clusterkey"
 	"github.com/pi-agent/pi-agent/internal/config"
@@ -63,8 +65,13 @@ func runCommand(ctx context.Context, args []string, _, stderr io.Writer) error {
 	}
 	if cfg.Key.None() && *keyPath == clusterkey.Path {
 		var onCard error
-		key, onCard = keyOnCard(clusterkey.BootPaths, key, log)
-		cfg.BootErr = errors.Join(cfg.BootErr, onCard)
+		key, onCard = keyOnCard(bootfile.Dirs, key, log)
+		if onCard != nil && !strings.Contains(fmt.Sprint(cfg.BootErr), onCard.Error()) { // a partition that cannot be read is told once
+			cfg.BootErr = errors.Join(cfg.BootErr, onCard)
+		}
+		if key.None() && cfg.KeyLost {
+			key = nobodysKey()
+		}
 	}
 	return daemon(ctx, cfg, key, *dir, *stackDir, *socket, log)
 }
@@ -220,7 +227,7 @@ func stackRunner(cfg config.Config, dir string, kept *state.File, log *zap.Logge
 		Log: log,
 	}
 	if dir == stacks.Dir {
-		r.Boot = stacks.BootPaths
+		r.Boot = bootfile.Dirs
 	}
 	return r
 }

@@ -121,7 +121,8 @@ func Strays(dir string, names ...Name) (all []Stray, err error) {
 	entries, err := list(dir)
 	for _, e := range entries {
 		path := filepath.Join(dir, e.Name())
-		if e.IsDir() || strings.HasPrefix(e.Name(), ".") || slices.ContainsFunc([]Name{Key, Settings, Stack}, func(n Name) bool { return n.Fits(e.Name()) }) {
+		fits := func(n Name) bool { return n.Fits(e.Name()) }
+		if e.IsDir() || Aside(e.Name()) || slices.ContainsFunc([]Name{Key, Settings, Stack}, fits) {
 			continue
 		}
 		if n, ok := guess(path, copied.ReplaceAllString(e.Name(), "")); ok &&
@@ -130,6 +131,12 @@ func Strays(dir string, names ...Name) (all []Stray, err error) {
 		}
 	}
 	return all, err
+}
+
+// Aside reports whether a file of this name is hidden, or an older one that an editor or a person has put aside.
+func Aside(name string) bool {
+	return strings.HasPrefix(name, ".") || strings.HasSuffix(name, "~") ||
+		slices.Contains([]string{".bak", ".old", ".orig", ".save", ".swp", ".tmp"}, strings.ToLower(filepath.Ext(name)))
 }
 
 // guess is what the file at path is meant for, if it is meant for the agent. Its name is without what marks a copy.

@@ -6,12 +6,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
-)
 
-// BootPaths are the places for the key on the boot partition, which any computer can write after flashing a card. The first
-// file that is there counts.
-var BootPaths = []string{"/boot/firmware/pi-agent.key", "/boot/pi-agent.key"}
+	"github.com/pi-agent/pi-agent/internal/bootfile"
+)
 
 // takenSuffix marks a file on the boot partition whose key is safe elsewhere. What is in it is no key any more: a power cut
 // can leave it half overwritten, and half a key would be taken for a passphrase.
@@ -20,43 +19,97 @@ const takenSuffix = ".taken"
 // ErrStillThere is the error of a key that is where it belongs, and could not be taken off the boot partition.
 var ErrStillThere = errors.New("whoever has the card can still read it there")
 
-// OnCard reads the key in the first file of paths that is there, and returns its path. Without such a file the path is empty.
-// The error is one of ReadFile; that others can read the file is none, for a boot partition has no modes.
-func OnCard(paths []string) (path string, p Phrase, err error) {
-	for _, path := range paths {
-		p, err := ReadFile(path)
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			continue
-		case errors.Is(err, ErrExposed):
-			err = nil
+// OnCard reads the key in the files of dirs that are meant for it, and returns their paths, without any when there is none.
+// All must have one key. The error is one of ReadFile, or names files that have different keys, or one that seems to be
+// meant as the key and is called otherwise; that others can read a file is none, for a boot partition has no modes.
+func OnCard(dirs []string) (paths []string, p Phrase, err error) {
+	for _, dir := range dirs {
+		here, err := bootfile.Key.In(dir)
+		if err != nil {
+			return here, Phrase{}, err
 		}
-		return path, p, err
+		paths = append(paths, here...)
 	}
-	return "", Phrase{}, nil
+	for i, path := range paths {
+		is, err := ReadFile(path)
+		switch {
+		case errors.Is(err, ErrExposed):
+		case err != nil:
+			return paths, Phrase{}, err
+		}
+		if i > 0 && !is.Equal(p) {
+			return paths, Phrase{}, fmt.Errorf("%s and %s have different cluster keys: keep the one that is meant", paths[0], path)
+		}
+		p = is
+	}
+	for _, dir := range dirs {
+		if stray, err := strayKey(dir); err != nil {
+			return append(paths, stray), Phrase{}, err
+		}
+	}
+	return paths, p, nil
 }
 
-// Take moves the key from the first file of paths that is there to the file at to, mode 0600, in place of another one, and
+// strayKey is a file in dir that seems to be meant as the key and is called otherwise, with what to do about it as the error.
+func strayKey(dir string) (path string, err error) {
+	strays, err := bootfile.Strays(dir, bootfile.Key)
+	if err != nil {
+		return dir, err
+	}
+	if len(strays) > 0 {
+		return strays[0].Path, strays[0].Err()
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return "", nil // it is not there: anything else was told above
+	}
+	for _, e := range entries {
+		name := e.Name()
+		if !e.Type().IsRegular() || !strings.Contains(strings.ToLower(name), "key") || strings.HasSuffix(name, takenSuffix) ||
+			bootfile.Key.Fits(name) || bootfile.Aside(name) {
+			continue
+		}
+		path := filepath.Join(dir, name)
+		// Other programs have keys there, too, but none of this form.
+		if p, _ := ReadFile(path); !p.None() && !p.Weak() {
+			return path, bootfile.Stray{Path: path, For: bootfile.Key}.Err()
+		}
+	}
+	return "", nil
+}
+
+// Take moves the key from the files of dirs that are meant for it to the file at to, mode 0600, in place of another one, and
 // returns what it has done as a sentence, empty when there was nothing to do. Power may go at any instant: the key is on disk
 // at to before it is touched where it was, and whole in one of the two places. With the error ErrStillThere the key at to is
-// good; with any other, one on the boot partition that is not usable for one, nothing was changed.
-func Take(paths []string, to string) (done string, err error) {
-	from, p, err := OnCard(paths)
+// good; with any other, one of OnCard, nothing was changed.
+func Take(dirs []string, to string) (done string, err error) {
+	from, p, err := OnCard(dirs)
 	if err != nil {
 		return "", err
 	}
-	if from != "" {
-		if done, err = store(from, p, to); err != nil {
+	if len(from) > 0 {
+		if done, err = store(from[0], p, to); err != nil {
 			return "", err
 		}
-		// Nothing is overwritten before it has lost its name for good.
-		if err := errors.Join(os.Rename(from, from+takenSuffix), syncDir(filepath.Dir(from))); err != nil {
-			return done, fmt.Errorf("the cluster key in %s: %w: %w", from, ErrStillThere, err)
+	}
+	for _, path := range from {
+		// Nothing is overwritten before it has lost its name for good. A partition that is at two places has it once.
+		if err := os.Rename(path, path+takenSuffix); !errors.Is(err, fs.ErrNotExist) {
+			if err := errors.Join(err, syncDir(filepath.Dir(path))); err != nil {
+				return done, fmt.Errorf("the cluster key in %s: %w: %w", path, ErrStillThere, err)
+			}
 		}
 	}
-	for _, path := range paths {
-		if err := wipe(path + takenSuffix); err != nil {
-			return done, fmt.Errorf("the cluster key in %s: %w: %w", path+takenSuffix, ErrStillThere, err)
+	for _, dir := range dirs {
+		entries, _ := os.ReadDir(dir) // OnCard has read it
+		for _, e := range entries {
+			if was, ok := strings.CutSuffix(e.Name(), takenSuffix); !ok || !bootfile.Key.Fits(was) {
+				continue
+			}
+			path := filepath.Join(dir, e.Name())
+			if err := wipe(path); err != nil {
+				return done, fmt.Errorf("the cluster key in %s: %w: %w", path, ErrStillThere, err)
+			}
 		}
 	}
 	return done, nil

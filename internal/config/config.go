@@ -13,6 +13,7 @@ import (
 	"maps"
 	"net/netip"
 	"os"
+	"regexp"
 	"slices"
 	"sort"
 	"strings"
@@ -23,16 +24,13 @@ import (
 	"github.com/pelletier/go-toml/v2/unstable"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/pi-agent/pi-agent/internal/bootfile"
 	"github.com/pi-agent/pi-agent/internal/clusterkey"
 	"github.com/pi-agent/pi-agent/internal/peer"
 )
 
 // Path is where the settings are unless the command line says otherwise.
 const Path = "/etc/pi-agent/pi-agent.toml"
-
-// BootPaths are the places on the boot partition, which any computer can write after flashing a card. The first file that
-// is there wins over the one at Path.
-var BootPaths = []string{"/boot/firmware/pi-agent.toml", "/boot/pi-agent.toml"}
 
 // fileMax bounds the file, in bytes.
 const fileMax = 64 << 10
@@ -65,6 +63,8 @@ type Config struct {
 
 	DockerWithoutSudo bool // whether the user with id 1000 is put into group docker
 
+	// KeyLost is whether a key was meant to be among settings that are wrong, so that the board must not do without one.
+	KeyLost bool
 	// Boot is the file on the boot partition that was read; empty without one.
 	Boot string
 	// BootErr is what is wrong with it, a line for each problem, nil when all is well. Settings in it that are not
@@ -81,45 +81,108 @@ func Default() Config {
 	return c
 }
 
-// Load reads the file at path, and when that is the default Path also the one on the boot partition, key by key. At the
-// default Path there may be no file; one that was named must be there, and stands alone. A mistake in the file at path
-// is an error. One on the boot partition, where nobody may have but a keyboardless board to be told by, is in BootErr.
+// Load reads the file at path, and when that is the default Path also the one on the boot partition, which wins over it key by
+// key. At the default Path there may be no file; one that was named must be there, and stands alone. A mistake in the file at
+// path is an error. One on the boot partition, where nobody may have but a keyboardless board to be told by, is in BootErr.
 func Load(path string) (Config, error) {
 	if path == Path {
-		return load(path, BootPaths)
+		return load(path, bootfile.Dirs)
 	}
 	return over(Default(), path)
 }
 
-func load(path string, boot []string) (Config, error) {
+// load reads the file at path, and over it the one in the first of dirs that has some.
+func load(path string, dirs []string) (Config, error) {
 	c, err := over(Default(), path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return Config{}, err
 	}
-	for _, b := range boot {
-		with, err := over(c, b)
-		if errors.Is(err, fs.ErrNotExist) {
+	var strays []error
+	for _, dir := range dirs {
+		all, err := bootfile.Strays(dir, bootfile.Settings)
+		strays = append(strays, err) // that dir cannot be read is said once, and is enough
+		for _, stray := range all {
+			strays = append(strays, stray.Err())
+			c.KeyLost = c.KeyLost || mentionsKey(stray.Path)
+		}
+	}
+	for _, dir := range dirs {
+		paths, err := bootfile.Settings.In(dir)
+		if err != nil || len(paths) == 0 {
 			continue
 		}
-		with.Boot, with.BootErr = b, err
-		return with, nil
+		c = overOneOf(c, paths)
+		break
 	}
+	c.BootErr = errors.Join(append([]error{c.BootErr}, strays...)...)
 	return c, nil
 }
 
-// over reads the file at path over the settings c. With an error come the settings that are not wrong.
-func over(c Config, path string) (Config, error) {
+// overOneOf reads the one of paths that sets something over the settings c. Where several do, and not the same, none counts.
+func overOneOf(c Config, paths []string) Config {
+	path := paths[0]
+	var first []byte
+	for _, p := range paths {
+		text, err := read(p)
+		switch {
+		case err == nil && setsNothing(text):
+			continue
+		case first != nil && !bytes.Equal(text, first):
+			c.BootErr = fmt.Errorf("%s and %s have different settings: keep the one that is meant", path, p)
+			c.KeyLost = c.KeyLost || mentionsKey(path) || mentionsKey(p)
+			return c
+		case first == nil:
+			path, first = p, append([]byte{}, text...)
+		}
+	}
+	with, err := over(c, path)
+	with.Boot, with.BootErr = path, err
+	with.KeyLost = with.KeyLost || err != nil && with.Key.None() && mentionsKey(path)
+	return with
+}
+
+// setsNothing reports whether a file has nothing but comments, as the one on a new image.
+func setsNothing(text []byte) bool {
+	for line := range bytes.Lines(bytes.TrimPrefix(text, []byte("\ufeff"))) {
+		if line = bytes.TrimSpace(line); len(line) > 0 && line[0] != '#' {
+			return false
+		}
+	}
+	return true
+}
+
+// keyLine is a line that is meant to set the key.
+var keyLine = regexp.MustCompile(`(?im)^[\s\p{Cf}"'“”]*` + keySetting + `[\s"'“”]*[=:]`)
+
+// mentionsKey reports whether a file that is not followed is meant to set the key. One that cannot be read may be.
+func mentionsKey(path string) bool {
+	text, err := read(path)
+	text = bytes.TrimLeft(bytes.ReplaceAll(text, []byte{0}, nil), "\xff\xfe") // as far as UTF-16 shows it
+	return err != nil || keyLine.Match(text)
+}
+
+// read is the text of the file at path.
+func read(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return c, fmt.Errorf("read settings: %w", err)
+		return nil, fmt.Errorf("read settings: %w", err)
 	}
 	defer func() { _ = f.Close() }() // it was only read
 	text, err := io.ReadAll(io.LimitReader(f, fileMax+1))
 	if err != nil {
-		return c, fmt.Errorf("read settings: %w", err)
+		return nil, fmt.Errorf("read settings: %w", err)
 	}
 	if len(text) > fileMax {
-		return c, fmt.Errorf("%s is longer than %d bytes", path, fileMax)
+		return nil, fmt.Errorf("%s is longer than %d bytes", path, fileMax)
+	}
+	return text, nil
+}
+
+// over reads the file at path over the settings c. With an error come the settings that are not wrong.
+func over(c Config, path string) (Config, error) {
+	text, err := read(path)
+	if err != nil {
+		return c, err
 	}
 	c, err = parse(c, text)
 	if err != nil {
@@ -169,7 +232,7 @@ func parse(c Config, text []byte) (Config, error) {
 				fmt.Sprintf("there is no setting %q; there are %s", key, strings.Join(keys(), ", "))})
 		case !settings[i].set(&with, value):
 			problems = append(problems, problem{at[key],
-				fmt.Sprintf("%s = %s is not possible: give %s", key, shown(key, value), settings[i].bounds)})
+				fmt.Sprintf("%s = %s is not possible: %s", key, shown(key, value), remedy(settings[i], value))})
 		default:
 			c = with
 		}
@@ -208,6 +271,16 @@ func syntaxProblem(text []byte, err error) problem {
 		}
 	}
 	return p
+}
+
+// remedy is what may be given for a setting in place of value.
+func remedy(s setting, value any) string {
+	if text, ok := value.(string); ok && s.key == keySetting {
+		if _, err := clusterkey.Parse(text); err != nil {
+			return err.Error()
+		}
+	}
+	return "give " + s.bounds
 }
 
 // shown is the value of a key about as it stands in the file.

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/pi-agent/pi-agent/internal/bootfile"
 	"github.com/pi-agent/pi-agent/internal/clusterkey"
 	"github.com/pi-agent/pi-agent/internal/peer"
 )
@@ -117,6 +118,9 @@ func TestLoadRefuses(t *testing.T) {
 		{"too short", `settle = "1s"`, []string{`settle = "1s" is not possible: give a duration from "5s" to "5m"`}},
 		{"no unit", `settle = 15`, []string{`settle = 15 is`}},
 		{"cluster", `cluster = "Class B"`, []string{`:1: cluster = "Class B"`, "a-z"}},
+		{"key", "key = \"7Q2M-9V4K-ABCD-EFU1-2GHJ-5NPQ-3MBR\"", []string{`:1: key = *** is not possible: it looks like a key`, "group 4 has a U"}},
+		{"key that is a passphrase", `key = "correct-horse-battery-staple-one"`, []string{`it has 28 letters`, "add a word"}},
+		{"key that is no text", `key = 3`, []string{`key = *** is not possible: give a key as`}},
 		{"deny", `deny = ["pi-bbcc05"]`, []string{`:1: deny = [pi-bbcc05] is not possible: give a list of at most 64 serials`}},
 		{"deny without quotes", `deny = [10]`, []string{`deny = [10]`}},
 		{"deny without a list", `deny = "10000000aabbcc05"`, []string{`deny = "10000000aabbcc05"`}},
@@ -189,7 +193,10 @@ func TestNoErrorHasTheKey(t *testing.T) {
 
 func TestLoadBoot(t *testing.T) {
 	dir := t.TempDir()
-	etc, firmware, boot := filepath.Join(dir, "etc.toml"), filepath.Join(dir, "firmware.toml"), filepath.Join(dir, "boot.toml")
+	in := func(name ...string) string { return filepath.Join(append([]string{dir}, name...)...) }
+	dirs := []string{in("boot", "firmware"), in("boot")}
+	etc, firmware, boot := in("etc.toml"), in("boot", "firmware", "pi-agent.toml"), in("boot", "pi-agent.toml")
+	txt, shouts, stray := firmware+".txt", in("boot", "firmware", "PI-AGENT.TOML"), in("boot", "firmware", "pi-agent.conf")
 	with := func(change func(*Config)) Config {
 		c := Default()
 		c.Expect = 3 // as in /etc
@@ -211,11 +218,37 @@ func TestLoadBoot(t *testing.T) {
 		{"a mistake that nothing can be read beyond", map[string]string{firmware: "cluster = b\nexpect = 4"},
 			with(func(c *Config) { c.Boot = firmware }), firmware + ":1: "},
 		{"too long", map[string]string{firmware: strings.Repeat("# x\n", fileMax/4+1)},
-			with(func(c *Config) { c.Boot = firmware }), "is longer than"},
+			with(func(c *Config) { c.Boot, c.KeyLost = firmware, true }), "is longer than"},
+		{"an ending that was added", map[string]string{txt: "cluster = \"b\""},
+			with(func(c *Config) { c.Boot, c.Cluster = txt, "b" }), ""},
+		{"in capitals", map[string]string{shouts: "cluster = \"b\"\nexpect = 99"},
+			with(func(c *Config) { c.Boot, c.Cluster = shouts, "b" }), shouts + ":2: expect = 99"},
+		{"beside the one of the image", map[string]string{firmware: "\ufeff" + Reference, txt: "cluster = \"b\""},
+			with(func(c *Config) { c.Boot, c.Cluster = txt, "b" }), ""},
+		{"two that are the same", map[string]string{firmware: "expect = 4", txt: "expect = 4"},
+			with(func(c *Config) { c.Boot, c.Expect = firmware, 4 }), ""},
+		{"two that differ", map[string]string{firmware: "expect = 4", txt: "expect = 5"},
+			with(func(*Config) {}), firmware + " and " + txt + " have different settings: keep the one that is meant"},
+		{"two that differ, one with a key", map[string]string{firmware: "expect = 4", txt: "key = \"four red raspberries\""},
+			with(func(c *Config) { c.KeyLost = true }), "have different settings"},
+		{"another name", map[string]string{stray: "expect = 4"}, with(func(*Config) {}),
+			stray + ": it is not read under this name: save it as plain text and call it pi-agent.toml, or take it away"},
+		{"another name beside the right one", map[string]string{stray: "Key = 'x'", firmware: "expect = 4"},
+			with(func(c *Config) { c.Boot, c.Expect, c.KeyLost = firmware, 4, true }), stray + ": it is not read under this name"},
+		{"a key that is wrong", map[string]string{firmware: "key = \"7Q2M-9V4K-ABCD-EF01-2GHJ-5NPQ-3MB\"\nexpect = 4"},
+			with(func(c *Config) { c.Boot, c.Expect, c.KeyLost = firmware, 4, true }),
+			firmware + ":1: key = *** is not possible: it looks like a key of \"pi-agent key new\" and is none: group 7 has 3 characters"},
+		{"a key in the quotes of a text program", map[string]string{firmware: "expect = 4\nkey = “four red raspberries”"},
+			with(func(c *Config) { c.Boot, c.KeyLost = firmware, true }), firmware + ":2: "},
+		{"a key in UTF-16", map[string]string{firmware: "\xff\xfek\x00e\x00y\x00 \x00=\x00"},
+			with(func(c *Config) { c.Boot, c.KeyLost = firmware, true }), "not UTF-8 text"},
+	}
+	if err := os.MkdirAll(dirs[0], 0o700); err != nil {
+		t.Fatal(err)
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			for _, path := range []string{etc, firmware, boot} {
+			for _, path := range []string{etc, firmware, boot, txt, shouts, stray} {
 				_ = os.Remove(path) // it may be there from the test before
 			}
 			files := map[string]string{etc: "expect = 3"}
@@ -225,7 +258,7 @@ func TestLoadBoot(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			got, err := load(etc, []string{firmware, boot})
+			got, err := load(etc, dirs)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -241,16 +274,16 @@ func TestLoadBoot(t *testing.T) {
 	if err := os.WriteFile(etc, []byte("expect = x"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := load(etc, []string{firmware}); err == nil || !strings.Contains(err.Error(), etc+":1: ") {
+	if _, err := load(etc, dirs); err == nil || !strings.Contains(err.Error(), etc+":1: ") {
 		t.Errorf("a mistake in the first file gives %v", err)
 	}
-	if _, err := load(filepath.Join(dir, "none"), []string{firmware}); err != nil {
+	if _, err := load(filepath.Join(dir, "none"), dirs); err != nil {
 		t.Errorf("without the first file: %v", err)
 	}
 }
 
 func TestLoadWithoutFile(t *testing.T) {
-	for _, path := range append([]string{Path}, BootPaths...) {
+	for _, path := range append([]string{Path}, bootfile.Settings.Paths()...) {
 		if _, err := os.Stat(path); err == nil {
 			t.Skipf("this machine has %s", path)
 		}

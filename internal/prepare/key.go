@@ -11,6 +11,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/pi-agent/pi-agent/internal/bootfile"
 	"github.com/pi-agent/pi-agent/internal/clusterkey"
 )
 
@@ -20,7 +21,7 @@ const agentUser = "pi-agent"
 // Key takes the cluster key off the boot partition, if there is one, and gives it to the agent. It comes before the settings
 // are looked at, for an agent that tells what is wrong with them needs the key to be heard.
 func Key(log *zap.Logger) error {
-	done, err := clusterkey.Take(clusterkey.BootPaths, clusterkey.Path)
+	done, err := clusterkey.Take(bootfile.Dirs, clusterkey.Path)
 	if done != "" {
 		log.Info(done)
 	}

@@ -3,6 +3,7 @@
 package stacks
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -15,19 +16,16 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/pi-agent/pi-agent/internal/bootfile"
 )
 
 // Dir is where the Compose files are unless the command line says otherwise: NAME.yml is stack NAME.
 const Dir = "/etc/pi-agent/stacks"
-
-// BootPaths are where one more may be, on the boot partition, which any computer can write after flashing a card. The
-// first that is there counts, and wins over one of its name in Dir.
-var BootPaths = []string{"/boot/firmware/stack.yml", "/boot/stack.yml"}
 
 const (
 	pace       = 5 * time.Second  // between two looks; a file counts that stayed as it was from one to the next
@@ -36,6 +34,10 @@ const (
 	retryMax   = 10 * time.Minute
 	fileMax    = 1 << 20 // bytes
 )
+
+// bootStack is the name of the stack on the boot partition, which any computer can write after flashing a card, whatever its
+// file is called. It wins over one of this name in Dir.
+const bootStack = "stack"
 
 // nameForm is what Docker takes as the name of a stack and in names of services.
 var nameForm = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,39}$`)
@@ -59,7 +61,7 @@ type Docker func(ctx context.Context, args ...string) error
 // Runner deploys. All fields must be set.
 type Runner struct {
 	Dir      string   // with the Compose files; it may be absent
-	Boot     []string // places of one more file, of which the first counts
+	Boot     []string // directories that may have one more file; the first that has one counts
 	Docker   Docker
 	Place    func() Place
 	Marks    map[string]Mark                   // by name of the stack, as they were kept; the Runner's own from then on
@@ -116,7 +118,7 @@ func (r *Runner) Run(ctx context.Context) error {
 
 // look deploys what is new, and returns what is wrong.
 func (r *Runner) look(ctx context.Context, at Place) (problems []string) {
-	files, err := r.files()
+	files, odd, err := r.files()
 	if err != nil {
 		return append(problems, r.tell(r.Dir, fmt.Sprintf("The stacks in %s cannot be read: %v.", r.Dir, err)))
 	}
@@ -125,6 +127,9 @@ func (r *Runner) look(ctx context.Context, at Place) (problems []string) {
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		path := files[name]
 		text, err := read(path)
+		if err == nil {
+			err = odd[path]
+		}
 		if err == nil && !nameForm.MatchString(name) {
 			err = fmt.Errorf("%q cannot be the name of a stack: call the file by 1 to 40 characters of a-z, 0-9, _ and -, and .yml", name)
 		}
@@ -202,29 +207,48 @@ func (r *Runner) tell(path, text string) string {
 	return text
 }
 
-// files are the Compose files that count, by name of their stacks.
-func (r *Runner) files() (map[string]string, error) {
+// files are the Compose files that count, by name of their stacks, and with them those that seem to be meant as such. What is
+// odd about a file, by its path, is a reason not to deploy it.
+func (r *Runner) files() (files map[string]string, odd map[string]error, err error) {
 	entries, err := os.ReadDir(r.Dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
+		return nil, nil, err
 	}
-	files := map[string]string{}
-	add := func(path string) {
-		base := filepath.Base(path)
-		files[strings.TrimSuffix(base, filepath.Ext(base))] = path
+	files, odd = map[string]string{}, map[string]error{}
+	// add takes path as stack name, unless another file is that already.
+	add := func(name, path string) {
+		first := files[name]
+		if first == "" {
+			files[name] = path
+		} else if a, errA := read(first); odd[first] == nil {
+			if b, errB := read(path); errA != nil || errB != nil || !bytes.Equal(a, b) {
+				odd[first] = fmt.Errorf("%s would be stack %s as well, and differs: keep the one that is meant", path, name)
+			}
+		}
 	}
 	for _, e := range entries {
-		if ext := filepath.Ext(e.Name()); (ext == ".yml" || ext == ".yaml") && !strings.HasPrefix(e.Name(), ".") {
-			add(filepath.Join(r.Dir, e.Name()))
+		if name, ok := bootfile.Stack.Stem(e.Name()); ok && !bootfile.Aside(e.Name()) {
+			add(name, filepath.Join(r.Dir, e.Name()))
 		}
 	}
-	for _, path := range r.Boot {
-		if _, err := os.Stat(path); err == nil {
-			add(path)
-			break
+	onCard := false
+	for _, dir := range r.Boot {
+		strays, _ := bootfile.Strays(dir, bootfile.Stack) // the agent tells of a partition that cannot be read
+		for _, stray := range strays {
+			files[filepath.Base(stray.Path)], odd[stray.Path] = stray.Path, errors.New(stray.Remedy())
+		}
+		paths, _ := bootfile.Stack.In(dir)
+		if onCard {
+			continue
+		}
+		for i, path := range paths {
+			if onCard = true; i == 0 {
+				delete(files, bootStack) // it wins over one of its name in Dir
+			}
+			add(bootStack, path)
 		}
 	}
-	return files, nil
+	return files, odd, nil
 }
 
 func read(path string) ([]byte, error) {

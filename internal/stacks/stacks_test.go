@@ -48,7 +48,7 @@ func (c *card) start() {
 	c.lines = lines
 	ctx, stop := context.WithCancel(c.t.Context())
 	r := &Runner{
-		Dir: c.dir, Boot: []string{filepath.Join(c.dir, "none", "stack.yml"), c.boot},
+		Dir: c.dir, Boot: []string{filepath.Join(c.dir, "none"), filepath.Dir(c.boot)},
 		Docker: func(_ context.Context, args ...string) error {
 			c.mu.Lock()
 			defer c.mu.Unlock()
@@ -316,4 +316,74 @@ func TestCommand(t *testing.T) {
 	if err := Command("unix:///x.sock")(t.Context(), "stack", "deploy"); err == nil || !strings.Contains(err.Error(), "apt install docker-cli") {
 		t.Errorf("Command() = %v without a docker command", err)
 	}
+}
+
+// A Compose file on the boot partition counts under every name that clearly means one, and its stack is called the same.
+func TestFilesByOtherNames(t *testing.T) {
+	for _, name := range []string{
+		"stack.yaml", "stack.yml.txt", "stack.yaml.txt", "STACK.YML", "Stack.yml.TXT", "compose.yaml", "compose.yml", "docker-compose.yml",
+		"docker-compose.yaml", "docker-compose.yml.txt", "Docker-Compose.yml",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			c := newCard(t)
+			path := filepath.Join(filepath.Dir(c.boot), name)
+			c.write(path, "boot")
+			c.write(filepath.Join(c.dir, "stack.yml"), "hidden")
+			want(t, c.wait(time.Minute), "stack deploy --compose-file "+path+" stack")
+		})
+	}
+	synctest.Test(t, func(t *testing.T) {
+		c := newCard(t)
+		web, db := filepath.Join(c.dir, "web.yml.txt"), filepath.Join(c.dir, "db.YAML")
+		c.write(web, "web")
+		c.write(db, "db")
+		for _, name := range []string{"web.yml~", ".web.yml.swp", "web.yml.bak", "web.env", "notes.txt"} {
+			c.write(filepath.Join(c.dir, name), "aside")
+		}
+		want(t, c.wait(time.Minute), "stack deploy --compose-file "+db+" db", "stack deploy --compose-file "+web+" web")
+	})
+}
+
+// Of two files that would be one stack none is deployed while they differ, and a file that seems to be meant as one is named.
+func TestFilesThatAPersonMustChoose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCard(t)
+		check := func(when string, want ...string) {
+			t.Helper()
+			if got := c.r.Problems(); !slices.Equal(got, want) {
+				t.Errorf("%s: the problems are %q, want %q", when, got, want)
+			}
+		}
+		onCard := func(name string) string { return filepath.Join(filepath.Dir(c.boot), name) }
+		c.write(c.boot, "one")
+		c.write(onCard("compose.yaml"), "one")
+		want(t, c.wait(time.Minute), "stack deploy --compose-file "+c.boot+" stack")
+		check("two that are the same")
+
+		c.write(onCard("compose.yaml"), "two")
+		want(t, c.wait(time.Minute))
+		differ := c.boot + " is not deployed: " + onCard("compose.yaml") + " would be stack stack as well, and differs: keep the one that is meant."
+		check("two that differ", differ)
+		if got := c.said(); strings.Count(got, differ) != 1 {
+			t.Errorf("said %q, want %q once", got, differ)
+		}
+		c.write(c.boot, "two")
+		want(t, c.wait(time.Minute), "stack deploy --compose-file "+c.boot+" stack")
+		check("they are the same again")
+
+		web, again := filepath.Join(c.dir, "web.yaml"), filepath.Join(c.dir, "web.yml")
+		c.write(web, "one")
+		c.write(again, "two")
+		want(t, c.wait(time.Minute))
+		check("two in the directory", web+" is not deployed: "+again+" would be stack web as well, and differs: keep the one that is meant.")
+		if err := os.Remove(again); err != nil {
+			t.Fatal(err)
+		}
+		want(t, c.wait(time.Minute), "stack deploy --compose-file "+web+" web")
+
+		c.write(onCard("stack (1).yml"), "three")
+		want(t, c.wait(time.Minute))
+		check("a copy", onCard("stack (1).yml")+
+			" is not deployed: it is not read under this name: save it as plain text and call it stack.yml, or take it away.")
+	})
 }

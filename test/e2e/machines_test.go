@@ -13,7 +13,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/pi-agent/pi-agent/internal/stacks"
+	"github.com/pi-agent/pi-agent/internal/bootfile"
 	"github.com/pi-agent/pi-agent/test/lab"
 )
 
@@ -242,7 +242,7 @@ func TestMachines(t *testing.T) {
 		if err := l.LoadWeb(ctx); err != nil {
 			t.Fatal(err)
 		}
-		if err := lowestOf(l.Machines).WriteFile(stacks.BootPaths[0], everywhere, 0o644); err != nil {
+		if err := lowestOf(l.Machines).WriteFile(bootfile.Stack.Paths()[0], everywhere, 0o644); err != nil {
 			t.Fatal(err)
 		}
 		awaitTasks(t, l)
