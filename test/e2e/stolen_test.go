@@ -59,8 +59,8 @@ func TestStolenCard(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, pi := range members {
-		const card = "/boot/firmware/pi-agent.key"
+	for i, pi := range members {
+		card := "/boot/firmware/" + []string{"pi-agent.key.txt", "PI-AGENT.KEY"}[i] // as people call it
 		if err := pi.WriteFile(card, "\ufeff"+key+"\r\n", 0o644); err != nil {
 			t.Fatal(err)
 		}

@@ -78,7 +78,7 @@ func mayHave(path, needle string) bool {
 		return filepath.Base(path) == rogueName+".log"
 	}
 	for _, home := range []string{
-		"/pi-agent/key", "/pi-agent.key", "/pi-agent.toml",
+		"/pi-agent/key", "/pi-agent.key", "/pi-agent.key.txt", "/pi-agent.toml",
 		"/var/cache/debconf/passwords.dat-old", // debconf's own copy, for root only
 	} {
 		if strings.HasSuffix(path, home) {
