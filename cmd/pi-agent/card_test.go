@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,7 +11,32 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/pi-agent/pi-agent/internal/clusterkey"
+	"github.com/pi-agent/pi-agent/internal/config"
 )
+
+// A board whose key was meant to be in settings that are wrong does not trust everybody.
+func TestWithCard(t *testing.T) {
+	dir, key := t.TempDir(), parseKey(t, clusterkey.Generate())
+	for _, lost := range []bool{false, true} {
+		cfg := config.Config{BootErr: errors.New("line 3"), KeyLost: lost}
+		if got := withCard(&cfg, []string{dir}, clusterkey.Phrase{}, zap.NewNop()); got.None() == lost || got.Weak() {
+			t.Errorf("lost %v: without a key %v", lost, got.None())
+		}
+		if got := withCard(&cfg, []string{dir}, key, zap.NewNop()); !got.Equal(key) || cfg.BootErr.Error() != "line 3" {
+			t.Errorf("lost %v: another key than the one in the file, %v", lost, cfg.BootErr)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, "pi-agent.key.txt"), []byte("short"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg := config.Config{BootErr: errors.New("line 3")}
+	for range 2 {
+		_ = withCard(&cfg, []string{dir}, clusterkey.Phrase{}, zap.NewNop())
+	}
+	if all := cfg.BootErr.Error(); !strings.HasPrefix(all, "line 3\n") || strings.Count(all, "it has 5 characters") != 1 {
+		t.Errorf("it says %q", all)
+	}
+}
 
 func TestKeyOnCard(t *testing.T) {
 	one, other := clusterkey.Generate(), clusterkey.Generate()

@@ -56,6 +56,19 @@ func setKey(from io.Reader, path string) error {
 	return clusterkey.Save(string(text), path)
 }
 
+// withCard is the key that counts on a board whose settings have none: of the boot partition, or inFile. What is wrong there goes
+// to what is wrong with the settings.
+func withCard(cfg *config.Config, dirs []string, inFile clusterkey.Phrase, log *zap.Logger) clusterkey.Phrase {
+	key, err := keyOnCard(dirs, inFile, log)
+	if err != nil && !strings.Contains(fmt.Sprint(cfg.BootErr), err.Error()) { // a partition that cannot be read is told once
+		cfg.BootErr = errors.Join(cfg.BootErr, err)
+	}
+	if key.None() && cfg.KeyLost {
+		return nobodysKey()
+	}
+	return key
+}
+
 // keyOnCard puts the key on the boot partition in the place of the one in the file, if there is one that was not taken from
 // there, as from a partition that is read-only. Of one that is not usable the error tells. The board then needs a person, and
 // meanwhile keeps the key it has; where it has none it gets one that nobody has, for without one it would trust everybody.

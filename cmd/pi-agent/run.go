@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -12,7 +11,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -65,14 +63,7 @@ func runCommand(ctx context.Context, args []string, _, stderr io.Writer) error {
 		return err
 	}
 	if cfg.Key.None() && *keyPath == clusterkey.Path {
-		var onCard error
-		key, onCard = keyOnCard(bootfile.Dirs, key, log)
-		if onCard != nil && !strings.Contains(fmt.Sprint(cfg.BootErr), onCard.Error()) { // a partition that cannot be read is told once
-			cfg.BootErr = errors.Join(cfg.BootErr, onCard)
-		}
-		if key.None() && cfg.KeyLost {
-			key = nobodysKey()
-		}
+		key = withCard(&cfg, bootfile.Dirs, key, log)
 	}
 	return daemon(ctx, cfg, key, *dir, *stackDir, *socket, log)
 }

@@ -359,8 +359,6 @@ func elect(v View) Action {
 	enough := v.Expect > 0 && v.reached() >= v.Expect // a person says that no more are needed
 	shutTo := v.shutTo()
 	switch {
-	case v.Inquiring && !v.Listening.IsZero():
-		return wait("Looking for other boards%s", v.seen(boards))
 	case len(v.Unreached) > 0 && !enough:
 		return v.notReached()
 	case len(shutTo) > 0 && (v.Expect == 0 || v.reached()-len(shutTo) < v.Expect):
@@ -400,6 +398,9 @@ func elect(v View) Action {
 	}
 	if v.Address != nil {
 		return waitForAddress(v)
+	}
+	if v.Inquiring && !v.Listening.IsZero() && !enough {
+		return wait("Looking for other boards%s", v.seen(boards))
 	}
 	if v.Proposed.IsZero() || v.Unasked > 0 || v.Unanswered > 0 && !enough {
 		return Action{Kind: Propose, Reason: reason}

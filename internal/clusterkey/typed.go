@@ -110,7 +110,7 @@ func hasKey(groups []string) bool {
 			if length += len(g); length > allChars {
 				break
 			}
-			if some := groups[i : i+j+1]; length == allChars && countDigits(some) >= 3 && fits(normal(some)) {
+			if part := groups[i : i+j+1]; length == allChars && countDigits(part) >= 3 && fits(normal(part)) {
 				return true
 			}
 		}
@@ -169,7 +169,7 @@ func faults(groups []string) string {
 				all = append(all, fmt.Sprintf("its character %d is %s", i+1, what))
 			}
 		}
-		return strings.Join(all, ", ")
+		return some(all)
 	}
 	count := 0
 	for _, g := range groups {
@@ -191,7 +191,15 @@ func faults(groups []string) string {
 	if count != allGroups {
 		all = slices.Insert(all, 0, fmt.Sprintf("it has %d groups of %d characters instead of %d", count, groupChars, allGroups))
 	}
-	return strings.Join(all, ", ")
+	return some(all)
+}
+
+// some joins as many faults as fit into what a board tells others.
+func some(faults []string) string {
+	if most := 3; len(faults) > most {
+		faults = append(faults[:most:most], "and more")
+	}
+	return strings.Join(faults, ", ")
 }
 
 // notInKey is what a character is called that no key has, empty for those that one may have. It is not shown: the text may be a

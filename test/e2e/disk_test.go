@@ -102,7 +102,7 @@ func TestBadCards(t *testing.T) {
 // The card of a manager is full, with what the engine needs, too: nothing is lost, and it goes on when there is space again.
 func TestFullCardOfAManager(t *testing.T) {
 	t.Parallel()
-	l := lab.New(t, lab.Options{N: 2, Pace: paceOf(4), Config: "expect = 2"})
+	l := lab.New(t, lab.Options{N: 2, Config: "expect = 2"})
 	engines(t, l)
 	setKey(t, clusterkey.Generate(), l.Pis...)
 	leader := lowest(l.Pis)
