@@ -476,7 +476,9 @@ func (l *Loop) view(now time.Time) View {
 	for i, p := range v.Peers {
 		v.Peers[i].Barred = l.barred(p)
 	}
-	v.Unreached, v.Unanswered = l.contacts.unreached(l.Serial, l.proposed, now)
+	if !l.Claim().State.InSwarm() { // in a swarm nobody asks workers
+		v.Unreached, v.Unanswered = l.contacts.unreached(l.Serial, l.proposed, now)
+	}
 	if !l.proposed.IsZero() {
 		v.Unasked = l.contacts.unasked(l.proposed)
 	}
