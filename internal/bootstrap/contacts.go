@@ -73,11 +73,12 @@ func (c *contact) mute(now time.Time) bool {
 // contacts is what the board knows of others: who was heard, who answered, whom to ask next. It is safe for concurrent
 // use: the server reports boards that say hello while the loop asks.
 type contacts struct {
-	mu     sync.Mutex
-	self   enroll.Fingerprint
-	all    map[netip.AddrPort]*contact
-	lost   time.Time     // when one made way that had not been asked yet
-	silent *rate.Limiter // of what is told about boards that do not answer
+	mu      sync.Mutex
+	self    enroll.Fingerprint
+	all     map[netip.AddrPort]*contact
+	lost    time.Time     // when one made way that had not been asked yet
+	crowded bool          // more are announced than are asked at once: they may be invented, and are asked ever less often
+	silent  *rate.Limiter // of what is told about boards that do not answer
 
 	known []Peer // all boards that were met, in order of serial; nil when that has to be found out anew
 }
@@ -120,6 +121,7 @@ func (t *contacts) at(addr netip.AddrPort, now time.Time) *contact {
 func (t *contacts) heard(hints []discovery.Hint, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.crowded = len(hints) > asksAtOnce
 	here := make(map[netip.AddrPort]bool, len(hints))
 	for _, h := range hints {
 		here[h.Addr] = true
@@ -273,7 +275,7 @@ func (t *contacts) answered(addr netip.AddrPort, started, now time.Time, err err
 		t.known = nil // another of its addresses may be better
 	}
 	most := askAgainMax
-	if c.pace == askPace && now.Before(c.hintEnds) {
+	if c.pace == askPace && now.Before(c.hintEnds) && !t.crowded {
 		most = unreachedPace
 	}
 	c.next = now.Add(min(askAgain<<min(c.failures, 10), most))
