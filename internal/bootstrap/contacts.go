@@ -253,6 +253,14 @@ func (t *contacts) due(pace func(*contact) time.Duration, proposed, now time.Tim
 	return addrs, next
 }
 
+// answers reports whether the newest ask there was answered.
+func (t *contacts) answers(addr netip.AddrPort) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	c := t.all[addr]
+	return c != nil && c.met && c.shut.IsZero() && !c.served.IsZero()
+}
+
 // answered ends an ask that was begun at started. It reports the silence of a board that announces itself, once, unless
 // that of many was reported or the board answers at another address.
 func (t *contacts) answered(addr netip.AddrPort, started, now time.Time, err error) (report bool) {

@@ -691,8 +691,10 @@ func (l *Loop) ask(ctx context.Context) time.Duration {
 	addrs, next := l.contacts.due(l.pace, l.proposed, time.Now())
 	for _, addr := range addrs {
 		l.background.Go(func() {
-			l.asks <- struct{}{}
-			defer func() { <-l.asks }()
+			if !l.contacts.answers(addr) { // one that does answer need not wait for those that may be invented
+				l.asks <- struct{}{}
+				defer func() { <-l.asks }()
+			}
 			l.hello(ctx, addr, claim)
 		})
 	}
