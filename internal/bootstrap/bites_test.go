@@ -108,7 +108,7 @@ var broken = []struct {
 		v.Listening, v.NewBoard = v.Listening.Add(-time.Hour), v.NewBoard.Add(-time.Hour)
 	})},
 	{"it founds without asking the others first", "CloseCalls", instead(Propose, func(a Action) Action { a.Kind = Init; return a })},
-	{"it founds before all have answered", "CloseCalls", blind(func(v *View) { v.Unasked = 0 })},
+	{"it founds before all have answered", "CloseCalls", blind(func(v *View) { v.Unasked, v.Unanswered = 0, 0 })},
 	{"boards that are heard and not reached do not count", "Firewall", blind(func(v *View) { v.Unreached, v.Unanswered = nil, 0 })},
 	{"a manager whose engine is stopped is gone", "EngineAsleep", blind(func(v *View) {
 		for i, p := range v.Peers {

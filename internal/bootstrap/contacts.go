@@ -66,12 +66,13 @@ func (c *contact) mute(now time.Time, t timing.Timing) bool {
 // contacts is what the board knows of others: who was heard, who answered, whom to ask next. It is safe for concurrent
 // use: the server reports boards that say hello while the loop asks.
 type contacts struct {
-	mu     sync.Mutex
-	self   enroll.Fingerprint
-	timing timing.Timing
-	all    map[netip.AddrPort]*contact
-	lost   time.Time     // when one made way that had not been asked yet
-	silent *rate.Limiter // of what is told about boards that do not answer
+	mu      sync.Mutex
+	self    enroll.Fingerprint
+	timing  timing.Timing
+	all     map[netip.AddrPort]*contact
+	lost    time.Time     // when one made way that had not been asked yet
+	crowded bool          // more are announced than are asked at once: they may be invented, and are asked ever less often
+	silent  *rate.Limiter // of what is told about boards that do not answer
 
 	known []Peer // all boards that were met, in order of serial; nil when that has to be found out anew
 }
@@ -114,6 +115,7 @@ func (t *contacts) at(addr netip.AddrPort, now time.Time) *contact {
 func (t *contacts) heard(hints []discovery.Hint, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.crowded = len(hints) > asksAtOnce
 	here := make(map[netip.AddrPort]bool, len(hints))
 	for _, h := range hints {
 		here[h.Addr] = true
@@ -247,6 +249,14 @@ func (t *contacts) due(pace func(*contact) time.Duration, proposed, now time.Tim
 	return addrs, next
 }
 
+// answers reports whether the newest ask there was answered.
+func (t *contacts) answers(addr netip.AddrPort) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	c := t.all[addr]
+	return c != nil && c.met && c.shut.IsZero() && !c.served.IsZero()
+}
+
 // answered ends an ask that was begun at started. It reports the silence of a board that announces itself, once, unless
 // that of many was reported or the board answers at another address.
 func (t *contacts) answered(addr netip.AddrPort, started, now time.Time, err error) (report bool) {
@@ -269,7 +279,7 @@ func (t *contacts) answered(addr netip.AddrPort, started, now time.Time, err err
 		t.known = nil // another of its addresses may be better
 	}
 	most := t.timing.AskAgainMax
-	if c.pace == t.timing.Ask && now.Before(c.hintEnds) {
+	if c.pace == t.timing.Ask && now.Before(c.hintEnds) && !t.crowded {
 		most = t.timing.AskUnreached
 	}
 	c.next = now.Add(min(t.timing.AskAgain<<min(c.failures, 10), most))

@@ -225,7 +225,7 @@ func stay(v View) Action {
 		if a, is := divided(v, p); is && v.own(p) {
 			return a
 		}
-		if v.asleep(p) {
+		if v.asleep(p) && p.Claim.State == peer.Waiting { // an engine that just takes its time is no news
 			asleep = append(asleep, p)
 			continue
 		}

@@ -478,7 +478,9 @@ func (l *Loop) view(now time.Time) View {
 	for i, p := range v.Peers {
 		v.Peers[i].Barred = l.barred(p)
 	}
-	v.Unreached, v.Unanswered = l.contacts.unreached(l.Serial, l.proposed, now)
+	if !l.Claim().State.InSwarm() { // in a swarm nobody asks workers
+		v.Unreached, v.Unanswered = l.contacts.unreached(l.Serial, l.proposed, now)
+	}
 	if !l.proposed.IsZero() {
 		v.Unasked = l.contacts.unasked(l.proposed)
 	}
@@ -696,8 +698,10 @@ func (l *Loop) ask(ctx context.Context) time.Duration {
 	addrs, next := l.contacts.due(l.pace, l.proposed, time.Now())
 	for _, addr := range addrs {
 		l.background.Go(func() {
-			l.asks <- struct{}{}
-			defer func() { <-l.asks }()
+			if !l.contacts.answers(addr) { // one that does answer need not wait for those that may be invented
+				l.asks <- struct{}{}
+				defer func() { <-l.asks }()
+			}
 			l.hello(ctx, addr, claim)
 		})
 	}

@@ -130,6 +130,7 @@ func simFormation(t testing.TB, w *world, rnd *rand.Rand) {
 // Boards become able to lead at the very moment when another takes the lead: the lowest one's engine comes up as its turn
 // ends, and the last of the expected boards comes as the others stop waiting for it.
 func simCloseCalls(t testing.TB, w *world, rnd *rand.Rand) {
+	w.prompt = true
 	w.addMany(rnd, 2+rnd.IntN(3))
 	late := w.lowest()
 	if rnd.IntN(2) == 0 {

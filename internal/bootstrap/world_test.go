@@ -610,16 +610,21 @@ func (b *simBoard) hear(loop *Loop, to *simBoard, at netip.Addr, asked bool) {
 		return
 	}
 	now := time.Now()
+	news := to == b && b.heard.IsZero()
 	if to == b {
 		b.heard = now
 	} else {
-		_, known := to.hints[at]
+		old, known := to.hints[at]
+		news = !known || old.Claim != b.claim
 		to.hints[at] = discovery.Hint{
 			Claim: b.claim, Addr: netip.AddrPortFrom(at, peer.Port), Heard: now, Expires: now.Add(hintTTL),
 		}
 		if !known && !asked {
 			go to.announce(to.loop)
 		}
+	}
+	if !news { // as the real one, which wakes nobody for what is known
+		return
 	}
 	select {
 	case to.changed <- struct{}{}:

@@ -248,6 +248,16 @@ func TestIll(t *testing.T) {
 		{"multicast", patient(func(p *Patient) { p.Agent = errors.New("gone") }), Skip, "does not answer"},
 		{"multicast of peers", patient(func(p *Patient) { p.Picture.Boards[0].Announced = false }), Warn, "pi-bbcc02"},
 		{"port 2378/tcp", probe("tcp", 2378, syscall.ECONNREFUSED), Fail, "pi-bbcc02 (connection refused)"},
+		{"port 2378/tcp", patient(func(p *Patient) { // a board that is heard, and in no swarm for it is not reached
+			p.Picture.Swarm, p.Picture.Boards[2] = nil, picture.Board{Serial: "10000000aabbcc07", Name: "pi-bbcc07", State: picture.Out,
+				Addrs: []netip.Addr{netip.MustParseAddr("10.77.0.7")}, Announced: true}
+			p.Probe = func(_ context.Context, _ string, a netip.AddrPort) error {
+				if a == netip.MustParseAddrPort("10.77.0.7:2378") {
+					return errors.New("no answer")
+				}
+				return nil
+			}
+		}), Fail, "pi-bbcc07 (no answer)"},
 		{"port 2377/tcp", probe("tcp", 2377, errors.New("no answer")), Fail, "pi-bbcc02 (no answer)"},
 		{"port 7946/tcp", probe("tcp", 7946, errors.New("no answer")), Fail, "pi-bbcc02"},
 		{"port 7946/udp", probe("udp", 7946, syscall.ECONNREFUSED), Fail, "pi-bbcc02"},

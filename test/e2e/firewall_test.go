@@ -2,10 +2,13 @@ package e2e
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/pi-agent/pi-agent/internal/clusterkey"
 	"github.com/pi-agent/pi-agent/test/lab"
 )
 
@@ -109,4 +112,44 @@ func TestFirewall(t *testing.T) {
 		took := awaitSwarm(t, 10*time.Second, leader, l.Pis)
 		t.Logf("%s: one swarm %v after it was opened", tt.name, took.Round(time.Second/10))
 	}
+}
+
+// The only manager is off, and a worker gets a new card: whatever its settings let it do, it finds the worker that is left
+// before it makes a swarm, also while it has no address by which the members of a swarm know each other.
+func TestNewCardWithoutManager(t *testing.T) {
+	t.Parallel()
+	l := lab.New(t, lab.Options{N: 3, Config: `settle = "5s"`})
+	engines(t, l)
+	key := clusterkey.Generate()
+	setKey(t, key, l.Pis...)
+	if err := l.StartAgents(); err != nil {
+		t.Fatal(err)
+	}
+	leader, fresh := lowest(l.Pis), l.Pis[0]
+	if fresh == leader {
+		fresh = l.Pis[1]
+	}
+	awaitSwarm(t, time.Minute, leader, l.Pis)
+	if err := leader.PowerOff(); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if err := fresh.PowerOff(); err != nil {
+			t.Fatal(err)
+		}
+		newCard(t, fresh, key)
+		without(t, 20*time.Second, []*lab.Pi{fresh})
+		says(t, fresh, "is in a swarm: waiting for its manager to answer")
+	}
+	if err := errors.Join(leader.PowerOn(), leader.StartEngine(), leader.StartAgent()); err != nil {
+		t.Fatal(err)
+	}
+	await(t, time.Minute, func(ctx context.Context) error {
+		infos, _ := infosOf(ctx, l.Pis) // one that does not answer yet has no say
+		neverTwo(t, infos)
+		if i, err := infoOf(ctx, fresh); err != nil || i.Swarm.LocalNodeState != "active" || i.Swarm.ControlAvailable {
+			return fmt.Errorf("%s is %q, a manager: %v, %v", fresh.Name, i.Swarm.LocalNodeState, i.Swarm.ControlAvailable, err)
+		}
+		return nil
+	})
 }
