@@ -267,7 +267,7 @@ func TestDecide(t *testing.T) {
 		{"a board has just been heard", func(v *View) {
 			v.Unreached = []Unreached{heard(high, peer.Blank)}
 			v.Unreached[0].Since = ago(patient.Reach - 1)
-		}, Wait, "Waiting for an answer from pi-000009"},
+		}, Wait, "Looking for other boards"},
 		{"a board that was heard has gone, perhaps", func(v *View) {
 			v.Unreached = []Unreached{heard(high, peer.Blank)}
 			v.Unreached[0].Shut = false
