@@ -120,7 +120,7 @@ func simHeardAndGone(t testing.TB, w *world, rnd *rand.Rand) {
 	off := 5*time.Second + upTo(rnd, 20*time.Second)
 	plan := append(w.startAll(t, rnd), event{off, gone, "power off", gone.powerOff})
 	w.run(t, plan, 0, nil)
-	if gone.swarm == "" { // else it has taken its swarm along
+	if gone.swarm == "" && gone.engine.In() == "" { // else it has taken its swarm along
 		w.run(t, nil, patient.Heard+2*time.Minute, w.formed)
 	}
 }
