@@ -306,7 +306,7 @@ func blank(v View) Action {
 		}
 	}
 	if slices.ContainsFunc(v.Unreached, func(u Unreached) bool { return u.State == peer.Manager && v.toTell(u) }) {
-		return v.notReached()
+		return v.notReached(v.reached())
 	}
 	for _, p := range v.Peers {
 		if p.Claim.State.InSwarm() && !p.Claim.Orphan && v.Now.Sub(p.Met) < v.Timing.Remembered {
@@ -360,7 +360,7 @@ func elect(v View) Action {
 	shutTo := v.shutTo()
 	switch {
 	case len(v.Unreached) > 0 && !enough:
-		return v.notReached()
+		return v.notReached(boards)
 	case len(shutTo) > 0 && (v.Expect == 0 || v.reached()-len(shutTo) < v.Expect):
 		return between("Port %d/tcp of this board is shut to %s: a swarm that it made could not be joined. Open the port here: sudo ufw allow %d/tcp",
 			peer.Port, listed(shutTo), peer.Port)
@@ -439,7 +439,7 @@ func (v View) shutTo() (all []string) {
 
 // notReached says for which boards a blank one waits that are heard and do not answer. There may be a swarm behind them, or
 // they may be about to make one.
-func (v View) notReached() Action {
+func (v View) notReached(boards int) Action {
 	var told []string
 	late := false
 	for _, u := range v.Unreached {
@@ -450,8 +450,8 @@ func (v View) notReached() Action {
 	}
 	if len(told) == 0 {
 		u := v.Unreached[0]
-		if !late { // it has just been heard: no news yet
-			return waitUntil(u.Ends, "Looking for other boards%s", v.seen(v.reached()))
+		if !late { // it has just been heard, which is no news yet
+			return waitUntil(u.Ends, "Looking for other boards%s", v.seen(min(boards, v.Expect-1)))
 		}
 		return waitUntil(u.Ends, "Waiting for an answer from %s, which has announced itself", u.Serial.Name())
 	}
