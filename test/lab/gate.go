@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -22,17 +23,21 @@ const (
 	// enginesPerCore is how many engines may be up for each CPU. They wait for each other most of the time: one that is in a
 	// swarm needs 2 % of a CPU.
 	enginesPerCore = 16
+	// machineWatches is how many inotify instances the services of a whole machine have. The kernel gives all of a user,
+	// 128 unless told otherwise, and systemd does not start without.
+	machineWatches = 18
 	// engineMemory is what there must be for each, in bytes, with room for images and page cache.
 	engineMemory = 400 << 20
 )
 
-// cost is what a lab costs while it is up.
-func (o Options) cost() int {
+// cost is what a lab costs while it is up, where so many engines may be up that share so many inotify instances.
+func (o Options) cost(engines, watches int) int {
 	n := o.N
 	if n == 0 && len(o.Machines) == 0 && !o.Boards {
 		n = 3
 	}
-	cost := n*piCost + len(o.Machines)*machineCost
+	each := max(machineCost, (engines*machineWatches+watches-1)/watches)
+	cost := n*piCost + len(o.Machines)*each
 	if o.Boards {
 		cost += 3 * boardCost
 	}
@@ -56,18 +61,32 @@ func capacity() (int, error) {
 	return max(1, min(runtime.NumCPU()*enginesPerCore, byMemory)), nil
 }
 
+// watchesMax is how many inotify instances a user may have.
+func watchesMax() int {
+	text, err := os.ReadFile("/proc/sys/fs/inotify/max_user_instances")
+	if err != nil {
+		return 128 // the kernel's own default
+	}
+	n, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil || n < 1 {
+		return 128
+	}
+	return n
+}
+
 // pass is leave to have so many engines up, for as long as its files are open. It ends with the process, too.
 type pass []*os.File
 
-// enter waits until the machine bears a lab of this cost beside those that other tests have up, in this process and in
+// enter waits until the machine bears a lab with these options beside those that other tests have up, in this process and in
 // others. They are let in in the order in which they come, so that a big lab is not kept out by small ones. One that
 // wants more than there is, or is to be alone, waits until it is alone.
-func enter(ctx context.Context, cost int, alone bool) (p pass, err error) {
+func enter(ctx context.Context, o Options) (p pass, err error) {
 	all, err := capacity()
 	if err != nil {
 		return nil, err
 	}
-	if alone || cost > all {
+	cost := o.cost(all, watchesMax())
+	if o.Alone || cost > all {
 		cost = all
 	}
 	dir := filepath.Join(Base(), ".engines")

@@ -80,7 +80,7 @@ func New(t testing.TB, o Options) *Lab {
 		}
 	}
 	began := time.Now()
-	p, err := enter(t.Context(), o.cost(), o.Alone)
+	p, err := enter(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
