@@ -10,7 +10,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-	"unicode/utf8"
 
 	"go.uber.org/zap"
 
@@ -214,6 +213,7 @@ func NewLoop(o Options) *Loop {
 		// manager, for it can admit nobody yet.
 		c.State, c.Swarm, c.Node = peer.Worker, o.Member.Swarm, o.Member.Node
 	}
+	c = c.Sound()
 	l.claim.Store(&c)
 	l.contacts.recall(o.Known, l.started)
 	return l
@@ -514,26 +514,6 @@ func sentence(reason string) string {
 	return reason + "."
 }
 
-// inOneLine is text without line breaks and what else a claim may not have, cut to at most limit bytes.
-func inOneLine(text string, limit int) string {
-	text = strings.Map(func(r rune) rune {
-		switch {
-		case r == '\n':
-			return ';'
-		case r < ' ' || r == 0x7f:
-			return ' '
-		case r == utf8.RuneError:
-			return '?'
-		}
-		return r
-	}, text)
-	for end := min(len(text), limit); ; end-- {
-		if end == len(text) || utf8.RuneStart(text[end]) {
-			return text[:end]
-		}
-	}
-}
-
 // speak brings what the board says about itself in line with what was observed.
 func (l *Loop) speak() {
 	c := l.Claim()
@@ -567,11 +547,11 @@ func (l *Loop) speak() {
 		c.State = peer.Blank
 	}
 	if l.last.Trouble && l.last.Kind == Wait {
-		c.Trouble = inOneLine(l.last.Reason, peer.TroubleMax)
+		c.Trouble = l.last.Reason
 	}
 	c.Peers = l.others(c.State, time.Now())
 	c.Waits = l.waits(c.State)
-	if c != old {
+	if c = c.Sound(); c != old {
 		l.claim.Store(&c)
 		l.contacts.hurry(func(k *contact) bool {
 			return k.met && (k.answer.Claim.State == peer.Manager || !c.State.InSwarm())

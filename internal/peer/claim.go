@@ -163,13 +163,8 @@ func (c Claim) Validate() error {
 		name, value string
 		most        int
 	}{{"model", c.Model, textMax}, {"hostname", c.Hostname, textMax}, {"trouble", c.Trouble, TroubleMax}, {"waits", c.Waits, TroubleMax}} {
-		if len(f.value) > f.most {
-			return fmt.Errorf("%s has %d bytes, at most %d are allowed", f.name, len(f.value), f.most)
-		}
-		for _, r := range f.value {
-			if r < ' ' || r == 0x7f || r == 0xfffd {
-				return fmt.Errorf("%s %q has characters that cannot be printed", f.name, f.value)
-			}
+		if err := checkText(f.value, f.most); err != nil {
+			return fmt.Errorf("%s %w", f.name, err)
 		}
 	}
 	return nil
