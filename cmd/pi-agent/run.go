@@ -101,7 +101,7 @@ func daemon(ctx context.Context, cfg config.Config, key clusterkey.Phrase, dir, 
 	notify := sdnotify.New(log)
 	runner := stackRunner(cfg, stackDir, kept, log)
 	shown := &screen.Screen{
-		Notifier: notify, Dir: filepath.Dir(socket), Name: hostname, Log: log.Named("screen"),
+		Notifier: notify, Dir: filepath.Dir(socket), Name: func() string { return cmp.Or(hostname(), this.Serial.Name()) }, Log: log.Named("screen"),
 		Page: func() string { return pageURL(cfg.Web, keeper) }, Problems: runner.Problems,
 	}
 	options := bootstrap.Options{
@@ -265,7 +265,7 @@ func wait(ctx context.Context, all ...<-chan struct{}) bool {
 	return true
 }
 
-// hostname is the name of this machine, or none when it cannot be read.
+// hostname is the name of this machine, or none when it cannot be read or is no name.
 func hostname() string {
 	name, err := prepare.Hostname()
 	if err != nil {
