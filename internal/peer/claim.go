@@ -3,9 +3,9 @@
 package peer
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"net/netip"
 	"regexp"
@@ -153,7 +153,7 @@ func (c Claim) Validate() error {
 	if err := c.Membership().Validate(); err != nil {
 		return err
 	}
-	if err := errors.Join(c.Contents.validate(), checkOthers(c.Peers)); err != nil {
+	if err := cmp.Or(c.Contents.validate(), checkOthers(c.Peers)); err != nil {
 		return err
 	}
 	if c.Ready < 0 || c.Ready > c.Nodes {
