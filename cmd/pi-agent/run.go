@@ -163,7 +163,10 @@ func daemon(ctx context.Context, cfg config.Config, key clusterkey.Phrase, dir, 
 		g.Go(func() error { return led.Run(ctx) })
 	}
 	if cfg.Web != "" {
-		names := func() []string { return []string{hostname(), this.Serial.Name()} }
+		names := func() []string {
+			name := hostname()
+			return append(prepare.Aliases(name), name, this.Serial.Name(), this.Serial.Instance())
+		}
 		site := &page.Server{Addr: cfg.Web, Picture: loop.Picture, Names: names, Log: log.Named("page")}
 		g.Go(func() error {
 			if err := site.Run(ctx); err != nil {

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -231,6 +232,40 @@ func Hostname() (string, error) {
 		return "", err
 	}
 	return name, nil
+}
+
+// hostsMax bounds what Aliases reads: some people keep lists of advertisers there.
+const hostsMax = 64 << 10
+
+// Aliases are the other names in hosts(5) of the board that has this one, such as the one with its domain.
+func Aliases(name string) []string {
+	f, err := os.Open(hostsPath)
+	if err != nil {
+		return nil
+	}
+	defer func() { _ = f.Close() }() // it was only read
+	text, err := io.ReadAll(io.LimitReader(f, hostsMax))
+	if err != nil {
+		return nil
+	}
+	return aliases(string(text), name)
+}
+
+// aliases are the usable names on the lines of a hosts file that have this one.
+func aliases(text, name string) (all []string) {
+	for line := range strings.Lines(text) {
+		entry, _, _ := strings.Cut(line, "#")
+		fields := strings.Fields(entry)
+		if len(fields) < 3 || !slices.ContainsFunc(fields[1:], func(f string) bool { return strings.EqualFold(f, name) }) {
+			continue
+		}
+		for _, f := range fields[1:] {
+			if usable(f) && !strings.EqualFold(f, name) && !slices.Contains(all, f) {
+				all = append(all, f)
+			}
+		}
+	}
+	return all
 }
 
 // readLine is the first line of a file that is neither empty nor a comment.

@@ -122,6 +122,17 @@ func FuzzDecideName(f *testing.F) {
 	})
 }
 
+func TestAliases(t *testing.T) {
+	const text = "127.0.0.1 localhost\n127.0.1.1 pi1.example.org Pi1 web # attic\n10.0.0.7 attic.example.org attic\n::1 pi1.lan k\xfcche pi1 web\n0.0.0.0 pi1"
+	for name, want := range map[string]string{
+		"pi1": "pi1.example.org web pi1.lan", "pi1.example.org": "Pi1 web", "attic": "attic.example.org", "localhost": "", "": "", "10.0.0.7": "",
+	} {
+		if got := strings.Join(aliases(text, name), " "); got != want {
+			t.Errorf("%q is also %q, want %q", name, got, want)
+		}
+	}
+}
+
 func TestInHosts(t *testing.T) {
 	outdated := func(label string) bool { return isFactory(label) || label == "kitchen" }
 	const head = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost # raspberrypi\n"
