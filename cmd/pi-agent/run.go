@@ -107,7 +107,7 @@ func daemon(ctx context.Context, cfg config.Config, key clusterkey.Phrase, dir, 
 	notify := sdnotify.New(log)
 	runner := stackRunner(cfg, stackDir, kept, patience, log)
 	shown := &screen.Screen{
-		Notifier: notify, Dir: filepath.Dir(socket), Name: hostname, Log: log.Named("screen"),
+		Notifier: notify, Dir: filepath.Dir(socket), Name: func() string { return cmp.Or(hostname(), this.Serial.Name()) }, Log: log.Named("screen"),
 		Page: func() string { return pageURL(cfg.Web, keeper) }, Problems: runner.Problems,
 	}
 	options := bootstrap.Options{
@@ -169,7 +169,10 @@ func daemon(ctx context.Context, cfg config.Config, key clusterkey.Phrase, dir, 
 		g.Go(func() error { return led.Run(ctx) })
 	}
 	if cfg.Web != "" {
-		names := func() []string { return []string{hostname(), this.Serial.Name()} }
+		names := func() []string {
+			name := hostname()
+			return append(prepare.Aliases(name), name, this.Serial.Name(), this.Serial.Instance())
+		}
 		site := &page.Server{Addr: cfg.Web, Picture: loop.Picture, Names: names, Log: log.Named("page")}
 		g.Go(func() error {
 			if err := site.Run(ctx); err != nil {
@@ -271,7 +274,7 @@ func wait(ctx context.Context, all ...<-chan struct{}) bool {
 	return true
 }
 
-// hostname is the name of this machine, or none when it cannot be read.
+// hostname is the name of this machine, or none when it cannot be read or is no name.
 func hostname() string {
 	name, err := prepare.Hostname()
 	if err != nil {

@@ -11,7 +11,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-	"unicode/utf8"
 
 	"go.uber.org/zap"
 
@@ -215,6 +214,7 @@ func NewLoop(o Options) *Loop {
 		// manager, for it can admit nobody yet.
 		c.State, c.Swarm, c.Node, c.Manages = peer.Worker, o.Member.Swarm, o.Member.Node, managed(o.Member)
 	}
+	c = c.Sound()
 	l.claim.Store(&c)
 	l.contacts.recall(o.Known, l.started)
 	return l
@@ -533,26 +533,6 @@ func sentence(reason string) string {
 	return reason + "."
 }
 
-// inOneLine is text without line breaks and what else a claim may not have, cut to at most limit bytes.
-func inOneLine(text string, limit int) string {
-	text = strings.Map(func(r rune) rune {
-		switch {
-		case r == '\n':
-			return ';'
-		case r < ' ' || r == 0x7f:
-			return ' '
-		case r == utf8.RuneError:
-			return '?'
-		}
-		return r
-	}, text)
-	for end := min(len(text), limit); ; end-- {
-		if end == len(text) || utf8.RuneStart(text[end]) {
-			return text[:end]
-		}
-	}
-}
-
 // onLink is what discovery has to know of a link.
 func onLink(l address.Link) discovery.Link {
 	return discovery.Link{Name: l.Name, Index: l.Index, Addr: l.Addr, Stable: l.Stable}
@@ -594,11 +574,11 @@ func (l *Loop) speak() {
 		c.Manages = managed(l.Member)
 	}
 	if l.last.Trouble && l.last.Kind == Wait && !l.last.Between {
-		c.Trouble = inOneLine(l.last.Reason, peer.TroubleMax)
+		c.Trouble = l.last.Reason
 	}
 	c.Peers = l.others(c.State, time.Now())
 	c.Waits = l.waits(c.State)
-	if c != old {
+	if c = c.Sound(); c != old {
 		c.Said++
 		l.claim.Store(&c)
 		l.contacts.hurry(func(k *contact) bool {

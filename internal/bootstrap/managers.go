@@ -81,13 +81,12 @@ func (c council) next() step {
 	switch {
 	case len(gone) > 0 && (many || even || len(gone) > 1):
 		last := gone[len(gone)-1]
-		return step{last, false, fmt.Sprintf("%s, a manager, is gone: it is made a worker", nameOf(last))}
+		return step{last, false, fmt.Sprintf("%s: %s made a worker", c.fate(last), c.what(last))}
 	case len(gone) > 0 && len(candidates) > 0:
-		return step{gone[0], false, fmt.Sprintf("%s, a manager, is gone and will be replaced by %s: it is made a worker",
-			nameOf(gone[0]), nameOf(candidates[0]))}
+		return step{gone[0], false, c.replaced(gone[0], candidates[0])}
 	case len(gone) > 0:
-		return step{Reason: fmt.Sprintf("%s, a manager, is gone, and there is no board to take its place: when one more of "+
-			"the %d managers fails, the swarm cannot be changed any more", nameOf(gone[0]), len(managers))}
+		return step{Reason: fmt.Sprintf("%s, and there is no board to take its place: when one more of "+
+			"the %d managers fails, the swarm cannot be changed any more", c.fate(gone[0]), len(managers))}
 	case away:
 		return step{}
 	case many:
@@ -106,6 +105,38 @@ func (c council) next() step {
 	return step{}
 }
 
+// fate says what has become of a manager that is gone. A board with a new card is still there, most often by the same name.
+func (c council) fate(n swarm.Node) string {
+	back, is := c.newCard(n)
+	switch {
+	case !is:
+		return nameOf(n) + ", a manager, is gone"
+	case nameOf(back) == nameOf(n):
+		return nameOf(n) + ", a manager, is back with a new card"
+	}
+	return fmt.Sprintf("%s, a manager, is back with a new card, as %s", nameOf(n), nameOf(back))
+}
+
+// what is the node that is gone, as the beginning of a sentence goes on.
+func (c council) what(n swarm.Node) string {
+	if _, is := c.newCard(n); is {
+		return "the node that it was is"
+	}
+	return "it is"
+}
+
+// replaced says who takes the place of a manager that is gone: the same board, where it has a new card and is the next one.
+func (c council) replaced(n, by swarm.Node) string {
+	back, is := c.newCard(n)
+	switch {
+	case !is:
+		return fmt.Sprintf("%s and will be replaced by %s: it is made a worker", c.fate(n), nameOf(by))
+	case back.ID == by.ID:
+		return c.fate(n) + ": the node that it was is made a worker, and the new one will take its place"
+	}
+	return fmt.Sprintf("%s: the node that it was is made a worker, and %s will take its place", c.fate(n), nameOf(by))
+}
+
 // dismiss makes the highest serial of the managers, all of which are reachable, a worker; never the one that leads.
 func (c council) dismiss(managers []swarm.Node, why string) step {
 	for _, n := range slices.Backward(managers) {
@@ -120,9 +151,19 @@ func (c council) dismiss(managers []swarm.Node, why string) step {
 // board has come back as another node, with a new card.
 func (c council) isGone(n swarm.Node) bool {
 	since, missing := c.Missing[n.ID]
-	return missing && c.Now.Sub(since) >= c.Timing.ManagerGone || slices.ContainsFunc(c.Nodes, func(o swarm.Node) bool {
+	_, back := c.newCard(n)
+	return missing && c.Now.Sub(since) >= c.Timing.ManagerGone || back
+}
+
+// newCard is the node as which the board of n has come back.
+func (c council) newCard(n swarm.Node) (swarm.Node, bool) {
+	i := slices.IndexFunc(c.Nodes, func(o swarm.Node) bool {
 		return o.ID != n.ID && o.Ready && !n.Ready && serialOf(o) != "" && serialOf(o) == serialOf(n)
 	})
+	if i < 0 {
+		return swarm.Node{}, false
+	}
+	return c.Nodes[i], true
 }
 
 // candidates are the boards that could become managers now, the next one first.

@@ -104,6 +104,32 @@ func TestCouncil(t *testing.T) {
 	}
 }
 
+// A board that comes back with a new card replaces nobody but what it was.
+func TestCouncilTellsOfNewCards(t *testing.T) {
+	const fewer = "when one more of the 3 managers fails, the swarm cannot be changed any more"
+	now := time.Now()
+	for line, want := range map[string]string{
+		"2m 1L 3M 2w":    "pi2, a manager, is back with a new card: the node that it was is made a worker, and the new one will take its place",
+		"4m 1L 3M 4w 2w": "pi4, a manager, is back with a new card: the node that it was is made a worker, and pi2 will take its place",
+		"4m 1L 3M 2M 4w": "pi4, a manager, is back with a new card: the node that it was is made a worker",
+		"2m 1L 3M 2p":    "pi2, a manager, is back with a new card, and there is no board to take its place: " + fewer,
+		"2g 1L 3M 4w":    "pi2, a manager, is gone and will be replaced by pi4: it is made a worker",
+		"4g 1L 3M 2M":    "pi4, a manager, is gone: it is made a worker",
+		"2g 1L 3M":       "pi2, a manager, is gone, and there is no board to take its place: " + fewer,
+	} {
+		nodes, missing := nodesOf(line, now)
+		if got := (council{Now: now, Want: 3, Nodes: nodes, Missing: missing}).next().Reason; got != want {
+			t.Errorf("%s: %q, want %q", line, got, want)
+		}
+	}
+	nodes, missing := nodesOf("2m 1L 3M 2w", now)
+	nodes[0].Hostname = "kitchen"
+	const want = "kitchen, a manager, is back with a new card, as pi2: the node that it was is made a worker, and the new one will take its place"
+	if got := (council{Now: now, Want: 3, Nodes: nodes, Missing: missing}).next().Reason; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
 // A board that the settings deny is made no manager while it waits to be removed.
 func TestDeniedIsNoCandidate(t *testing.T) {
 	nodes, _ := nodesOf("1L 2w 3w 4w", time.Now())

@@ -134,7 +134,7 @@ func (l *Loop) drawSwarm(ctx context.Context, p *picture.Picture) error {
 	if err != nil {
 		return err
 	}
-	paint(p, o, l.Claim().Hostname)
+	paint(p, o, l.name())
 	p.StackErrors, err = l.stackErrors(ctx, *p)
 	return err
 }
@@ -386,7 +386,10 @@ func addrs(others []netip.Addr, first ...netip.Addr) (all []netip.Addr) {
 
 // drewIt reports whether the list of nodes is this board's own, or there is none. Otherwise the manager whose list it is has
 // met the boards since.
-func (s sketch) drewIt() bool { return s.Source == "" || s.Source == s.l.Hostname() }
+func (s sketch) drewIt() bool { return s.Source == "" || s.Source == s.l.name() }
+
+// name is what people call this board, also where it has no hostname that it can have.
+func (l *Loop) name() string { return cmp.Or(l.Claim().Hostname, l.Serial.Name()) }
 
 // out says why a board is not in. A manager, which lets boards in, knows that better than a worker.
 func (s sketch) out(b *picture.Board, why string) {

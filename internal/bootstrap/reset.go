@@ -88,7 +88,10 @@ func (l *Loop) resignFrom(ctx context.Context, node string) error {
 	}
 	if err := l.Engine.SetRole(ctx, node, false); err != nil {
 		leaving[labelLeaving] = ""
-		return fmt.Errorf("make this manager a worker: %w", errors.Join(err, l.Engine.Label(ctx, node, leaving)))
+		if kept := l.Engine.Label(ctx, node, leaving); kept != nil {
+			err = fmt.Errorf("%w; and it keeps its label %s: %w", err, labelLeaving, kept)
+		}
+		return fmt.Errorf("make this manager a worker: %w", err)
 	}
 	if err := l.becomeWorker(ctx); err != nil {
 		return err

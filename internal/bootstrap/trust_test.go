@@ -78,6 +78,9 @@ func message(client, server *simBoard) enroll.Message {
 
 // present shows the board with its claim to other, which it has dialled at an address of that one.
 func (b *simBoard) present(other *simBoard, why enroll.Purpose, at netip.Addr, claim peer.Claim) (enroll.Peer, error) {
+	if err := claim.Validate(); err != nil {
+		return enroll.Peer{}, fmt.Errorf("%w: %w", enroll.ErrRefused, err)
+	}
 	claim.Clock = time.Now().Add(b.off())
 	from := b.addr // who dials a link-local address does so from one
 	b.w.mu.Lock()
@@ -97,6 +100,9 @@ func (b *simBoard) present(other *simBoard, why enroll.Purpose, at netip.Addr, c
 
 // believe decides on what other has answered.
 func (b *simBoard) believe(other *simBoard, why enroll.Purpose, at netip.Addr, claim peer.Claim) error {
+	if err := claim.Validate(); err != nil {
+		return err
+	}
 	m := message(b, other)
 	m.Answer = []byte("an answer")
 	if err := b.trusts().Check(m, other.trusts().Prove(m)); err != nil {

@@ -24,15 +24,14 @@ const whyUnicast = "It is reached by address only: its announcements do not arri
 
 // waits is what a claim says of why the board, in that state, is not in a swarm yet; empty when it is.
 func (l *Loop) waits(s peer.State) string {
-	text := ""
 	switch {
 	case s.InSwarm():
 	case l.refusal != "":
-		text = "Its last attempt failed: " + l.refusal
+		return "Its last attempt failed: " + l.refusal
 	case (s == peer.Waiting || l.last.Between) && l.last.Kind == Wait:
-		text = l.last.Reason
+		return l.last.Reason
 	}
-	return inOneLine(text, peer.TroubleMax)
+	return ""
 }
 
 // whyOut says why a board that was met is not in the swarm of this one.

@@ -187,7 +187,7 @@ var settings = []setting{
 		"hostname", `"auto"`, `"auto" or "keep"`,
 		"With \"auto\" a board that is still called as its image was (raspberrypi, debian, ...) takes the name pi- and the " +
 			"last 6 digits of its serial, and a board whose name another one with a lower serial has, too, adds them to " +
-			"its own. A name that you gave stays. With \"keep\" no name is ever changed.",
+			"its own. A name that you gave stays. With \"keep\" no name is ever changed, nor /etc/hosts.",
 		func(c *Config, v any) bool {
 			s, ok := v.(string)
 			c.Rename = s == "auto"

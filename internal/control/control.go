@@ -3,6 +3,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -85,7 +86,7 @@ func listen(ctx context.Context, path string, open func(path string) error) (net
 		return nil, err
 	}
 	if err := open(path); err != nil {
-		return nil, errors.Join(err, l.Close())
+		return nil, cmp.Or(err, l.Close())
 	}
 	return l, nil
 }

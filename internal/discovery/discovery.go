@@ -11,12 +11,14 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/miekg/dns"
 	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
 
 	"github.com/pi-agent/pi-agent/internal/peer"
 )
@@ -457,10 +459,28 @@ func (s *Service) send(all []statement, packet func(statement) ([]byte, error)) 
 			errs = append(errs, err)
 		}
 	}
-	if len(errs) < len(all) {
+	if len(errs) < len(all) || len(all) == 0 {
 		return nil
 	}
-	return errors.Join(errs...)
+	return unsent(errs)
+}
+
+// unsent is one error for all packets that could not be sent, most often for one cause.
+func unsent(errs []error) error {
+	var causes []string
+	for _, err := range errs {
+		for inner := err; inner != nil; inner = errors.Unwrap(inner) {
+			err = inner
+		}
+		if !slices.Contains(causes, err.Error()) {
+			causes = append(causes, err.Error())
+		}
+	}
+	text := "announcements cannot be sent"
+	if slices.ContainsFunc(errs, func(err error) bool { return errors.Is(err, unix.EPERM) }) {
+		text += fmt.Sprintf(", look for a firewall that drops what goes out to UDP port %d", mdnsPort)
+	}
+	return fmt.Errorf("%s: %s", text, strings.Join(causes, ", "))
 }
 
 // ask puts the question to the link, in a goroutine of its own.

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -18,6 +20,7 @@ import (
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest"
 	"go.uber.org/zap/zaptest/observer"
+	"golang.org/x/sys/unix"
 
 	"github.com/pi-agent/pi-agent/internal/peer"
 )
@@ -31,6 +34,7 @@ type lan struct {
 	log     []sent
 	lost    func() bool // whether a packet misses one receiver; nil is never
 	openErr error
+	sendErr func(from netip.Addr) error // nil sends everything
 }
 
 type sent struct {
@@ -103,6 +107,11 @@ func (c *lanConn) Send(data []byte, from netip.Addr) error {
 	}
 	c.lan.mu.Lock()
 	defer c.lan.mu.Unlock()
+	if c.lan.sendErr != nil {
+		if err := c.lan.sendErr(from); err != nil {
+			return err
+		}
+	}
 	c.lan.log = append(c.lan.log, sent{time.Now(), from, msg})
 	c.lan.deliver(packet{from: netip.AddrPortFrom(from, mdnsPort), ttl: mdnsTTL, data: data})
 	return nil
@@ -744,6 +753,33 @@ func TestLinkThatDoesNotOpen(t *testing.T) {
 			t.Error("silent after a socket that failed")
 		}
 	})
+}
+
+// What keeps both addresses from being announced is told once, with the remedy.
+func TestNothingCanBeSent(t *testing.T) {
+	refused := func(from netip.Addr) error {
+		return fmt.Errorf("send: %w", &net.OpError{Op: "write", Net: "udp", Addr: net.UDPAddrFromAddrPort(netip.AddrPortFrom(from, mdnsPort)),
+			Err: os.NewSyscallError("sendmsg", unix.EPERM)})
+	}
+	synctest.Test(t, func(t *testing.T) {
+		l := &lan{sendErr: refused}
+		a := l.join(t, serialA, addrA)
+		defer a.leave(t)
+		link := linkAt(addrA)
+		link.Stable = netip.MustParseAddr("169.254.7.7")
+		a.SetLink(link)
+		pass(10 * time.Minute)
+		const want = "Other boards cannot be found by multicast on eth0, trying again: announcements cannot be sent, " +
+			"look for a firewall that drops what goes out to UDP port 5353: operation not permitted."
+		warnings := a.logs.FilterLevelExact(zap.WarnLevel).All()
+		if len(warnings) != 1 || warnings[0].Message != want {
+			t.Errorf("warnings %v, want %q", warnings, want)
+		}
+	})
+	other := unsent([]error{refused(netip.MustParseAddr(addrA)), errors.New("send: no route")})
+	if text := other.Error(); !strings.HasSuffix(text, "operation not permitted, send: no route") {
+		t.Errorf("two causes are %q", text)
+	}
 }
 
 func TestDeafBoardSaysSoAndKeepsTrying(t *testing.T) {

@@ -31,18 +31,17 @@ type statement struct {
 	mac, byeMAC string // signatures of the announcement and of the goodbye, empty without a cluster key
 }
 
-// newStatement keeps of c what is announced, so that a claim which changed elsewhere makes an equal statement.
+// newStatement keeps of c what is announced, so that a claim which changed elsewhere makes an equal statement, and nothing
+// else of it can keep the board from announcing itself.
 func newStatement(c peer.Claim, addr netip.Addr, cluster Cluster) (statement, error) {
+	c = peer.Claim{Serial: c.Serial, Cluster: c.Cluster, Tag: c.Tag, State: c.State, Swarm: c.Swarm}.Sound()
 	if err := c.Validate(); err != nil {
 		return statement{}, err
 	}
 	if !addr.Is4() {
 		return statement{}, fmt.Errorf("address %s is not an IPv4 address", addr)
 	}
-	said := sighting{
-		serial: c.Serial, port: peer.Port, ttl: recordTTL,
-		claim: peer.Claim{Serial: c.Serial, Cluster: c.Cluster, Tag: c.Tag, State: c.State, Swarm: c.Swarm},
-	}
+	said := sighting{serial: c.Serial, port: peer.Port, ttl: recordTTL, claim: c}
 	s := statement{claim: said.claim, addr: addr, mac: cluster.sign(said, addr)}
 	said.ttl = 0
 	s.byeMAC = cluster.sign(said, addr)

@@ -84,6 +84,23 @@ func TestNewStatementRefuses(t *testing.T) {
 	}
 }
 
+// Whatever else a claim says, the board announces itself, and is understood.
+func FuzzStatement(f *testing.F) {
+	f.Add("k\xfcche", "\x00\x00", strings.Repeat("a", 129), "Swarm id", "10.0.0.1 x")
+	f.Fuzz(func(t *testing.T, hostname, model, trouble, swarm, peers string) {
+		c := claimFor(serialA, peer.Worker)
+		c.Hostname, c.Model, c.Trouble, c.Waits, c.Swarm, c.Node, c.Peers, c.Machine = hostname, model, trouble, model, swarm, hostname, peers, swarm
+		st, err := newStatement(c, netip.MustParseAddr("192.0.2.7"), Cluster{Name: "pi"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, err := st.announcement()
+		if found, errs := sightings(unpack(t, data, err)); len(found) != 1 || errs != nil {
+			t.Errorf("%v, %v", found, errs)
+		}
+	})
+}
+
 func TestSightingsRefusesAndPassesOver(t *testing.T) {
 	txt := func(change ...string) []string {
 		all := map[string]string{"v": "1", "serial": string(serialA), "cluster": "pi", "state": "blank", "swarm": ""}

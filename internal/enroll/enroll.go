@@ -16,7 +16,7 @@ import (
 // Bounds of the channel. A hello has about 300 bytes and takes a few milliseconds on a LAN; the bounds leave room for a
 // slow board and none for a flood.
 const (
-	bodyMax        = 4 << 10             // bytes of a request or an answer
+	bodyMax        = 16 << 10            // bytes of a request or an answer; the longest claim has less, see TestLongestClaim
 	headerMax      = 4 << 10             // bytes of request headers, besides the 4 KiB that net/http adds
 	connMax        = 64                  // connections served at once; a further one takes the place of the oldest
 	connPerSource  = 4                   // of which from one address: a silent client cannot shut the others out

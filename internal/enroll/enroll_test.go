@@ -116,6 +116,34 @@ func client(id *enroll.Identity) *enroll.Client {
 	return enroll.NewClient(id, enroll.SameName{Cluster: "pi"})
 }
 
+// The longest claim there can be is heard, and answered with another one.
+func TestLongestClaim(t *testing.T) {
+	longest := func(serial peer.Serial) peer.Claim {
+		var others []netip.Addr
+		for i := range peer.OthersMax {
+			others = append(others, netip.AddrFrom4([4]byte{192, 168, 100, byte(100 + i)}))
+		}
+		c := peer.Claim{
+			Serial: serial, Cluster: "pi", Tag: strings.Repeat("0", 16), State: peer.Electing, Swarm: strings.Repeat("s", 64), Node: strings.Repeat("n", 64),
+			Model: strings.Repeat("<", 128), Hostname: strings.Repeat("&", 128), Machine: strings.Repeat("0", 16), Engine: strings.Repeat("0", 16),
+			Peers: peer.JoinOthers(others), Trouble: strings.Repeat("<", peer.TroubleMax), Waits: strings.Repeat(">", peer.TroubleMax),
+			Contents: peer.Contents{Nodes: 1_000_000, Services: 1_000_000, Secrets: 1_000_000, Configs: 1_000_000},
+			Unlisted: true, Nodes: 1_000_000, Ready: 1_000_000, Orphan: true, Moving: true,
+		}
+		if err := c.Validate(); err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	h := &host{claim: longest("10000000aabbcc01")}
+	h.managers = make([]enroll.Fingerprint, 16)
+	addr, _ := serve(t, identity(t, "10000000aabbcc01"), h)
+	p, err := client(identity(t, "10000000aabbcc02")).Hello(t.Context(), addr, longest("10000000aabbcc02"))
+	if err != nil || p.Claim.Trouble != h.claim.Trouble || len(h.met) != 1 {
+		t.Errorf("%v, %d were met", err, len(h.met))
+	}
+}
+
 func TestHelloAndJoin(t *testing.T) {
 	managerID, boardID := identity(t, "10000000aabbcc01"), identity(t, "10000000aabbcc02")
 	h := &host{claim: claim("10000000aabbcc01", peer.Manager)}
@@ -270,7 +298,7 @@ func TestServerAgainstBadRequests(t *testing.T) {
 		"empty":          {"/v1/hello", "", 400, "not understood"},
 		"no serial":      {"/v1/hello", "{}", 400, "serial"},
 		"bad state":      {"/v1/hello", `{"serial":"10000000aabbcc03","cluster":"pi","state":"king"}`, 400, "state"},
-		"too long":       {"/v1/hello", good + `,"model":"` + strings.Repeat("x", 8<<10) + `"}`, 400, "too large"},
+		"too long":       {"/v1/hello", good + `,"model":"` + strings.Repeat("x", 32<<10) + `"}`, 400, "too large"},
 		"other cluster":  {"/v1/join", `{"serial":"10000000aabbcc03","cluster":"b","state":"blank"}`, 403, "cluster"},
 		"unknown field":  {"/v1/hello", good + `,"later":1}`, 200, ""},
 		"other version":  {"/v2/hello", good + "}", 404, ""},

@@ -3,8 +3,8 @@
 package light
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -101,7 +101,7 @@ func (l *Light) write(name, value string) error {
 		return err
 	}
 	_, err = f.WriteString(value)
-	return errors.Join(err, f.Close())
+	return cmp.Or(err, f.Close())
 }
 
 func (l *Light) show(k look) error {

@@ -34,7 +34,7 @@ const (
 type Server struct {
 	Addr    string                                // to listen on, such as ":7380"
 	Picture func(context.Context) picture.Picture // what is shown; it is not changed
-	Names   func() []string                       // names of this board, without a domain
+	Names   func() []string                       // names of this board, with a domain or without
 	Log     *zap.Logger
 
 	mu    sync.Mutex // guards the frame
@@ -81,7 +81,7 @@ func (s *Server) handler() http.Handler {
 		for k, v := range headers {
 			w.Header().Set(k, v)
 		}
-		if !ours(r.Host, s.Names()) {
+		if !ours(r.Host, s.Names(), func() []string { return Domains(Resolver) }) {
 			http.Error(w, "This is a Raspberry Pi with pi-agent. Ask for it by its address or its own name.", http.StatusMisdirectedRequest)
 			return
 		}

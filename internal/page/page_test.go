@@ -9,7 +9,9 @@ import (
 	"net/netip"
 	"os"
 	"path"
+	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -172,17 +174,72 @@ func TestPage(t *testing.T) {
 }
 
 func TestOurs(t *testing.T) {
-	names := []string{"pi-bbcc02", "Class-Pi", ""}
+	names := []string{"pi-bbcc02", "Class-Pi", "", "pi1.example.org"}
+	domains := func() []string {
+		return searched("domain old.example.com\nsearch school.example.net Lan.example.net. com\n")
+	}
 	for host, want := range map[string]bool{
 		"10.77.0.129:7380": true, "[fe80::1]:7380": true, "[fe80::1]": true, "localhost:7380": true, "pi-bbcc02": true, "PI-bbcc02.local.:7380": true,
 		"class-pi.lan": true, "class-pi.home.arpa": true,
+		// The board's own full name, and the names that it goes by on its network.
+		"pi1.example.org": true, "PI1.Example.ORG.:7380": true, "pi1.local": true, "pi1": true, "pi1.fritz.box": true,
+		"pi-bbcc02.fritz.box": true, "pi-bbcc02.home": true, "pi-bbcc02.localdomain": true, "pi-bbcc02.internal": true,
+		"pi-bbcc02.home.lan": true, "pi-bbcc02.room-12.home.arpa": true, "pi-bbcc02.speedport.ip": true, "pi-bbcc02-2.local": true,
+		"pi-bbcc02.school.example.net": true, "pi-bbcc02.lan.example.net": true,
+		// What somebody else may have made.
+		"pi1.example.com": false, "pi1.example.org.evil.example": false, "example.org": false, "pi2.example.org": false, "pi-bbcc02.example.org": false,
+		"pi-bbcc02.box": false, "pi-bbcc02.evil.box": false, "pi-bbcc02.my.fritz.box": false, "fritz.box": false, "pi-bbcc02.com": false,
+		"evil.school.example.net": false, "pi-bbcc02.evil.school.example.net": false, "pi-bbcc02.old.example.com": false,
+		"pi-bbcc02.local.evil.example": false, "pi-bbcc02.evillocal": false, "pi-bbcc02.evil.arpa": false, "pi-bbcc02-2.lan": false,
+		"pi-bbcc02-evil.local": false, "pi-bbcc02-.local": false, "pi-bbcc02..local": false, "pi-bbcc02.": true, "pi-bbcc02..": false,
 		"evil.example:7380": false, "pi-bbcc02.evil.example": false, "class-pi.com": false, "": false, ":7380": false, ".local": false, "pi": false,
 		"10.77.0.129.evil.example": false, "localhost.evil.example": false,
 	} {
-		if got := ours(host, names); got != want {
+		if got := ours(host, names, domains); got != want {
 			t.Errorf("ours(%q) = %v", host, got)
 		}
 	}
+}
+
+func TestSearched(t *testing.T) {
+	for text, want := range map[string]string{
+		"nameserver 192.168.178.1\nsearch fritz.box\n": "fritz.box",
+		"search lan\n": "",
+		"# search a.example\n;search b.example\n": "",
+		"search a.example b.example\nsearch\n":    "a.example b.example",
+		"search a.example\ndomain C.example.\n":   "c.example",
+		"search . .. com. .com de\n":              "",
+		"":                                        "",
+	} {
+		if got := strings.Join(searched(text), " "); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+	path := filepath.Join(t.TempDir(), "resolv.conf")
+	if got := Domains(path); got != nil {
+		t.Errorf("without a file: %q", got)
+	}
+	if err := os.WriteFile(path, []byte("search school.example.net"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := Domains(path); len(got) != 1 || got[0] != "school.example.net" {
+		t.Errorf("%q", got)
+	}
+}
+
+// No name in a domain that somebody else has opens the page, whatever the board is called and the network says.
+func FuzzOurs(f *testing.F) {
+	f.Add("pi-bbcc02.", "pi1.example.org", "search school.example.net")
+	f.Add("[::1]:80", "", "domain .")
+	f.Fuzz(func(t *testing.T, host, name, resolver string) {
+		domains := func() []string { return searched(resolver) }
+		ours(host, []string{name}, domains)
+		evil := host + ".evil.example"
+		of := func(d string) bool { return strings.HasSuffix(canonical(d), "evil.example") }
+		if !of(name) && !slices.ContainsFunc(domains(), of) && ours(evil, []string{name}, domains) {
+			t.Errorf("%q opens the page of %q", evil, name)
+		}
+	})
 }
 
 // stream reads what a page is told.

@@ -3,9 +3,9 @@
 package peer
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"net/netip"
 	"regexp"
@@ -160,7 +160,7 @@ func (c Claim) Validate() error {
 	if !idForm.MatchString(c.Manages) {
 		return fmt.Errorf("manages %.80q is not a swarm id", c.Manages)
 	}
-	if err := errors.Join(c.Contents.validate(), checkOthers(c.Peers)); err != nil {
+	if err := cmp.Or(c.Contents.validate(), checkOthers(c.Peers)); err != nil {
 		return err
 	}
 	if c.Ready < 0 || c.Ready > c.Nodes {
@@ -170,13 +170,8 @@ func (c Claim) Validate() error {
 		name, value string
 		most        int
 	}{{"model", c.Model, textMax}, {"hostname", c.Hostname, textMax}, {"trouble", c.Trouble, TroubleMax}, {"waits", c.Waits, TroubleMax}} {
-		if len(f.value) > f.most {
-			return fmt.Errorf("%s has %d bytes, at most %d are allowed", f.name, len(f.value), f.most)
-		}
-		for _, r := range f.value {
-			if r < ' ' || r == 0x7f || r == 0xfffd {
-				return fmt.Errorf("%s %q has characters that cannot be printed", f.name, f.value)
-			}
+		if err := checkText(f.value, f.most); err != nil {
+			return fmt.Errorf("%s %w", f.name, err)
 		}
 	}
 	return nil

@@ -233,6 +233,35 @@ func TestDecodeRefuses(t *testing.T) {
 	}
 }
 
+// What keeps a board from any swarm is said once, as the trouble that it is.
+func TestOwnTrouble(t *testing.T) {
+	const deaf = "This board does not hear its own announcements: put that right."
+	p := picture.Picture{
+		Drawn: now, Cluster: "pi", Self: "10000000aabbcc05", Doing: deaf, Needs: true,
+		Boards: []picture.Board{{Serial: "10000000aabbcc05", Name: "pi-bbcc05", State: picture.Out, Heard: now, Why: deaf}},
+	}
+	for why, want := range map[string]string{
+		deaf: "", "": "",
+		"Its last attempt failed: no route.": "! pi-bbcc05 is not in the swarm. Its last attempt failed: no route.\n",
+	} {
+		p.Boards[0].Why = why
+		p.Judge()
+		text := textOf(t, p)
+		if table := "! " + deaf + "\n\n  BOARD"; !strings.HasPrefix(text, table) || strings.Count(text, deaf) != 1 || !strings.HasSuffix(text, want) ||
+			strings.Contains(text, "\n- ") || want == "" && strings.Contains(text, "\n! ") {
+			t.Errorf("with %q: %s", why, text)
+		}
+		if !p.Trouble() || p.Warnings[0].Text != deaf {
+			t.Errorf("with %q: %+v", why, p.Warnings)
+		}
+	}
+	p.Needs, p.Doing, p.Boards[0].Why = false, "Looking for other boards.", "Looking for other boards."
+	p.Judge()
+	if text := textOf(t, p); !strings.HasPrefix(text, p.Doing) {
+		t.Errorf("where nothing is wrong: %s", text)
+	}
+}
+
 // A picture of whatever size stays within its bounds, and what other boards say does not move the cursor.
 func TestBounds(t *testing.T) {
 	p := class()

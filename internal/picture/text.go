@@ -3,6 +3,7 @@ package picture
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -17,6 +18,9 @@ const quietFor = 3 * time.Minute
 func (p Picture) Text(w io.Writer, now time.Time) error {
 	var b strings.Builder
 	headline := p.headline()
+	if slices.ContainsFunc(p.Warnings, func(w Warning) bool { return w.Trouble && printable(w.Text) == headline }) {
+		b.WriteString("! ")
+	}
 	b.WriteString(headline + "\n")
 	p.boardTable(&b, now)
 	p.serviceTable(&b)

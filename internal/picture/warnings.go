@@ -67,7 +67,8 @@ func (j *judge) boards() {
 		switch {
 		case b.State == Down:
 			j.trouble("", "%s is down. %s", b.Name, b.Why)
-		case b.State == Out && !(j.Needs && b.Serial == j.Self):
+		case b.State == Out && j.Needs && b.Serial == j.Self && (b.Why == "" || b.Why == j.Doing): // it is said already
+		case b.State == Out:
 			j.trouble("", "%s is not in the swarm. %s", b.Name, b.Why)
 		case b.Why != "":
 			j.note("", "%s: %s", b.Name, b.Why)

@@ -118,7 +118,11 @@ func Open(dir string, serial peer.Serial) (*File, error) {
 			f.unread = fmt.Errorf("%w; it stays where it is: %w", readErr, inWords(err))
 			return f, f.unread
 		}
-		return f, errors.Join(fmt.Errorf("%w; it is kept as %s", readErr, f.path+".bad"), f.write())
+		readErr = fmt.Errorf("%w; it is kept as %s", readErr, f.path+".bad")
+		if err := f.write(); err != nil {
+			return f, fmt.Errorf("%w, and no new one: %w", readErr, err)
+		}
+		return f, readErr
 	default: // a card that cannot be read just now may still hold a good file: leave it
 		f.unread = readErr
 		return f, readErr

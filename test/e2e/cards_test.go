@@ -172,3 +172,91 @@ func TestCardsOfOneImage(t *testing.T) {
 		nodeNames(t, l.Machines, want...)
 	})
 }
+
+// cloudInit stands in for what cloud-init does at every boot of a card from Raspberry Pi Imager (manage_etc_hosts: true), in
+// the order of the unit of that name: it calls the machine kitchen, and takes its time. Where it finds that a
+// person has changed the hostname it writes hosts only, as the unit cloud-init.service does here.
+func cloudInit(unit string) string {
+	order := "DefaultDependencies=no\nConflicts=shutdown.target\nBefore=sysinit.target network-online.target shutdown.target\n"
+	if unit == "cloud-config.service" {
+		order = "After=network-online.target\nWants=network-online.target\n"
+	}
+	return "mkdir -p /etc/systemd/system\n" +
+		"cat >/usr/local/sbin/stand-in <<'END'\n" + `#!/bin/sh -e
+sleep 2
+if [ "$1" != cloud-init.service ]; then echo kitchen >/etc/hostname; hostname kitchen; fi
+printf '127.0.1.1 kitchen kitchen\n127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n' >/etc/hosts
+` + "END\nchmod 755 /usr/local/sbin/stand-in\n" +
+		"cat >/etc/systemd/system/" + unit + " <<'END'\n[Unit]\n" + order +
+		"[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/usr/local/sbin/stand-in %N.service\n[Install]\nWantedBy=multi-user.target\nEND\n" +
+		"systemctl enable " + unit + " 2>&1\n/usr/local/sbin/stand-in\n"
+}
+
+// Three boards have one name from Raspberry Pi Imager, and cloud-init gives it to them again at every boot.
+func TestNamesAreResetAtEveryBoot(t *testing.T) {
+	t.Parallel()
+	deb := needDeb(t)
+	l := lab.New(t, lab.Options{Machines: []string{"trixie", "trixie", "trixie"}})
+	units := []string{"cloud-init.service", "cloud-init-network.service", "cloud-config.service"}
+	slices.SortFunc(l.Machines, func(a, b *lab.Machine) int { return strings.Compare(a.Serial, b.Serial) })
+	lowest := l.Machines[0]
+	each(t, l.Machines, func(ctx context.Context, m *lab.Machine) error {
+		if err := m.WaitBoot(ctx); err != nil {
+			return err
+		}
+		unit := units[(slices.Index(l.Machines, m)+1)%len(units)] // the lowest serial keeps its name
+		if out, err := shell(ctx, m, cloudInit(unit)); err != nil {
+			return fmt.Errorf("%s: %w: %s", m.Name, err, out)
+		}
+		return m.Install(ctx, deb)
+	})
+	nodes := awaitMachines(t, 2*time.Minute, l.Machines)
+	name := func(m *lab.Machine) string {
+		if m == lowest {
+			return "kitchen"
+		}
+		return "kitchen" + strings.TrimPrefix(peer.Serial(m.Serial).Name(), "pi")
+	}
+	named := func() {
+		t.Helper()
+		var want []string
+		for _, m := range l.Machines {
+			want = append(want, name(m))
+			shellWants(t, m, "cat /etc/hostname", name(m))
+			shellWants(t, m, "hostname", name(m))
+			shellWants(t, m, "getent hosts $(hostname) | tr -s ' ' | cut -d' ' -f1,2", "127.0.1.1 "+name(m))
+			shellWants(t, m, "grep ^127.0.1.1 /etc/hosts | tr -s ' \\t' ' ' | cut -d' ' -f2", name(m))
+		}
+		nodeNames(t, l.Machines, want...)
+	}
+	named()
+	for boot := range 2 {
+		each(t, l.Machines, func(ctx context.Context, m *lab.Machine) error {
+			if err := m.PowerOff(); err != nil {
+				return err
+			}
+			return m.Boot(ctx)
+		})
+		each(t, l.Machines, func(ctx context.Context, m *lab.Machine) error { return m.WaitBoot(ctx) })
+		awaitSame(t, 2*time.Minute, l.Machines, nodes)
+		named()
+		for _, m := range l.Machines[1:] {
+			story, err := m.Journal(t.Context(), "pi-agent-prepare.service")
+			want := "This board is called " + name(m) + " again: it had been called kitchen"
+			if m == l.Machines[2] {
+				want = "/etc/hosts has the name of this board again: " + name(m)
+			}
+			if err != nil || !strings.Contains(strings.Join(story, "\n"), want) {
+				t.Errorf("boot %d of %s: %v, the journal does not say %q:\n%s", boot, m.Name, err, want, strings.Join(story, "\n"))
+			}
+		}
+	}
+
+	last := l.Machines[2]
+	if _, err := shell(t.Context(), last, `printf 'k\374che\n' >/etc/hostname`); err != nil {
+		t.Fatal(err)
+	}
+	shellWants(t, last, "hostname", peer.Serial(last.Serial).Name())
+	shellWants(t, last, "getent hosts $(hostname) | tr -s ' ' | cut -d' ' -f1,2", "127.0.1.1 "+peer.Serial(last.Serial).Name())
+	nodeNames(t, l.Machines, name(lowest), name(l.Machines[1]), peer.Serial(last.Serial).Name())
+}
