@@ -24,6 +24,7 @@ import (
 	"github.com/pi-agent/pi-agent/internal/config"
 	"github.com/pi-agent/pi-agent/internal/control"
 	"github.com/pi-agent/pi-agent/internal/discovery"
+	"github.com/pi-agent/pi-agent/internal/dockerd"
 	"github.com/pi-agent/pi-agent/internal/enroll"
 	"github.com/pi-agent/pi-agent/internal/journal"
 	"github.com/pi-agent/pi-agent/internal/light"
@@ -95,8 +96,11 @@ func daemon(ctx context.Context, cfg config.Config, key clusterkey.Phrase, dir, 
 		return err
 	}
 
-	engine := swarm.NewDocker(cfg.Docker, log.Named("docker"))
-	defer engine.Close()
+	docker := swarm.NewDocker(cfg.Docker, log.Named("docker"))
+	defer docker.Close()
+	engine := &ownEngine{Engine: docker, setup: dockerd.OnThisBoard, log: log, remember: func(root string) error {
+		return kept.Update(func(s *state.State) { s.EngineRoot = root })
+	}}
 	found := discovery.New(member.cluster, log.Named("mdns"))
 	notify := sdnotify.New(log)
 	runner := stackRunner(cfg, stackDir, kept, log)

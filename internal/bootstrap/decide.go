@@ -153,6 +153,8 @@ func Decide(v View) Action {
 			return a
 		}
 		return stay(v)
+	case v.Engine.Excluded != nil:
+		return engineTrouble(v.Engine.Excluded)
 	case v.Engine.State == swarm.Locked:
 		return trouble("The swarm is locked: give its key with docker swarm unlock")
 	case v.Engine.State == swarm.Failed && expired(v.Engine.Error) && (v.Member.Node != "" || ownCertificate(v.Engine.Error)):
@@ -165,8 +167,6 @@ func Decide(v View) Action {
 		return trouble("The Docker Engine cannot enter its swarm: %s", v.Engine.Error)
 	case v.Engine.State == swarm.Pending:
 		return pending(v)
-	case v.Engine.LiveRestore:
-		return engineTrouble(swarm.ErrLiveRestore)
 	case v.Link != nil:
 		return wait("Waiting for the network: %v", v.Link)
 	case refused(v.Address):

@@ -63,7 +63,7 @@ func TestDecide(t *testing.T) {
 			v.Peers = []Peer{board(low, peer.Manager)}
 		}, Wait, "Docker Engine"},
 		{"engine too old", func(v *View) { v.EngineErr = errors.New("client version 1.51 is too new") }, Wait, "too new"},
-		{"live-restore", func(v *View) { v.Engine.LiveRestore = true }, Wait, "live-restore"},
+		{"live-restore", func(v *View) { v.Engine.Excluded = swarm.ErrLiveRestore }, Wait, "live-restore"},
 		{"no address", func(v *View) { v.Link = errors.New("eth0 has no IPv4 address yet") }, Wait, "eth0 has no IPv4 address yet"},
 		{"the address is on its way, and so are the others", func(v *View) {
 			v.Address, v.Listening = errors.New("asking"), ago(14*time.Second)

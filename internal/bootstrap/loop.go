@@ -561,7 +561,7 @@ func (l *Loop) speak() {
 	case !l.proposed.IsZero():
 		c.State = peer.Electing
 	case l.wasReset || l.Settings != nil || l.statusErr != nil || l.linkErr != nil || refused(l.addrErr) || l.status.State != swarm.Inactive ||
-		l.status.LiveRestore, l.Clock().Before(l.Built):
+		l.status.Excluded != nil, l.Clock().Before(l.Built):
 		c.State = peer.Waiting
 	default:
 		c.State = peer.Blank

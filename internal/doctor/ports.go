@@ -66,12 +66,40 @@ func checkPort(ctx context.Context, p *Patient, port ports.Port) []Result {
 	case asked == 0:
 		return nil
 	case len(bad) > 0:
-		return fail(port.String(), firewall, "It is needed for %s, and does not answer on %s.", port.Use, strings.Join(bad, ", "))
+		return behindFirewall(fail(port.String(), firewall, "It is needed for %s, and does not answer on %s.", port.Use, strings.Join(bad, ", ")))
 	case port.Network == "udp":
 		return pass(port.String(), "Nothing refuses packets for %s on %s. Whether they are dropped cannot be seen.",
 			port.Use, others(asked))
 	}
 	return pass(port.String(), "It answers, for %s, on %s.", port.Use, others(asked))
+}
+
+// firewallCommands are what opens the ports of a board, for whoever has a firewall.
+func firewallCommands(p *Patient) []Result {
+	return []Result{{
+		Check: "firewall", Verdict: Warn, Remedy: strings.Join(ports.Open(p.Link.Name), "\n"),
+		Text: "Something shuts ports. If it is a firewall, open them on every board by the command for the one that it has:",
+	}}
+}
+
+// checkStrangers looks for programs that have ports of this board which others need. What this process may not see the agent
+// has seen, perhaps.
+func checkStrangers(_ context.Context, p *Patient) (all []Result) {
+	const name = "programs at ports"
+	seen := map[string]bool{}
+	for _, h := range p.Strangers() {
+		all = append(all, fail(name, h.Remedy(), "%s", h.Text())...)
+		seen[h.Port.String()] = true
+	}
+	for _, w := range p.Picture.Warnings {
+		if port, is := ports.Told(w.Text); is && !seen[port.String()] {
+			all = append(all, fail(name, w.Remedy, "%s", w.Text)...)
+		}
+	}
+	if len(all) == 0 {
+		return pass(name, "No other program is known to have a port of the agent or the Docker Engine.")
+	}
+	return all
 }
 
 func others(n int) string {
@@ -102,7 +130,7 @@ func checkOwnPorts(ctx context.Context, p *Patient) []Result {
 	case len(by) == 0:
 		return skip(name, "No other board could be asked to knock at them.")
 	case len(bad) > 0:
-		return fail(name, firewall, "Shut are %s.", strings.Join(bad, ", "))
+		return behindFirewall(fail(name, firewall, "Shut are %s.", strings.Join(bad, ", ")))
 	}
 	return pass(name, "They are reached by %s.", strings.Join(by, ", "))
 }
