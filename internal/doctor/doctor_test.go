@@ -286,9 +286,9 @@ func TestIll(t *testing.T) {
 		{"multicast of peers", patient(func(p *Patient) { p.Picture.Boards[0].Announced = false }), Warn, "pi-bbcc02"},
 		{"programs at ports", patient(func(p *Patient) {
 			p.Strangers = func() []ports.Holder { return []ports.Holder{{Port: ports.All[2], PID: 77, Program: "nc"}} }
-		}), Fail, "Port 7946/tcp is taken by nc (process 77), and is needed for news between nodes."},
+		}), Fail, "Port 7946/tcp is taken by nc (77), and is needed for news between nodes."},
 		{"programs at ports", patient(func(p *Patient) { // as the agent has seen it
-			p.Picture.Warnings = []picture.Warning{{Text: "Port 2377/tcp is taken by x.service, and is needed.", Remedy: "stop it"}}
+			p.Picture.Warnings = []picture.Warning{{Text: "Port 2377/tcp is taken by x.service, and is needed.", Remedy: "Stop it."}}
 		}), Fail, "taken by x.service"},
 		{"port 2378/tcp", probe("tcp", 2378, syscall.ECONNREFUSED), Fail, "pi-bbcc02 (connection refused)"},
 		{"port 2377/tcp", probe("tcp", 2377, errors.New("no answer")), Fail, "pi-bbcc02 (no answer)"},

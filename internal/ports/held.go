@@ -3,13 +3,14 @@ package ports
 import (
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"io/fs"
 	"net/netip"
+	"os"
 	"path"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -28,55 +29,14 @@ type Holder struct {
 	Guess bool
 }
 
-// String is who it is, as far as that is known.
-func (h Holder) String() string {
-	switch {
-	case h.Program != "" && h.Unit != "":
-		return fmt.Sprintf("%s (process %d, of %s)", h.Program, h.PID, h.Unit)
-	case h.Program != "":
-		return fmt.Sprintf("%s (process %d)", h.Program, h.PID)
-	case h.Unit != "":
-		return h.Unit
-	}
-	return "another program"
-}
-
-// Text says in a sentence what is wrong.
-func (h Holder) Text() string {
-	return fmt.Sprintf("%s%s is taken by %s, and is needed for %s.", strings.ToUpper(h.Port.String()[:1]), h.Port.String()[1:], h, h.Port.Use)
-}
-
-// Told is the port that a Text is about; ok is false when it is about none.
-func Told(text string) (p Port, ok bool) {
-	for _, p := range Own {
-		if rest, is := strings.CutPrefix(text, "Port"+strings.TrimPrefix(p.String(), "port")); is && strings.HasPrefix(rest, " is taken by ") {
-			return p, true
-		}
-	}
-	return Port{}, false
-}
-
-// Remedy says what to do.
-func (h Holder) Remedy() string {
-	find := "stop that program, or give it another port"
-	switch {
-	case h.Program == "docker-proxy":
-		find = "docker ps shows the container that publishes it: give that another port"
-	case h.Program == "" && h.Unit == "":
-		find = "sudo pi-agent doctor names it: " + find
-	}
-	if h.Port.Agent {
-		return find + "; pi-agent takes the port by itself then"
-	}
-	return find + ", then sudo systemctl restart docker"
-}
-
 // Look is a board on which to look for strangers.
 type Look struct {
 	Root      fs.FS // of its file system
 	Engine    swarm.Status
 	EngineErr error // why Engine is not known; nil when it is
 	Page      bool  // the agent shows a page at the usual port
+	// Sees: who looks would see the sockets of the agent: root does, and the agent itself.
+	Sees bool
 	// Shared is nil when mDNS can share its port with whoever has it, and else the error of binding it.
 	Shared func() error
 	// Unit is the unit of systemd that a socket belongs to, empty where that is not known; nil where it is never known.
@@ -85,12 +45,11 @@ type Look struct {
 
 // Here is the board that the program runs on.
 func Here(root fs.FS) Look {
-	l := Look{Root: root, Shared: shareMDNS, Page: true}
-	units, err := unitsOfSockets()
-	if err == nil {
-		l.Unit = func(inode uint64) string { return units[inode] }
+	units := sync.OnceValue(unitsOfSockets)
+	return Look{
+		Root: root, Page: true, Sees: os.Geteuid() == 0, Shared: shareMDNS,
+		Unit: func(inode uint64) string { return units()[inode] },
 	}
-	return l
 }
 
 // Strangers lists who has ports of this board that are meant for the engine or the agent, in order of the port. A program of
@@ -132,6 +91,8 @@ func (l Look) stranger(p Port, at []socket, owners map[uint64]Holder) (found Hol
 			return Holder{}, false // what else is there shares it
 		case p.Agent && p.Network == "udp" && (l.Shared == nil || l.Shared() == nil):
 			return Holder{}, false // avahi and the like
+		case p.Agent && !l.Sees && h.Program == "" && h.Unit == "":
+			continue
 		case p.Agent:
 		case h.Program == "dockerd", h.Program == "" && strings.HasSuffix(h.Unit, ".service") && strings.Contains(h.Unit, "docker"):
 			continue
@@ -269,13 +230,4 @@ func shareMDNS() error {
 		return err
 	}
 	return nil // another error says nothing of who has the port
-}
-
-// Taken is Strangers in one line, for an error; nil when there are none of which to be certain.
-func Taken(all []Holder) error {
-	all = slices.DeleteFunc(slices.Clone(all), func(h Holder) bool { return h.Guess })
-	if len(all) == 0 {
-		return nil
-	}
-	return errors.New(strings.TrimSuffix(all[0].Text(), ".") + ": " + all[0].Remedy())
 }

@@ -69,6 +69,7 @@ func TestStrangers(t *testing.T) {
 		units  map[uint64]string
 		want   string // nobody when empty
 		guess  bool
+		blind  bool
 	}{
 		{name: "nobody", engine: inactive},
 		{name: "the engine", engine: manager, files: []entry{
@@ -81,9 +82,9 @@ func TestStrangers(t *testing.T) {
 			{"udp", any4, 5353, "07", 108, 3, "avahi-daemon", "/"}, {"udp", "FB0000E0", 5353, "07", 999, 4, "pi-agent", "/"}}},
 		{name: "avahi only", engine: worker, files: []entry{{"udp", any4, 5353, "07", 108, 3, "avahi-daemon", "/"}}},
 		{name: "gossip", engine: worker, files: []entry{{"tcp", any4, 7946, "0A", 0, 9, "nc", "/user.slice/session-3.scope"}},
-			want: "Port 7946/tcp is taken by nc (process 1000), and is needed for news between nodes."},
+			want: "Port 7946/tcp is taken by nc (1000), and is needed for news between nodes."},
 		{name: "gossip, by a service", engine: worker, files: []entry{{"tcp6", any6, 7946, "0A", 0, 9, "consul", "/system.slice/consul.service"}},
-			want: "Port 7946/tcp is taken by consul (process 1000, of consul.service), and is needed for news between nodes."},
+			want: "Port 7946/tcp is taken by consul (1000, consul.service), and is needed for news between nodes."},
 		{name: "gossip, by a service that others see", engine: worker, files: []entry{{"tcp6", any6, 7946, "0A", 0, 9, "", ""}},
 			units: map[uint64]string{9: "consul.service"}, want: "Port 7946/tcp is taken by consul.service, and is needed for news between nodes."},
 		{name: "gossip, by the engine that others see", engine: worker, files: []entry{{"tcp6", any6, 7946, "0A", 0, 9, "", ""}},
@@ -91,11 +92,11 @@ func TestStrangers(t *testing.T) {
 		{name: "gossip, by a user", engine: worker, err: unknown, files: []entry{{"udp", any4, 7946, "07", 1000, 9, "", ""}},
 			want: "Port 7946/udp is taken by another program, and is needed for news between nodes."},
 		{name: "gossip, by a published port", engine: worker, files: []entry{{"tcp", any4, 7946, "0A", 0, 9, "docker-proxy", "/system.slice/docker.service"}},
-			want: "Port 7946/tcp is taken by docker-proxy (process 1000, of docker.service), and is needed for news between nodes."},
+			want: "Port 7946/tcp is taken by docker-proxy (1000, docker.service), and is needed for news between nodes."},
 		{name: "gossip, by a container", engine: worker, files: []entry{{"tcp", any4, 7946, "0A", 0, 9, "consul", container}},
-			want: "Port 7946/tcp is taken by consul (process 1000, of container 0123456789ab), and is needed for news between nodes."},
+			want: "Port 7946/tcp is taken by consul (1000, container 0123456789ab), and is needed for news between nodes."},
 		{name: "gossip on loopback", engine: worker, files: []entry{{"tcp", local, 7946, "0A", 0, 9, "nc", "/"}},
-			want: "Port 7946/tcp is taken by nc (process 1000), and is needed for news between nodes."},
+			want: "Port 7946/tcp is taken by nc (1000), and is needed for news between nodes."},
 		{name: "gossip of IPv6 alone", engine: worker, files: []entry{{"tcp6", "000080FE000000000000000001000000", 7946, "0A", 0, 9, "nc", "/"}}},
 		{name: "a connection to it", engine: worker, files: []entry{{"tcp", any4, 7946, "01", 0, 9, "nc", "/"}}},
 		{name: "before a swarm", engine: inactive, files: []entry{{"tcp", any4, 7946, "0A", 0, 9, "", ""}}, guess: true,
@@ -104,24 +105,25 @@ func TestStrangers(t *testing.T) {
 		{name: "managers, on a worker", engine: worker, files: []entry{{"tcp", any4, 2377, "0A", 0, 9, "", ""}}, guess: true,
 			want: "Port 2377/tcp is taken by another program, and is needed for the managers of the swarm."},
 		{name: "overlay networks", engine: worker, files: []entry{{"udp", any4, 4789, "07", 0, 9, "socat", "/"}},
-			want: "Port 4789/udp is taken by socat (process 1000), and is needed for overlay networks."},
+			want: "Port 4789/udp is taken by socat (1000), and is needed for overlay networks."},
 		{name: "overlay networks, nobody seen", engine: inactive, files: []entry{{"udp", any4, 4789, "07", 0, 9, "", ""}}},
 		{name: "hello", engine: worker, files: []entry{{"tcp6", any6, 2378, "0A", 0, 9, "nginx", "/system.slice/nginx.service"}},
-			want: "Port 2378/tcp is taken by nginx (process 1000, of nginx.service), and is needed for hello and join."},
+			want: "Port 2378/tcp is taken by nginx (1000, nginx.service), and is needed for hello and join."},
 		{name: "page", engine: worker, files: []entry{{"tcp6", any6, 7380, "0A", 33, 9, "", ""}},
 			want: "Port 7380/tcp is taken by another program, and is needed for the page of this board."},
+		{name: "hello, as others see it", engine: worker, blind: true, files: []entry{{"tcp6", any6, 2378, "0A", 999, 9, "", ""}}},
 		{name: "mDNS", engine: worker, shared: taken, files: []entry{{"udp", any4, 5353, "07", 1000, 9, "mdnsd", "/"}},
-			want: "Port 5353/udp is taken by mdnsd (process 1000), and is needed for finding the other boards."},
+			want: "Port 5353/udp is taken by mdnsd (1000), and is needed for finding the other boards."},
 	}
 	for _, tt := range tests {
 		l := Look{
-			Root: files(tt.files...), Engine: tt.engine, EngineErr: tt.err, Page: true,
+			Root: files(tt.files...), Engine: tt.engine, EngineErr: tt.err, Page: true, Sees: !tt.blind,
 			Shared: func() error { return tt.shared }, Unit: func(inode uint64) string { return tt.units[inode] },
 		}
 		var got []string
 		for _, h := range l.Strangers() {
 			got = append(got, h.Text())
-			if h.Guess != tt.guess || h.Inode != 9 || (Taken([]Holder{h}) == nil) != tt.guess || h.Remedy() == "" {
+			if p, told := Told(h.Text()); h.Guess != tt.guess || h.Inode != 9 || !told || p != h.Port || h.Remedy() == "" {
 				t.Errorf("%s: %+v", tt.name, h)
 			}
 		}

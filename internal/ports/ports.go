@@ -38,17 +38,17 @@ const (
 
 // Own are the ports that nobody but the engine and the agent may have.
 var Own = append(slices.Clone(All),
-	Port{Network: "tcp", Number: Page, Use: "the page of this board", Agent: true},
-	Port{Network: "udp", Number: MDNS, Use: "finding the other boards", Agent: true},
+	Port{Network: "tcp", Number: Page, Use: usePage, Agent: true},
+	Port{Network: "udp", Number: MDNS, Use: useMDNS, Agent: true},
 )
 
 // All are the ports at which boards knock.
 var All = []Port{
-	{Network: "tcp", Number: peer.Port, Use: "hello and join", Agent: true},
-	{Network: "tcp", Number: swarm.Port, Use: "the managers of the swarm", Managers: true},
-	{Network: "tcp", Number: 7946, Use: "news between nodes"},
-	{Network: "udp", Number: 7946, Use: "news between nodes"},
-	{Network: "udp", Number: 4789, Use: "overlay networks", Lazy: true},
+	{Network: "tcp", Number: peer.Port, Use: useHello, Agent: true},
+	{Network: "tcp", Number: swarm.Port, Use: useManagers, Managers: true},
+	{Network: "tcp", Number: 7946, Use: useGossip},
+	{Network: "udp", Number: 7946, Use: useGossip},
+	{Network: "udp", Number: 4789, Use: useOverlay, Lazy: true},
 }
 
 func (p Port) String() string { return fmt.Sprintf("port %d/%s", p.Number, p.Network) }

@@ -70,6 +70,8 @@ var (
 	ErrRefused = errors.New("join refused")
 	// ErrLocked: the swarm is encrypted and waits for its unlock key from a human.
 	ErrLocked = errors.New("swarm is locked")
+	// ErrExcluded: a setting of the engine excludes swarm mode. It is the class of errors that are a Setting.
+	ErrExcluded = errors.New("swarm mode is excluded by a setting of docker")
 	// ErrLastManager: leaving would end the swarm.
 	ErrLastManager = errors.New("last manager of its swarm")
 	// ErrIsManager: leaving would cost the swarm one of its managers, and maybe the majority. Demote it first.

@@ -1,7 +1,6 @@
 package swarm
 
 import (
-	"errors"
 	"slices"
 	"strings"
 
@@ -29,9 +28,6 @@ func (s *Setting) Error() string { return s.Text + ": " + s.Remedy }
 
 // Is implements what errors.Is asks for.
 func (s *Setting) Is(target error) bool { return target == ErrExcluded && s.Excludes }
-
-// ErrExcluded is the class of the errors that say which setting of an engine excludes swarm mode. A human must change it.
-var ErrExcluded = errors.New("swarm mode is excluded by a setting of docker")
 
 // changed is what to do with a setting, after its own remedy.
 const changed = ", or from the command line of docker.service, and restart docker"
