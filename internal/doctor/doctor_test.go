@@ -291,6 +291,8 @@ func TestIll(t *testing.T) {
 			p.Picture.Warnings = []picture.Warning{{Text: "Port 2377/tcp is taken by x.service, and is needed.", Remedy: "Stop it."}}
 		}), Fail, "taken by x.service"},
 		{"port 2378/tcp", probe("tcp", 2378, syscall.ECONNREFUSED), Fail, "pi-bbcc02 (connection refused)"},
+		{"port 7946/tcp", probe("tcp", 7946, ports.ErrStranger), Fail, "is taken on pi-bbcc02 (another program answers there)."},
+		{"own ports", reached("pi-bbcc02", map[string]string{"port 7946/tcp": ports.ErrStranger.Error()}, nil), Fail, "Taken are port 7946/tcp to pi-bbcc02"},
 		{"port 2377/tcp", probe("tcp", 2377, errors.New("no answer")), Fail, "pi-bbcc02 (no answer)"},
 		{"port 7946/tcp", probe("tcp", 7946, errors.New("no answer")), Fail, "pi-bbcc02"},
 		{"port 7946/udp", probe("udp", 7946, syscall.ECONNREFUSED), Fail, "pi-bbcc02"},

@@ -4,6 +4,7 @@ package doctor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -45,7 +46,7 @@ func checkPort(ctx context.Context, p *Patient, port ports.Port) []Result {
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	var bad []string
-	asked := 0
+	asked, strangers := 0, 0
 	for _, b := range p.peers() {
 		at := at(port, b)
 		if !at.IsValid() {
@@ -56,6 +57,9 @@ func checkPort(ctx context.Context, p *Patient, port ports.Port) []Result {
 			if err := port.Shut(p.Probe(ctx, port.Network, at)); err != nil {
 				mu.Lock()
 				defer mu.Unlock()
+				if errors.Is(err, ports.ErrStranger) {
+					strangers++
+				}
 				bad = append(bad, fmt.Sprintf("%s (%v)", b.Name, err))
 			}
 		})
@@ -65,6 +69,8 @@ func checkPort(ctx context.Context, p *Patient, port ports.Port) []Result {
 	switch {
 	case asked == 0:
 		return nil
+	case len(bad) > 0 && len(bad) == strangers:
+		return fail(port.String(), "sudo pi-agent doctor there names the program", "It is needed for %s, and is taken on %s.", port.Use, strings.Join(bad, ", "))
 	case len(bad) > 0:
 		return behindFirewall(fail(port.String(), firewall, "It is needed for %s, and does not answer on %s.", port.Use, strings.Join(bad, ", ")))
 	case port.Network == "udp":
@@ -120,15 +126,21 @@ func checkOwnPorts(ctx context.Context, p *Patient) []Result {
 		return skip(name, "Whether the others reach them is not known: %v.", err)
 	}
 	var by, bad []string
+	strangers := 0
 	for _, board := range slices.Sorted(maps.Keys(reached)) {
 		by = append(by, board)
 		for _, port := range slices.Sorted(maps.Keys(reached[board])) {
+			if reached[board][port] == ports.ErrStranger.Error() {
+				strangers++
+			}
 			bad = append(bad, fmt.Sprintf("%s to %s (%s)", port, board, reached[board][port]))
 		}
 	}
 	switch {
 	case len(by) == 0:
 		return skip(name, "No other board could be asked to knock at them.")
+	case len(bad) > 0 && len(bad) == strangers:
+		return fail(name, "sudo pi-agent doctor names the program", "Taken are %s.", strings.Join(bad, ", "))
 	case len(bad) > 0:
 		return behindFirewall(fail(name, firewall, "Shut are %s.", strings.Join(bad, ", ")))
 	}

@@ -108,6 +108,11 @@ func TestProbeStranger(t *testing.T) {
 		_, _ = c.Read(make([]byte, 1))
 		_ = c.Close()
 	}
+	complains := func(c net.Conn) { // in the words of Docker 20.10, 26.1 and 28.5, the beginning
+		_, _ = c.Read(make([]byte, 1))
+		_, _ = c.Write([]byte{10, 0, 0, 0, 113, 1, 239, 18, 72, 115})
+		_ = c.Close()
+	}
 	talks := func(c net.Conn) { _, _ = c.Write([]byte("SSH-2.0-OpenSSH_9.2p1\r\n")) }
 	tests := []struct {
 		port  uint16
@@ -119,7 +124,7 @@ func TestProbeStranger(t *testing.T) {
 		{2378, "hangs up", hangsUp, false},
 		{2377, "a manager", shakesHands("swarm-ca"), true}, {2377, "another one with TLS", shakesHands("example.org"), false},
 		{2377, "silent", silent, false}, {2377, "talks", talks, false},
-		{7946, "an engine", hangsUp, true}, {7946, "silent", silent, false}, {7946, "talks", talks, false},
+		{7946, "an engine", complains, true}, {7946, "silent", silent, false}, {7946, "talks", talks, false}, {7946, "hangs up", hangsUp, false},
 	}
 	for _, tt := range tests {
 		t.Run(fmt.Sprintf("%d %s", tt.port, tt.name), func(t *testing.T) {
