@@ -31,6 +31,7 @@ type ownEngine struct {
 	log      *zap.Logger
 
 	mu     sync.Mutex
+	asked  bool
 	status swarm.Status
 	err    error
 	silent time.Time // since when it has not answered; zero when it does
@@ -56,7 +57,7 @@ func (e *ownEngine) Status(ctx context.Context) (swarm.Status, error) {
 	defer e.mu.Unlock()
 	if ctx.Err() == nil {
 		err = e.because(ctx, err, time.Now())
-		e.status, e.err = s, err
+		e.status, e.err, e.asked = s, err, true
 	}
 	return s, err
 }
@@ -65,6 +66,9 @@ func (e *ownEngine) Status(ctx context.Context) (swarm.Status, error) {
 func (e *ownEngine) Last() (swarm.Status, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if !e.asked {
+		return swarm.Status{}, swarm.ErrUnreachable
+	}
 	return e.status, e.err
 }
 

@@ -93,6 +93,7 @@ type View struct {
 	Now      time.Time
 	Serial   peer.Serial
 	Settings error // what is wrong with the settings; nil when they can be followed
+	Taken    error // who has a port that a node needs, and what to do; nil when nobody has
 
 	Link      error     // why there is no usable address; nil when there is one
 	Linked    time.Time // since when there is
@@ -167,6 +168,8 @@ func Decide(v View) Action {
 		return trouble("The Docker Engine cannot enter its swarm: %s", v.Engine.Error)
 	case v.Engine.State == swarm.Pending:
 		return pending(v)
+	case v.Taken != nil:
+		return trouble("%v", v.Taken)
 	case v.Link != nil:
 		return wait("Waiting for the network: %v", v.Link)
 	case refused(v.Address):
