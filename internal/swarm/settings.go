@@ -32,7 +32,7 @@ func (s *Setting) Is(target error) bool { return target == ErrExcluded && s.Excl
 // changed is what to do with a setting, after its own remedy.
 const changed = ", or from the command line of docker.service, and restart docker"
 
-// ErrLiveRestore: the daemon runs with live-restore, which swarm mode does not support.
+// ErrLiveRestore says that the daemon runs with live-restore, which swarm mode does not support.
 var ErrLiveRestore = &Setting{
 	Name: "live-restore", Excludes: true, refusal: "live-restore",
 	Text:   `docker has "live-restore" on, which swarm mode does not support`,
@@ -41,7 +41,7 @@ var ErrLiveRestore = &Setting{
 	set:    func(s dockerd.Setup) bool { return s.Is("live-restore", true) },
 }
 
-// ErrNftables: the daemon makes its firewall with nftables, for which swarm mode has no rules yet, unless it makes none at all.
+// ErrNftables says that the daemon makes its firewall with nftables, for which swarm mode has no rules yet, unless it makes none at all.
 var ErrNftables = &Setting{
 	Name: "firewall-backend", Excludes: true, refusal: "firewall-backend",
 	Text:   `docker has "firewall-backend" set to "nftables", which swarm mode does not support`,
@@ -55,7 +55,7 @@ var ErrNftables = &Setting{
 	},
 }
 
-// ErrClusterStore: the daemon, of version 20.10, is a node of the swarms that came before swarm mode.
+// ErrClusterStore says that the daemon, of version 20.10, is a node of the swarms that came before swarm mode.
 var ErrClusterStore = &Setting{
 	Name: "cluster-store", Excludes: true, refusal: "cluster-store",
 	Text:   `docker has "cluster-store" or "cluster-advertise" set, which swarm mode does not support`,
@@ -63,7 +63,7 @@ var ErrClusterStore = &Setting{
 	set:    func(s dockerd.Setup) bool { return s.Has("cluster-store") || s.Has("cluster-advertise") },
 }
 
-// ErrRootless: the daemon runs in user namespaces, from where it reaches neither the board's addresses nor overlay networks.
+// ErrRootless says that the daemon runs in user namespaces, from where it reaches neither the board's addresses nor overlay networks.
 var ErrRootless = &Setting{
 	Name: "rootless", Excludes: true,
 	Text:   "docker runs rootless, which has no overlay networks",
@@ -74,7 +74,7 @@ var ErrRootless = &Setting{
 	set: func(s dockerd.Setup) bool { return s.Is("rootless", true) },
 }
 
-// ErrSnap: the daemon is a snap. It is confined to files of its own, restarts when it likes, and systemd knows it by another
+// ErrSnap says that the daemon is a snap. It is confined to files of its own, restarts when it likes, and systemd knows it by another
 // name than the one that pi-agent starts before.
 var ErrSnap = &Setting{
 	Name: "snap", Excludes: true,
