@@ -16,6 +16,7 @@ import (
 	"github.com/pi-agent/pi-agent/internal/address"
 	"github.com/pi-agent/pi-agent/internal/config"
 	"github.com/pi-agent/pi-agent/internal/control"
+	"github.com/pi-agent/pi-agent/internal/dockerd"
 	"github.com/pi-agent/pi-agent/internal/doctor"
 	"github.com/pi-agent/pi-agent/internal/swarm"
 )
@@ -73,6 +74,10 @@ func examine(ctx context.Context, configPath, socket string) ([]doctor.Result, e
 	engine := swarm.NewDocker(cfg.Docker, zap.NewNop())
 	defer engine.Close()
 	p.Engine, p.EngineErr = engine.Status(ctx)
+	p.Setup, p.DataRoot = dockerd.OnThisBoard(ctx), p.Engine.Root
+	if p.DataRoot == "" {
+		p.DataRoot = engineRoot(ctx)
+	}
 	p.Link, p.LinkErr = address.Kernel{Want: cfg.Interface, Home: shown.Interface, Bare: cfg.LinkLocal}.Link()
 	return doctor.Examine(ctx, &p), nil
 }

@@ -24,7 +24,8 @@ func prepareCommand(ctx context.Context, args []string, _, stderr io.Writer) err
 		return err
 	}
 	early := journal.New(zap.InfoLevel, stderr) // what comes before the settings are known
-	keyErr := errors.Join(prepare.Clock(builtAt(), early), prepare.Key(early))
+	root := engineRoot(ctx)
+	keyErr := errors.Join(prepare.Clock(builtAt(), root, early), prepare.Key(early))
 	cfg, err := config.Load(*path)
 	if err != nil {
 		return errors.Join(keyErr, err)
@@ -36,5 +37,5 @@ func prepareCommand(ctx context.Context, args []string, _, stderr io.Writer) err
 	if err != nil {
 		return errors.Join(keyErr, err)
 	}
-	return errors.Join(keyErr, prepare.Board(ctx, cfg, this.Serial, journal.New(cfg.Log, stderr)))
+	return errors.Join(keyErr, prepare.Board(ctx, cfg, this.Serial, root, journal.New(cfg.Log, stderr)))
 }

@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"go.uber.org/zap"
@@ -24,11 +25,14 @@ import (
 	"github.com/pi-agent/pi-agent/internal/config"
 	"github.com/pi-agent/pi-agent/internal/control"
 	"github.com/pi-agent/pi-agent/internal/discovery"
+	"github.com/pi-agent/pi-agent/internal/dockerd"
 	"github.com/pi-agent/pi-agent/internal/enroll"
 	"github.com/pi-agent/pi-agent/internal/journal"
 	"github.com/pi-agent/pi-agent/internal/light"
+	"github.com/pi-agent/pi-agent/internal/obstacle"
 	"github.com/pi-agent/pi-agent/internal/page"
 	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/ports"
 	"github.com/pi-agent/pi-agent/internal/prepare"
 	"github.com/pi-agent/pi-agent/internal/screen"
 	"github.com/pi-agent/pi-agent/internal/sdnotify"
@@ -101,8 +105,11 @@ func daemon(ctx context.Context, cfg config.Config, key clusterkey.Phrase, dir, 
 		return err
 	}
 
-	engine := swarm.NewDocker(cfg.Docker, log.Named("docker"))
-	defer engine.Close()
+	docker := swarm.NewDocker(cfg.Docker, log.Named("docker"))
+	defer docker.Close()
+	engine := &ownEngine{Engine: docker, setup: dockerd.OnThisBoard, log: log, remember: func(root string) error {
+		return kept.Update(func(s *state.State) { s.EngineRoot = root })
+	}}
 	found := discovery.New(member.cluster, log.Named("mdns"))
 	notify := sdnotify.New(log)
 	runner := stackRunner(cfg, stackDir, kept, patience, log)
@@ -127,6 +134,9 @@ func daemon(ctx context.Context, cfg config.Config, key clusterkey.Phrase, dir, 
 	options.Deny, options.Stacks = cfg.Deny, runner.Problems
 	options.Clock, options.SetClock, options.Built = time.Now, prepare.AskForClock, builtAt()
 	options.ForgetSwarm = prepare.AskToForget
+	watch := &obstacle.Watch{Log: log, Strangers: func() []ports.Holder { return atPorts(cfg, engine.Last) }}
+	watch.Settings = func(ctx context.Context) []*swarm.Setting { return swarm.Hindering(dockerd.OnThisBoard(ctx)) }
+	options.Taken, options.Obstacles = watch.Taken, watch.Warnings
 	if cfg.Rename {
 		options.Rename = prepare.AskForName
 	}
@@ -134,7 +144,12 @@ func daemon(ctx context.Context, cfg config.Config, key clusterkey.Phrase, dir, 
 	runner.Place = func() stacks.Place { return stacks.Place(loop.Place()) }
 	server := enroll.NewServer(fmt.Sprintf(":%d", peer.Port), id, loop, member.trust, log.Named("hello"))
 
+	watch.Look(ctx) // before there is anything that it could come too late for
 	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		watch.Run(ctx)
+		return nil
+	})
 	g.Go(func() error { return keeper.Run(ctx) })
 	g.Go(func() error { return server.Run(ctx) })
 	g.Go(func() error {
@@ -175,9 +190,7 @@ func daemon(ctx context.Context, cfg config.Config, key clusterkey.Phrase, dir, 
 		}
 		site := &page.Server{Addr: cfg.Web, Picture: loop.Picture, Names: names, Log: log.Named("page")}
 		g.Go(func() error {
-			if err := site.Run(ctx); err != nil {
-				log.Warn(fmt.Sprintf("The page of this board is not served: %v.", err))
-			}
+			servePage(ctx, site.Run, pageAgain, log)
 			return nil
 		})
 	}
@@ -190,6 +203,38 @@ func daemon(ctx context.Context, cfg config.Config, key clusterkey.Phrase, dir, 
 	shown.Close()
 	log.Info("pi-agent stops; the swarm stays as it is.")
 	return err
+}
+
+// pageAgain is how long the page waits for a port that another program has, before it tries once more.
+const pageAgain = 5 * time.Second
+
+// servePage serves the page until ctx ends, and as soon as its port is free.
+func servePage(ctx context.Context, serve func(context.Context) error, again time.Duration, log *zap.Logger) {
+	for told := false; ; told = true {
+		err := serve(ctx)
+		if err == nil {
+			return
+		}
+		if !told {
+			log.Warn(fmt.Sprintf("The page of this board is not served: %v.", err))
+		}
+		if !errors.Is(err, syscall.EADDRINUSE) {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(again):
+		}
+	}
+}
+
+// atPorts are strangers who have ports of this board, as its agent sees it, which would see its own sockets.
+func atPorts(cfg config.Config, engine func() (swarm.Status, error)) []ports.Holder {
+	look := ports.Here(os.DirFS("/"))
+	look.Engine, look.EngineErr = engine()
+	look.Sees, look.Page = true, cfg.Web == config.Default().Web
+	return look.Strangers()
 }
 
 // network is the real bootstrap.Network, and what keeps its address.

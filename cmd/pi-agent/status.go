@@ -17,6 +17,7 @@ import (
 	"github.com/pi-agent/pi-agent/internal/config"
 	"github.com/pi-agent/pi-agent/internal/control"
 	"github.com/pi-agent/pi-agent/internal/picture"
+	"github.com/pi-agent/pi-agent/internal/ports"
 	"github.com/pi-agent/pi-agent/internal/swarm"
 )
 
@@ -51,6 +52,9 @@ func statusCommand(ctx context.Context, args []string, stdout, stderr io.Writer)
 	}
 	show := func() error {
 		p, agent, err := look(ctx, *path, *socket)
+		if err == nil && (agent != nil || os.Geteuid() == 0) {
+			p.Warnings = named(p.Warnings, ports.Here(os.DirFS("/")))
+		}
 		switch {
 		case err != nil && *watch: // it may be better the next time
 			_, err = fmt.Fprintln(stderr, "pi-agent:", err)
@@ -140,6 +144,23 @@ func alone(ctx context.Context, configPath string, why error) (picture.Picture, 
 	engine := swarm.NewDocker(cfg.Docker, zap.NewNop())
 	defer engine.Close()
 	return bootstrap.Alone(ctx, picture.Board{Serial: this.Serial, Name: name, Model: this.Model}, cfg.Cluster, doing, engine), nil
+}
+
+// named are warnings with what this process sees of programs that have ports of this board: root knows more than the agent.
+func named(warnings []picture.Warning, look ports.Look) []picture.Warning {
+	look.EngineErr = swarm.ErrUnreachable // it was not asked: without knowing that, nothing is guessed
+	var all []picture.Warning
+	seen := map[ports.Port]bool{}
+	for _, h := range look.Strangers() {
+		seen[h.Port] = true
+		all = append(all, picture.Warning{Text: h.Text(), Remedy: h.Remedy(), Trouble: true})
+	}
+	for _, w := range warnings {
+		if p, is := ports.Told(w.Text); !is || !seen[p] {
+			all = append(all, w)
+		}
+	}
+	return all
 }
 
 func printJSON(w io.Writer, p picture.Picture) error {

@@ -72,6 +72,7 @@ type View struct {
 	Now      time.Time
 	Serial   peer.Serial
 	Settings error // what is wrong with the settings; nil when they can be followed
+	Taken    error // who has a port that a node needs, and what to do; nil when nobody has
 
 	Link      error     // why there is no usable address; nil when there is one
 	Linked    time.Time // since when there is
@@ -136,6 +137,8 @@ func Decide(v View) Action {
 			return a
 		}
 		return stay(v)
+	case v.Engine.Excluded != nil:
+		return engineTrouble(v.Engine.Excluded)
 	case v.Engine.State == swarm.Locked:
 		return trouble("The swarm is locked: give its key with docker swarm unlock")
 	case v.Engine.State == swarm.Failed && expired(v.Engine.Error) && (v.Member.Node != "" || ownCertificate(v.Engine.Error)):
@@ -148,8 +151,8 @@ func Decide(v View) Action {
 		return trouble("The Docker Engine cannot enter its swarm: %s", v.Engine.Error)
 	case v.Engine.State == swarm.Pending:
 		return pending(v)
-	case v.Engine.LiveRestore:
-		return engineTrouble(swarm.ErrLiveRestore)
+	case v.Taken != nil:
+		return trouble("%v", v.Taken)
 	case v.Link != nil:
 		return wait("Waiting for the network: %v", v.Link)
 	case refused(v.Address):

@@ -71,7 +71,18 @@ func TestDecide(t *testing.T) {
 			v.Peers = []Peer{board(low, peer.Manager)}
 		}, Wait, "Docker Engine"},
 		{"engine too old", func(v *View) { v.EngineErr = errors.New("client version 1.51 is too new") }, Wait, "too new"},
-		{"live-restore", func(v *View) { v.Engine.LiveRestore = true }, Wait, "live-restore"},
+		{"live-restore", func(v *View) { v.Engine.Excluded = swarm.ErrLiveRestore }, Wait, "live-restore"},
+		{"firewall-backend", func(v *View) { v.Engine.Excluded = swarm.ErrNftables }, Wait, `"firewall-backend" set to "nftables"`},
+		{"a setting with which the engine does not start", func(v *View) {
+			v.EngineErr, v.Member = swarm.ErrLiveRestore, peer.Membership{Node: "n1"}
+		}, Wait, `cannot take part: docker has "live-restore" on`},
+		{"a setting with which it does not enter its swarm", func(v *View) {
+			v.Engine.State, v.Engine.Excluded, v.Member = swarm.Failed, swarm.ErrNftables, peer.Membership{Node: "n1"}
+		}, Wait, "firewall-backend"},
+		{"somebody has a port", func(v *View) { v.Taken = errors.New("Port 2377/tcp is taken by nc (5)") }, Wait, "Port 2377/tcp is taken"},
+		{"somebody has a port of a manager", func(v *View) {
+			v.Engine.State, v.Engine.Manager, v.Taken = swarm.Active, true, errors.New("Port 7946/tcp is taken")
+		}, Serve, "This board is a manager"},
 		{"no address", func(v *View) { v.Link = errors.New("eth0 has no IPv4 address yet") }, Wait, "eth0 has no IPv4 address yet"},
 		{"the address is on its way, and so are the others", func(v *View) {
 			v.Address, v.Listening = errors.New("asking"), ago(14*time.Second)

@@ -18,6 +18,7 @@ import (
 	"github.com/pi-agent/pi-agent/internal/discovery"
 	"github.com/pi-agent/pi-agent/internal/enroll"
 	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/picture"
 	"github.com/pi-agent/pi-agent/internal/swarm"
 	"github.com/pi-agent/pi-agent/internal/timing"
 )
@@ -112,6 +113,8 @@ type Options struct {
 	Deny        []peer.Serial               // whose nodes a manager removes
 	Named       []netip.Addr                // other boards that the settings name
 	Settings    error                       // what is wrong with the settings; the loop then only tells it
+	Taken       func() error                // who has a port that a node needs; nil when nobody ever has
+	Obstacles   func() []picture.Warning    // what else is in the way on this board; nil for nothing
 	Clock       func() time.Time            // what the clock says: time.Now
 	SetClock    func(to time.Time) error    // asks for the clock to be put forward
 	Built       time.Time                   // when this program was made; zero when that is not known
@@ -473,7 +476,7 @@ func (l *Loop) view(now time.Time) View {
 		Peers: peers, Twins: twins, Listening: l.listening, NewBoard: l.contacts.newest(), Proposed: l.proposed,
 		Expect: l.Expect, Settle: l.Settle, Reset: l.wasReset, Named: l.contacts.unanswered(), Inquiring: l.inquiring,
 		Contents: l.contents, Answered: l.answered, Parted: l.parted, Left: l.left, Doubled: l.doubled, ForgetAsked: l.forgetAsked,
-		Clock: l.Clock(), Built: l.Built, ClockAsked: l.clockAsked,
+		Clock: l.Clock(), Built: l.Built, ClockAsked: l.clockAsked, Taken: l.portTaken(),
 	}
 	for i, p := range v.Peers {
 		v.Peers[i].Barred = l.barred(p)
@@ -565,7 +568,7 @@ func (l *Loop) speak() {
 	case !l.proposed.IsZero():
 		c.State = peer.Electing
 	case l.wasReset || l.Settings != nil || l.statusErr != nil || l.linkErr != nil || refused(l.addrErr) || l.status.State != swarm.Inactive ||
-		l.status.LiveRestore, l.Clock().Before(l.Built):
+		l.status.Excluded != nil, l.portTaken() != nil, l.Clock().Before(l.Built):
 		c.State = peer.Waiting
 	default:
 		c.State = peer.Blank

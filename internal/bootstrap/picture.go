@@ -111,6 +111,7 @@ func (l *Loop) draw(ctx context.Context) picture.Picture {
 	}
 	sketch{l, &p, seen, now}.boards()
 	p.Judge()
+	l.obstruct(&p)
 	for _, s := range l.sharedIDs() {
 		p.Warnings = append(p.Warnings, picture.Warning{Text: s.text(), Remedy: s.help()})
 	}
@@ -344,7 +345,7 @@ func (s sketch) self() {
 	b := s.entry(c, true)
 	b.Heard = s.now
 	if s.drewIt() { // otherwise it is the manager who hears this board, or not
-		b.Announced = !v.Listening.IsZero()
+		b.Announced = s.now.Sub(s.l.Discovery.Snapshot().SelfHeard) < s.l.Timing.UnheardMax
 	}
 	if v.EngineErr == nil {
 		b.Engine = v.Engine.Version

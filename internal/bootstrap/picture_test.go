@@ -702,6 +702,23 @@ func TestUnicastEnds(t *testing.T) {
 	})
 }
 
+// That a board has heard itself is worth three minutes.
+func TestOwnAnnouncementsExpire(t *testing.T) {
+	formedWorld(t, 1, func(t *testing.T, w *world) {
+		leader := w.leader()
+		if e := entryOf(t, leader.running().Picture(t.Context()), leader); !e.Announced {
+			t.Errorf("with multicast it is %+v", e)
+		}
+		w.run(t, nil, 2*time.Second, nil)
+		w.mu.Lock()
+		leader.heard = time.Now().Add(-patient.UnheardMax)
+		w.mu.Unlock()
+		if e := entryOf(t, leader.running().Picture(t.Context()), leader); e.Announced {
+			t.Errorf("three minutes later it is %+v", e)
+		}
+	})
+}
+
 // Another cluster nearby is worth a line, and no trouble.
 func TestNearby(t *testing.T) {
 	formedWorld(t, 1, func(t *testing.T, w *world) {

@@ -28,7 +28,8 @@ var idKinds = []idKind{
 	},
 	{
 		"Docker Engine id",
-		"sudo systemctl stop docker.socket docker && sudo rm -f /var/lib/docker/engine-id /etc/docker/key.json && sudo systemctl start docker",
+		"D=$(sudo docker info -f {{.DockerRootDir}}) && sudo systemctl stop docker.socket docker && " +
+			"sudo rm -f $D/engine-id /etc/docker/key.json && sudo systemctl start docker",
 		func(c peer.Claim) string { return c.Engine },
 	},
 }

@@ -3,6 +3,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -13,7 +14,9 @@ import (
 	"unicode"
 
 	"github.com/pi-agent/pi-agent/internal/address"
+	"github.com/pi-agent/pi-agent/internal/dockerd"
 	"github.com/pi-agent/pi-agent/internal/picture"
+	"github.com/pi-agent/pi-agent/internal/ports"
 	"github.com/pi-agent/pi-agent/internal/swarm"
 )
 
@@ -35,6 +38,8 @@ type Result struct {
 	Text    string   `json:"text"`
 	Remedy  string   `json:"remedy,omitempty"`
 	Fix     []string `json:"fix,omitempty"` // a command that helps, is safe, and can be taken back
+
+	firewall bool // it may be for a firewall
 }
 
 // Patient is a board, and the ways to look at it.
@@ -46,7 +51,9 @@ type Patient struct {
 	Agent   error           // why its agent did not draw the picture; nil when it did
 
 	Engine    swarm.Status
-	EngineErr error // why Engine is not known; nil when it is
+	EngineErr error         // why Engine is not known; nil when it is
+	Setup     dockerd.Setup // how a person has set it up
+	DataRoot  string        // where it keeps its data; empty at the usual place
 	Link      address.Link
 	LinkErr   error
 	LinkLocal bool // the swarm is to use an address of 169.254.0.0/16
@@ -58,6 +65,8 @@ type Patient struct {
 	// Reached lets the other boards knock at the ports of this one, and returns by their names what each found shut, and why.
 	Reached func(ctx context.Context) (map[string]map[string]string, error)
 	Run     func(ctx context.Context, name string, args ...string) (string, error) // runs a command that changes nothing
+	// Strangers lists who has ports that are meant for the engine or the agent.
+	Strangers func() []ports.Holder
 }
 
 // check is one of the checks. It returns nothing where it does not apply.
@@ -65,13 +74,13 @@ type check func(ctx context.Context, p *Patient) []Result
 
 // checks are all checks in the order in which they are told: what others need comes first.
 var checks = []check{
-	checkAgent, checkEngine, checkLiveRestore, checkHeld, checkCertificate,
+	checkAgent, checkEngine, checkSettings, checkPackage, checkCertificate,
 	checkModules, checkMemoryCgroup,
 	checkClock, checkClocks,
 	checkName, checkSerial,
-	checkLink, checkSwarmAddress, checkLinkLocalRoute, checkOverlayPool, checkPowerSave,
+	checkLink, checkSwarmAddress, checkLinkLocalRoute, checkOverlayPool, checkDockerNetworks, checkPowerSave,
 	checkMulticast, checkMulticastOfPeers,
-	checkPorts, checkOwnPorts,
+	checkStrangers, checkPorts, checkOwnPorts,
 	checkDisk, checkVoltage,
 }
 
@@ -79,6 +88,11 @@ var checks = []check{
 func Examine(ctx context.Context, p *Patient) (all []Result) {
 	for _, c := range checks {
 		all = append(all, c(ctx, p)...)
+	}
+	for _, r := range all {
+		if r.firewall {
+			return append(all, firewallCommands(p)...)
+		}
 	}
 	return all
 }
@@ -100,8 +114,8 @@ func Text(w io.Writer, all []Result) error {
 	for _, r := range all {
 		count[r.Verdict]++
 		fmt.Fprintf(&b, "%s  %-19s %s\n", r.Verdict, r.Check, printable(r.Text))
-		if r.Remedy != "" {
-			fmt.Fprintf(&b, "      %-19s -> %s\n", "", printable(r.Remedy))
+		for line := range strings.Lines(r.Remedy) {
+			fmt.Fprintf(&b, "      %-19s -> %s\n", "", printable(strings.TrimSuffix(line, "\n")))
 		}
 	}
 	fmt.Fprintf(&b, "\n%d passed, %d warned, %d failed, %d skipped.\n", count[Pass], count[Warn], count[Fail], count[Skip])
@@ -142,6 +156,17 @@ func with(all []Result, fix ...string) []Result {
 	}
 	return all
 }
+
+// behindFirewall marks results for which a firewall may be the cause.
+func behindFirewall(all []Result) []Result {
+	for i := range all {
+		all[i].firewall = true
+	}
+	return all
+}
+
+// dataRoot is where the engine keeps its data.
+func (p *Patient) dataRoot() string { return cmp.Or(p.DataRoot, dockerd.DefaultRoot) }
 
 // text is a file without space around it.
 func text(root fs.FS, path string) (string, error) {

@@ -19,9 +19,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/pi-agent/pi-agent/internal/address"
+	"github.com/pi-agent/pi-agent/internal/dockerd"
 	"github.com/pi-agent/pi-agent/internal/picture"
+	"github.com/pi-agent/pi-agent/internal/ports"
 	"github.com/pi-agent/pi-agent/internal/swarm"
 )
+
+const certificatePath = "var/lib/docker/" + certificateName
 
 var now = time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)
 
@@ -53,7 +57,9 @@ func body(t *testing.T) (*Patient, fstest.MapFS) {
 	at := func(s string) netip.Addr { return netip.MustParseAddr(s) }
 	root := fstest.MapFS{}
 	for path, text := range map[string]string{
-		"var/lib/dpkg/status":                              "Package: docker-cli\nStatus: install ok installed\n\nPackage: docker.io\nStatus: install ok installed\nVersion: 26\n",
+		"var/lib/dpkg/status":                              "Package: docker-cli\nStatus: install ok installed\n\nPackage: docker.io\nStatus: install ok installed\nVersion: 26.1.5+dfsg1-9+b9\n",
+		"var/lib/dpkg/info/docker.io.list":                 "/.\n/usr/sbin\n/usr/sbin/dockerd\n",
+		"run/docker.pid":                                   "612",
 		certificatePath:                                    string(certificate(t, now.AddDate(0, -1, 0), now.AddDate(5, 0, 0))),
 		"proc/sys/kernel/osrelease":                        "6.12.47+rpt-rpi-2712\n",
 		"proc/filesystems":                                 "nodev\tproc\n\text4\n",
@@ -67,6 +73,7 @@ func body(t *testing.T) (*Patient, fstest.MapFS) {
 	} {
 		root[path] = &fstest.MapFile{Data: []byte(text)}
 	}
+	root["proc/612/exe"] = &fstest.MapFile{Data: []byte("/usr/sbin/dockerd"), Mode: fs.ModeSymlink}
 	p := &Patient{
 		Root: root, Now: now, LinkLocal: true,
 		Engine: swarm.Status{State: swarm.Active, NodeID: "me", Addr: at("169.254.1.5"), Version: "26.1.5"},
@@ -81,9 +88,10 @@ func body(t *testing.T) (*Patient, fstest.MapFS) {
 				{Serial: "10000000aabbcc07", Name: "pi-bbcc07", Role: picture.Worker, State: picture.Down, At: at("169.254.1.7")},
 			},
 		},
-		Has:    func(a netip.Addr) (bool, error) { return a == at("169.254.1.5"), nil },
-		Synced: func() (bool, error) { return true, nil },
-		Free:   func(string) (free, total uint64, err error) { return 20 << 30, 29 << 30, nil },
+		Strangers: func() []ports.Holder { return nil },
+		Has:       func(a netip.Addr) (bool, error) { return a == at("169.254.1.5"), nil },
+		Synced:    func() (bool, error) { return true, nil },
+		Free:      func(string) (free, total uint64, err error) { return 20 << 30, 29 << 30, nil },
 		Probe: func(_ context.Context, network string, a netip.AddrPort) error {
 			switch {
 			case a.Addr() != at("169.254.1.2"):
@@ -117,9 +125,10 @@ func find(all []Result, check string) *Result {
 
 // wellChecks are the checks that a board passes on which all is well.
 var wellChecks = []string{
-	"agent", "engine", "live-restore", "package", "certificate", "module vxlan", "module ip_vs", "module overlay",
+	"agent", "engine", "settings of docker", "package", "certificate", "module vxlan", "module ip_vs", "module overlay",
 	"module br_netfilter", "memory cgroup", "clock", "clocks of boards", "name", "serial", "network", "swarm address",
-	"169.254 route", "overlay pool", "Wi-Fi power save", "multicast", "multicast of peers", "port 2378/tcp",
+	"169.254 route", "overlay pool", "networks of docker", "Wi-Fi power save", "multicast", "multicast of peers", "programs at ports",
+	"port 2378/tcp",
 	"port 2377/tcp", "port 7946/tcp", "port 7946/udp", "port 4789/udp", "own ports", "disk", "power supply",
 }
 
@@ -135,7 +144,7 @@ func TestWell(t *testing.T) {
 		t.Errorf("%d checks, want %d", len(all), len(wellChecks))
 	}
 	var b strings.Builder
-	if err := Text(&b, all); err != nil || !strings.HasSuffix(b.String(), "\n29 passed, 0 warned, 0 failed, 0 skipped.\n") {
+	if err := Text(&b, all); err != nil || !strings.HasSuffix(b.String(), "\n31 passed, 0 warned, 0 failed, 0 skipped.\n") {
 		t.Errorf("%v:\n%s", err, b.String())
 	}
 }
@@ -180,6 +189,17 @@ func TestIll(t *testing.T) {
 			}
 		})
 	}
+	daemon := func(text string) func(*Patient, fstest.MapFS) {
+		return func(p *Patient, root fstest.MapFS) {
+			root["etc/docker/daemon.json"] = &fstest.MapFile{Data: []byte(text)}
+			p.Setup = dockerd.Read(root, "")
+		}
+	}
+	link := func(program string) func(*Patient, fstest.MapFS) {
+		return func(_ *Patient, root fstest.MapFS) {
+			root["proc/612/exe"] = &fstest.MapFile{Data: []byte(program), Mode: fs.ModeSymlink}
+		}
+	}
 	const modulesDep = "lib/modules/6.12.47+rpt-rpi-2712/modules.dep"
 	tests := []struct {
 		check   string
@@ -194,7 +214,24 @@ func TestIll(t *testing.T) {
 		{"engine", patient(func(p *Patient) { p.Engine.Version = "19.03.15" }), Fail, "too old"},
 		{"engine", patient(func(p *Patient) { p.Engine.Version = "old" }), Fail, "too old"},
 		{"engine", patient(func(p *Patient) { p.Engine.State, p.Engine.Error = swarm.Failed, "certificate" }), Fail, "certificate"},
-		{"live-restore", patient(func(p *Patient) { p.Engine.LiveRestore = true }), Fail, "live-restore"},
+		{"settings of docker", patient(func(p *Patient) { p.Engine.Excluded = swarm.ErrLiveRestore }), Fail, `Docker has "live-restore" on`},
+		{"settings of docker", patient(func(p *Patient) { p.Engine.Excluded = swarm.ErrSnap }), Fail, "Docker is installed as a snap"},
+		{"settings of docker", daemon(`{"firewall-backend": "nftables"}`), Fail, `"firewall-backend" set to "nftables"`},
+		{"settings of docker", func(p *Patient, root fstest.MapFS) {
+			p.EngineErr = swarm.ErrUnreachable // which it is for that very reason
+			daemon(`{"live-restore": true}`)(p, root)
+		}, Fail, `"live-restore" on`},
+		{"settings of docker", daemon(`{"iptables": false}`), Warn, `"iptables" off`},
+		{"package", link("/usr/local/bin/dockerd"), Warn, "the engine is another one, /usr/local/bin/dockerd,"},
+		{"package", func(p *Patient, root fstest.MapFS) {
+			delete(root, "run/docker.pid") // as others than root see it
+			p.Setup.Program = "/opt/docker/dockerd"
+		}, Warn, "/opt/docker/dockerd"},
+		{"package", patient(func(p *Patient) { p.Engine.Version = "20.10.24+dfsg1" }), Warn, "version 26.1.5+dfsg1-9+b9, and the engine that runs is still 20.10.24"},
+		{"package", func(p *Patient, root fstest.MapFS) {
+			delete(root, "run/docker.pid")
+			p.Engine.Version = "29.7.2"
+		}, Warn, "runs is 29.7.2: it is another one, or from before an upgrade"},
 		{"package", write("var/lib/dpkg/status", "Package: docker-ce\nStatus: hold ok installed\n"), Warn, "docker-ce is held back"},
 		{"package", write("var/lib/dpkg/status", "Package: docker.io\nStatus: deinstall ok config-files\n"), Warn, "no package"},
 		{"package", remove("var/lib/dpkg/status"), Skip, "no list"},
@@ -238,6 +275,9 @@ func TestIll(t *testing.T) {
 		{"overlay pool", patient(func(p *Patient) { p.Picture.Swarm.Pools = []netip.Prefix{netip.MustParsePrefix("10.77.0.0/16")} }), Fail, "10.77.0.0/24"},
 		{"overlay pool", patient(func(p *Patient) { p.Picture.Swarm.Pools = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")} }), Warn, "10.77.0.0/24"},
 		{"overlay pool", remove("proc/net/route"), Skip, "cannot be read"},
+		{"networks of docker", write("proc/net/route", routeTable+
+			"docker0\t00004D0A\t00000000\t0001\t0\t0\t0\t0000FFFF\t0\t0\t0\n"), Fail, "docker0 of Docker is 10.77.0.0/16, and 10.77.0.0/24 is reached over wlan0."},
+		{"networks of docker", remove("proc/net/route"), Skip, "cannot be read"},
 		{"Wi-Fi power save", patient(func(p *Patient) {
 			p.Run = func(context.Context, string, ...string) (string, error) { return "Power save: on\n", nil }
 		}), Warn, "loses announcements"},
@@ -247,6 +287,12 @@ func TestIll(t *testing.T) {
 		{"multicast", patient(func(p *Patient) { p.Picture.Boards[1].Announced = false }), Fail, "do not arrive"},
 		{"multicast", patient(func(p *Patient) { p.Agent = errors.New("gone") }), Skip, "does not answer"},
 		{"multicast of peers", patient(func(p *Patient) { p.Picture.Boards[0].Announced = false }), Warn, "pi-bbcc02"},
+		{"programs at ports", patient(func(p *Patient) {
+			p.Strangers = func() []ports.Holder { return []ports.Holder{{Port: ports.All[2], PID: 77, Program: "nc"}} }
+		}), Fail, "Port 7946/tcp is taken by nc (77), and is needed for news between nodes."},
+		{"programs at ports", patient(func(p *Patient) { // as the agent has seen it
+			p.Picture.Warnings = []picture.Warning{{Text: "Port 2377/tcp is taken by x.service, and is needed.", Remedy: "Stop it."}}
+		}), Fail, "taken by x.service"},
 		{"port 2378/tcp", probe("tcp", 2378, syscall.ECONNREFUSED), Fail, "pi-bbcc02 (connection refused)"},
 		{"port 2378/tcp", patient(func(p *Patient) { // a board that is heard, and in no swarm for it is not reached
 			p.Picture.Swarm, p.Picture.Boards[2] = nil, picture.Board{Serial: "10000000aabbcc07", Name: "pi-bbcc07", State: picture.Out,
@@ -258,6 +304,8 @@ func TestIll(t *testing.T) {
 				return nil
 			}
 		}), Fail, "pi-bbcc07 (no answer)"},
+		{"port 7946/tcp", probe("tcp", 7946, ports.ErrStranger), Fail, "is taken on pi-bbcc02 (another program answers there)."},
+		{"own ports", reached("pi-bbcc02", map[string]string{"port 7946/tcp": ports.ErrStranger.Error()}, nil), Fail, "Taken are port 7946/tcp to pi-bbcc02"},
 		{"port 2377/tcp", probe("tcp", 2377, errors.New("no answer")), Fail, "pi-bbcc02 (no answer)"},
 		{"port 7946/tcp", probe("tcp", 7946, errors.New("no answer")), Fail, "pi-bbcc02"},
 		{"port 7946/udp", probe("udp", 7946, syscall.ECONNREFUSED), Fail, "pi-bbcc02"},
@@ -265,6 +313,20 @@ func TestIll(t *testing.T) {
 		{"own ports", reached("pi-bbcc02", map[string]string{"port 7946/tcp": "no answer"}, nil), Fail, "Shut are port 7946/tcp to pi-bbcc02 (no answer)."},
 		{"own ports", reached("", nil, nil), Skip, "No other board"},
 		{"own ports", reached("", nil, errors.New("only root may do that")), Skip, "only root"},
+		{"disk", patient(func(p *Patient) {
+			p.DataRoot = "/mnt/ssd/docker"
+			p.Free = func(path string) (uint64, uint64, error) {
+				if path != "/mnt/ssd/docker" {
+					return 0, 0, errors.New(path)
+				}
+				return 1 << 20, 29 << 30, nil
+			}
+		}), Fail, "/mnt/ssd/docker has 1 MB left"},
+		{"certificate", patient(func(p *Patient) { p.DataRoot = "/mnt/ssd/docker" }), Skip, "sudo"},
+		{"certificate", func(p *Patient, root fstest.MapFS) {
+			p.DataRoot = "/mnt/ssd/docker"
+			root["mnt/ssd/docker/"+certificateName] = &fstest.MapFile{Data: []byte("nonsense")}
+		}, Fail, "cannot be read"},
 		{"disk", free(500<<20, nil), Warn, "500 MB left of 29.0 GB"},
 		{"disk", free(1<<20, nil), Fail, "1 MB left"},
 		{"disk", free(0, fs.ErrPermission), Skip, "not known"},
@@ -298,6 +360,29 @@ func TestIll(t *testing.T) {
 	for _, check := range wellChecks {
 		if !ill[check] {
 			t.Errorf("no test makes the check %q find anything", check)
+		}
+	}
+}
+
+// Whoever has a firewall is given the commands that open all ports, once, however many checks fail for it.
+func TestFirewallCommands(t *testing.T) {
+	p, _ := body(t)
+	p.Picture.Boards[1].Announced = false
+	p.Probe = func(context.Context, string, netip.AddrPort) error { return errors.New("no answer") }
+	var b strings.Builder
+	if err := Text(&b, Examine(t.Context(), p)); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"-> ufw: sudo ufw allow in on wlan0 to any port 2377,2378,7380,7946 proto tcp && " +
+			"sudo ufw allow in on wlan0 to any port 4789,5353,7946 proto udp\n",
+		"-> firewalld: sudo firewall-cmd --permanent --add-port=2377/tcp --add-port=2378/tcp --add-port=7380/tcp --add-port=7946/tcp " +
+			"--add-port=4789/udp --add-port=5353/udp --add-port=7946/udp && sudo firewall-cmd --reload\n",
+		"-> nft: sudo nft insert rule inet filter input iifname wlan0 tcp dport '{ 2377, 2378, 7380, 7946 }' accept && " +
+			"sudo nft insert rule inet filter input iifname wlan0 udp dport '{ 4789, 5353, 7946 }' accept, and the same rules in /etc/nftables.conf\n",
+	} {
+		if strings.Count(b.String(), want) != 1 {
+			t.Errorf("%q is not there once:\n%s", want, b.String())
 		}
 	}
 }

@@ -8,6 +8,9 @@ import (
 	"encoding/pem"
 	"errors"
 	"io/fs"
+	"path"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -72,43 +75,120 @@ func version(s string) (major, minor int) {
 	return major, minor
 }
 
-func checkLiveRestore(_ context.Context, p *Patient) []Result {
-	const name = "live-restore"
-	switch {
-	case p.EngineErr != nil:
-		return nil
-	case p.Engine.LiveRestore:
-		return fail(name, `remove "live-restore" from /etc/docker/daemon.json, then sudo systemctl restart docker`,
-			"Docker has live-restore on, which swarm mode does not support.")
+func checkSettings(_ context.Context, p *Patient) (all []Result) {
+	const name = "settings of docker"
+	found := swarm.Hindering(p.Setup)
+	if s := p.Engine.Excluded; p.EngineErr == nil && s != nil && !slices.Contains(found, s) {
+		found = append(found, s)
 	}
-	return pass(name, "It is off, as swarm mode needs it.")
+	for _, s := range found {
+		tell := warn
+		if s.Excludes {
+			tell = fail
+		}
+		all = append(all, tell(name, s.Remedy, "%s%s.", strings.ToUpper(s.Text[:1]), s.Text[1:])...)
+	}
+	if len(all) == 0 {
+		return pass(name, "None is in the way of a swarm.")
+	}
+	return all
 }
 
 // enginePackages are the Debian packages that have an engine.
 var enginePackages = []string{"docker.io", "docker-ce", "moby-engine"}
 
-func checkHeld(_ context.Context, p *Patient) []Result {
-	const name = "package"
+// numbers are the leading numbers of a version: what comes after them is Debian's.
+var numbers = regexp.MustCompile(`^(?:[0-9]+:)?([0-9]+(?:\.[0-9]+)*)`)
+
+func upstream(version string) string {
+	if m := numbers.FindStringSubmatch(version); m != nil {
+		return m[1]
+	}
+	return ""
+}
+
+// enginePackage is the package with an engine that is installed: its name and its entry in the list of packages, both empty
+// when there is none.
+func enginePackage(status string) (name, entry string) {
+	for _, pkg := range enginePackages {
+		for entry := range strings.SplitSeq("\n"+status, "\n\n") {
+			if strings.Contains("\n"+entry+"\n", "\nPackage: "+pkg+"\n") && strings.Contains(entry, " ok installed") {
+				return pkg, entry + "\n"
+			}
+		}
+	}
+	return "", ""
+}
+
+// checkPackage looks whether the engine that runs gets updates.
+func checkPackage(_ context.Context, p *Patient) []Result {
+	const name, remedy = "package", "install docker.io, which gets security updates"
 	status, err := text(p.Root, "var/lib/dpkg/status")
 	if err != nil {
 		return skip(name, "There is no list of packages: %v.", err)
 	}
-	for _, pkg := range enginePackages {
-		for entry := range strings.SplitSeq("\n"+status, "\n\n") {
-			if !strings.Contains("\n"+entry+"\n", "\nPackage: "+pkg+"\n") || !strings.Contains(entry, " ok installed") {
-				continue
-			}
-			if strings.Contains(entry, "\nStatus: hold ") {
-				return warn(name, "sudo apt-mark unhold "+pkg, "The package %s is held back, and gets no security updates.", pkg)
-			}
-			return pass(name, "The engine is from the package %s, and gets updates.", pkg)
-		}
+	pkg, entry := enginePackage(status)
+	program := p.program()
+	_, after, _ := strings.Cut(entry, "\nVersion: ")
+	has, _, _ := strings.Cut(after, "\n")
+	owned, known := owns(p.Root, pkg, program)
+	runs := ""
+	if p.EngineErr == nil {
+		runs = upstream(p.Engine.Version)
 	}
-	return warn(name, "install docker.io, which gets security updates", "The engine is from no package that is known here.")
+	switch {
+	case pkg == "":
+		return warn(name, remedy, "The engine is from no package that is known here.")
+	case known && !owned:
+		return warn(name, "let docker.service start that of the package: systemctl cat docker.service shows what it starts",
+			"The package %s is installed, and the engine is another one, %s, which gets no security updates from it.", pkg, program)
+	case runs != "" && upstream(has) != "" && runs != upstream(has) && known:
+		return warn(name, "sudo systemctl restart docker", "The package %s is of version %s, and the engine that runs is still %s.", pkg, has, runs)
+	case runs != "" && upstream(has) != "" && runs != upstream(has):
+		return warn(name, "sudo systemctl restart docker, where the package was upgraded; else find out where the engine is from: ps -C dockerd -o args",
+			"The package %s is of version %s, and the engine that runs is %s: it is another one, or from before an upgrade.", pkg, has, runs)
+	case strings.Contains(entry, "\nStatus: hold "):
+		return warn(name, "sudo apt-mark unhold "+pkg, "The package %s is held back, and gets no security updates.", pkg)
+	}
+	return pass(name, "The engine is from the package %s, and gets updates.", pkg)
 }
 
-// certificatePath is the certificate of this node; root may read it.
-const certificatePath = "var/lib/docker/swarm/certificates/swarm-node.crt"
+// program is the engine's, as root sees the one that runs, or as systemd would start it; empty where neither is known.
+func (p *Patient) program() string {
+	if pid, err := text(p.Root, "run/docker.pid"); err == nil {
+		if _, err := strconv.Atoi(pid); err == nil {
+			if exe, err := fs.ReadLink(p.Root, "proc/"+pid+"/exe"); err == nil {
+				return strings.TrimSuffix(exe, " (deleted)") // since an upgrade
+			}
+		}
+	}
+	return p.Setup.Program
+}
+
+// owns reports whether a package has brought a program, and whether that is known.
+func owns(root fs.FS, pkg, program string) (owned, known bool) {
+	names, err := fs.Glob(root, "var/lib/dpkg/info/"+pkg+"*.list")
+	if err != nil || pkg == "" || program == "" {
+		return false, false
+	}
+	for _, at := range names {
+		if base := path.Base(at); base != pkg+".list" && !strings.HasPrefix(base, pkg+":") {
+			continue // a package whose name begins alike
+		}
+		list, err := text(root, at)
+		if err != nil {
+			continue
+		}
+		known = true
+		if strings.Contains("\n"+list+"\n", "\n"+program+"\n") {
+			return true, true
+		}
+	}
+	return false, known
+}
+
+// certificateName is the certificate of this node below the engine's data; root may read it.
+const certificateName = "swarm/certificates/swarm-node.crt"
 
 // certificateSoon is how many days before its end a certificate should have been renewed.
 const certificateSoon = 14
@@ -118,7 +198,7 @@ func checkCertificate(_ context.Context, p *Patient) []Result {
 	if p.Picture.Swarm == nil {
 		return nil
 	}
-	pemText, err := text(p.Root, certificatePath)
+	pemText, err := text(p.Root, strings.TrimPrefix(path.Join(p.dataRoot(), certificateName), "/"))
 	if err != nil {
 		return skip(name, "Root may look at the certificate of this node: run sudo pi-agent doctor.")
 	}

@@ -20,7 +20,7 @@ const (
 
 func checkDisk(_ context.Context, p *Patient) []Result {
 	const name, remedy = "disk", "docker system prune removes what no container uses; or take a larger card"
-	where := "/var/lib/docker"
+	where := p.dataRoot()
 	free, total, err := p.Free(where)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
 		where = "/"

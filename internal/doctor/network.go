@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math/bits"
 	"net/netip"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -146,6 +147,29 @@ func checkOverlayPool(_ context.Context, p *Patient) []Result {
 	return pass(name, "No route is in the way of overlay networks, which are in %v.", p.Picture.Swarm.Pools)
 }
 
+// ofDocker matches the bridges of Docker's own networks, which are of this board alone.
+var ofDocker = regexp.MustCompile(`^(docker0|docker_gwbridge|br-[0-9a-f]{12})$`)
+
+// checkDockerNetworks looks whether the networks that Docker makes on this board have addresses of others: their boards are not
+// reached then, and Docker does not notice when the board gets such an address later.
+func checkDockerNetworks(_ context.Context, p *Patient) []Result {
+	const name = "networks of docker"
+	all, err := routes(p)
+	if err != nil {
+		return skip(name, "Routes cannot be read: %v.", err)
+	}
+	for _, r := range all {
+		for _, other := range all {
+			if ofDocker.MatchString(r.device) && !ofDocker.MatchString(other.device) && r.to.Overlaps(other.to) {
+				return fail(name, `give Docker others, for example with "bip": "10.199.0.1/24" and "default-address-pools": `+
+					`[{"base": "10.200.0.0/16", "size": 24}] in `+p.Setup.File+", then sudo systemctl restart docker",
+					"%s of Docker is %s, and %s is reached over %s.", r.device, r.to, other.to, other.device)
+			}
+		}
+	}
+	return pass(name, "None has addresses of another network of this board.")
+}
+
 func checkPowerSave(ctx context.Context, p *Patient) []Result {
 	const name = "Wi-Fi power save"
 	if p.LinkErr != nil {
@@ -172,7 +196,7 @@ func checkMulticast(_ context.Context, p *Patient) []Result {
 	case p.Agent != nil || self == nil:
 		return skip(name, "The agent, which listens, does not answer.")
 	case !self.Announced:
-		return fail(name, remedy, "The announcements of this board do not arrive.")
+		return behindFirewall(fail(name, remedy, "The announcements of this board do not arrive."))
 	}
 	return pass(name, "The announcements of this board arrive.")
 }

@@ -4,6 +4,7 @@ package doctor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -45,7 +46,7 @@ func checkPort(ctx context.Context, p *Patient, port ports.Port) []Result {
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	var bad []string
-	asked := 0
+	asked, strangers := 0, 0
 	for _, b := range p.asked(port) {
 		at := at(port, b)
 		if !at.IsValid() {
@@ -56,6 +57,9 @@ func checkPort(ctx context.Context, p *Patient, port ports.Port) []Result {
 			if err := port.Shut(p.Probe(ctx, port.Network, at)); err != nil {
 				mu.Lock()
 				defer mu.Unlock()
+				if errors.Is(err, ports.ErrStranger) {
+					strangers++
+				}
 				bad = append(bad, fmt.Sprintf("%s (%v)", b.Name, err))
 			}
 		})
@@ -65,8 +69,10 @@ func checkPort(ctx context.Context, p *Patient, port ports.Port) []Result {
 	switch {
 	case asked == 0:
 		return nil
+	case len(bad) > 0 && len(bad) == strangers:
+		return fail(port.String(), "sudo pi-agent doctor there names the program", "It is needed for %s, and is taken on %s.", port.Use, strings.Join(bad, ", "))
 	case len(bad) > 0:
-		return fail(port.String(), firewall, "It is needed for %s, and does not answer on %s.", port.Use, strings.Join(bad, ", "))
+		return behindFirewall(fail(port.String(), firewall, "It is needed for %s, and does not answer on %s.", port.Use, strings.Join(bad, ", ")))
 	case port.Network == "udp":
 		return pass(port.String(), "Nothing refuses packets for %s on %s. Whether they are dropped cannot be seen.",
 			port.Use, others(asked))
@@ -82,6 +88,34 @@ func (p *Patient) asked(port ports.Port) []picture.Board {
 		if port.Agent && b.Serial != p.Picture.Self && b.State == picture.Out && b.Announced {
 			all = append(all, b)
 		}
+	}
+	return all
+}
+
+// firewallCommands are what opens the ports of a board, for whoever has a firewall.
+func firewallCommands(p *Patient) []Result {
+	return []Result{{
+		Check: "firewall", Verdict: Warn, Remedy: strings.Join(ports.Open(p.Link.Name), "\n"),
+		Text: "Something shuts ports. If it is a firewall, open them on every board by the command for the one that it has:",
+	}}
+}
+
+// checkStrangers looks for programs that have ports of this board which others need. What this process may not see the agent
+// has seen, perhaps.
+func checkStrangers(_ context.Context, p *Patient) (all []Result) {
+	const name = "programs at ports"
+	seen := map[string]bool{}
+	for _, h := range p.Strangers() {
+		all = append(all, fail(name, h.Remedy(), "%s", h.Text())...)
+		seen[h.Port.String()] = true
+	}
+	for _, w := range p.Picture.Warnings {
+		if port, is := ports.Told(w.Text); is && !seen[port.String()] {
+			all = append(all, fail(name, w.Remedy, "%s", w.Text)...)
+		}
+	}
+	if len(all) == 0 {
+		return pass(name, "No other program is known to have a port of the agent or the Docker Engine.")
 	}
 	return all
 }
@@ -104,17 +138,23 @@ func checkOwnPorts(ctx context.Context, p *Patient) []Result {
 		return skip(name, "Whether the others reach them is not known: %v.", err)
 	}
 	var by, bad []string
+	strangers := 0
 	for _, board := range slices.Sorted(maps.Keys(reached)) {
 		by = append(by, board)
 		for _, port := range slices.Sorted(maps.Keys(reached[board])) {
+			if reached[board][port] == ports.ErrStranger.Error() {
+				strangers++
+			}
 			bad = append(bad, fmt.Sprintf("%s to %s (%s)", port, board, reached[board][port]))
 		}
 	}
 	switch {
 	case len(by) == 0:
 		return skip(name, "No other board could be asked to knock at them.")
+	case len(bad) > 0 && len(bad) == strangers:
+		return fail(name, "sudo pi-agent doctor names the program", "Taken are %s.", strings.Join(bad, ", "))
 	case len(bad) > 0:
-		return fail(name, firewall, "Shut are %s.", strings.Join(bad, ", "))
+		return behindFirewall(fail(name, firewall, "Shut are %s.", strings.Join(bad, ", ")))
 	}
 	return pass(name, "They are reached by %s.", strings.Join(by, ", "))
 }

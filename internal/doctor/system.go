@@ -17,6 +17,11 @@ import (
 func (p *Patient) OnThisBoard() {
 	p.Root, p.Now = os.DirFS("/"), time.Now()
 	p.Has, p.Synced, p.Free, p.Probe, p.Run = address.Kernel{}.Has, board.ClockSynced, free, ports.Probe, run
+	p.Strangers = func() []ports.Holder {
+		l := ports.Here(p.Root)
+		l.Engine, l.EngineErr = p.Engine, p.EngineErr
+		return l.Strangers()
+	}
 }
 
 func free(path string) (free, total uint64, err error) {

@@ -405,3 +405,44 @@ func eventually(t *testing.T, f func() error) {
 		}
 	}
 }
+
+// An agent whose port another program has lives on, and answers as soon as it can.
+func TestServerWaitsForItsPort(t *testing.T) {
+	stranger, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	core, logs := observer.New(zap.InfoLevel)
+	h := &host{claim: claim("10000000aabbcc01", peer.Blank)}
+	at := stranger.Addr().String()
+	s := enroll.NewServer(at, identity(t, "10000000aabbcc01"), h, enroll.SameName{Cluster: "pi"}, zap.New(core))
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	select {
+	case <-s.Ready(): // the rest of the agent goes on
+	case err := <-done:
+		t.Fatalf("it ends: %v", err)
+	}
+	c := client(identity(t, "10000000aabbcc02"))
+	if err := stranger.Close(); err != nil {
+		t.Fatal(err)
+	}
+	deadline := time.Now().Add(10 * time.Second)
+	for {
+		_, err := c.Hello(t.Context(), netip.MustParseAddrPort(at), claim("10000000aabbcc02", peer.Blank))
+		if err == nil {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal(err)
+		}
+	}
+	stop()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if all := logs.All(); len(all) != 2 || !strings.Contains(all[0].Message, "address already in use") {
+		t.Errorf("%v", all)
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"syscall"
 	"time"
 
 	"go.uber.org/zap"
@@ -36,19 +37,31 @@ func NewServer(addr string, id *Identity, host Host, trust Trust, log *zap.Logge
 	return &Server{id: id, host: host, trust: trust, log: log, rates: newRates(), knocks: make(chan struct{}, knocksMax), addr: addr, ready: make(chan struct{})}
 }
 
-// Ready is closed when the server accepts connections.
+// Ready is closed when the server accepts connections, or cannot yet, for another program has its port.
 func (s *Server) Ready() <-chan struct{} { return s.ready }
 
-// Addr is where the server listens, once it is ready.
+// Addr is where the server listens, once it is ready; nil where another program has its port then.
 func (s *Server) Addr() net.Addr { return s.listen }
 
 // Run serves until ctx ends and then returns nil; an error means that it could not listen.
 func (s *Server) Run(ctx context.Context) error {
 	tcp, err := (&net.ListenConfig{}).Listen(ctx, "tcp4", s.addr)
+	first := true
+	if errors.Is(err, syscall.EADDRINUSE) {
+		first = false
+		s.log.Warn(fmt.Sprintf("Other boards do not reach the agent: %v.", err))
+		close(s.ready)
+		if tcp, err = s.await(ctx); ctx.Err() != nil {
+			return nil
+		}
+	}
 	if err != nil {
 		return fmt.Errorf("serve hello and join: %w", err)
 	}
-	s.listen = tcp.Addr()
+	if first {
+		s.listen = tcp.Addr()
+		close(s.ready)
+	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST "+helloPath, s.serve(Hello, s.hello))
 	mux.HandleFunc("POST "+joinPath, s.serve(Join, s.join))
@@ -67,7 +80,6 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	h.Protocols = new(http.Protocols)
 	h.Protocols.SetHTTP1(true)
-	close(s.ready)
 
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
@@ -86,6 +98,29 @@ func (s *Server) Run(ctx context.Context) error {
 		return nil
 	})
 	return g.Wait()
+}
+
+// againAfter is how long the server waits before it tries once more to get a port that another program has.
+const againAfter = 2 * time.Second
+
+// await listens as soon as the port is free.
+func (s *Server) await(ctx context.Context) (net.Listener, error) {
+	again := time.NewTicker(againAfter)
+	defer again.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-again.C:
+		}
+		tcp, err := (&net.ListenConfig{}).Listen(ctx, "tcp4", s.addr)
+		if err == nil {
+			s.log.Info("Other boards reach the agent now.")
+		}
+		if !errors.Is(err, syscall.EADDRINUSE) {
+			return tcp, err
+		}
+	}
 }
 
 // quiet is the log for what net/http has to say: strangers' broken handshakes, mostly.

@@ -60,7 +60,8 @@ func TestSpanish(t *testing.T) {
 			t.Errorf("%q is %q in Spanish, with %q", text, out, rest)
 		}
 	}
-	for _, path := range []string{"../bootstrap/decide.go", "../bootstrap/clock.go", "../bootstrap/why.go", "../picture/warnings.go", "../picture/stacks.go", "../stacks/stacks.go"} {
+	for _, path := range []string{"../bootstrap/decide.go", "../bootstrap/clock.go", "../bootstrap/why.go", "../picture/warnings.go", "../picture/stacks.go", "../stacks/stacks.go",
+		"../ports/told.go", "../swarm/settings.go"} {
 		all, err := sentences.In(path)
 		if err != nil || len(all) == 0 {
 			t.Fatalf("%s: %d sentences, %v", path, len(all), err)
@@ -79,6 +80,8 @@ func TestSpanish(t *testing.T) {
 				continue
 			case strings.HasPrefix(said, "Waiting for the Docker Engine"):
 				said = "Waiting for the Docker Engine: " + swarm.ErrUnreachable.Error()
+			case said == "Port 3/pi-bbcc05 is": // by which one is known
+				continue
 			case strings.HasPrefix(said, "2 managers"):
 				said = strings.Replace(said, "pi-bbcc05", "pi-bbcc02 or pi-bbcc05", 1)
 			case strings.HasPrefix(said, "Its last attempt failed"):

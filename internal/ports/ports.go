@@ -4,11 +4,14 @@ package ports
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -27,13 +30,25 @@ type Port struct {
 	Lazy     bool   // it is open only while containers use it, so that a refusal is as good: the packet has arrived
 }
 
-// All are the ports of a board.
+// The ports that boards are not knocked at.
+const (
+	Page = 7380 // of the agent's page
+	MDNS = 5353 // of announcements
+)
+
+// Own are the ports that nobody but the engine and the agent may have.
+var Own = append(slices.Clone(All),
+	Port{Network: "tcp", Number: Page, Use: usePage, Agent: true},
+	Port{Network: "udp", Number: MDNS, Use: useMDNS, Agent: true},
+)
+
+// All are the ports at which boards knock.
 var All = []Port{
-	{Network: "tcp", Number: peer.Port, Use: "hello and join", Agent: true},
-	{Network: "tcp", Number: swarm.Port, Use: "the managers of the swarm", Managers: true},
-	{Network: "tcp", Number: 7946, Use: "news between nodes"},
-	{Network: "udp", Number: 7946, Use: "news between nodes"},
-	{Network: "udp", Number: 4789, Use: "overlay networks", Lazy: true},
+	{Network: "tcp", Number: peer.Port, Use: useHello, Agent: true},
+	{Network: "tcp", Number: swarm.Port, Use: useManagers, Managers: true},
+	{Network: "tcp", Number: 7946, Use: useGossip},
+	{Network: "udp", Number: 7946, Use: useGossip},
+	{Network: "udp", Number: 4789, Use: useOverlay, Lazy: true},
 }
 
 func (p Port) String() string { return fmt.Sprintf("port %d/%s", p.Number, p.Network) }
@@ -47,7 +62,7 @@ func (p Port) Shut(err error) error {
 }
 
 // Knock knocks at the ports of a node of the swarm, or of one that manages it, all at once. It returns why those are shut that
-// are, by the name of the port. It takes at most 3 s.
+// are, by the name of the port. It takes at most 4 s.
 func Knock(ctx context.Context, at netip.Addr, manager bool) map[string]string {
 	var mu sync.Mutex
 	var wg sync.WaitGroup
@@ -71,8 +86,8 @@ func Knock(ctx context.Context, at netip.Addr, manager bool) map[string]string {
 // probeMax is how long a port may take to answer.
 const probeMax = 2 * time.Second
 
-// Probe knocks at a port. UDP has no answer that can be waited for: silence is well, only a refusal is an error. It takes at most
-// 2.5 s.
+// Probe knocks at a port. One that has a stranger behind it is as shut as one that refuses, as far as strangers can be told. UDP
+// has no answer that can be waited for: silence is well, only a refusal is an error. It takes at most 4 s.
 func Probe(ctx context.Context, network string, addr netip.AddrPort) error {
 	conn, err := (&net.Dialer{Timeout: probeMax}).DialContext(ctx, network, addr.String())
 	if err != nil {
@@ -80,7 +95,10 @@ func Probe(ctx context.Context, network string, addr netip.AddrPort) error {
 	}
 	defer func() { _ = conn.Close() }() // nothing was written that could be lost
 	if network != "udp" {
-		return nil
+		if err := conn.SetDeadline(time.Now().Add(probeMax)); err != nil {
+			return err
+		}
+		return known(ctx, conn, addr.Port())
 	}
 	// A refusal of the first packet is told when the next one is sent or read.
 	if _, err := conn.Write([]byte{0}); err != nil {
@@ -93,6 +111,55 @@ func Probe(ctx context.Context, network string, addr netip.AddrPort) error {
 		return why(err)
 	}
 	return nil
+}
+
+// ErrStranger says that a port is open, and that whoever has it is not whom it is for.
+var ErrStranger = errors.New("another program answers there")
+
+const (
+	gossip    = 7946 // the TCP port of the engine's news
+	encrypted = 10   // how an encrypted message begins there, in engines from 20.10 on
+)
+
+// known is nil when the program at the other end of a connection behaves as that should to which the port belongs.
+func known(ctx context.Context, conn net.Conn, port uint16) error {
+	switch port {
+	case peer.Port, swarm.Port:
+		// Whose certificate it is does not matter to a knock. Managers want one, too, and say so only afterwards.
+		c := tls.Client(conn, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12})
+		if err := c.HandshakeContext(ctx); err != nil {
+			return strange(err)
+		}
+		certs := c.ConnectionState().PeerCertificates
+		if port == swarm.Port && (len(certs) == 0 || certs[0].Issuer.CommonName != "swarm-ca") {
+			return ErrStranger
+		}
+	case gossip:
+		// News of engines is encrypted, and so is what they say to whoever begins otherwise.
+		if _, err := conn.Write([]byte{0xff}); err != nil {
+			return strange(err)
+		}
+		var kind [1]byte
+		if _, err := conn.Read(kind[:]); err != nil {
+			return strange(err)
+		}
+		if kind[0] != encrypted {
+			return ErrStranger
+		}
+	}
+	return nil
+}
+
+// strange is what an error in a conversation tells: who hangs up may be ours, and just ending or very busy.
+func strange(err error) error {
+	var errno syscall.Errno
+	switch {
+	case errors.As(err, &errno):
+		return errno
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return errors.New("it hangs up")
+	}
+	return ErrStranger
 }
 
 // why is the cause of a network error without addresses.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -20,9 +21,11 @@ import (
 // true however long it takes until it is read. The path unit pi-agent-prepare.path waits for the file.
 const behindPath = "/run/pi-agent/clock-behind"
 
-// witnesses are files that are written when a board enters a swarm. A clock that says less than they has stood still since,
-// and the certificates of the swarm would not be valid yet.
-var witnesses = []string{"/var/lib/pi-agent/state.json", "/var/lib/docker/swarm/certificates/swarm-node.crt"}
+// witnesses are files that are written when a board enters a swarm, of an engine with its data in root. A clock that says less
+// than they has stood still since, and the certificates of the swarm would not be valid yet.
+func witnesses(root string) []string {
+	return []string{"/var/lib/pi-agent/state.json", filepath.Join(root, certName)}
+}
 
 // AskForClock asks root to put the clock forward to a time. It returns before that is done.
 func AskForClock(to time.Time) error {
@@ -34,13 +37,13 @@ func AskForClock(to time.Time) error {
 }
 
 // Clock puts the clock forward to the latest time that is known to have passed: when this program was made, when a witness
-// was written, and what the agent has asked for. One that a time server sets is left alone.
-func Clock(built time.Time, log *zap.Logger) error {
+// was written, and what the agent has asked for. One that a time server sets is left alone. The engine has its data in root.
+func Clock(built time.Time, root string, log *zap.Logger) error {
 	up, err := board.SinceBoot()
 	if err != nil {
 		return err
 	}
-	to, err := passed(built, witnesses, behindPath, up)
+	to, err := passed(built, witnesses(root), behindPath, up)
 	now := time.Now()
 	if !to.After(now) {
 		return err

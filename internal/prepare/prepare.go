@@ -18,8 +18,9 @@ import (
 	"github.com/pi-agent/pi-agent/internal/peer"
 )
 
-// Board prepares the board with this serial as the settings say. The error joins all that could not be done.
-func Board(ctx context.Context, c config.Config, serial peer.Serial, log *zap.Logger) error {
+// Board prepares the board with this serial, whose engine has its data in root, as the settings say. The error joins all that
+// could not be done.
+func Board(ctx context.Context, c config.Config, serial peer.Serial, root string, log *zap.Logger) error {
 	var errs []error
 	if c.Rename {
 		errs = append(errs, rename(ctx, serial, log))
@@ -27,7 +28,7 @@ func Board(ctx context.Context, c config.Config, serial peer.Serial, log *zap.Lo
 	if c.DockerWithoutSudo {
 		errs = append(errs, dockerWithoutSudo(ctx, log))
 	}
-	errs = append(errs, forget(ctx, log))
+	errs = append(errs, forget(ctx, root, log))
 	return errors.Join(errs...)
 }
 

@@ -44,6 +44,9 @@ type State struct {
 	// Peers are where other boards were met, to be asked at the next start.
 	Peers []netip.Addr `json:"peers,omitempty"`
 
+	// EngineRoot is where the engine keeps its data, as it said when it was last asked.
+	EngineRoot string `json:"engine_root,omitempty"`
+
 	// Stacks is what was done with the Compose files on this card, by name of the stack.
 	Stacks map[string]stacks.Mark `json:"stacks,omitempty"`
 }
@@ -128,6 +131,9 @@ func Open(dir string, serial peer.Serial) (*File, error) {
 		return f, readErr
 	}
 }
+
+// Read is what the state.json in dir has, without taking it for this board's own. It changes nothing.
+func Read(dir string) (State, error) { return read(filepath.Join(dir, "state.json")) }
 
 func read(path string) (State, error) {
 	info, err := os.Stat(path)

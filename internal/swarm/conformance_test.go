@@ -78,7 +78,7 @@ func TestDockerConforms(t *testing.T) {
 func testBlank(t *testing.T, w world) {
 	ctx, e := t.Context(), w.engine(0)
 	s := status(t, e)
-	if s.State != Inactive || s.NodeID != "" || s.SwarmID != "" || s.Addr.IsValid() || s.Manager || s.LiveRestore ||
+	if s.State != Inactive || s.NodeID != "" || s.SwarmID != "" || s.Addr.IsValid() || s.Manager || s.Excluded != nil ||
 		s.Hostname == "" || s.Version == "" || s.EngineID == "" || s.EngineID == status(t, w.engine(1)).EngineID || len(s.Managers) > 0 || s.Error != "" {
 		t.Errorf("blank engine says %+v", s)
 	}
@@ -331,7 +331,7 @@ func testPower(t *testing.T, w world) {
 
 func testLiveRestore(t *testing.T, w world) {
 	w.liveRestore(0)
-	if s := status(t, w.engine(0)); !s.LiveRestore || s.State != Inactive {
+	if s := status(t, w.engine(0)); s.Excluded != ErrLiveRestore || s.State != Inactive {
 		t.Errorf("with live-restore the engine says %+v", s)
 	}
 	err := initSwarm(t, w, 0)

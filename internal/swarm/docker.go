@@ -38,8 +38,9 @@ type Docker struct {
 	host string
 	log  *zap.Logger
 
-	mu  sync.Mutex
-	api *client.Client // nil until first used, and after the engine was exchanged
+	mu      sync.Mutex
+	api     *client.Client // nil until first used, and after the engine was exchanged
+	refused *Setting       // for which the engine last refused swarm mode, since it was last out of reach
 }
 
 var _ Engine = (*Docker)(nil)
@@ -85,8 +86,21 @@ func (d *Docker) call(ctx context.Context, limit time.Duration, f func(context.C
 		if err != nil && ctx.Err() != nil {
 			err = ctx.Err() // the client's Info does not always wrap it
 		}
-		return sorted(err)
+		err = sorted(err)
+		d.note(err)
+		return err
 	}
+}
+
+// note remembers for which setting an engine refuses swarm mode, until it is out of reach: it may come back with another.
+func (d *Docker) note(err error) {
+	var s *Setting
+	if !errors.As(err, &s) && !errors.Is(err, ErrUnreachable) {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.refused = s
 }
 
 // client returns the client, which makes a connection for each call: an engine that is being stopped takes no new ones, and
@@ -115,10 +129,13 @@ func (d *Docker) Status(ctx context.Context) (s Status, err error) {
 		if err != nil {
 			return err
 		}
+		d.mu.Lock()
+		refused := d.refused
+		d.mu.Unlock()
 		s = Status{
 			State: State(info.Swarm.LocalNodeState), NodeID: info.Swarm.NodeID, Manager: info.Swarm.ControlAvailable,
-			Error: info.Swarm.Error, LiveRestore: info.LiveRestoreEnabled, Hostname: info.Name, Version: info.ServerVersion,
-			EngineID: info.ID,
+			Error: info.Swarm.Error, Excluded: excluding(info, refused), Hostname: info.Name, Version: info.ServerVersion,
+			EngineID: info.ID, Root: info.DockerRootDir,
 		}
 		s.Addr, _ = netip.ParseAddr(info.Swarm.NodeAddr) // empty outside a swarm
 		for _, m := range info.Swarm.RemoteManagers {
@@ -208,7 +225,7 @@ func joinInTurn(ctx context.Context, r JoinRequest,
 		switch {
 		case err == nil:
 			return nil
-		case errors.Is(err, ErrAlready), errors.Is(err, ErrUnreachable), errors.Is(err, ErrLiveRestore),
+		case errors.Is(err, ErrAlready), errors.Is(err, ErrUnreachable), errors.Is(err, ErrExcluded),
 			errors.Is(err, ErrPending):
 			return err // another manager does not change that
 		case errs == nil:
@@ -237,7 +254,7 @@ func (d *Docker) joinOne(ctx context.Context, manager netip.AddrPort, r JoinRequ
 		})
 		return said
 	})
-	if err == nil || errors.Is(err, ErrAlready) || errors.Is(err, ErrLiveRestore) {
+	if err == nil || errors.Is(err, ErrAlready) || errors.Is(err, ErrExcluded) {
 		return err
 	}
 	if ctx.Err() != nil {

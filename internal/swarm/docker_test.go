@@ -198,6 +198,8 @@ func TestSorted(t *testing.T) {
 		{503, "Swarm is encrypted and needs to be unlocked before it can be used.", ErrLocked},
 		{503, "Swarm is encrypted and locked. Please unlock it first or use `--force` to ignore this message.", ErrLocked},
 		{500, "--live-restore daemon configuration is incompatible with swarm mode", ErrLiveRestore},
+		{500, "--firewall-backend=nftables is incompatible with swarm mode", ErrNftables},
+		{500, "--cluster-store and --cluster-advertise daemon configurations are incompatible with swarm mode", ErrClusterStore},
 		{503, "You are attempting to leave the swarm on a node that is participating as a manager. " +
 			"Removing the last manager erases all current state of the swarm.", ErrLastManager},
 		{503, "You are attempting to leave the swarm on a node that is participating as a manager. " +
@@ -212,7 +214,7 @@ func TestSorted(t *testing.T) {
 		{400, "advertise address must be a non-zero IP", nil},
 	}
 	kinds := []error{
-		ErrUnreachable, ErrAlready, ErrNotManager, ErrNotMember, ErrNoLeader, ErrPending, ErrRefused, ErrLocked, ErrLiveRestore,
+		ErrUnreachable, ErrAlready, ErrNotManager, ErrNotMember, ErrNoLeader, ErrPending, ErrRefused, ErrLocked, ErrLiveRestore, ErrNftables, ErrClusterStore,
 		ErrLastManager, ErrIsManager, ErrNoNode,
 	}
 	for _, tt := range tests {

@@ -70,9 +70,8 @@ var (
 	ErrRefused = errors.New("join refused")
 	// ErrLocked: the swarm is encrypted and waits for its unlock key from a human.
 	ErrLocked = errors.New("swarm is locked")
-	// ErrLiveRestore: the daemon runs with live-restore, which swarm mode does not support. A human must turn it off.
-	ErrLiveRestore = errors.New(`docker has "live-restore" on, which swarm mode does not support: ` +
-		`remove it from /etc/docker/daemon.json and restart docker`)
+	// ErrExcluded: a setting of the engine excludes swarm mode. It is the class of errors that are a Setting.
+	ErrExcluded = errors.New("swarm mode is excluded by a setting of docker")
 	// ErrLastManager: leaving would end the swarm.
 	ErrLastManager = errors.New("last manager of its swarm")
 	// ErrIsManager: leaving would cost the swarm one of its managers, and maybe the majority. Demote it first.
@@ -99,17 +98,18 @@ const (
 
 // Status is where an engine stands.
 type Status struct {
-	State       State
-	NodeID      string           // own node id, empty when in no swarm
-	Addr        netip.Addr       // advertise address, invalid when in no swarm
-	Manager     bool             // whether this engine is a running manager; without a majority it can do nothing
-	Managers    []netip.AddrPort // managers this engine knows of
-	SwarmID     string           // id of the swarm; known to managers that have a majority only
-	Error       string           // the engine's own words when something is wrong
-	LiveRestore bool             // live-restore is on, so swarm mode will be refused
-	Hostname    string
-	Version     string // of the engine, such as "26.1.5"
-	EngineID    string // made by the engine at its first start; cards that are copied have one, until somebody removes its file
+	State    State
+	NodeID   string           // own node id, empty when in no swarm
+	Addr     netip.Addr       // advertise address, invalid when in no swarm
+	Manager  bool             // whether this engine is a running manager; without a majority it can do nothing
+	Managers []netip.AddrPort // managers this engine knows of
+	SwarmID  string           // id of the swarm; known to managers that have a majority only
+	Error    string           // the engine's own words when something is wrong
+	Excluded *Setting         // why swarm mode will be refused; nil when it will not
+	Hostname string
+	Version  string // of the engine, such as "26.1.5"
+	EngineID string // made by the engine at its first start; cards that are copied have one, until somebody removes its file
+	Root     string // directory in which the engine keeps its data
 }
 
 // Node is one line of the list of nodes.

@@ -23,7 +23,6 @@ var words = []struct {
 	{"swarm is encrypted", ErrLocked},
 	{"not a swarm manager", ErrNotManager},
 	{"not part of a swarm", ErrNotMember},
-	{"live-restore", ErrLiveRestore},
 	{"removing the last manager", ErrLastManager},
 	{"demote the last manager", ErrLastManager},
 	{"loss of quorum", ErrMajority},
@@ -52,6 +51,11 @@ func sorted(err error) error {
 	}
 	text := strings.TrimPrefix(err.Error(), "Error response from daemon: ")
 	low := strings.ToLower(text)
+	for _, s := range settings {
+		if s.refusal != "" && strings.Contains(low, s.refusal) {
+			return s
+		}
+	}
 	for _, w := range words {
 		if strings.Contains(low, w.text) {
 			if w.kind == ErrRefused {

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/pi-agent/pi-agent/internal/dockerd"
 	"github.com/pi-agent/pi-agent/internal/secret"
 )
 
@@ -85,7 +86,10 @@ func (f *Fake) Status(ctx context.Context) (Status, error) {
 }
 
 func (f *Fake) status() Status {
-	s := Status{State: Inactive, LiveRestore: f.liveRestore, Hostname: f.host, Version: fakeVersion, EngineID: f.id}
+	s := Status{State: Inactive, Hostname: f.host, Version: fakeVersion, EngineID: f.id, Root: dockerd.DefaultRoot}
+	if f.liveRestore {
+		s.Excluded = ErrLiveRestore
+	}
 	switch {
 	case f.locked:
 		s.State = Locked

@@ -113,11 +113,22 @@ func isUp(ctx context.Context, m *lab.Machine, restarts int) error {
 // form installs the agent everywhere and returns the nodes of the swarm that comes of it.
 func form(t *testing.T, suites ...string) (*lab.Lab, map[string]string) {
 	t.Helper()
+	return formOn(t, nil, suites...)
+}
+
+// formOn is form on machines that a person has set up before, each by this script.
+func formOn(t *testing.T, script map[int]string, suites ...string) (*lab.Lab, map[string]string) {
+	t.Helper()
 	deb := needDeb(t)
 	began := time.Now()
 	l := lab.New(t, lab.Options{Machines: suites})
 	each(t, l.Machines, func(ctx context.Context, m *lab.Machine) error { return m.WaitBoot(ctx) })
 	t.Logf("%v have booted after %v", suites, time.Since(began))
+	for i, text := range script {
+		if out, err := l.Machines[i].Command(t.Context(), "sh", "-euxc", text).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	}
 	began = time.Now()
 	each(t, l.Machines, func(ctx context.Context, m *lab.Machine) error { return m.Install(ctx, deb) })
 	t.Logf("the agent is installed after %v", time.Since(began))

@@ -208,7 +208,7 @@ func TestSharedIDs(t *testing.T) {
 		high = other
 	}
 	both := fmt.Sprintf("%s and %s are copies of one card and have the same ", serialName(leader), serialName(high))
-	const remedy = "sudo systemctl stop docker.socket docker && sudo rm -f /var/lib/docker/engine-id /etc/docker/key.json && sudo systemctl start docker."
+	const remedy = "D=$(sudo docker info -f {{.DockerRootDir}}) && sudo systemctl stop docker.socket docker && sudo rm -f $D/engine-id /etc/docker/key.json && sudo systemctl start docker."
 	for _, pi := range l.Pis {
 		repaired(t, pi, "two boards have the same machine id", "they form one swarm, for the serial counts, and name each other with the remedy", both+
 			"machine id, by which routers may give them one address. On "+serialName(high)+

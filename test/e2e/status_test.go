@@ -161,7 +161,7 @@ func TestStatus(t *testing.T) {
 		for _, pi := range []*lab.Pi{leader, workers[0]} {
 			all := results(t, pi)
 			for _, check := range []string{
-				"agent", "engine", "live-restore", "certificate", "name", "serial", "network", "swarm address", "169.254 route",
+				"agent", "engine", "settings of docker", "certificate", "networks of docker", "programs at ports", "name", "serial", "network", "swarm address", "169.254 route",
 				"overlay pool", "multicast", "multicast of peers", "clocks of boards", "port 2378/tcp", "port 7946/tcp", "port 7946/udp",
 				"port 4789/udp", "own ports", "disk",
 			} {

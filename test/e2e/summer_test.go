@@ -20,13 +20,33 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/pi-agent/pi-agent/internal/clusterkey"
+	"github.com/pi-agent/pi-agent/internal/dockerd"
 	"github.com/pi-agent/pi-agent/test/lab"
 )
 
 // The tests in this file have nodes whose certificates have expired. The clock of an engine cannot be set without that of
 // the whole machine, so the swarm gets a certificate authority of the test's, which signs certificates of last year.
 
-const nodeCert = "/var/lib/docker/swarm/certificates/swarm-node.crt"
+const nodeCert = "swarm/certificates/swarm-node.crt" // below the engine's data
+
+// elsewhere lets the engine of a machine have its data on a disk of its own, which is mounted at boot.
+const elsewhere = `systemctl stop docker.socket docker.service
+mkdir -p /mnt/ssd /etc/docker
+echo '/var/lib/docker /mnt/ssd none bind 0 0' >>/etc/fstab
+systemctl daemon-reload
+systemctl start mnt-ssd.mount
+echo '{"data-root": "` + elsewhereRoot + `"}' >/etc/docker/daemon.json
+systemctl start docker.service`
+
+const elsewhereRoot = "/mnt/ssd/docker"
+
+// rootOf is where the engine of a board has its data, which runs or does not.
+func rootOf(ctx context.Context, pi *lab.Computer) string {
+	if _, err := pi.Exec(ctx, "test", "-d", elsewhereRoot+"/swarm"); err == nil {
+		return elsewhereRoot
+	}
+	return dockerd.DefaultRoot
+}
 
 // authority is a certificate authority whose key is known.
 type authority struct {
@@ -78,7 +98,7 @@ func (a *authority) rules(ctx context.Context, pi *lab.Computer) error {
 }
 
 func leafOf(ctx context.Context, pi *lab.Computer) (*x509.Certificate, error) {
-	text, err := pi.Exec(ctx, "cat", nodeCert)
+	text, err := pi.Exec(ctx, "cat", rootOf(ctx, pi)+"/"+nodeCert)
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +127,7 @@ func (a *authority) expire(ctx context.Context, pi *lab.Computer) error {
 			return err
 		}
 	}
-	return pi.WriteFile(nodeCert, chain.String(), 0o644)
+	return pi.WriteFile(rootOf(ctx, pi)+"/"+nodeCert, chain.String(), 0o644)
 }
 
 // reign makes a the authority of a swarm and of these nodes of it, the first of which manages it.
@@ -157,14 +177,18 @@ func TestExpiredWorker(t *testing.T) {
 // when its engine has forgotten that it is in one.
 func TestExpiredManager(t *testing.T) {
 	t.Parallel()
-	for _, suites := range [][]string{{"trixie", "bookworm"}, {"bookworm", "trixie"}} { // the second has the lowest serial
-		t.Run(suites[1], func(t *testing.T) { expiredManager(t, suites) })
-	}
+	// The second has the lowest serial. The engine of one has its data at the usual place, and that of the other elsewhere.
+	t.Run("bookworm", func(t *testing.T) { expiredManager(t, nil, "trixie", "bookworm") })
+	t.Run("trixie, data-root", func(t *testing.T) { expiredManager(t, map[int]string{1: elsewhere}, "bookworm", "trixie") })
 }
 
-func expiredManager(t *testing.T, suites []string) {
-	l, ids := form(t, suites...)
+func expiredManager(t *testing.T, script map[int]string, suites ...string) {
+	l, ids := formOn(t, script, suites...)
 	worker, leader := l.Machines[0], l.Machines[1]
+	root := rootOf(t.Context(), &leader.Computer)
+	if want := script != nil; want != (root == elsewhereRoot) {
+		t.Fatalf("the data of the engine are in %s", root)
+	}
 	for _, args := range [][]string{
 		{"secret", "create", "s", "/etc/hostname"},
 		{"service", "create", "--detach", "--no-resolve-image", "--replicas=0", "--name=web", "nothing"},
@@ -191,7 +215,7 @@ func expiredManager(t *testing.T, suites []string) {
 		return all
 	}
 	was := holds()
-	const note = "/var/lib/docker/swarm/docker-state.json"
+	note := root + "/swarm/docker-state.json"
 	await(t, time.Minute, func(ctx context.Context) error {
 		_, err := leader.Exec(ctx, "grep", "--quiet", `"sole": true`, "/var/lib/pi-agent/state.json")
 		return err
@@ -222,6 +246,12 @@ func expiredManager(t *testing.T, suites []string) {
 		}
 		return err
 	})
+	diagnosis, _ := leader.Exec(t.Context(), "pi-agent", "doctor") // it has more to say of a machine that is no Pi
+	for _, want := range []string{root + " has ", "The certificate of this node is valid for", "The engine is from the package docker.io"} {
+		if !strings.Contains(string(diagnosis), want) {
+			t.Errorf("doctor does not say %q:\n%s", want, diagnosis)
+		}
+	}
 	story, err := leader.Journal(t.Context(), service)
 	if err != nil {
 		t.Fatal(err)

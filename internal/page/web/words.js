@@ -42,7 +42,7 @@ export const words = {
 };
 
 // What the agent says, in the order of its sources: what a board does and waits for in bootstrap/decide.go and clock.go, the reasons of
-// bootstrap/why.go, the warnings of picture/warnings.go. A test holds them to these.
+// bootstrap/why.go, the warnings of picture/warnings.go, ports/told.go and swarm/settings.go. A test holds them to these.
 const sentences = {
   es: [
     [/This board does nothing until its settings are put right: /, "Esta placa no hace nada hasta que se corrijan sus ajustes: "],
@@ -138,6 +138,32 @@ const sentences = {
     [/^The certificate authority of the swarm ends on (\S+)\./, "La autoridad de certificación del enjambre termina el $1."],
     [/^Connect the boards to the internet, or give them a time server\./, "Conecta las placas a internet o dales un servidor de hora."],
     [/^The clock of (\S+) is /, "El reloj de $1 va "],
+    [/Port (\d+\/\S+) is taken by (.+), and is needed for /, "El puerto $1 lo ocupa $2, y hace falta para "],
+    [/another program/, "otro programa"],
+    [/hello and join/, "saludarse y unirse"],
+    [/the managers of the swarm/, "los gestores del enjambre"],
+    [/news between nodes/, "las noticias entre nodos"],
+    [/overlay networks/, "redes overlay"],
+    [/the page of this board/, "la página de esta placa"],
+    [/finding the other boards/, "encontrar las otras placas"],
+    [/Stop that program, or give it another port/, "Para ese programa, o dale otro puerto"],
+    [/: sudo pi-agent doctor names it/, ": sudo pi-agent doctor dice cuál es"],
+    [/Let that container publish another port: docker ps shows which it is/, "Haz que ese contenedor publique otro puerto: docker ps muestra cuál es"],
+    [/, then sudo systemctl restart docker\./, ", y después sudo systemctl restart docker."],
+    [/; pi-agent takes the port by itself then\./, "; pi-agent toma entonces el puerto por sí solo."],
+    [/[dD]ocker has ("[^"]+") on, which swarm mode does not support/, "Docker tiene $1 activado, y el modo enjambre no lo admite"],
+    [/[dD]ocker has ("[^"]+") set to ("[^"]+"), which swarm mode does not support/, "Docker tiene $1 en $2, y el modo enjambre no lo admite"],
+    [/[dD]ocker has ("[^"]+") or ("[^"]+") set, which swarm mode does not support/, "Docker tiene $1 o $2, y el modo enjambre no los admite"],
+    [/[dD]ocker runs rootless, which has no /, "Docker funciona sin root, y no tiene "],
+    [/[dD]ocker has ("[^"]+") off: containers of services do not reach beyond the board, nor are published ports sure to be reached/, "Docker tiene $1 desactivado: los contenedores de los servicios no llegan más allá de la placa, y los puertos publicados quizá tampoco se alcancen"],
+    [/[dD]ocker has ("[^"]+") off: where the board does not forward packets by itself, published ports are not reached/, "Docker tiene $1 desactivado: si la placa no reenvía paquetes por su cuenta, no se llega a los puertos publicados"],
+    [/[dD]ocker is installed as a snap, which is shut off from the board and will not do/, "Docker está instalado como snap, que está aislado de la placa y no sirve"],
+    [/[rR]emove it from \/etc\/docker\/daemon\.json/, "Quítalo de /etc/docker/daemon.json"],
+    [/[rR]emove both from \/etc\/docker\/daemon\.json/, "Quita los dos de /etc/docker/daemon.json"],
+    [/, or from the command line of docker\.service, and restart docker/, ", o de la línea de órdenes de docker.service, y reinicia docker"],
+    [/ and pi-agent$/, " y pi-agent"],
+    [/[lL]et pi-agent use the engine of the system: (.+), and no other docker in pi-agent\.toml/, "Haz que pi-agent use el Docker del sistema: $1, y ningún otro docker en pi-agent.toml"],
+    [/(sudo snap remove docker), and (sudo apt install docker\.io)/, "$1, y $2"],
     [/(\d) days/, "$1 días"],
     [/ ahead([.,])/, " adelantado$1"],
     [/ behind([.,])/, " atrasado$1"],

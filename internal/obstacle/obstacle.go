@@ -1,0 +1,128 @@
+// Package obstacle watches for what on this board is in the way of its swarm and is no affair of any other board: programs that
+// have its ports, and settings that cripple its engine.
+package obstacle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/pi-agent/pi-agent/internal/picture"
+	"github.com/pi-agent/pi-agent/internal/ports"
+	"github.com/pi-agent/pi-agent/internal/swarm"
+)
+
+// How often is looked: soon after the start, when the board is about to enter a swarm, and later.
+const (
+	paceFirst = 5 * time.Second
+	firstFor  = time.Minute
+	pace      = 30 * time.Second
+)
+
+// Watch is what watches. Its methods may be called from any goroutine.
+type Watch struct {
+	Strangers func() []ports.Holder                      // who has ports of this board
+	Settings  func(ctx context.Context) []*swarm.Setting // what the engine's files have that is in the way
+	Log       *zap.Logger
+
+	mu       sync.Mutex
+	guessed  map[uint64]bool // sockets that were guessed to be a stranger's when last looked
+	holders  []ports.Holder
+	settings []*swarm.Setting
+	told     map[string]bool // the texts that were told and still hold
+}
+
+// Run looks until ctx ends.
+func (w *Watch) Run(ctx context.Context) {
+	began := time.Now()
+	timer := time.NewTimer(paceFirst)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		}
+		w.Look(ctx)
+		if time.Since(began) < firstFor {
+			timer.Reset(paceFirst)
+		} else {
+			timer.Reset(pace)
+		}
+	}
+}
+
+// Look looks once, and tells what is news.
+func (w *Watch) Look(ctx context.Context) {
+	seen, settings := w.Strangers(), w.Settings(ctx)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	guessed := map[uint64]bool{}
+	w.holders, w.settings = nil, nil
+	for _, h := range seen {
+		if h.Guess {
+			guessed[h.Inode] = true
+		}
+		// An engine that has just left its swarm still has its ports for a moment.
+		if !h.Guess || w.guessed[h.Inode] {
+			w.holders = append(w.holders, h)
+		}
+	}
+	w.guessed = guessed
+	for _, s := range settings {
+		if !s.Excludes { // those that do are told by whoever is refused
+			w.settings = append(w.settings, s)
+		}
+	}
+	told := map[string]bool{}
+	for _, is := range w.warnings() {
+		told[is.Text] = true
+		if !w.told[is.Text] {
+			w.Log.Warn(is.Text + " " + is.Remedy)
+		}
+	}
+	for text := range w.told {
+		if p, is := ports.Told(text); is && !told[text] {
+			w.Log.Info(fmt.Sprintf("Nobody else has %s any more.", p))
+		}
+	}
+	w.told = told
+}
+
+// Warnings are for the picture of the cluster.
+func (w *Watch) Warnings() []picture.Warning {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.warnings()
+}
+
+// warnings is Warnings. The caller must hold w.mu.
+func (w *Watch) warnings() (all []picture.Warning) {
+	for _, h := range w.holders {
+		all = append(all, picture.Warning{Text: h.Text(), Remedy: h.Remedy(), Trouble: true})
+	}
+	for _, s := range w.settings {
+		all = append(all, picture.Warning{Text: sentence(s.Text), Remedy: sentence(s.Remedy)})
+	}
+	return all
+}
+
+// Taken is why this board should enter no swarm: somebody has a port that its nodes need. It is nil when nobody has.
+func (w *Watch) Taken() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, h := range w.holders {
+		if h.Port.Number != ports.Page && h.Port.Number != ports.MDNS {
+			return errors.New(h.Text() + " " + h.Remedy())
+		}
+	}
+	return nil
+}
+
+// sentence makes one of a text without a capital and a full stop.
+func sentence(text string) string { return strings.ToUpper(text[:1]) + text[1:] + "." }
