@@ -62,14 +62,7 @@ func names(t *testing.T, pi *lab.Pi, port, program string) {
 // Another program has a port that the agent or the engine needs, and had it first.
 func TestTakenPorts(t *testing.T) {
 	t.Parallel()
-	if _, err := exec.LookPath("perl"); err != nil {
-		t.Skip(err)
-	}
 	l := lab.New(t, lab.Options{N: 3, Config: "expect = 3"})
-	var err error
-	if agentPath, err = l.AgentPath(); err != nil {
-		t.Fatal(err)
-	}
 	engines(t, l)
 	leader := lowest(l.Pis)
 	var other *lab.Pi
@@ -133,10 +126,6 @@ func TestTakenPorts(t *testing.T) {
 func TestExcludingSettingsAreNamed(t *testing.T) {
 	t.Parallel()
 	l := lab.New(t, lab.Options{N: 1, Config: "expect = 1"})
-	var err error
-	if agentPath, err = l.AgentPath(); err != nil {
-		t.Fatal(err)
-	}
 	pi := l.Pis[0]
 	setting := func(text string) {
 		t.Helper()
