@@ -60,7 +60,7 @@ func TestSpanish(t *testing.T) {
 			t.Errorf("%q is %q in Spanish, with %q", text, out, rest)
 		}
 	}
-	for _, path := range []string{"../bootstrap/decide.go", "../bootstrap/clock.go", "../bootstrap/why.go", "../picture/warnings.go", "../picture/stacks.go", "../stacks/stacks.go"} {
+	for _, path := range []string{"../bootstrap/decide.go", "../bootstrap/clock.go", "../bootstrap/why.go", "../picture/warnings.go", "../picture/stacks.go", "../stacks/stacks.go", "../stacks/advice.go"} {
 		all, err := sentences.In(path)
 		if err != nil || len(all) == 0 {
 			t.Fatalf("%s: %d sentences, %v", path, len(all), err)

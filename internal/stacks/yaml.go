@@ -231,6 +231,10 @@ func (r *reader) inline(least, below int) *node {
 	line := r.line
 	name, props := r.properties()
 	if props && r.blanks() {
+		r.skip()
+		if (r.at("&") || r.at("!")) && !r.isKey() { // two of one node
+			r.fail()
+		}
 		n := r.block(below)
 		n.line = line
 		if name != "" {
