@@ -8,8 +8,8 @@ import (
 
 // usuallyIgnored are the options that Docker 20.10 to 28 leave out, for a file that this board has not deployed itself.
 var usuallyIgnored = []string{
-	"build", "cgroup_parent", "container_name", "devices", "domainname", "expose", "external_links", "ipc", "links", "mac_address",
-	"network_mode", "pid", "privileged", "restart", "security_opt", "shm_size", "userns_mode",
+	"build", "cgroup_parent", "container_name", "devices", "domainname", "expose", "external_links", "ipc", "links",
+	"mac_address", "network_mode", "pid", "privileged", "restart", "security_opt", "shm_size", "userns_mode",
 }
 
 // advice is what Docker takes in a Compose file and does not do, in sentences. leftOut are the options that it left out.
@@ -24,8 +24,8 @@ func advice(stack, path string, text []byte, leftOut []string) (all []string) {
 				continue
 			}
 			if name == "restart" {
-				all = append(all, fmt.Sprintf("Stack %s: service %s is started again whenever it ends, for Docker ignores restart in a swarm (%s:%d): "+
-					"write deploy: {restart_policy: {condition: %s}}.", stack, s.key.text, path, e.line(), condition(e.value)))
+				all = append(all, fmt.Sprintf("Stack %s: service %s is started again whenever it ends, "+
+					"for Docker ignores restart in a swarm (%s:%d): write deploy: {restart_policy: {condition: %s}}.", stack, s.key.text, path, e.line(), condition(e.value)))
 				continue
 			}
 			if line == 0 || e.line() < line {
@@ -47,8 +47,8 @@ func advice(stack, path string, text []byte, leftOut []string) (all []string) {
 			stack, first.text, first.line, path, again.line))
 	}
 	if o.next > 0 {
-		all = append(all, fmt.Sprintf("Stack %s: Docker reads %s only up to line %d: a second document begins there, or it is not indented as the first line is.",
-			stack, path, o.next))
+		all = append(all, fmt.Sprintf("Stack %s: Docker reads %s only up to line %d: a second document begins there, "+
+			"or it is not indented as the first line is.", stack, path, o.next))
 	}
 	return all
 }

@@ -27,8 +27,8 @@ type refused struct {
 	outline
 }
 
-// located puts file and line before what Docker said of a stack, and the remedy behind it. Docker itself names a line only when the
-// file is no YAML, and then one near the mistake.
+// located puts file and line before what Docker said of a stack, and the remedy behind it. Docker itself names a line only
+// when the file is no YAML, and then one near the mistake.
 func located(stack, path string, text []byte, err error) error {
 	r := refused{stack, filepath.Dir(path), text, outlineOf(text)}
 	said := fromEngine.ReplaceAllString(err.Error(), "")
@@ -83,7 +83,8 @@ func init() { // for some of them are made of others
 		{`^error while interpolating ([^:]+): `, refused.empty},
 		{`(?s)error decoding '([\w.]+)': (.*)`, refused.decoding},
 		{`^(?:invalid env file \(.*\): |env file .*)(?:contains )?(invalid utf8 bytes).*`, refused.variables},
-		{`^(?:invalid env file \(.*\): |poorly formatted environment: )(variable .* contains whitespaces|no variable name on line).*`, refused.variables},
+		{`^(?:invalid env file \(.*\)|poorly formatted environment): (variable .* contains whitespaces|no variable name).*`,
+			refused.variables},
 		{`(?:^|: )(?:open|read|stat) (.+): [\w ]+$`, refused.unread},
 		{`^service "?([\w.-]+?)"?:? (?:refers to )?undefined (network|volume|config|secret) "?([^":]+)"?`, refused.undefined},
 		{`^(network) "(.+)" is declared as external`, refused.external},
@@ -310,7 +311,7 @@ func (r refused) kind(m []string) fault {
 			f.remedy += fmt.Sprintf(", such as %s=VALUE", parts[0].key.text)
 		}
 	case (wants == "integer" || wants == "number") && one:
-		f.remedy = "write a number without quotes"
+		f.remedy = "write it in digits, without quotes"
 	}
 	return f
 }
@@ -473,7 +474,7 @@ func (r refused) changed(m []string) fault {
 	}
 	e := r.named(kind, name)
 	f := fault{e.line(), fmt.Sprintf("%s %s has changed, and Docker changes none that is there", kind, name),
-		fmt.Sprintf("give the new one a new name: write name: %s beside its file:", next)}
+		fmt.Sprintf("write name: %s there, which makes a new one", next)}
 	if own := at(e.value, "name"); own.key != nil {
 		f.line = own.line()
 	}

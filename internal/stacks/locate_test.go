@@ -26,7 +26,7 @@ func TestLocated(t *testing.T) {
 	}{
 		{"a value", compose, "services.web.ports must be a list", `stack.yml:6: services.web.ports must be a list: write ports: ["80"]`},
 		{"a deep value", compose, "services.db.deploy.replicas must be a integer",
-			"stack.yml:10: services.db.deploy.replicas must be a integer: write a number without quotes"},
+			"stack.yml:10: services.db.deploy.replicas must be a integer: write it in digits, without quotes"},
 		{"an unknown key in one line", compose, "networks.front Additional property drivr is not allowed",
 			"stack.yml:11: networks.front Additional property drivr is not allowed: take drivr out"},
 		{"an unknown key at the top", compose, "(root) Additional property versoin is not allowed",
@@ -42,7 +42,7 @@ func TestLocated(t *testing.T) {
 		{"a name that is used before", "services:\n  web:\n    depends_on:\n      db:\n        condition: up\n  db:\n    image: [x]\n",
 			"services.db.image must be a string", "stack.yml:7: services.db.image must be a string: write one text there"},
 		{"a list that is not indented", "services:\n  web:\n    ports:\n    - target: x\n    image: nginx\n",
-			"services.web.ports.0.target must be a number", "stack.yml:4: services.web.ports.0.target must be a number: write a number without quotes"},
+			"services.web.ports.0.target must be a number", "stack.yml:4: services.web.ports.0.target must be a number: write it in digits, without quotes"},
 		{"quotes and an editor on Windows", "services:\r\n  \"web\":\r\n    image: 1\r\n", "services.web.image must be a string",
 			`stack.yml:3: services.web.image must be a string: put quotes around it: "1"`},
 		{"no version", "services: {}\n", "unsupported Compose file version: 1.0",

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// refusal in testdata/refused.txt: a Compose file, what versions of Docker said of it when they were tried, and what people are told.
+// tried is an entry of testdata/refused.txt: a Compose file, what versions of Docker really said of it, and what people are told.
 type tried struct {
 	name, text string
 	answers    []answer
@@ -117,9 +117,9 @@ func TestChangedConfig(t *testing.T) {
 		"secrets:\n  pw:\n    file: pw.txt\n    name: pw_9\n"
 	for said, want := range map[string]string{
 		"failed to update config web_conf: Error response from daemon: rpc error: code = InvalidArgument desc = only updates to Labels are allowed": "stack.yml:4: config web_conf has changed, and Docker changes none that is there: " +
-			"give the new one a new name: write name: web_conf_2 beside its file:",
+			"write name: web_conf_2 there, which makes a new one",
 		"failed to update secret pw_9: Error response from daemon: rpc error: code = InvalidArgument desc = only updates to Labels are allowed": "stack.yml:8: secret pw_9 has changed, and Docker changes none that is there: " +
-			"give the new one a new name: write name: pw_10 beside its file:",
+			"write name: pw_10 there, which makes a new one",
 	} {
 		if got := located("web", "stack.yml", []byte(text), errors.New(said)); got.Error() != want {
 			t.Errorf("located() = %q, want %q", got, want)

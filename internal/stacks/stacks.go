@@ -58,7 +58,8 @@ type Mark struct {
 // is reports whether the mark is about the same thing.
 func (m Mark) is(o Mark) bool { return m.Swarm == o.Swarm && m.Sum == o.Sum }
 
-// Docker runs the docker command, and returns the notes that it gave on its way. Its error carries what it said when it failed.
+// Docker runs the docker command, and returns the notes that it gave on its way. Its error carries what it said when it
+// failed.
 type Docker func(ctx context.Context, args ...string) (notes string, err error)
 
 // Runner deploys. All fields must be set.
@@ -87,8 +88,8 @@ func (r *Runner) Problems() []string {
 	return nil
 }
 
-// Advice is what Docker did not do of the files that it deployed, in sentences; none on a board that does not lead its swarm.
-// It may be called from any goroutine.
+// Advice is what Docker did not do of the files that it deployed, in sentences; none on a board that does not lead its
+// swarm. It may be called from any goroutine.
 func (r *Runner) Advice() []string {
 	if a := r.advice.Load(); a != nil {
 		return *a

@@ -9,9 +9,9 @@ import (
 	"unicode/utf8"
 )
 
-// This reads YAML as far as Compose files use it, to find what is in which line: a library for all of YAML would be 0.4 MB of the
-// program. What it does not know, such as ? before a key, is an error, and then no line is told. Docker has the last word on
-// every file.
+// This reads YAML as far as Compose files use it, to find what is in which line: a library for all of YAML would be 0.4 MB
+// of the program. What it does not know, such as ? before a key, is an error, and then no line is told. Docker has the last
+// word on every file.
 
 // kind is what a node is.
 type kind int
@@ -39,7 +39,8 @@ func (n *node) isNull() bool {
 }
 
 // special is what YAML takes for something else than text, by either of its versions.
-var special = regexp.MustCompile(`^(?i:y|n|yes|no|on|off|true|false|null|~|)$|^[-+]?[0-9][0-9_]*(\.[0-9]*)?([eE][-+]?[0-9]+)?$|^0[xo][0-9a-fA-F]+$|^[-+]?[0-9]*\.[0-9]+$`)
+var special = regexp.MustCompile(`^(?i:y|n|yes|no|on|off|true|false|null|~|)$|^0[xo][0-9a-fA-F]+$|` +
+	`^[-+]?[0-9][0-9_]*(\.[0-9]*)?([eE][-+]?[0-9]+)?$|^[-+]?[0-9]*\.[0-9]+$`)
 
 // isText reports whether a node is text for YAML.
 func (n *node) isText() bool { return n.kind == scalar && (!n.plain || !special.MatchString(n.text)) }
@@ -58,8 +59,8 @@ type reader struct {
 	anchors map[string]*node
 }
 
-// parse reads the first document of a text, and tells in which line something begins that is not in it, 0 without any. There is no
-// node in a text without one.
+// parse reads the first document of a text, and tells in which line something begins that is not in it, 0 without any. There
+// is no node in a text without one.
 func parse(text []byte) (root *node, next int, err error) {
 	s, ok := decoded(text)
 	if !ok {
@@ -442,7 +443,8 @@ func (r *reader) leaf(least int, flow bool) *node {
 		for !r.over() && (r.text[r.pos] == ' ' || r.text[r.pos] == '\t') {
 			r.pos++
 		}
-		if breaks == 0 || r.over() || r.column() < least || r.between() || r.at("#") || flow && strings.IndexByte(",[]{}", r.peek()) >= 0 {
+		ended := r.over() || r.column() < least || r.between() || r.at("#")
+		if breaks == 0 || ended || flow && strings.IndexByte(",[]{}", r.peek()) >= 0 {
 			*r = before
 			break
 		}
@@ -592,8 +594,8 @@ func (r *reader) escape(least int) string {
 
 var blockHeader = regexp.MustCompile(`^[|>](?:([-+])([1-9])?|([1-9])([-+])?)?[ \t]*( #.*)?$`)
 
-// blockText is a text behind | or >, whose lines begin at column least or further to the right. Lines of > are not joined: nobody
-// asks for them.
+// blockText is a text behind | or >, whose lines begin at column least or further to the right. Lines of > are not joined:
+// nobody asks for them.
 func (r *reader) blockText(least int) string {
 	m := blockHeader.FindStringSubmatch(r.rest())
 	if m == nil {

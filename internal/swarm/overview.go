@@ -129,8 +129,8 @@ type place struct {
 }
 
 // newest returns the newest task of each place of the service that is to run at all. Docker keeps some that have ended: the
-// newest with an error says why there is no better one. Where Docker has given up, as the service's restart policy wants, that
-// one is all there is.
+// newest with an error says why there is no better one. Where Docker has given up, as the service's restart policy wants,
+// that one is all there is.
 func newest(tasks []api.Task, service string, global bool, open map[string]bool) (out []Task) {
 	best, failed, last := map[place]api.Task{}, map[place]api.Task{}, map[place]api.Task{}
 	for _, t := range tasks {
