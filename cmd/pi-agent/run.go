@@ -132,7 +132,8 @@ func daemon(ctx context.Context, cfg config.Config, key clusterkey.Phrase, dir, 
 		Engine: engine, Discovery: found, Asker: enroll.NewClient(id, member.trust),
 		Network: keeper, Notify: shown, Pins: member.pins, Log: log,
 	}
-	options.Deny, options.Stacks = cfg.Deny, runner.Problems
+	options.Deny = cfg.Deny
+	options.Stacks = func() (wrong, advice []string) { return runner.Problems(), runner.Advice() }
 	options.Clock, options.SetClock, options.Built = time.Now, prepare.AskForClock, builtAt()
 	options.ForgetSwarm = prepare.AskToForget
 	watch := &obstacle.Watch{Log: log, Strangers: func() []ports.Holder { return atPorts(cfg, engine.Last) }}

@@ -118,7 +118,8 @@ type Options struct {
 	Clock       func() time.Time            // what the clock says: time.Now
 	SetClock    func(to time.Time) error    // asks for the clock to be put forward
 	Built       time.Time                   // when this program was made; zero when that is not known
-	Stacks      func() []string             // what is wrong with the Compose files of this board, which leads; nil without any
+	// Stacks is what is wrong with the Compose files of this board, which leads, and what Docker leaves out of them; nil without any.
+	Stacks func() (wrong, advice []string)
 
 	Known         []netip.Addr             // where other boards were met before this one last started
 	RememberKnown func([]netip.Addr) error // keeps that through a power cut

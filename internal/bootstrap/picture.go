@@ -136,7 +136,7 @@ func (l *Loop) drawSwarm(ctx context.Context, p *picture.Picture) error {
 		return err
 	}
 	paint(p, o, l.name())
-	p.StackErrors, err = l.stackErrors(ctx, *p)
+	p.StackErrors, p.StackAdvice, err = l.stacks(ctx, *p)
 	return err
 }
 
@@ -192,7 +192,7 @@ func serviceOf(s swarm.Service, names map[string]string) picture.Service {
 			out.Running++
 		}
 		out.Tasks = append(out.Tasks, picture.Task{
-			ID: t.ID, Slot: t.Slot, Node: t.Node, Board: names[t.Node], State: t.State, Error: t.Error, Since: t.Since,
+			ID: t.ID, Slot: t.Slot, Node: t.Node, Board: names[t.Node], State: t.State, Error: t.Error, ErrorBoard: names[t.On], Since: t.Since,
 		})
 	}
 	return out
@@ -216,7 +216,7 @@ func (l *Loop) borrow(ctx context.Context, p *picture.Picture, v View) error {
 		node := p.Swarm.Node
 		p.Source, p.Boards, p.Services, p.Swarm = lent.Source, lent.Boards, lent.Services, lent.Swarm
 		p.Swarm.Node = node
-		p.Nearby, p.StackErrors = lent.Nearby, lent.StackErrors
+		p.Nearby, p.StackErrors, p.StackAdvice = lent.Nearby, lent.StackErrors, lent.StackAdvice
 		if lent.Needs { // the manager's own trouble is everybody's
 			p.Doing, p.Needs = lent.Doing, true
 		}

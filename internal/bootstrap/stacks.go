@@ -8,26 +8,27 @@ import (
 	"github.com/pi-agent/pi-agent/internal/picture"
 )
 
-// stackErrors are what is wrong with the Compose files of the board that leads, for only those count. Another manager asks
-// that board.
-func (l *Loop) stackErrors(ctx context.Context, p picture.Picture) ([]string, error) {
+// stacks are what is wrong with the Compose files of the board that leads, and what Docker leaves out of them, for only those
+// count. Another manager asks that board.
+func (l *Loop) stacks(ctx context.Context, p picture.Picture) (wrong, advice []string, err error) {
 	i := slices.IndexFunc(p.Boards, func(b picture.Board) bool { return b.Role == picture.Leader })
 	switch {
 	case i < 0:
-		return nil, nil
+		return nil, nil, nil
 	case p.Boards[i].Node == p.Swarm.Node && l.Stacks == nil:
-		return nil, nil
+		return nil, nil, nil
 	case p.Boards[i].Node == p.Swarm.Node:
-		return l.Stacks(), nil
+		wrong, advice = l.Stacks()
+		return wrong, advice, nil
 	}
 	peers, _ := l.contacts.peers(l.Serial)
 	for _, m := range peers {
 		if m.Claim.Node == p.Boards[i].Node {
 			lent, err := l.lend(ctx, m)
-			return lent.StackErrors, err
+			return lent.StackErrors, lent.StackAdvice, err
 		}
 	}
-	return nil, errors.New("the board that leads has not been met lately")
+	return nil, nil, errors.New("the board that leads has not been met lately")
 }
 
 // lend asks a manager for its picture.

@@ -9,7 +9,7 @@ import (
 )
 
 // TestStackErrors looks at the pictures of a manager that leads, of one that does not, and of a worker: what the first says of
-// its Compose files is in all of them, what the others say in none.
+// its Compose files is in all of them, what the others say in none. What Docker leaves out is no trouble.
 func TestStackErrors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 1)
@@ -19,14 +19,14 @@ func TestStackErrors(t *testing.T) {
 		w.run(t, w.startAll(t, rnd), 10*time.Minute, func() bool { return w.formed() && w.managed(3)() })
 		w.run(t, nil, time.Minute, nil)
 		leads := 0
-		var bad []string
+		var bad, notes []string
 		for _, b := range w.boards {
 			own := []string{"Stack own of " + b.hostname + " is not deployed."}
 			if b.running().Place().Leads {
 				leads++
-				bad = own
+				bad, notes = own, []string{"note of " + own[0]}
 			}
-			b.running().Stacks = func() []string { return own }
+			b.running().Stacks = func() ([]string, []string) { return own, []string{"note of " + own[0]} }
 		}
 		if leads != 1 {
 			t.Fatalf("%d boards lead", leads)
@@ -35,13 +35,19 @@ func TestStackErrors(t *testing.T) {
 			t.Helper()
 			for _, b := range w.boards {
 				p := b.running().Picture(t.Context())
-				if !slices.Equal(p.StackErrors, bad) || p.Trouble() != (len(bad) > 0) {
-					t.Errorf("%s shows stacks %q, trouble %v, want %q", b.hostname, p.StackErrors, p.Trouble(), bad)
+				if !slices.Equal(p.StackErrors, bad) || !slices.Equal(p.StackAdvice, notes) || p.Trouble() != (len(bad) > 0) {
+					t.Errorf("%s shows stacks %q and %q, trouble %v, want %q and %q", b.hostname, p.StackErrors, p.StackAdvice, p.Trouble(), bad, notes)
 				}
 			}
 		}
 		check()
 		bad = nil
+		for _, b := range w.boards {
+			b.running().Stacks = func() ([]string, []string) { return nil, notes }
+		}
+		time.Sleep(pictureAge) // virtual
+		check()
+		notes = nil
 		for _, b := range w.boards {
 			b.running().Stacks = nil
 		}

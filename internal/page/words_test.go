@@ -61,7 +61,7 @@ func TestSpanish(t *testing.T) {
 		}
 	}
 	for _, path := range []string{"../bootstrap/decide.go", "../bootstrap/clock.go", "../bootstrap/why.go", "../picture/warnings.go", "../picture/stacks.go", "../stacks/stacks.go",
-		"../ports/told.go", "../swarm/settings.go"} {
+		"../stacks/advice.go", "../ports/told.go", "../swarm/settings.go"} {
 		all, err := sentences.In(path)
 		if err != nil || len(all) == 0 {
 			t.Fatalf("%s: %d sentences, %v", path, len(all), err)

@@ -32,7 +32,9 @@ type Picture struct {
 	Boards   []Board     `json:"boards"`
 	Services []Service   `json:"services"`
 	// StackErrors are the Compose files of the board that leads that are not deployed, each with what is wrong, in a sentence.
-	StackErrors []string  `json:"stack_errors"`
+	StackErrors []string `json:"stack_errors"`
+	// StackAdvice is what Docker left out of those that are deployed, and the like, in sentences.
+	StackAdvice []string  `json:"stack_advice"`
 	Nearby      []Nearby  `json:"nearby"` // boards of other clusters
 	Warnings    []Warning `json:"warnings"`
 
@@ -106,13 +108,15 @@ type Service struct {
 
 // Task is one container of a service, or the intention of one.
 type Task struct {
-	ID    string    `json:"id"`
-	Slot  int       `json:"slot,omitempty"`
-	Node  string    `json:"node,omitempty"`  // id of the node
-	Board string    `json:"board,omitempty"` // its name
-	State string    `json:"state"`           // Docker's word, such as "running"
-	Error string    `json:"error,omitempty"`
-	Since time.Time `json:"since"`
+	ID    string `json:"id"`
+	Slot  int    `json:"slot,omitempty"`
+	Node  string `json:"node,omitempty"`  // id of the node
+	Board string `json:"board,omitempty"` // its name
+	State string `json:"state"`           // Docker's word, such as "running"
+	Error string `json:"error,omitempty"`
+	// ErrorBoard is the name of the board that Error is from: it may be another one that the task is on now.
+	ErrorBoard string    `json:"error_board,omitempty"`
+	Since      time.Time `json:"since"`
 }
 
 // Nearby is a board of another cluster on the same network. Nothing of it is proved.
@@ -152,7 +156,7 @@ func (p Picture) bounded() Picture {
 		}
 		p.Services[i] = s
 	}
-	p.StackErrors = p.boundedStackErrors()
+	p.StackErrors, p.StackAdvice = boundedTexts(p.StackErrors), boundedTexts(p.StackAdvice)
 	p.Nearby = append([]Nearby{}, p.Nearby[:min(len(p.Nearby), boardsMax)]...)
 	p.Warnings = append([]Warning{}, p.Warnings...)
 	return p

@@ -57,13 +57,14 @@ func class() picture.Picture {
 			{Name: "web", Image: "nginx:1", Wanted: 3, Running: 2, Tasks: []picture.Task{
 				{ID: "t1", Slot: 1, Node: "mzr1", Board: "pi-bbcc02", State: "running", Since: now},
 				{ID: "t2", Slot: 2, Node: "mzr1", Board: "pi-bbcc02", State: "running", Since: now},
-				{ID: "t3", Slot: 3, Node: "xg42tbi2i5ihbtu1cnpuzxtz8", Board: "pi-bbcc05", State: "ready", Error: "creating vxlan interface: operation not supported", Since: now},
+				{ID: "t3", Slot: 3, Node: "xg42tbi2i5ihbtu1cnpuzxtz8", Board: "pi-bbcc05", State: "ready", Error: "creating vxlan interface: operation not supported", ErrorBoard: "pi-bbcc05", Since: now},
 			}},
 			{Name: "backup", Image: "alpine:3", Wanted: 1, Job: true, Tasks: []picture.Task{
 				{ID: "t4", Slot: 1, Node: "mzr1", Board: "pi-bbcc02", State: "complete", Since: now},
 			}},
 		},
 		StackErrors: []string{"Stack blog is not deployed: /etc/pi-agent/stacks/blog.yml:6: services.blog.ports must be a list."},
+		StackAdvice: []string{"Stack home: service home runs without devices and privileged, which Docker ignores in a swarm (/etc/pi-agent/stacks/home.yml:8)."},
 		Nearby:      []picture.Nearby{{Serial: "10000000aabbcc09", Cluster: "class-b", Why: `It belongs to cluster "class-b".`}},
 	}
 	p.Judge()
@@ -277,11 +278,11 @@ func TestBounds(t *testing.T) {
 	}
 	p = class()
 	for range 3000 {
-		p.StackErrors = append(p.StackErrors, evil)
+		p.StackErrors, p.StackAdvice = append(p.StackErrors, evil), append(p.StackAdvice, evil)
 	}
 	p.Judge()
 	encoded, err = p.Encode()
-	if err != nil || len(encoded) > 30_000 {
+	if err != nil || len(encoded) > 50_000 {
 		t.Errorf("%d bytes with what is wrong with stacks, %v", len(encoded), err)
 	}
 	p = class()
@@ -295,7 +296,7 @@ func TestBounds(t *testing.T) {
 func TestWarnings(t *testing.T) {
 	well := func() picture.Picture {
 		p := class()
-		p.Boards, p.Services, p.StackErrors, p.Swarm.CertDays = p.Boards[:2], nil, nil, 1825
+		p.Boards, p.Services, p.StackErrors, p.StackAdvice, p.Swarm.CertDays = p.Boards[:2], nil, nil, nil, 1825
 		p.Boards[1].Role, p.Boards[1].Clock, p.Swarm.Managers, p.Swarm.Reachable = picture.Manager, nil, 3, 3
 		return p
 	}
@@ -330,8 +331,25 @@ func TestWarnings(t *testing.T) {
 		{"another service", func(p *picture.Picture) {
 			p.Services = []picture.Service{{Name: "web", Wanted: 2, Running: 1, Tasks: []picture.Task{{Error: "no suitable node"}}}}
 		}, "web runs 1 of 2 tasks: no suitable node.", true},
+		{"an image that is not there", func(p *picture.Picture) {
+			p.Services = []picture.Service{{Name: "web", Wanted: 3, Running: 1, Tasks: []picture.Task{
+				{State: "running", Board: "pi-bbcc02"},
+				{State: "preparing", Board: "pi-bbcc02", Error: "No such image: nginx:nope@sha256:0", ErrorBoard: "pi-bbcc05"},
+				{State: "rejected", Board: "pi-bbcc06", Error: "No such image: nginx:nope@sha256:0"},
+			}}}
+		}, "web runs 1 of 3 tasks: there is no image nginx:nope on pi-bbcc05, pi-bbcc06.", true},
+		{"two reasons", func(p *picture.Picture) {
+			p.Services = []picture.Service{{Name: "web", Wanted: 2, Tasks: []picture.Task{
+				{State: "rejected", Board: "pi-bbcc02", Error: "No such image: nginx:nope"},
+				{State: "failed", Board: "pi-bbcc05", Error: "task: non-zero exit (1)"},
+			}}}
+		}, "web runs 0 of 2 tasks: there is no image nginx:nope on pi-bbcc02: task: non-zero exit (1) on pi-bbcc05.", true},
+		{"an image that comes", func(p *picture.Picture) {
+			p.Services = []picture.Service{{Name: "web", Image: "nginx:1", Wanted: 1, Tasks: []picture.Task{{State: "preparing", Board: "pi-bbcc02"}}}}
+		}, "web runs 0 of 1 tasks: nginx:1 is being fetched on pi-bbcc02.", true},
 		{"a job", func(p *picture.Picture) { p.Services = class().Services[1:] }, "", false},
 		{"a stack", func(p *picture.Picture) { p.StackErrors = class().StackErrors }, "Stack blog is not deployed: /etc/", true},
+		{"advice on a stack", func(p *picture.Picture) { p.StackAdvice = class().StackAdvice }, "Stack home: service home runs without devices", false},
 	}
 	var said strings.Builder
 	played := 0

@@ -1,10 +1,13 @@
 package picture
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
-// boundedStackErrors are those that are shown: they may come from another board.
-func (p Picture) boundedStackErrors() []string {
-	all := append([]string{}, p.StackErrors[:min(len(p.StackErrors), stacksMax)]...)
+// boundedTexts are those that are shown: they may come from another board.
+func boundedTexts(texts []string) []string {
+	all := append([]string{}, texts[:min(len(texts), stacksMax)]...)
 	for i := range all {
 		all[i] = cut(all[i])
 	}
@@ -18,7 +21,14 @@ func (j *judge) stacks() {
 			where = b.Name
 		}
 	}
-	for _, text := range j.boundedStackErrors() {
+	for _, text := range boundedTexts(j.StackErrors) {
 		j.trouble(fmt.Sprintf("Put the file on %s right: it is then deployed by itself.", where), "%s", text)
+	}
+	for _, text := range boundedTexts(j.StackAdvice) {
+		remedy := ""
+		if strings.Contains(text, leftOut) {
+			remedy = "A container that cannot do without runs on one board with docker run, outside the swarm."
+		}
+		j.note(remedy, "%s", text)
 	}
 }

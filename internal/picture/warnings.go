@@ -83,18 +83,24 @@ func (j *judge) services() {
 		}
 		text := fmt.Sprintf("%s runs %d of %d tasks", s.Name, s.Running, s.Wanted)
 		remedy := fmt.Sprintf("docker service ps --no-trunc %s on a manager tells more.", s.Name)
-		for _, t := range s.Tasks {
-			if t.Error == "" {
-				continue
+		for _, f := range s.faults() {
+			image, missing := strings.CutPrefix(f.error, noImage)
+			image, _, _ = strings.Cut(image, "@")
+			switch {
+			case missing && f.boards() != "":
+				text += fmt.Sprintf(": there is no image %s on %s", image, f.boards())
+				remedy = "Check its name, and that those boards reach the internet; or load it on each of them with docker load."
+			case f.boards() != "":
+				text += fmt.Sprintf(": %s on %s", f.error, f.boards())
+			default:
+				text += ": " + f.error
 			}
-			text += ": " + t.Error
-			if t.Board != "" {
-				text += " on " + t.Board
-			}
-			if strings.Contains(t.Error, "vxlan") {
+			if strings.Contains(f.error, "vxlan") {
 				remedy = "The kernel of that board has no vxlan. On Ubuntu: sudo apt install linux-modules-extra-raspi, and reboot."
 			}
-			break
+		}
+		if getting := s.preparing(); getting.on != nil {
+			text += fmt.Sprintf(": %s is being fetched on %s", s.Image, getting.boards())
 		}
 		j.trouble(remedy, "%s.", text)
 	}

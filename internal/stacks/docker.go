@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -15,7 +17,7 @@ const callMax = 5 * time.Minute
 
 // Command returns the docker command for the engine at host, such as unix:///run/docker.sock.
 func Command(host string) Docker {
-	return func(ctx context.Context, args ...string) error {
+	return func(ctx context.Context, args ...string) (string, error) {
 		ctx, cancel := context.WithTimeout(ctx, callMax)
 		defer cancel()
 		cmd := exec.CommandContext(ctx, "docker", append([]string{"--host", host}, args...)...)
@@ -26,21 +28,58 @@ func Command(host string) Docker {
 		err := cmd.Run()
 		switch {
 		case err == nil:
-			return nil
+			return said.String(), nil
 		case errors.Is(err, exec.ErrNotFound):
-			return errors.New("there is no docker command: apt install docker-cli")
+			return "", errors.New("there is no docker command: apt install docker-cli")
 		case ctx.Err() != nil:
-			return fmt.Errorf("docker %s took longer than %s", strings.Join(args[:2], " "), callMax)
+			return "", fmt.Errorf("docker %s took longer than %s", strings.Join(args[:2], " "), callMax)
 		}
 		if text := complaint(said.String()); text != "" {
-			return errors.New(text)
+			return "", errors.New(text)
 		}
-		return fmt.Errorf("docker %s: %w", strings.Join(args[:2], " "), err)
+		return "", fmt.Errorf("docker %s: %w", strings.Join(args[:2], " "), err)
 	}
 }
 
-// complaint is what the command said last: it may have given notes before.
+// What Docker writes before it begins, whether it then fails or not.
+const (
+	ignoresUnsupported = "Ignoring unsupported options: "
+	ignoresDeprecated  = "Ignoring deprecated options:"
+)
+
+// optionAdvice is what Docker says of one option, in a line of its own.
+var optionAdvice = regexp.MustCompile(`^([a-z_]+): (.+)$`)
+
+// ignored are the options that Docker says it left out, never nil.
+func ignored(said string) []string {
+	all := []string{}
+	deprecated := false
+	for line := range strings.Lines(said) {
+		line = strings.TrimSpace(line)
+		if names, is := strings.CutPrefix(line, ignoresUnsupported); is {
+			all = append(all, strings.Split(names, ", ")...)
+		}
+		if deprecated = deprecated || line == ignoresDeprecated; !deprecated {
+			continue
+		}
+		if m := optionAdvice.FindStringSubmatch(line); m != nil {
+			all = append(all, m[1])
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// severalLines is how complaints begin that have more than one line.
+var severalLines = regexp.MustCompile(`^(Compose file contains unsupported options:|yaml: unmarshal errors:)`)
+
+// complaint is why the command failed: what it said last, for it may have given notes before, and all of it where that has
+// several lines.
 func complaint(said string) string {
 	lines := strings.Split(strings.TrimSpace(said), "\n")
-	return strings.TrimSuffix(strings.TrimSpace(lines[len(lines)-1]), ".")
+	last := len(lines) - 1
+	if i := slices.IndexFunc(lines, severalLines.MatchString); i >= 0 {
+		last = i
+	}
+	return strings.TrimSuffix(strings.TrimSpace(strings.Join(lines[last:], "\n")), ".")
 }

@@ -1,5 +1,5 @@
 // Package stacks deploys the services that a person has put on a card: Compose files, handed to Docker's own stack command
-// by the manager that leads. It updates a stack when its file changes, and removes nothing.
+// by the manager that leads. It updates a stack when its file changes, or one that it reads, and removes nothing.
 package stacks
 
 import (
@@ -47,11 +47,17 @@ type Place struct {
 // Mark says what was done with a file: it was deployed in this swarm, or was there when another manager led it.
 type Mark struct {
 	Swarm string `json:"swarm"`
-	Sum   string `json:"sum"` // SHA-256 of the file, hexadecimal
+	Sum   string `json:"sum"` // SHA-256 of the file and of what it reads, hexadecimal
+	// Ignored are the options that Docker left out; nil when this board did not deploy the file.
+	Ignored []string `json:"ignored"`
 }
 
-// Docker runs the docker command. Its error carries what the command said.
-type Docker func(ctx context.Context, args ...string) error
+// is reports whether the mark is about the same thing.
+func (m Mark) is(o Mark) bool { return m.Swarm == o.Swarm && m.Sum == o.Sum }
+
+// Docker runs the docker command, and returns the notes that it gave on its way. Its error carries what it said when it
+// failed.
+type Docker func(ctx context.Context, args ...string) (notes string, err error)
 
 // Runner deploys. All fields but Timing must be set.
 type Runner struct {
@@ -68,6 +74,7 @@ type Runner struct {
 	refused  map[string]refusal
 	told     map[string]string // by file, what is wrong with it, as it was last said; none once it is right or gone
 	problems atomic.Pointer[[]string]
+	advice   atomic.Pointer[[]string]
 }
 
 // Problems are the files that are not deployed now, with what is wrong with each, in sentences; none on a board that does not
@@ -79,11 +86,21 @@ func (r *Runner) Problems() []string {
 	return nil
 }
 
+// Advice is what Docker did not do of the files that it deployed, in sentences; none on a board that does not lead its
+// swarm. It may be called from any goroutine.
+func (r *Runner) Advice() []string {
+	if a := r.advice.Load(); a != nil {
+		return *a
+	}
+	return nil
+}
+
 // refusal is a file that could not be deployed.
 type refusal struct {
 	sum   string
 	again time.Time
 	pause time.Duration
+	said  map[string]bool // of several faults Docker names another one each time
 }
 
 // Run looks after the files until ctx ends, then returns nil.
@@ -101,23 +118,24 @@ func (r *Runner) Run(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		}
-		var problems []string
+		var problems, advice []string
 		at := r.Place()
 		if at.Swarm != "" {
-			problems = r.look(ctx, at)
+			problems, advice = r.look(ctx, at)
 		}
 		if !at.Leads { // its files do not count
-			problems = nil
+			problems, advice = nil, nil
 		}
 		r.problems.Store(&problems)
+		r.advice.Store(&advice)
 	}
 }
 
-// look deploys what is new, and returns what is wrong.
-func (r *Runner) look(ctx context.Context, at Place) (problems []string) {
+// look deploys what is new, and returns what is wrong, and what Docker leaves out.
+func (r *Runner) look(ctx context.Context, at Place) (problems, notes []string) {
 	files, odd, err := r.files()
 	if err != nil {
-		return append(problems, r.tell(r.Dir, fmt.Sprintf("The stacks in %s cannot be read: %v.", r.Dir, err)))
+		return append(problems, r.tell(r.Dir, fmt.Sprintf("The stacks in %s cannot be read: %v.", r.Dir, err))), nil
 	}
 	before := r.seen
 	r.seen = map[string]string{}
@@ -135,12 +153,11 @@ func (r *Runner) look(ctx context.Context, at Place) (problems []string) {
 			problems = append(problems, r.tell(path, fmt.Sprintf("%s is not deployed: %v.", path, err)))
 			continue
 		}
-		sum := sha256.Sum256(text)
-		mark := Mark{at.Swarm, hex.EncodeToString(sum[:])}
+		mark := Mark{Swarm: at.Swarm, Sum: sumOf(path, text)}
 		r.seen[name] = mark.Sum
 		first := r.Marks[name].Swarm != at.Swarm
 		switch {
-		case r.Marks[name] == mark:
+		case r.Marks[name].is(mark):
 			delete(r.told, path)
 		case before[name] != mark.Sum:
 		case !at.Leads:
@@ -155,11 +172,33 @@ func (r *Runner) look(ctx context.Context, at Place) (problems []string) {
 		if told := r.told[path]; told != "" {
 			problems = append(problems, told)
 		}
+		if done := r.Marks[name]; done.is(mark) {
+			notes = append(notes, done.advice(name, path, text)...)
+		}
 	}
 	maps.DeleteFunc(r.Marks, func(name string, _ Mark) bool { return files[name] == "" })
 	there := slices.Collect(maps.Values(files))
 	maps.DeleteFunc(r.told, func(path, _ string) bool { return !slices.Contains(there, path) })
-	return problems
+	return problems, notes
+}
+
+// advice is what Docker did not do of the file that the mark is about.
+func (m Mark) advice(name, path string, text []byte) []string {
+	if m.Ignored == nil {
+		m.Ignored = usuallyIgnored
+	}
+	return advice(name, path, text, m.Ignored)
+}
+
+// sumOf is the sum of a Compose file, and of the files that Docker reads for it where there are any.
+func sumOf(path string, text []byte) string {
+	h := sha256.New()
+	_, _ = h.Write(text) // a hash does not fail
+	for _, s := range outlineOf(text).sources(filepath.Dir(path)) {
+		more, err := read(s.path)
+		_, _ = fmt.Fprintf(h, "\x00%q %x %v", s.path, sha256.Sum256(more), err)
+	}
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 // deploy hands the file to Docker. Before that nothing is kept, so that after a power cut it is done again, which changes
@@ -169,22 +208,32 @@ func (r *Runner) deploy(ctx context.Context, name, path string, text []byte, mar
 	if last.sum == mark.Sum && time.Now().Before(last.again) {
 		return
 	}
-	err := r.Docker(ctx, "stack", "deploy", "--compose-file", path, name)
+	said, err := r.Docker(ctx, "stack", "deploy", "--compose-file", path, name)
 	if ctx.Err() != nil {
 		return
 	}
 	if err != nil {
-		pause := r.Timing.StackRetry
+		now := refusal{sum: mark.Sum, pause: r.Timing.StackRetry, said: map[string]bool{}}
 		if last.sum == mark.Sum {
-			pause = min(2*last.pause, r.Timing.StackRetryMax)
+			now.pause, now.said = min(2*last.pause, r.Timing.StackRetryMax), last.said
 		}
-		r.refused[name] = refusal{mark.Sum, time.Now().Add(pause), pause}
-		r.tell(path, fmt.Sprintf("Stack %s is not deployed: %v.", name, located(path, text, err)))
+		now.again = time.Now().Add(now.pause)
+		r.refused[name] = now
+		problem := fmt.Sprintf("Stack %s is not deployed: %v.", name, located(name, path, text, err))
+		if now.said[problem] {
+			r.told[path] = problem
+		}
+		now.said[problem] = true
+		r.tell(path, problem)
 		return
 	}
 	delete(r.refused, name)
 	delete(r.told, path)
 	r.Log.Info(fmt.Sprintf("Deployed stack %s from %s.", name, path))
+	mark.Ignored = ignored(said)
+	for _, a := range mark.advice(name, path, text) {
+		r.Log.Warn(a)
+	}
 	r.mark(name, mark)
 }
 
@@ -248,7 +297,15 @@ func (r *Runner) files() (files map[string]string, odd map[string]error, err err
 	return files, odd, nil
 }
 
+// read returns the text of a file. One that is no regular file could keep its reader waiting for ever.
 func read(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, errors.New("it is not a regular file")
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err

@@ -2,7 +2,9 @@ package stacks
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -16,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
+	"golang.org/x/sys/unix"
 
 	"github.com/pi-agent/pi-agent/internal/timing"
 )
@@ -33,6 +36,7 @@ type card struct {
 	mu    sync.Mutex
 	place Place
 	bad   error    // what Docker answers
+	notes string   // what it says on its way
 	ran   []string // what it was told, each time
 }
 
@@ -54,11 +58,11 @@ func (c *card) start() {
 	ctx, stop := context.WithCancel(c.t.Context())
 	r := &Runner{
 		Dir: c.dir, Boot: []string{filepath.Join(c.dir, "none"), filepath.Dir(c.boot)},
-		Docker: func(_ context.Context, args ...string) error {
+		Docker: func(_ context.Context, args ...string) (string, error) {
 			c.mu.Lock()
 			defer c.mu.Unlock()
 			c.ran = append(c.ran, strings.Join(args, " "))
-			return c.bad
+			return c.notes, c.bad
 		},
 		Place: func() Place {
 			c.mu.Lock()
@@ -113,6 +117,13 @@ func (c *card) answer(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.bad = err
+}
+
+// answerNotes changes what Docker says while it deploys.
+func (c *card) answerNotes(notes string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.notes = notes
 }
 
 func (c *card) said() string {
@@ -172,7 +183,7 @@ func TestRefusedFile(t *testing.T) {
 		if got := c.wait(time.Hour); len(got) < 5 || len(got) > 12 {
 			t.Errorf("tried %d times within an hour", len(got))
 		}
-		if got, want := c.said(), "Stack stack is not deployed: "+c.boot+":3: services.web.ports must be a list."; got != want {
+		if got, want := c.said(), "Stack stack is not deployed: "+c.boot+":3: services.web.ports must be a list: write ports: [\"80\"]."; got != want {
 			t.Errorf("said %q, want %q once", got, want)
 		}
 		c.answer(nil)
@@ -193,7 +204,7 @@ func TestProblems(t *testing.T) {
 		}
 		set := func(leads bool) { c.set(func(p *Place) { p.Leads = leads }) }
 		check("at the start")
-		bad := "Stack stack is not deployed: " + c.boot + ":3: services.web.ports must be a list."
+		bad := "Stack stack is not deployed: " + c.boot + ":3: services.web.ports must be a list: write ports: [\"80\"]."
 		broken := "services:\n  web:\n    ports: 80\n"
 		c.answer(errors.New("services.web.ports must be a list"))
 		c.write(c.boot, broken)
@@ -314,11 +325,11 @@ func TestCommand(t *testing.T) {
 	}
 	t.Setenv("PATH", bin+":/bin:/usr/bin")
 	t.Setenv("SECRET", "x")
-	if err := Command("unix:///x.sock")(t.Context(), "stack", "deploy"); err == nil || err.Error() != "services.web.ports must be a list" {
+	if _, err := Command("unix:///x.sock")(t.Context(), "stack", "deploy"); err == nil || err.Error() != "services.web.ports must be a list" {
 		t.Errorf("Command() = %v", err)
 	}
 	t.Setenv("PATH", t.TempDir())
-	if err := Command("unix:///x.sock")(t.Context(), "stack", "deploy"); err == nil || !strings.Contains(err.Error(), "apt install docker-cli") {
+	if _, err := Command("unix:///x.sock")(t.Context(), "stack", "deploy"); err == nil || !strings.Contains(err.Error(), "apt install docker-cli") {
 		t.Errorf("Command() = %v without a docker command", err)
 	}
 }
@@ -390,5 +401,135 @@ func TestFilesThatAPersonMustChoose(t *testing.T) {
 		want(t, c.wait(time.Minute))
 		check("a copy", onCard("stack (1).yml")+
 			" is not deployed: it is not read under this name: save it as plain text and call it stack.yml, or take it away.")
+	})
+}
+
+// What Docker leaves out is told once, with the deployment, and shown for as long as the file is deployed by the board that leads.
+func TestAdvice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCard(t)
+		notes := "Ignoring unsupported options: devices, network_mode, privileged, restart\n\nSince --detach=false was not specified\n"
+		c.answerNotes(notes)
+		c.write(c.boot, "services:\n  home:\n    image: homeassistant\n    restart: always\n    network_mode: host\n    privileged: true\n"+
+			"    devices: [/dev/ttyUSB0]\n  web:\n    image: nginx\n    restart: unless-stopped\n")
+		note := "Stack stack: service home runs without devices, network_mode and privileged, which Docker ignores in a swarm (" + c.boot + ":5)."
+		check := func(when string, want ...string) {
+			t.Helper()
+			if got := c.r.Advice(); !slices.Equal(got, want) || len(c.r.Problems()) > 0 {
+				t.Errorf("%s: the advice is %q, the problems %q, want %q", when, got, c.r.Problems(), want)
+			}
+		}
+		check("at the start")
+		c.wait(time.Hour)
+		check("deployed", note)
+		if got, want := c.said(), "Deployed stack stack from "+c.boot+".\n"+note; got != want {
+			t.Errorf("said %q, want %q", got, want)
+		}
+		c.stop()
+		c.start()
+		c.wait(2 * patient.Stack)
+		check("after a restart", note)
+		c.set(func(p *Place) { p.Leads = false })
+		c.wait(patient.Stack)
+		check("another board leads")
+		c.set(func(p *Place) { p.Leads = true })
+		c.wait(patient.Stack)
+		check("this one leads again", note)
+		if got := c.said(); got != "" {
+			t.Errorf("said %q, which it had said before", got)
+		}
+		c.answerNotes("")
+		c.write(c.boot, "services:\n  home:\n    image: homeassistant\n")
+		c.wait(2 * patient.Stack)
+		check("put right")
+
+		// Another board has deployed it: it is what Docker usually leaves out.
+		c.set(func(p *Place) { p.Leads = false })
+		c.write(c.boot, "services:\n  home:\n    image: homeassistant\n    privileged: true\n")
+		c.wait(2 * patient.Stack)
+		c.set(func(p *Place) { p.Leads = true })
+		c.wait(patient.Stack)
+		check("deployed by another board", "Stack stack: service home runs without privileged, which Docker ignores in a swarm ("+c.boot+":4).")
+	})
+}
+
+// What the stack reads counts: a change of one of its files is deployed.
+func TestFilesThatAStackReads(t *testing.T) {
+	for _, c := range []struct{ name, text, file string }{
+		{"env_file", "services: {web: {image: nginx, env_file: web.env}}\n", "web.env"},
+		{"one of several", "services:\n  web:\n    env_file:\n      - none.env\n      - ./sub/web.env\n", "sub/web.env"},
+		{"of a template", "x-base: &base\n  env_file: [web.env]\nservices:\n  web:\n    <<: *base\n    image: nginx\n", "web.env"},
+		{"of one of several templates", "x-a: &a {tty: true}\nx-b: &b {env_file: [web.env]}\nservices: {web: {<<: [*a, *b]}}\n", "web.env"},
+		{"a config", "configs:\n  conf:\n    file: ./web.conf\n", "web.conf"},
+		{"a secret", "secrets: {pw: {file: pw.txt}}\n", "pw.txt"},
+		{"a variable with a value", "secrets: {pw: {file: \"${WHERE:-pw}$X.txt\"}}\n", "pw.txt"},
+		{"quotes, lines of Windows", "configs:\r\n  \"my conf\":\r\n    file: 'web conf'\r\n", "web conf"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newCard(t)
+				stack, file := filepath.Join(b.dir, "web.yml"), filepath.Join(b.dir, c.file)
+				if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+					t.Fatal(err)
+				}
+				deploy := "stack deploy --compose-file " + stack + " web"
+				b.write(stack, c.text)
+				want(t, b.wait(time.Minute), deploy)
+				b.write(file, "A=1\n") // that there was none is a state like any other
+				want(t, b.wait(time.Minute), deploy)
+				want(t, b.wait(time.Hour))
+				b.write(file, "A=2\n")
+				want(t, b.wait(2*patient.Stack), deploy)
+				b.stop()
+				b.start()
+				want(t, b.wait(time.Minute))
+				b.write(filepath.Join(b.dir, "other"), "A=3\n")
+				want(t, b.wait(time.Minute))
+
+				// One that is missing is tried again as soon as it is there.
+				b.answer(errors.New("open " + file + ": no such file or directory"))
+				if err := os.Remove(file); err != nil {
+					t.Fatal(err)
+				}
+				b.wait(time.Hour)
+				b.answer(nil)
+				b.write(file, "A=4\n")
+				want(t, b.wait(2*patient.Stack), deploy)
+			})
+		})
+	}
+}
+
+// The sum of a file that reads no other is what it always was: nothing is deployed anew by an update of the agent.
+func TestSumOfOneFile(t *testing.T) {
+	text := []byte("services: {web: {image: nginx}}\n")
+	if got, want := sumOf("/x/web.yml", text), fmt.Sprintf("%x", sha256.Sum256(text)); got != want {
+		t.Errorf("sumOf() = %s, want %s", got, want)
+	}
+}
+
+// A reader of a pipe would wait for ever.
+func TestPipe(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "web.yml")
+	if err := unix.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := read(pipe); err == nil || err.Error() != "it is not a regular file" {
+		t.Errorf("read() = %v", err)
+	}
+}
+
+// Of several faults Docker names any one: each is said once.
+func TestFaultsInTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCard(t)
+		c.write(c.boot, "services:\n  web:\n    profiles: [a]\n    platform: x\n")
+		for i := range 6 {
+			c.answer(fmt.Errorf("services.web Additional property %s is not allowed", []string{"profiles", "platform"}[i%2]))
+			c.wait(patient.StackRetryMax)
+		}
+		if got := c.said(); strings.Count(got, "\n") != 1 || !strings.Contains(got, ":3: ") || !strings.Contains(got, ":4: ") {
+			t.Errorf("said %q", got)
+		}
 	})
 }

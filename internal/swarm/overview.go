@@ -34,7 +34,7 @@ type Service struct {
 	Global bool   // one task on every node
 	Job    bool   // its tasks are meant to end
 	Wanted int    // tasks that are to run
-	Tasks  []Task // the newest of each slot, or of each node where Global; by slot and node
+	Tasks  []Task // the newest of each slot, or of each node where Global, also one that is given up; by slot and node
 }
 
 // Task is one container, or the intention of one.
@@ -44,6 +44,7 @@ type Task struct {
 	Slot  int    // 1 and up, 0 where the service is Global
 	State string // Docker's word, such as "running"
 	Error string // the engine's words, of this task or of the one that it replaces; empty when it runs
+	On    string // id of the node that Error is from, which need not be Node
 	Since time.Time
 }
 
@@ -78,8 +79,12 @@ func (d *Docker) Overview(ctx context.Context) (o Overview, err error) {
 		for _, n := range nodes {
 			o.Nodes = append(o.Nodes, nodeOf(n))
 		}
+		open := map[string]bool{}
+		for _, n := range o.Nodes {
+			open[n.ID] = n.Ready && n.Availability == Available
+		}
 		for _, s := range services {
-			o.Services = append(o.Services, serviceOf(s, tasks))
+			o.Services = append(o.Services, serviceOf(s, tasks, open))
 		}
 		sort.Slice(o.Services, func(i, j int) bool { return o.Services[i].Name < o.Services[j].Name })
 		return nil
@@ -100,7 +105,8 @@ func endOf(text string) time.Time {
 	return c.NotAfter
 }
 
-func serviceOf(s api.Service, tasks []api.Task) Service {
+// serviceOf is a service with its tasks; open are the nodes that take any.
+func serviceOf(s api.Service, tasks []api.Task, open map[string]bool) Service {
 	out := Service{ID: s.ID, Name: s.Spec.Name}
 	if spec := s.Spec.TaskTemplate.ContainerSpec; spec != nil {
 		out.Image, _, _ = strings.Cut(spec.Image, "@")
@@ -108,7 +114,7 @@ func serviceOf(s api.Service, tasks []api.Task) Service {
 	mode := s.Spec.Mode
 	out.Global = mode.Global != nil || mode.GlobalJob != nil
 	out.Job = mode.ReplicatedJob != nil || mode.GlobalJob != nil
-	out.Tasks = newest(tasks, s.ID, out.Global)
+	out.Tasks = newest(tasks, s.ID, out.Global, open)
 	out.Wanted = len(out.Tasks)
 	if mode.Replicated != nil && mode.Replicated.Replicas != nil {
 		out.Wanted = int(*mode.Replicated.Replicas)
@@ -123,9 +129,10 @@ type place struct {
 }
 
 // newest returns the newest task of each place of the service that is to run at all. Docker keeps some that have ended: the
-// newest with an error says why there is no better one.
-func newest(tasks []api.Task, service string, global bool) (out []Task) {
-	best, failed := map[place]api.Task{}, map[place]api.Task{}
+// newest with an error says why there is no better one. Where Docker has given up, as the service's restart policy wants,
+// that one is all there is.
+func newest(tasks []api.Task, service string, global bool, open map[string]bool) (out []Task) {
+	best, failed, last := map[place]api.Task{}, map[place]api.Task{}, map[place]api.Task{}
 	for _, t := range tasks {
 		if t.ServiceID != service {
 			continue
@@ -140,11 +147,23 @@ func newest(tasks []api.Task, service string, global bool) (out []Task) {
 		if t.Status.Err != "" && later(t, failed[at]) {
 			failed[at] = t
 		}
+		if later(t, last[at]) {
+			last[at] = t
+		}
+	}
+	for at, t := range last {
+		if _, is := best[at]; !is && givenUp(t) && (!global || open[t.NodeID]) {
+			best[at] = t
+		}
 	}
 	for at, t := range best {
 		task := Task{ID: t.ID, Node: t.NodeID, Slot: t.Slot, State: string(t.Status.State), Since: t.Status.Timestamp}
+		cause := t
+		if t.Status.Err == "" {
+			cause = failed[at]
+		}
 		if !task.Running() {
-			task.Error = cmp.Or(t.Status.Err, failed[at].Status.Err)
+			task.Error, task.On = cause.Status.Err, cause.NodeID
 		}
 		out = append(out, task)
 	}
@@ -161,6 +180,11 @@ func wanted(t api.Task) bool {
 		return true
 	}
 	return false
+}
+
+// givenUp reports whether a task has failed and nothing is to come after it.
+func givenUp(t api.Task) bool {
+	return t.DesiredState == api.TaskStateShutdown && (t.Status.State == api.TaskStateFailed || t.Status.State == api.TaskStateRejected)
 }
 
 func later(t, than api.Task) bool { return than.ID == "" || t.CreatedAt.After(than.CreatedAt) }

@@ -83,7 +83,7 @@ func TestNewest(t *testing.T) {
 		name   string
 		global bool
 		tasks  []api.Task
-		want   string // id, node, state and error of each
+		want   string // id, node, state and error of each, and where that is from
 	}{
 		{"none", false, nil, ""},
 		{"one moved", false, []api.Task{
@@ -94,7 +94,21 @@ func TestNewest(t *testing.T) {
 			task("2nd", 2, 1, "a", api.TaskStateShutdown, api.TaskStateRejected, "no such image"),
 			task("3rd", 1, 1, "a", api.TaskStateReady, api.TaskStateReady, ""),
 			task("1st", 3, 1, "a", api.TaskStateShutdown, api.TaskStateFailed, "exit 1"),
-		}, "3rd a ready no such image"},
+		}, "3rd a ready no such image a"},
+		{"one fails on another node than it is on now", false, []api.Task{
+			task("1st", 2, 1, "a", api.TaskStateShutdown, api.TaskStateRejected, "no such image"),
+			task("2nd", 1, 1, "b", api.TaskStateRunning, api.TaskStatePreparing, ""),
+		}, "2nd b preparing no such image a"},
+		{"one was given up", false, []api.Task{
+			task("1st", 2, 1, "a", api.TaskStateShutdown, api.TaskStateFailed, "exit 1"),
+			task("2nd", 1, 1, "b", api.TaskStateShutdown, api.TaskStateRejected, "no such image"),
+			task("done", 1, 2, "b", api.TaskStateShutdown, api.TaskStateComplete, ""),
+		}, "2nd b rejected no such image b"},
+		{"given up on every node", true, []api.Task{
+			task("1st", 2, 0, "a", api.TaskStateShutdown, api.TaskStateRejected, "no such image"),
+			task("2nd", 2, 0, "b", api.TaskStateRunning, api.TaskStateRunning, ""),
+			task("3rd", 2, 0, "drained", api.TaskStateShutdown, api.TaskStateFailed, "exit 1"),
+		}, "1st a rejected no such image a, 2nd b running"},
 		{"one has failed before", false, []api.Task{
 			task("old", 2, 1, "a", api.TaskStateShutdown, api.TaskStateFailed, "exit 1"),
 			task("new", 1, 1, "a", api.TaskStateRunning, api.TaskStateRunning, ""),
@@ -116,8 +130,8 @@ func TestNewest(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			var got []string
-			for _, n := range newest(tt.tasks, "s", tt.global) {
-				got = append(got, strings.TrimSpace(strings.Join([]string{n.ID, n.Node, n.State, n.Error}, " ")))
+			for _, n := range newest(tt.tasks, "s", tt.global, map[string]bool{"a": true, "b": true}) {
+				got = append(got, strings.TrimSpace(strings.Join([]string{n.ID, n.Node, n.State, n.Error, n.On}, " ")))
 			}
 			if got := strings.Join(got, ", "); got != tt.want {
 				t.Errorf("%q, want %q", got, tt.want)

@@ -46,7 +46,7 @@ func TestStacks(t *testing.T) {
 		t.Fatal(err)
 	}
 	awaitSwarm(t, time.Minute, leader, l.Pis)
-	bad := "Stack practice is not deployed: " + file + ":6: services.web.deploy.replicas must be a integer."
+	bad := "Stack practice is not deployed: " + file + ":6: services.web.deploy.replicas must be a integer: write it in digits, without quotes."
 	says(bad)
 	shown := func(want ...string) { // on every board, and on the screen of the one that leads
 		t.Helper()
@@ -124,4 +124,103 @@ func TestStacks(t *testing.T) {
 	if after := services(); after != before {
 		t.Errorf("the service has version %s after a restart of the agent, %s before", after, before)
 	}
+}
+
+// What Docker says of a stack is seen where people look: what it refuses with its line and a remedy, what it leaves out as advice
+// on the page and in status of every board, and which image is not on which board. What the stack reads is deployed when it changes.
+func TestStackAdvice(t *testing.T) {
+	t.Parallel()
+	l := lab.New(t, lab.Options{N: 2, Config: "expect = 2"})
+	engines(t, l)
+	if err := l.LoadWeb(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	leader := lowest(l.Pis)
+	write := func(name, text string) {
+		t.Helper()
+		if err := leader.WriteFile(stacks.Dir+"/"+name, text, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	says := func(text string) {
+		t.Helper()
+		await(t, time.Minute, func(context.Context) error {
+			if strings.Count(leader.Log(), text) != 1 {
+				return fmt.Errorf("the journal does not say %q once:\n%s", text, leader.Log())
+			}
+			return nil
+		})
+	}
+	shows := func(status int, text string) { // on every board
+		t.Helper()
+		await(t, time.Minute, func(ctx context.Context) error {
+			for _, p := range l.Pis {
+				if out, got, err := tell(ctx, p, nobody, "status"); err != nil || got != status || !strings.Contains(string(out), text) {
+					return fmt.Errorf("%s has exit status %d, %v, and shows not %q:\n%s", p.Name, got, err, text, out)
+				}
+			}
+			return nil
+		})
+	}
+	file := stacks.Dir + "/home.yml"
+	head := "version: \"3.8\"\nservices:\n  web:\n    image: " + lab.WebImage + "\n    privileged: true\n    devices: [/dev/null]\n" +
+		"    restart: unless-stopped\n    env_file: web.env\n"
+	conf := "    configs: [conf]\nconfigs:\n  conf:\n    file: ./web.conf\n"
+	write("web.env", "ROOM=12\n")
+	write("web.conf", "one\n")
+	write("home.yml", head+"    mem_limit: 100m\n"+conf)
+	if err := l.StartAgents(); err != nil {
+		t.Fatal(err)
+	}
+	awaitSwarm(t, time.Minute, leader, l.Pis)
+	bad := "Stack home is not deployed: " + file + ":9: mem_limit of service web is not for a swarm: write deploy: {resources: {limits: {memory: 100m}}}."
+	says(bad)
+	shows(3, "! "+bad)
+
+	write("home.yml", head+conf)
+	says("Deployed stack home from " + file + ".")
+	advice := "Stack home: service web runs without devices and privileged, which Docker ignores in a swarm (" + file + ":5)."
+	says(advice)
+	shows(0, "- "+advice)
+
+	room := func(want string) {
+		t.Helper()
+		await(t, time.Minute, func(ctx context.Context) error {
+			out, err := leader.Docker(ctx, "service", "inspect", "--format", "{{.Spec.TaskTemplate.ContainerSpec.Env}}", "home_web")
+			if err == nil && !strings.Contains(string(out), "ROOM="+want) {
+				err = fmt.Errorf("the service has %s, want ROOM=%s", out, want)
+			}
+			return err
+		})
+	}
+	room("12")
+	write("web.env", "ROOM=13\n")
+	began := time.Now()
+	room("13")
+	t.Logf("from a changed env_file to the service: %v", time.Since(began).Round(time.Second/10))
+
+	write("web.conf", "two\n")
+	bad = "Stack home is not deployed: " + file + ":11: config home_conf has changed, and Docker changes none that is there: " +
+		"write name: home_conf_2 there, which makes a new one."
+	says(bad)
+	shows(3, "! "+bad)
+	write("home.yml", head+conf+"    name: home_conf_2\n")
+	shows(0, "- "+advice)
+
+	write("gone.yml", "version: \"3.8\"\nservices:\n  gone:\n    image: registry.invalid/gone:1\n    deploy: {mode: global}\n")
+	shows(3, "! gone_gone runs 0 of 2 tasks: there is no image registry.invalid/gone:1 on ")
+	await(t, time.Minute, func(ctx context.Context) error {
+		out, _, err := tell(ctx, leader, nobody, "status")
+		for _, p := range l.Pis {
+			if _, on, _ := strings.Cut(string(out), "registry.invalid/gone:1 on "); err == nil && !strings.Contains(strings.SplitN(on, "\n", 2)[0], p.Name) {
+				err = fmt.Errorf("the image is not said to be missing on %s:\n%s", p.Name, out)
+			}
+		}
+		return err
+	})
+	// A service that is not tried again says the same.
+	write("once.yml", "version: \"3.8\"\nservices:\n  once:\n    image: registry.invalid/once:1\n    deploy: {restart_policy: {condition: none}}\n")
+	shows(3, "! once_once runs 0 of 1 tasks: there is no image registry.invalid/once:1 on ")
+	out, _, err := tell(t.Context(), leader, nobody, "status")
+	t.Logf("%v\n%s", err, out)
 }

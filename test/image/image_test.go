@@ -271,7 +271,7 @@ services:
 `
 
 // complaint is what every board says of it.
-const complaint = "Stack stack is not deployed: /boot/firmware/stack.yml:5: services.web.ports must be a list."
+const complaint = `Stack stack is not deployed: /boot/firmware/stack.yml:5: services.web.ports must be a list: write ports: ["80"].`
 
 // complains waits until a manager with a broken stack.yml says so wherever people look.
 func complains(t *testing.T, b *lab.Board) {
@@ -309,7 +309,7 @@ func shows(t *testing.T, b *lab.Board) {
 			return fmt.Errorf("status of %s has the stacks %q and the warnings %+v", b.Name, p.StackErrors, p.Warnings)
 		}
 		page, err := b.Exec(ctx, "curl --silent --no-buffer --max-time 10 http://localhost:7380/events | head -n 5")
-		if err == nil && !strings.Contains(string(page), complaint) {
+		if err == nil && !strings.Contains(string(page), strings.Trim(strconv.Quote(complaint), `"`)) {
 			err = fmt.Errorf("the page of %s shows %s", b.Name, page)
 		}
 		return err

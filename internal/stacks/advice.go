@@ -1,0 +1,121 @@
+package stacks
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// usuallyIgnored are the options that Docker 20.10 to 28 leave out, for a file that this board has not deployed itself.
+var usuallyIgnored = []string{
+	"build", "cgroup_parent", "container_name", "devices", "domainname", "expose", "external_links", "ipc", "links",
+	"mac_address", "network_mode", "pid", "privileged", "restart", "security_opt", "shm_size", "userns_mode",
+}
+
+// advice is what Docker takes in a Compose file and does not do, in sentences. leftOut are the options that it left out.
+func advice(stack, path string, text []byte, leftOut []string) (all []string) {
+	o := outlineOf(text)
+	for _, s := range o.services() {
+		var names []string
+		line := 0
+		for _, e := range mappings(s.value) {
+			name := e.key.text
+			if !slices.Contains(leftOut, name) || harmless(name, s.value) {
+				continue
+			}
+			if name == "restart" {
+				all = append(all, fmt.Sprintf("Stack %s: service %s is started again whenever it ends, "+
+					"for Docker ignores restart in a swarm (%s:%d): write deploy: {restart_policy: {condition: %s}}.", stack, s.key.text, path, e.line(), condition(e.value)))
+				continue
+			}
+			if line == 0 || e.line() < line {
+				line = e.line()
+			}
+			names = append(names, name)
+		}
+		if len(names) > 0 {
+			slices.Sort(names)
+			all = append(all, fmt.Sprintf("Stack %s: service %s runs without %s, which Docker ignores in a swarm (%s:%d).",
+				stack, s.key.text, listed(names), path, line))
+		}
+	}
+	if len(o.services()) == 0 && len(mappings(o.root)) > 0 {
+		all = append(all, fmt.Sprintf("Stack %s: there is no service in %s.", stack, path))
+	}
+	if first, again := o.twice(); again != nil {
+		all = append(all, fmt.Sprintf("Stack %s: %s in line %d of %s is there again in line %d, and only the last one counts.",
+			stack, first.text, first.line, path, again.line))
+	}
+	if o.next > 0 {
+		all = append(all, fmt.Sprintf("Stack %s: Docker reads %s only up to line %d: a second document begins there, "+
+			"or it is not indented as the first line is.", stack, path, o.next))
+	}
+	return all
+}
+
+// harmless reports whether a service does all the same what its file means without that option.
+func harmless(option string, service *node) bool {
+	v := value(service, option)
+	text, _ := textOf(v)
+	switch option {
+	case "container_name", "expose": // only names; every port is open between services
+		return true
+	case "build": // it is the image that runs; one that is not there is told otherwise
+		return true
+	case "restart": // a swarm starts again whatever ends
+		return condition(v) == "any"
+	case "network_mode": // the networks of the stack do the same
+		return text == "bridge" || text == "default"
+	case "privileged":
+		return text == "false"
+	case "links": // services find each other by their names; another name is lost
+		return mentions(v, func(link string) bool { return strings.Contains(link, ":") }).key == nil
+	}
+	return false
+}
+
+// condition is what deploy calls a value of restart.
+func condition(restart *node) string {
+	text, _ := textOf(restart)
+	switch text, _, _ = strings.Cut(text, ":"); text {
+	case "no", "false":
+		return "none"
+	case "on-failure":
+		return text
+	}
+	return "any"
+}
+
+// twice is a key that one mapping has two times, with the second; nil when there is none.
+func (o outline) twice() (first, again *node) { return repeated(o.root) }
+
+func repeated(n *node) (first, again *node) {
+	if n == nil {
+		return nil, nil
+	}
+	if n.kind == mapping {
+		seen := map[string]*node{}
+		for i := 0; i+1 < len(n.parts); i += 2 {
+			key := n.parts[i]
+			if before := seen[key.text]; before != nil && key.kind == scalar && key.text != "<<" {
+				return before, key
+			}
+			seen[key.text] = key
+		}
+	}
+	for _, c := range n.parts { // not what aliases stand for: that is there anyway
+		if first, again = repeated(c); again != nil {
+			return first, again
+		}
+	}
+	return nil, nil
+}
+
+// listed is a, b and c.
+func listed(names []string) string {
+	last := len(names) - 1
+	if last == 0 {
+		return names[0]
+	}
+	return strings.Join(names[:last], ", ") + " and " + names[last]
+}
