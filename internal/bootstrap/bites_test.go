@@ -14,110 +14,113 @@ import (
 	"time"
 
 	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/policy"
 	"github.com/pi-agent/pi-agent/internal/swarm"
 )
 
-// broken are wrong ways to decide, one for each rule of Decide.
+// broken are wrong ways to decide, one for each rule of policy.Decide.
 var broken = []struct {
 	rule   string
 	by     string // the scenario that notices
-	decide func(View) Action
+	decide func(policy.View) policy.Action
 }{
-	{"follows settings that are wrong", "WrongSettings", blind(func(v *View) { v.Settings = nil })},
-	{"a manager does nothing", "Formation", instead(Serve, func(a Action) Action { return wait("%s", a.Reason) })},
-	{"an empty swarm does not yield", "TwoSwarms", func(v View) Action {
-		if a := Decide(v); a.Kind != Move || !v.Engine.Manager {
+	{"follows settings that are wrong", "WrongSettings", blind(func(v *policy.View) { v.Settings.Err = nil })},
+	{"a manager does nothing", "Formation", instead(policy.Serve, func(a policy.Action) policy.Action { return wait(a.Reason) })},
+	{"an empty swarm does not yield", "TwoSwarms", func(v policy.View) policy.Action {
+		if a := policy.Decide(v); a.Kind != policy.Move || !v.Engine.Manager {
 			return a
 		}
-		return Action{Kind: Serve, Reason: "There are two swarms."}
+		return policy.Action{Kind: policy.Serve, Reason: "There are two swarms."}
 	}},
-	{"every swarm is taken for an empty one", "TwoSwarms", blind(func(v *View) { v.Contents = peer.Contents{Nodes: 1} })},
-	{"what a person gave up is kept", "Yield", blind(func(v *View) { v.Member.Yields = false })},
-	{"a worker waits for a manager that is gone for ever", "Orphans", func(v View) Action {
-		if a := Decide(v); a.Kind != Move || v.Engine.Manager || v.Engine.State == swarm.Failed {
+	{"every swarm is taken for an empty one", "TwoSwarms", blind(func(v *policy.View) { v.Swarm.Contents = peer.Contents{Nodes: 1} })},
+	{"what a person gave up is kept", "Yield", blind(func(v *policy.View) { v.Member.Yields = false })},
+	{"a worker waits for a manager that is gone for ever", "Orphans", func(v policy.View) policy.Action {
+		if a := policy.Decide(v); a.Kind != policy.Move || v.Engine.Manager || v.Engine.State == swarm.Failed {
 			return a
 		}
-		return Action{Kind: Stay, Reason: "This board is a worker."}
+		return policy.Action{Kind: policy.Stay, Reason: "This board is a worker."}
 	}},
-	{"a worker gives its manager up at once", "Year", blind(func(v *View) {
+	{"a worker gives its manager up at once", "Year", blind(func(v *policy.View) {
 		if v.Engine.State == swarm.Active && !v.Engine.Manager {
-			v.Answered = time.Time{}
-			v.Peers = slices.DeleteFunc(v.Peers, func(p Peer) bool { return v.own(p) && v.Now.Sub(p.Met) > 2*time.Second })
+			v.Swarm.Answered = time.Time{}
+			v.Boards.Peers = slices.DeleteFunc(v.Boards.Peers, func(p policy.Peer) bool { return v.Leads(p) && v.Now.Sub(p.Met) > 2*time.Second })
 		}
 	})},
-	{"a member that waits for its manager is taken for a join that fails", "Year", func(v View) Action {
-		if v.EngineErr == nil && v.Engine.State == swarm.Pending && v.Engine.NodeID != "" {
-			return Action{Kind: Abandon, Reason: "It does not get in"}
+	{"a member that waits for its manager is taken for a join that fails", "Year", func(v policy.View) policy.Action {
+		if v.Engine.Err == nil && v.Engine.State == swarm.Pending && v.Engine.NodeID != "" {
+			return policy.Action{Kind: policy.Abandon, Reason: "It does not get in"}
 		}
-		return Decide(v)
+		return policy.Decide(v)
 	}},
-	{"a join that has failed is not ended", "Reset", instead(Abandon, func(a Action) Action { return wait("%s", a.Reason) })},
-	{"a copy stays beside its original", "CopiedCard", blind(func(v *View) { v.Member.From = "" })},
-	{"a moved card is taken for a copy", "MovedCard", func(v View) Action {
-		if v.EngineErr == nil && v.Member.From != "" && v.Engine.NodeID != "" {
-			return Action{Kind: Shed, Reason: "The card of this board was in another one"}
+	{"a join that has failed is not ended", "Reset", instead(policy.Abandon, func(a policy.Action) policy.Action { return wait(a.Reason) })},
+	{"a copy stays beside its original", "CopiedCard", blind(func(v *policy.View) { v.Member.From = "" })},
+	{"a moved card is taken for a copy", "MovedCard", func(v policy.View) policy.Action {
+		if v.Engine.Err == nil && v.Member.From != "" && v.Engine.NodeID != "" {
+			return policy.Action{Kind: policy.LeaveCopy, Reason: "The card of this board was in another one"}
 		}
-		return Decide(v)
+		return policy.Decide(v)
 	}},
-	{"two boards that are one node for long are not named", "CopiedCard", blind(func(v *View) { v.Doubled = time.Time{} })},
-	{"a manager whose certificate has expired leaves", "ExpiredManager", blind(func(v *View) { v.Member.Manager = false })},
-	{"one of several managers is taken for the only one", "ExpiredManagers", blind(func(v *View) { v.Member.Sole = v.Member.Manager })},
-	{"an engine that has forgotten its swarm is taken for a blank one", "ExpiredManager", blind(func(v *View) { v.Member.Revive = netip.Addr{} })},
-	{"a worker whose certificate has expired waits", "Expired", func(v View) Action {
-		if a := Decide(v); a.Kind != Move || v.Engine.State != swarm.Failed {
+	{"two boards that are one node for long are not named", "CopiedCard", blind(func(v *policy.View) { v.Swarm.Duplicate = time.Time{} })},
+	{"a manager whose certificate has expired leaves", "ExpiredManager", blind(func(v *policy.View) { v.Member.Manager = false })},
+	{"one of several managers is taken for the only one", "ExpiredManagers", blind(func(v *policy.View) { v.Member.Sole = v.Member.Manager })},
+	{"an engine that has forgotten its swarm is taken for a blank one", "ExpiredManager", blind(func(v *policy.View) { v.Member.Revive = netip.Addr{} })},
+	{"a worker whose certificate has expired waits", "Expired", func(v policy.View) policy.Action {
+		if a := policy.Decide(v); a.Kind != policy.Move || v.Engine.State != swarm.Failed {
 			return a
 		}
 		return wait("Its certificate has expired")
 	}},
-	{"a join is asked for with a clock that is behind", "Clocks", blind(func(v *View) {
-		for i := range v.Peers {
-			v.Peers[i].Claim.Clock = time.Time{}
+	{"a join is asked for with a clock that is behind", "Clocks", blind(func(v *policy.View) {
+		for i := range v.Boards.Peers {
+			v.Boards.Peers[i].Claim.Clock = time.Time{}
 		}
 	})},
-	{"a clock from before this program is taken", "Clocks", blind(func(v *View) { v.Built = time.Time{} })},
-	{"nobody waits for a time server", "Clocks", blind(func(v *View) {
-		for i, p := range v.Peers {
+	{"a clock from before this program is taken", "Clocks", blind(func(v *policy.View) { v.Clock.Built = time.Time{} })},
+	{"nobody waits for a time server", "Clocks", blind(func(v *policy.View) {
+		for i, p := range v.Boards.Peers {
 			if !p.Claim.State.InSwarm() {
-				v.Peers[i].Claim.Clock = time.Time{}
+				v.Boards.Peers[i].Claim.Clock = time.Time{}
 			}
 		}
 	})},
-	{"twins lead", "Twins", blind(func(v *View) { v.Twins = nil })},
-	{"a board that was reset joins again", "Reset", blind(func(v *View) { v.Reset = false })},
-	{"managers are not seen", "Year", unseen(func(v View, p Peer) bool { return p.Claim.State == peer.Manager })},
-	{"members of a swarm do not count", "PowerCuts", unseen(func(_ View, p Peer) bool { return p.Claim.State == peer.Worker })},
-	{"lower serials do not count", "Formation", unseen(func(v View, p Peer) bool { return !p.Claim.State.InSwarm() && p.Claim.Serial < v.Serial })},
-	{"who founds or wants to does not count", "CloseCalls", blind(func(v *View) {
-		for i, p := range v.Peers {
+	{"twins lead", "Twins", blind(func(v *policy.View) { v.Boards.SameSerial = nil })},
+	{"a board that was reset joins again", "Reset", blind(func(v *policy.View) { v.Reset = false })},
+	{"managers are not seen", "Year", unseen(func(v policy.View, p policy.Peer) bool { return p.Claim.State == peer.Manager })},
+	{"members of a swarm do not count", "PowerCuts", unseen(func(_ policy.View, p policy.Peer) bool { return p.Claim.State == peer.Worker })},
+	{"lower serials do not count", "Formation", unseen(func(v policy.View, p policy.Peer) bool { return !p.Claim.State.InSwarm() && p.Claim.Serial < v.Serial })},
+	{"who founds or wants to does not count", "CloseCalls", blind(func(v *policy.View) {
+		for i, p := range v.Boards.Peers {
 			if p.Claim.State == peer.Founding || p.Claim.State == peer.Electing {
-				v.Peers[i].Claim.State = peer.Blank
+				v.Boards.Peers[i].Claim.State = peer.Blank
 			}
 		}
 	})},
-	{"boards that are not ready do not count", "LowestWithoutEngine", unseen(func(_ View, p Peer) bool { return p.Claim.State == peer.Waiting })},
-	{"nobody waits for boards to be found", "Formation", blind(func(v *View) { v.Settle, v.NewBoard, v.Listening = 0, time.Time{}, v.Linked })},
-	{"a lowest board that does nothing is waited for", "LowestWithoutEngine", blind(func(v *View) {
-		for i := range v.Peers {
-			v.Peers[i].Able = v.Now
+	{"boards that are not ready do not count", "LowestWithoutEngine", unseen(func(_ policy.View, p policy.Peer) bool { return p.Claim.State == peer.Waiting })},
+	{"nobody waits for boards to be found", "Formation", blind(func(v *policy.View) {
+		v.Settings.Settle, v.Boards.Newest, v.Network.Listening = 0, time.Time{}, v.Network.Linked
+	})},
+	{"a lowest board that does nothing is waited for", "LowestWithoutEngine", blind(func(v *policy.View) {
+		for i := range v.Boards.Peers {
+			v.Boards.Peers[i].Able = v.Now
 		}
 	})},
-	{"no turns: whoever can founds", "Formation", blind(func(v *View) {
-		for i := range v.Peers {
-			v.Peers[i].Able = time.Time{}
+	{"no turns: whoever can founds", "Formation", blind(func(v *policy.View) {
+		for i := range v.Boards.Peers {
+			v.Boards.Peers[i].Able = time.Time{}
 		}
-		v.Listening, v.NewBoard = v.Listening.Add(-time.Hour), v.NewBoard.Add(-time.Hour)
+		v.Network.Listening, v.Boards.Newest = v.Network.Listening.Add(-time.Hour), v.Boards.Newest.Add(-time.Hour)
 	})},
-	{"it founds without asking the others first", "CloseCalls", instead(Propose, func(a Action) Action { a.Kind = Init; return a })},
-	{"it founds before all have answered", "CloseCalls", blind(func(v *View) { v.Unasked, v.Unanswered = 0, 0 })},
-	{"boards that are heard and not reached do not count", "Firewall", blind(func(v *View) { v.Unreached, v.Unanswered = nil, 0 })},
-	{"a manager whose engine is stopped is gone", "EngineAsleep", blind(func(v *View) {
-		for i, p := range v.Peers {
+	{"it founds without asking the others first", "CloseCalls", instead(policy.Propose, func(a policy.Action) policy.Action { a.Kind = policy.Init; return a })},
+	{"it founds before all have answered", "CloseCalls", blind(func(v *policy.View) { v.Election.Unasked, v.Election.Unanswered = 0, 0 })},
+	{"boards that are heard and not reached do not count", "Firewall", blind(func(v *policy.View) { v.Boards.Unreached, v.Election.Unanswered = nil, 0 })},
+	{"a manager whose engine is stopped is gone", "EngineAsleep", blind(func(v *policy.View) {
+		for i, p := range v.Boards.Peers {
 			if p.Claim.Manages != "" {
-				v.Peers[i].Claim.Manages, v.Answered = "", v.Now.Add(-patient.Orphaned)
+				v.Boards.Peers[i].Claim.Manages, v.Swarm.Answered = "", v.Now.Add(-patient.Orphaned)
 			}
 		}
 	})},
-	{"a manager that is heard and not reached is none", "FirewallLater", blind(func(v *View) { v.Unreached, v.Unanswered = nil, 0 })},
+	{"a manager that is heard and not reached is none", "FirewallLater", blind(func(v *policy.View) { v.Boards.Unreached, v.Election.Unanswered = nil, 0 })},
 }
 
 // brokenWorlds are wrong ways to find others.
@@ -128,28 +131,28 @@ var brokenWorlds = []struct {
 	{"answers from out of reach are dropped, and nobody is asked where an address is new", "LateAddress", func(w *world) { w.deadEnds = true }},
 }
 
-// blind is Decide for somebody who sees things as change makes them.
-func blind(change func(*View)) func(View) Action {
-	return func(v View) Action {
-		v.Peers = slices.Clone(v.Peers)
+// blind is policy.Decide for somebody who sees things as change makes them.
+func blind(change func(*policy.View)) func(policy.View) policy.Action {
+	return func(v policy.View) policy.Action {
+		v.Boards.Peers = slices.Clone(v.Boards.Peers)
 		change(&v)
-		return Decide(v)
+		return policy.Decide(v)
 	}
 }
 
-// unseen is Decide without some of the other boards, as long as this one is outside a swarm.
-func unseen(which func(View, Peer) bool) func(View) Action {
-	return blind(func(v *View) {
+// unseen is policy.Decide without some of the other boards, as long as this one is outside a swarm.
+func unseen(which func(policy.View, policy.Peer) bool) func(policy.View) policy.Action {
+	return blind(func(v *policy.View) {
 		if v.Engine.State == swarm.Inactive {
-			v.Peers = slices.DeleteFunc(v.Peers, func(p Peer) bool { return which(*v, p) })
+			v.Boards.Peers = slices.DeleteFunc(v.Boards.Peers, func(p policy.Peer) bool { return which(*v, p) })
 		}
 	})
 }
 
-// instead is Decide with something else in the place of one kind of action.
-func instead(k Kind, of func(Action) Action) func(View) Action {
-	return func(v View) Action {
-		a := Decide(v)
+// instead is policy.Decide with something else in the place of one kind of action.
+func instead(k policy.Kind, of func(policy.Action) policy.Action) func(policy.View) policy.Action {
+	return func(v policy.View) policy.Action {
+		a := policy.Decide(v)
 		if a.Kind == k {
 			return of(a)
 		}
@@ -170,13 +173,13 @@ func TestSimBites(t *testing.T) {
 	for _, b := range brokenWorlds {
 		t.Run(strings.ReplaceAll(b.rule, " ", "_"), func(t *testing.T) {
 			t.Parallel()
-			bites(t, b.rule, b.by, Decide, b.change)
+			bites(t, b.rule, b.by, policy.Decide, b.change)
 		})
 	}
 }
 
 // bites plays the scenario that watches over a rule until it notices that the rule is broken.
-func bites(t *testing.T, rule, by string, decide func(View) Action, change func(*world)) {
+func bites(t *testing.T, rule, by string, decide func(policy.View) policy.Action, change func(*world)) {
 	i := slices.IndexFunc(scenarios, func(s named) bool { return s.name == by })
 	for seed := uint64(1); seed <= biteSeeds; seed++ {
 		if what := noticed(t, scenarios[i].play, seed, decide, change); what != "" {
@@ -188,12 +191,12 @@ func bites(t *testing.T, rule, by string, decide func(View) Action, change func(
 }
 
 // noticed plays a scenario with a broken rule, and returns what went wrong first; empty when nothing did.
-func noticed(t *testing.T, play scenario, seed uint64, decide func(View) Action, change func(*world)) (what string) {
+func noticed(t *testing.T, play scenario, seed uint64, decide func(policy.View) policy.Action, change func(*world)) (what string) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, seed)
 		change(w)
 		var last sync.Map // of each board, when it decided
-		w.decide = func(v View) Action {
+		w.decide = func(v policy.View) policy.Action {
 			if before, is := last.Swap(v.Serial, v.Now); is && v.Now.Equal(before.(time.Time)) {
 				time.Sleep(100 * time.Millisecond) // of virtual time, which would stand still for a board that never rests
 			}

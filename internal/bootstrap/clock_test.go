@@ -3,90 +3,12 @@ package bootstrap
 import (
 	"errors"
 	"math/rand/v2"
-	"net/netip"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/pi-agent/pi-agent/internal/peer"
-	"github.com/pi-agent/pi-agent/internal/swarm"
+	"github.com/pi-agent/pi-agent/internal/policy"
 )
-
-func TestDecideClock(t *testing.T) {
-	clock := func(off time.Duration) func(*Peer) {
-		return func(p *Peer) { p.Claim.Clock = p.Met.Add(off) }
-	}
-	managed := func(state swarm.State) swarm.Status {
-		return swarm.Status{State: state, NodeID: "n1", Managers: []netip.AddrPort{netip.MustParseAddrPort("10.77.0.9:2377")}}
-	}
-	tests := []struct {
-		name   string
-		change func(*View)
-		want   Kind
-		reason string // a part of it
-	}{
-		{"before this program was made", func(v *View) { v.Built = now.Add(time.Hour) }, Wait, "The clock of this board says 2026-11-23, when"},
-		{"before this program was made, a member", func(v *View) {
-			v.Built, v.Engine = now.Add(time.Hour), managed(swarm.Active)
-		}, Stay, "This board is a worker in a swarm"},
-		{"as the manager's", func(v *View) {
-			v.Peers = []Peer{board(low, peer.Manager, clock(clockApart-time.Second))}
-		}, Join, "Joining the swarm"},
-		{"not told", func(v *View) { v.Peers = []Peer{board(low, peer.Manager)} }, Join, "Joining the swarm"},
-		{"ahead of the manager's", func(v *View) { v.Peers = []Peer{board(low, peer.Manager, clock(-24*time.Hour))} }, Join, "Joining the swarm"},
-		{"behind the manager's", func(v *View) { v.Peers = []Peer{board(low, peer.Manager, clock(3*time.Hour))} }, SetClock,
-			"The clock of this board is 3 h behind that of " + low.Name() + ", its manager: putting it forward"},
-		{"put forward since the manager was met", func(v *View) {
-			v.Peers = []Peer{board(low, peer.Manager, met(4*time.Second), clock(3*time.Hour))}
-			v.Clock = now.Add(3 * time.Hour)
-		}, Join, "Joining the swarm"},
-		{"being put forward", func(v *View) {
-			v.Peers = []Peer{board(low, peer.Manager, clock(3*time.Hour))}
-			v.ClockAsked = ago(time.Second)
-		}, Wait, "putting it forward"},
-		{"not put forward", func(v *View) {
-			v.Peers = []Peer{board(low, peer.Manager, clock(3*time.Hour))}
-			v.ClockAsked = ago(patient.ClockSetting)
-		}, Wait, "certificates do not bear that"},
-		{"to be put forward again", func(v *View) {
-			v.Peers = []Peer{board(low, peer.Manager, clock(3*time.Hour))}
-			v.ClockAsked = ago(patient.ClockAgain)
-		}, SetClock, "putting it forward"},
-		{"of a worker", func(v *View) {
-			v.Peers, v.Engine = []Peer{board(low, peer.Manager, clock(3*time.Hour))}, managed(swarm.Active)
-			v.ClockAsked = ago(time.Minute)
-		}, Stay, "certificates do not bear that"},
-		{"of a worker that waits for its manager", func(v *View) {
-			v.Peers, v.Engine = []Peer{board(low, peer.Manager, clock(3*time.Hour))}, managed(swarm.Pending)
-		}, SetClock, "putting it forward"},
-		{"others agree", func(v *View) { v.Peers = []Peer{board(high, peer.Blank, clock(time.Minute))} }, Propose, ""},
-		{"others are ahead", func(v *View) {
-			v.Peers, v.NewBoard = []Peer{board(high, peer.Blank, clock(3*time.Hour))}, ago(time.Minute)
-		}, Wait, "Waiting for a time server: the clocks of this board and of " + high.Name() + " are 3 h apart"},
-		{"others are behind", func(v *View) {
-			v.Peers, v.NewBoard = []Peer{board(high, peer.Blank, clock(-3*time.Hour))}, ago(time.Minute)
-		}, Wait, "Waiting for a time server"},
-		{"others are behind for long", func(v *View) {
-			v.Peers, v.NewBoard = []Peer{board(high, peer.Blank, clock(-3*time.Hour))}, ago(patient.ClockWait)
-		}, Propose, ""},
-		{"others are behind for long, and one of them is the lowest", func(v *View) {
-			v.Peers, v.NewBoard = []Peer{board(low, peer.Blank, clock(-3*time.Hour))}, ago(patient.ClockWait)
-		}, Wait, "Waiting for " + low.Name() + ", which has the lowest serial, to start"},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			v := View{
-				Timing: patient,
-				Now:    now, Clock: now, Serial: mine, Engine: swarm.Status{State: swarm.Inactive},
-				Linked: ago(time.Hour), Listening: ago(time.Hour), Settle: 15 * time.Second,
-			}
-			tt.change(&v)
-			if a := Decide(v); a.Kind != tt.want || !strings.Contains(a.Reason, tt.reason) {
-				t.Errorf("%v: %s; want %v: %s", a.Kind, a.Reason, tt.want, tt.reason)
-			}
-		})
-	}
-}
 
 // Boards without a time server wake up in the past, each in its own: they become one swarm all the same, and none asks for a
 // join that certificates do not bear. Where a time server comes in time nobody's clock is touched.
@@ -133,7 +55,7 @@ func simClocks(t testing.TB, w *world, rnd *rand.Rand) {
 
 func TestSetClockThatFails(t *testing.T) {
 	l := NewLoop(Options{Hostname: func() string { return "" }, SetClock: func(time.Time) error { return errors.New("no such file") }})
-	if err := l.setClock(Peer{}); err == nil || !strings.Contains(err.Error(), "put the clock forward: no such file") || l.clockAsked.IsZero() {
+	if err := l.setClock(policy.Peer{}); err == nil || !strings.Contains(err.Error(), "put the clock forward: no such file") || l.clockAsked.IsZero() {
 		t.Errorf("%v, asked at %v", err, l.clockAsked)
 	}
 }

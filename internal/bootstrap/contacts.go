@@ -15,6 +15,7 @@ import (
 	"github.com/pi-agent/pi-agent/internal/discovery"
 	"github.com/pi-agent/pi-agent/internal/enroll"
 	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/policy"
 	"github.com/pi-agent/pi-agent/internal/timing"
 )
 
@@ -59,7 +60,7 @@ type contact struct {
 // mute reports whether a board outside any swarm goes on announcing itself there, and has not said hello or answered for a
 // while. One whose plug was pulled does neither.
 func (c *contact) mute(now time.Time, t timing.Timing) bool {
-	return !c.hint.State.InSwarm() && now.Before(c.hintEnds) && now.Sub(later(c.since, c.lastMet)) >= t.Hello &&
+	return !c.hint.State.InSwarm() && now.Before(c.hintEnds) && now.Sub(timing.Later(c.since, c.lastMet)) >= t.Hello &&
 		(!c.met || c.heard.Sub(c.lastMet) >= 2*t.Ask)
 }
 
@@ -74,7 +75,7 @@ type contacts struct {
 	crowded bool          // more are announced than are asked at once: they may be invented, and are asked ever less often
 	silent  *rate.Limiter // of what is told about boards that do not answer
 
-	known []Peer // all boards that were met, in order of serial; nil when that has to be found out anew
+	known []policy.Peer // all boards that were met, in order of serial; nil when that has to be found out anew
 }
 
 func newContacts(self enroll.Fingerprint, t timing.Timing) *contacts {
@@ -127,7 +128,7 @@ func (t *contacts) heard(hints []discovery.Hint, now time.Time) {
 			c.hinted = now
 		}
 		if c.met && c.hint != h.Claim && (c.answer.Claim.State != h.Claim.State || c.answer.Claim.Swarm != h.Claim.Swarm) {
-			c.next = later(now, c.asked.Add(t.timing.AskAgain))
+			c.next = timing.Later(now, c.asked.Add(t.timing.AskAgain))
 			c.failures = 0
 			t.known = nil
 		}
@@ -155,7 +156,7 @@ func (t *contacts) hurry(which func(*contact) bool, now time.Time) {
 	defer t.mu.Unlock()
 	for _, c := range t.all {
 		if which(c) {
-			c.next = later(now, c.asked.Add(t.timing.AskAgain))
+			c.next = timing.Later(now, c.asked.Add(t.timing.AskAgain))
 		}
 	}
 }
@@ -307,7 +308,7 @@ func (t *contacts) forget(now time.Time) {
 		if c.named || c.recalled && !c.met && c.failures < recallAsks {
 			continue
 		}
-		if news := later(later(c.since, c.expected), later(c.lastMet, c.hintEnds)); !c.asking && now.Sub(news) >= keep {
+		if news := timing.Later(timing.Later(c.since, c.expected), timing.Later(c.lastMet, c.hintEnds)); !c.asking && now.Sub(news) >= keep {
 			delete(t.all, addr)
 			t.known = nil
 		}
@@ -316,13 +317,13 @@ func (t *contacts) forget(now time.Time) {
 
 // peers returns the verified boards in order of serial, those with the serial of this board apart. A board that answers
 // at several addresses counts once.
-func (t *contacts) peers(self peer.Serial) (others, twins []Peer) {
+func (t *contacts) peers(self peer.Serial) (others, twins []policy.Peer) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.known == nil {
 		t.known = t.boards()
 	}
-	others = make([]Peer, 0, len(t.known))
+	others = make([]policy.Peer, 0, len(t.known))
 	for _, p := range t.known {
 		if p.Claim.Serial == self {
 			twins = append(twins, p)
@@ -334,17 +335,17 @@ func (t *contacts) peers(self peer.Serial) (others, twins []Peer) {
 }
 
 // boards are all boards that were met.
-func (t *contacts) boards() []Peer {
+func (t *contacts) boards() []policy.Peer {
 	at := map[enroll.Fingerprint][]*contact{}
 	for _, c := range t.all {
 		if c.met {
 			at[c.answer.Key] = append(at[c.answer.Key], c)
 		}
 	}
-	all := make([]Peer, 0, len(at))
+	all := make([]policy.Peer, 0, len(at))
 	for key, at := range at {
 		newest := t.board(key)
-		p := Peer{Peer: newest.answer, Met: newest.lastMet, Able: newest.able}
+		p := policy.Peer{Claim: newest.answer.Claim, Key: newest.answer.Key, Met: newest.lastMet, Able: newest.able}
 		p.Addr = slices.MinFunc(at, func(a, b *contact) int { return t.better(a, b, newest.lastMet) }).addr
 		for _, c := range at {
 			p.Addrs = append(p.Addrs, c.addr.Addr())
@@ -381,7 +382,7 @@ func (t *contacts) newest() time.Time {
 	defer t.mu.Unlock()
 	var at time.Time
 	for _, c := range t.all {
-		at = later(at, c.firstMet)
+		at = timing.Later(at, c.firstMet)
 	}
 	return at
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/pi-agent/pi-agent/internal/enroll"
 	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/policy"
 )
 
 // knocker is an Asker that has others knock. Those of whom it knows nothing do not answer.
@@ -35,13 +36,13 @@ func TestReached(t *testing.T) {
 		Serial: mine, Hostname: func() string { return "" }, Log: zap.NewNop(),
 		Asker: knocker{shut: map[peer.Serial]map[string]string{low: {}, mid: {"port 7946/tcp": "no answer"}, outside: {"port 2378/tcp": "no answer"}}},
 	})
-	for _, p := range []Peer{
+	for _, p := range []policy.Peer{
 		board(low, peer.Manager, in("aaa"), at("10.77.0.1:2378")),
-		board(mid, peer.Worker, in("aaa"), at("10.77.0.2:2378"), func(p *Peer) { p.Claim.Hostname = "teacher" }),
+		board(mid, peer.Worker, in("aaa"), at("10.77.0.2:2378"), func(p *policy.Peer) { p.Claim.Hostname = "teacher" }),
 		board(high, peer.Worker, in("aaa"), at("10.77.0.3:2378")),
 		board(outside, peer.Blank, at("10.77.0.4:2378")),
 	} {
-		l.contacts.meet(p.Peer, now)
+		l.contacts.meet(verified(p), now)
 	}
 	if _, err := l.Reached(t.Context()); err == nil {
 		t.Error("a board outside a swarm, whose ports are shut for that reason, has others knock")

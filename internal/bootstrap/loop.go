@@ -1,7 +1,8 @@
+// Package bootstrap makes one swarm out of many boards: Loop observes, lets package policy decide and acts, again and again,
+// for as long as the board is on.
 package bootstrap
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +20,7 @@ import (
 	"github.com/pi-agent/pi-agent/internal/enroll"
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/picture"
+	"github.com/pi-agent/pi-agent/internal/policy"
 	"github.com/pi-agent/pi-agent/internal/swarm"
 	"github.com/pi-agent/pi-agent/internal/timing"
 )
@@ -148,7 +150,7 @@ type Loop struct {
 	canvas   canvas
 
 	orders chan order
-	decide func(View) Action // Decide, except in tests of what goes wrong with another one
+	decide func(policy.View) policy.Action // policy.Decide, except in tests of what goes wrong with another one
 
 	background sync.WaitGroup
 
@@ -159,7 +161,7 @@ type Loop struct {
 	linked      time.Time
 	advertise   netip.Addr
 	addrErr     error     // why advertise is not known; nil when it is
-	lost        time.Time // see View.Lost
+	lost        time.Time // see policy.Network
 	risk        bool      // the risk of the address that the swarm relies on was told
 	status      swarm.Status
 	statusErr   error
@@ -169,10 +171,10 @@ type Loop struct {
 	engineSeen  bool     // whether the engine has answered since then
 	pending     time.Time
 	listening   time.Time
-	inquiring   bool // see View.Inquiring
+	inquiring   bool // see policy.Network
 	proposed    time.Time
 	founding    bool
-	last        Action
+	last        policy.Action
 	retryAt     time.Time
 	retries     int
 	refusal     string // the newest one that was logged
@@ -180,13 +182,13 @@ type Loop struct {
 	near        neighbours
 	council     councilMemory
 	wasReset    bool
-	contents    peer.Contents // see View, these four
+	contents    peer.Contents // see policy.Swarm
 	answered    time.Time
-	parted      time.Time
+	disowned    time.Time
 	orphan      bool // parted for long
 	left        time.Time
 	forgetAsked time.Time
-	doubled     time.Time
+	duplicate   time.Time
 	contentsAt  time.Time
 	contested   bool // a manager of another swarm is met
 	clockAsked  time.Time
@@ -204,7 +206,7 @@ func NewLoop(o Options) *Loop {
 		wake:     make(chan struct{}, 1),
 		asks:     make(chan struct{}, asksAtOnce),
 		orders:   make(chan order),
-		decide:   Decide,
+		decide:   policy.Decide,
 		started:  time.Now(),
 		linkErr:  errors.New("not looked at yet"),
 		// An agent that is stopped before its engine has answered must not take it for one in no swarm, and forget its own.
@@ -260,60 +262,6 @@ func (l *Loop) Run(ctx context.Context) error {
 // Claim is what the board says about itself right now. It may be called from any goroutine.
 func (l *Loop) Claim() peer.Claim { return *l.claim.Load() }
 
-// Met implements enroll.Host.
-func (l *Loop) Met(p enroll.Peer) {
-	l.meet(p, time.Now())
-	l.nudge()
-}
-
-// Stranger implements enroll.Host.
-func (l *Loop) Stranger(c peer.Claim) { l.Discovery.Stranger(c) }
-
-// meet takes in what another board says about itself, and logs what is news. It reports whether the board has said something
-// newer before.
-func (l *Loop) meet(p enroll.Peer, now time.Time) (stale bool) {
-	first, trouble, stale := l.contacts.meet(p, now)
-	if stale {
-		return true
-	}
-	if p.Key != l.Key {
-		l.hinted(p.Claim.Others(), now)
-	}
-	if first && p.Claim.Serial != l.Serial { // Decide names a twin
-		l.found(p)
-	}
-	l.compareNames(p)
-	if trouble {
-		l.Log.Warn(fmt.Sprintf("%s cannot take part: %s", p.Claim.Serial.Name(), sentence(p.Claim.Trouble)))
-	}
-	return false
-}
-
-// compareNames finds that another board has the name of this one, and lets the one with the higher serial give way.
-func (l *Loop) compareNames(p enroll.Peer) {
-	name := l.Hostname()
-	if name == "" || !strings.EqualFold(name, p.Claim.Hostname) || p.Claim.Serial >= l.Serial {
-		return
-	}
-	if was := l.taken.Swap(&name); was != nil && *was == name {
-		return
-	}
-	text := fmt.Sprintf("%s at %s is called %s, too", p.Claim.Serial.Name(), p.Addr.Addr(), name)
-	if l.Rename == nil {
-		l.Log.Warn(text + ": give one of them another name.")
-		return
-	}
-	l.Log.Info(text + ": this board, with the higher serial, takes another name.")
-	if err := l.Rename(name); err != nil {
-		l.Log.Warn(fmt.Sprintf("The name stays: %v.", err))
-	}
-}
-
-func (l *Loop) found(p enroll.Peer) {
-	l.Log.Info(fmt.Sprintf("Found %s at %s.", p.Claim.Serial.Name(), p.Addr.Addr()), zap.String("serial", string(p.Claim.Serial)),
-		zap.String("model", p.Claim.Model), zap.String("state", string(p.Claim.State)))
-}
-
 func (l *Loop) nudge() {
 	select {
 	case l.wake <- struct{}{}:
@@ -329,7 +277,7 @@ func (l *Loop) turn(ctx context.Context) time.Duration {
 	l.tell(a, v.Now)
 	l.tellStay(a, v)
 	l.posed.Store(&pose{view: v, action: a})
-	if a.Kind != Propose && a.Kind != Init {
+	if a.Kind != policy.Propose && a.Kind != policy.Init {
 		l.proposed = time.Time{}
 	}
 	acted := l.act(ctx, a)
@@ -349,150 +297,8 @@ func (l *Loop) turn(ctx context.Context) time.Duration {
 	return max(0, pause)
 }
 
-// observe brings up to date what is known of the network, the engine and the other boards.
-func (l *Loop) observe(ctx context.Context) {
-	l.observeLink()
-	l.advertise, l.addrErr = l.Network.Advertise()
-	if now := time.Now(); now.Sub(l.statusAt) >= statusAge {
-		l.observeEngine(ctx)
-	}
-	l.compareAddress(time.Now())
-	l.keepCard(time.Now())
-	heard := l.Discovery.Snapshot()
-	now := time.Now()
-	switch {
-	case heard.SelfHeard.IsZero():
-		l.listening = time.Time{}
-	case l.listening.IsZero():
-		l.listening = now
-	}
-	// Also the address that a swarm would rely on must be among those at which was asked: it may have come this moment.
-	asked := onLink(l.link)
-	l.inquiring = heard.Asked != asked || l.addrErr == nil && l.advertise != asked.Addr && l.advertise != asked.Stable
-	l.contacts.heard(heard.Hints, now)
-	for _, twin := range heard.Twins {
-		l.contacts.expect(netip.AddrPortFrom(twin, peer.Port), now)
-	}
-	if l.status.State != swarm.Inactive && !l.status.Manager {
-		for _, m := range l.status.Managers {
-			l.contacts.expect(netip.AddrPortFrom(m.Addr(), peer.Port), now)
-		}
-	}
-	l.contacts.name(l.Named, now)
-	l.follow()
-	l.contacts.forget(now)
-	l.observeSwarms(ctx)
-	l.observeDoubles(now)
-	l.tellReach(now)
-	l.keepAddrs(now)
-	l.compareIDs(now)
-	if text := l.near.news(heard.Others, now, l.Timing.NeighboursCalm); text != "" {
-		l.Log.Info(text)
-	}
-	l.speak()
-}
-
-func (l *Loop) observeLink() {
-	link, err := l.Network.Link()
-	seen := address.Link{Name: link.Name, Index: link.Index, Addr: cmp.Or(link.Addr, link.Stable)}
-	if !link.Addr.IsValid() && link.Name == l.seen.Name && link.Index == l.seen.Index {
-		seen = l.seen // a lease that has gone is no news where the board can do without
-	}
-	switch {
-	case err == nil && (l.linkErr != nil || seen != l.seen):
-		l.seen, l.linked = seen, time.Now()
-		log := l.Log.Info
-		if !link.Addr.IsValid() {
-			log = l.Log.Debug // who put the stable address there has told it
-		}
-		why := link.Why
-		if why != "" {
-			why = ": " + why
-		}
-		log(fmt.Sprintf("Using %s with address %s%s.", seen.Name, seen.Addr, why))
-	case err != nil && l.linkErr == nil:
-		l.Log.Warn(fmt.Sprintf("The network is gone: %v.", err))
-	}
-	if link != l.link { // what was out of reach from the addresses before may be within that of the new one
-		l.contacts.hurry(func(c *contact) bool { return c.failures > 0 }, time.Now())
-	}
-	l.link, l.linkErr = link, err
-	if err != nil {
-		l.Discovery.SetLink(discovery.Link{})
-		return
-	}
-	l.Discovery.SetLink(onLink(link))
-}
-
-// compareAddress looks whether the swarm knows this board by an address that it has, and that it will keep.
-func (l *Loop) compareAddress(now time.Time) {
-	addr := l.status.Addr
-	if l.statusErr != nil || l.status.State != swarm.Active || !addr.IsValid() {
-		l.lost = time.Time{}
-		return
-	}
-	switch has, err := l.Network.Has(addr); {
-	case err != nil:
-		l.Log.Debug("Own addresses are not known.", zap.Error(err))
-	case has:
-		l.lost = time.Time{}
-	case l.lost.IsZero():
-		l.lost = now
-	}
-	if l.status.Manager && !l.risk && l.advertise.IsLinkLocalUnicast() && !addr.IsLinkLocalUnicast() {
-		l.risk = true
-		l.Log.Warn(fmt.Sprintf("The swarm relies on %s, and loses its workers if this board gets another address: give it a fixed lease "+
-			"in the router. A swarm that is made anew relies on %s, which stays.", addr, l.advertise))
-	}
-}
-
-func (l *Loop) observeEngine(ctx context.Context) {
-	status, err := l.Engine.Status(ctx)
-	if ctx.Err() != nil {
-		return
-	}
-	l.statusAt = time.Now()
-	l.statusErr = err
-	if err != nil {
-		l.ticket.Store(nil)
-		l.place.Store(nil)
-		l.listed.Store(nil)
-		return
-	}
-	l.status, l.engineSeen = status, true
-	if status.State != swarm.Pending && status.State != swarm.Failed {
-		l.pending = time.Time{}
-	} else if l.pending.IsZero() {
-		l.pending = l.statusAt
-	}
-}
-
-// view is everything that Decide looks at.
-func (l *Loop) view(now time.Time) View {
-	peers, twins := l.contacts.peers(l.Serial)
-	v := View{
-		Timing: l.Timing, Now: now, Serial: l.Serial, Settings: l.Settings,
-		Link: l.linkErr, Linked: l.linked, Address: l.addrErr, Lost: l.lost, Engine: l.status, EngineErr: l.statusErr,
-		Pending: l.pending, Member: l.Member,
-		Peers: peers, Twins: twins, Listening: l.listening, NewBoard: l.contacts.newest(), Proposed: l.proposed,
-		Expect: l.Expect, Settle: l.Settle, Reset: l.wasReset, Named: l.contacts.unanswered(), Inquiring: l.inquiring,
-		Contents: l.contents, Answered: l.answered, Parted: l.parted, Left: l.left, Doubled: l.doubled, ForgetAsked: l.forgetAsked,
-		Clock: l.Clock(), Built: l.Built, ClockAsked: l.clockAsked, Taken: l.portTaken(),
-	}
-	for i, p := range v.Peers {
-		v.Peers[i].Barred = l.barred(p)
-	}
-	if !l.Claim().State.InSwarm() { // in a swarm nobody asks workers
-		v.Unreached, v.Unanswered = l.contacts.unreached(l.Serial, l.proposed, now)
-	}
-	if !l.proposed.IsZero() {
-		v.Unasked = l.contacts.unasked(l.proposed)
-	}
-	return v
-}
-
 // tell logs a decision that is news, and shows it to the service manager.
-func (l *Loop) tell(a Action, now time.Time) {
+func (l *Loop) tell(a policy.Action, now time.Time) {
 	if a.Kind == l.last.Kind && a.Reason == l.last.Reason {
 		return
 	}
@@ -505,7 +311,7 @@ func (l *Loop) tell(a Action, now time.Time) {
 	if known {
 		return
 	}
-	var fields []zap.Field
+	fields := []zap.Field{zap.String("rule", a.Rule)}
 	if !a.Until.IsZero() {
 		fields = append(fields, zap.Duration("at_most", a.Until.Sub(now).Round(time.Second)))
 	}
@@ -517,12 +323,12 @@ func (l *Loop) tell(a Action, now time.Time) {
 }
 
 // tellStay shows the service manager how many nodes are ready, as this worker's manager has told lately.
-func (l *Loop) tellStay(a Action, v View) {
-	if a.Kind != Stay || a.Trouble {
+func (l *Loop) tellStay(a policy.Action, v policy.View) {
+	if a.Kind != policy.Stay || a.Trouble {
 		return
 	}
-	for _, p := range v.Peers {
-		if c := p.Claim; c.Nodes > 0 && managedBy(v.Engine, p) && v.Now.Sub(p.Met) < l.Timing.ManagerSilent {
+	for _, p := range v.Boards.Peers {
+		if c := p.Claim; c.Nodes > 0 && p.IsManagerOf(v.Engine.Status) && v.Now.Sub(p.Met) < l.Timing.ManagerSilent {
 			l.Notify.Status(fmt.Sprintf("Worker in the swarm of %s, %d of %d nodes ready", c.Serial.Name(), c.Ready, c.Nodes))
 			return
 		}
@@ -535,205 +341,4 @@ func sentence(reason string) string {
 		return reason
 	}
 	return reason + "."
-}
-
-// onLink is what discovery has to know of a link.
-func onLink(l address.Link) discovery.Link {
-	return discovery.Link{Name: l.Name, Index: l.Index, Addr: l.Addr, Stable: l.Stable}
-}
-
-// speak brings what the board says about itself in line with what was observed.
-func (l *Loop) speak() {
-	c := l.Claim()
-	old := c
-	c.Hostname = l.Hostname()
-	c.Engine = peer.Mark("engine", l.status.EngineID)
-	c.Swarm, c.Node, c.Trouble, c.Waits, c.Contents, c.Orphan, c.Manages = "", "", "", "", peer.Contents{}, false, ""
-	member := l.statusErr == nil && l.status.State == swarm.Active
-	switch {
-	case l.statusErr != nil && old.State.InSwarm() && (l.engineSeen || time.Since(l.started) < l.Timing.Remembered):
-		return // an engine that starts or restarts is still in its swarm
-	case l.statusErr == nil && (l.status.State == swarm.Failed && l.Member.Node != "" ||
-		l.status.State == swarm.Inactive && l.Member.Revive.IsValid()):
-		l.ticket.Store(nil)
-		return // and so is one that stumbles on the way back, or is brought back
-	case member && l.status.Manager:
-		c.State, c.Swarm, c.Node, c.Contents = peer.Manager, l.status.SwarmID, l.status.NodeID, l.contents
-	case member, l.statusErr == nil && l.status.NodeID != "":
-		c.State, c.Swarm, c.Node = peer.Worker, l.swarmOfManager(), l.status.NodeID
-		c.Orphan = l.orphan
-	case l.statusErr == nil && l.Member.Node != "" && (l.status.State == swarm.Failed || l.status.State == swarm.Locked):
-		c.State, c.Swarm, c.Node = peer.Worker, l.Member.Swarm, l.Member.Node // it cannot enter its swarm, and does not say which
-	case l.founding:
-		c.State = peer.Founding
-	case !l.proposed.IsZero():
-		c.State = peer.Electing
-	case l.wasReset || l.Settings != nil || l.statusErr != nil || l.linkErr != nil || refused(l.addrErr) || l.status.State != swarm.Inactive ||
-		l.status.Excluded != nil, l.portTaken() != nil, l.Clock().Before(l.Built):
-		c.State = peer.Waiting
-	default:
-		c.State = peer.Blank
-	}
-	if l.statusErr != nil || l.status.State == swarm.Failed || l.status.State == swarm.Locked {
-		c.Manages = managed(l.Member)
-	}
-	if l.last.Trouble && l.last.Kind == Wait && !l.last.Between {
-		c.Trouble = l.last.Reason
-	}
-	c.Peers = l.others(c.State, time.Now())
-	c.Waits = l.waits(c.State)
-	if c = c.Sound(); c != old {
-		c.Said++
-		l.claim.Store(&c)
-		l.contacts.hurry(func(k *contact) bool {
-			return k.met && (k.answer.Claim.State == peer.Manager || !c.State.InSwarm())
-		}, time.Now())
-	}
-	l.remember(c.Membership())
-	// A card from another board has that one's address, too, which must be given up if it is a copy.
-	l.Network.Rely(c.State.InSwarm() && l.Member.From == "" || l.founding || l.statusErr == nil && l.status.State == swarm.Pending)
-	hint := c
-	hint.Contents, hint.Orphan, hint.Waits = peer.Contents{}, false, ""
-	hint.Boot, hint.Said, hint.Manages = 0, 0, "" // not announced, and so no news to announce
-	l.Discovery.SetClaim(hint)
-	l.Discovery.SetAsking(!c.State.InSwarm())
-	if member && l.status.Manager && l.Settings == nil {
-		l.ticket.Store(&ticketBase{advertise: l.status.Addr, managers: l.council.inOrder(l.status.Managers), keys: l.council.keys})
-	} else {
-		l.ticket.Store(nil)
-		l.place.Store(nil)
-		l.listed.Store(nil)
-	}
-}
-
-// managed is the id of the swarm that a board manages with that place, empty when it manages none.
-func managed(m peer.Membership) string {
-	if !m.Manager {
-		return ""
-	}
-	return m.Swarm
-}
-
-// remember keeps where the board is. A swarm's id may not be known for a while; it is the same as long as the node is. An
-// engine that cannot enter its swarm does not say which node it is, nor whether it manages.
-func (l *Loop) remember(m peer.Membership) {
-	if m.Swarm == "" && m.Node == l.Member.Node {
-		m.Swarm = l.Member.Swarm
-	}
-	if m.Swarm == l.Member.Swarm {
-		m.Yields = l.Member.Yields
-	}
-	if m.Node == l.Member.Node && l.status.State != swarm.Active {
-		m.Manager, m.Sole, m.Revive = l.Member.Manager, l.Member.Sole, l.Member.Revive
-	} else if m.Manager {
-		n := len(l.status.Managers) // none for a moment after the engine's start
-		m.Sole = n == 1 || n == 0 && l.Member.Sole
-	}
-	if m.Node != "" && (l.Member.Node == "" || l.Member.Node == m.Node) {
-		m.From = l.Member.From
-	}
-	if m == l.Member || l.statusErr != nil {
-		return
-	}
-	l.keep(m)
-}
-
-// keep keeps where the board is through a power cut.
-func (l *Loop) keep(m peer.Membership) {
-	l.Member = m
-	if err := l.Remember(m); err != nil {
-		l.Log.Warn(fmt.Sprintf("After a power cut this board will not know at once whether it is in a swarm: %v.", err))
-	}
-}
-
-// follow makes a worker that has joined without the agent being there to the end follow its manager.
-func (l *Loop) follow() {
-	if l.Pins == nil || l.statusErr != nil || l.status.State != swarm.Active || l.status.Manager {
-		return
-	}
-	peers, _ := l.contacts.peers(l.Serial)
-	for _, p := range peers {
-		if p.Claim.State == peer.Manager && managedBy(l.status, p) {
-			l.Pins.Follow(p.Key)
-		}
-	}
-}
-
-// swarmOfManager is the id of the swarm that this worker is in, which its engine does not know and its manager does.
-func (l *Loop) swarmOfManager() string {
-	if l.Member.Node == l.status.NodeID && l.Member.Swarm != "" {
-		return l.Member.Swarm // its manager may be another by now
-	}
-	peers, _ := l.contacts.peers(l.Serial)
-	for _, p := range peers {
-		if p.Claim.State == peer.Manager && !p.Claim.Unlisted && managedBy(l.status, p) {
-			return p.Claim.Swarm
-		}
-	}
-	return ""
-}
-
-// ask says hello to the boards that are due, each in its own goroutine, and returns how long until the next one is.
-func (l *Loop) ask(ctx context.Context) time.Duration {
-	if l.linkErr != nil {
-		return l.Timing.Turn
-	}
-	claim := l.Claim()
-	addrs, next := l.contacts.due(l.pace, l.proposed, time.Now())
-	for _, addr := range addrs {
-		l.background.Go(func() {
-			if !l.contacts.answers(addr) { // one that does answer need not wait for those that may be invented
-				l.asks <- struct{}{}
-				defer func() { <-l.asks }()
-			}
-			l.hello(ctx, addr, claim)
-		})
-	}
-	return next
-}
-
-// pace says how often a contact is asked: outside a swarm everybody knows everybody, in a swarm the workers keep in touch
-// with their manager and managers look after managers of other swarms. A board outside the swarm says hello by itself; one
-// that only announces itself is asked by the managers, who can tell then why it is not in.
-func (l *Loop) pace(c *contact) time.Duration {
-	self := l.Claim().State
-	manager := c.hint.State == peer.Manager || c.met && c.answer.Claim.State == peer.Manager
-	switch {
-	case !self.InSwarm(), l.Member.From != "": // whose original may be among the workers
-		return l.Timing.Ask
-	case c.named, c.recalled && !c.met:
-		return l.Timing.AskIn
-	case self == peer.Worker && !c.met && c.hint.Serial == "": // an address that only the engine knows
-		return l.Timing.AskIn
-	case self == peer.Worker && managedBy(l.status, Peer{Addrs: []netip.Addr{c.addr.Addr()}}): // also one that has moved
-		return l.Timing.AskIn
-	case manager, self == peer.Manager && c.mute(time.Now(), l.Timing):
-		return l.Timing.AskIn
-	}
-	return 0
-}
-
-func (l *Loop) hello(ctx context.Context, addr netip.AddrPort, claim peer.Claim) {
-	started := time.Now()
-	p, err := l.Asker.Hello(ctx, addr, claim)
-	if ctx.Err() != nil {
-		return
-	}
-	now := time.Now()
-	report := l.contacts.answered(addr, started, now, err)
-	l.askFellows(err, now)
-	switch {
-	case err == nil:
-		if !l.meet(p, now) {
-			l.toldBy(p)
-		}
-	case report && l.contacts.isNamed(addr):
-		l.Log.Warn(fmt.Sprintf("No board answers at %s, which peers in the settings names: is it on, and does the network let boards "+
-			"reach one another? Client isolation of an access point must be off.", addr.Addr()), zap.Error(err))
-	case report:
-		l.Log.Warn(fmt.Sprintf("A board announces itself at %s and is not understood or not reached: %v.", addr.Addr(), err))
-	default:
-		l.Log.Debug("A hello was not answered.", zap.Stringer("addr", addr), zap.Error(err))
-	}
-	l.nudge()
 }

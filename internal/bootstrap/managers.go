@@ -12,7 +12,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -271,36 +270,6 @@ func (m *councilMemory) inOrder(managers []netip.AddrPort) []netip.AddrPort {
 	return append(first, rest...)
 }
 
-// stumbled decides for a member whose engine cannot enter its swarm, and then shows no node id. A worker that is made a
-// manager asks the one manager through which it joined once, until its engine is restarted: when that one is gone for good
-// it asks in vain, and gets in by joining anew through another. Whoever may have a vote must not leave like that.
-func stumbled(v View) Action {
-	since := v.Now.Sub(v.Pending)
-	promoted := !v.Member.Manager && strings.Contains(v.Engine.Error, "can't initialize raft node") && since >= v.Timing.Stumble
-	for _, p := range v.Peers {
-		if promoted && p.Claim.State == peer.Manager && p.Claim.Swarm != "" && v.Now.Sub(p.Met) < v.Timing.Rival {
-			return Action{Kind: Abandon, Reason: fmt.Sprintf("The Docker Engine cannot become a manager, for it asks one that is gone: "+
-				"leaving the swarm to join it anew through %s", p.Claim.Serial.Name())}
-		}
-	}
-	if since < v.Timing.Pending {
-		return waitUntil(v.Pending.Add(v.Timing.Pending), "The Docker Engine enters its swarm again")
-	}
-	return trouble("The Docker Engine cannot enter its swarm: %s", v.Engine.Error)
-}
-
-// voteless says that a manager cannot do anything: too few of the managers reach each other, or they are just electing.
-func voteless(v View) (Action, bool) {
-	switch {
-	case v.Engine.SwarmID != "":
-		return Action{}, false
-	case len(v.Engine.Managers) < 2:
-		return Action{Kind: Serve, Reason: "This board is a manager and its swarm is starting"}, true
-	}
-	return Action{Kind: Serve, Trouble: true, Reason: "This board is a manager and does not reach enough of the others: " +
-		"the swarm cannot be changed until they are back; containers go on running"}, true
-}
-
 // govern keeps as many managers as are wanted. Only the one that leads the others acts.
 func (l *Loop) govern(ctx context.Context, nodes []swarm.Node) {
 	if l.Wanted == 0 {
@@ -365,47 +334,4 @@ func (l *Loop) withKey(labels map[string]string, key enroll.Fingerprint) map[str
 		labels[LabelKey] = hex.EncodeToString(key[:])
 	}
 	return labels
-}
-
-// Managers implements enroll.Host.
-func (l *Loop) Managers() []enroll.Fingerprint {
-	if base := l.ticket.Load(); base != nil {
-		return base.keys
-	}
-	return nil
-}
-
-// toldBy takes in which managers there are, in the words of one of them.
-func (l *Loop) toldBy(p enroll.Peer) {
-	if l.Pins != nil && p.Claim.State == peer.Manager && l.Claim().State != peer.Manager {
-		l.Pins.Told(p.Key, p.Managers)
-	}
-}
-
-// askFellows asks the managers that this board follows when another one is no peer: it may be a manager that is new.
-func (l *Loop) askFellows(err error, now time.Time) {
-	if l.Pins != nil && errors.Is(err, enroll.ErrNotPeer) {
-		l.contacts.hurry(func(c *contact) bool { return c.met && c.answer.Claim.State == peer.Manager }, now)
-	}
-}
-
-// ticketFrom asks for a ticket to the swarm of m: the manager m first, and when it gives none the others of that swarm, which
-// a manager without a majority does not know. It returns who gave it; the error is the first one.
-func (l *Loop) ticketFrom(ctx context.Context, m Peer) (enroll.Ticket, Peer, error) {
-	claim := l.Claim()
-	t, first := l.Asker.Join(ctx, m.Peer, claim)
-	if first == nil {
-		return t, m, nil
-	}
-	peers, _ := l.contacts.peers(l.Serial)
-	for _, p := range peers {
-		other := m.Claim.Swarm != "" && m.Claim.Swarm != p.Claim.Swarm
-		if p.Key == m.Key || p.Claim.State != peer.Manager || p.Claim.Swarm == "" || other {
-			continue
-		}
-		if t, err := l.Asker.Join(ctx, p.Peer, claim); err == nil {
-			return t, p, nil
-		}
-	}
-	return enroll.Ticket{}, m, first
 }

@@ -20,7 +20,9 @@ import (
 	"github.com/pi-agent/pi-agent/internal/enroll"
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/picture"
+	"github.com/pi-agent/pi-agent/internal/policy"
 	"github.com/pi-agent/pi-agent/internal/swarm"
+	"github.com/pi-agent/pi-agent/internal/timing"
 )
 
 const (
@@ -30,8 +32,8 @@ const (
 
 // pose is what a turn of the loop has seen and decided.
 type pose struct {
-	view   View
-	action Action
+	view   policy.View
+	action policy.Action
 }
 
 // canvas keeps the newest picture for a moment, so that however many look at it cost the engine one look a second.
@@ -79,7 +81,7 @@ func (l *Loop) metAt(p enroll.Peer, addr netip.Addr) bool {
 		return true
 	}
 	peers, _ := l.contacts.peers(l.Serial)
-	return slices.ContainsFunc(peers, func(o Peer) bool { return o.Key == p.Key && o.isAt(addr) })
+	return slices.ContainsFunc(peers, func(o policy.Peer) bool { return o.Key == p.Key && o.At(addr) })
 }
 
 func (l *Loop) draw(ctx context.Context) picture.Picture {
@@ -91,8 +93,8 @@ func (l *Loop) draw(ctx context.Context) picture.Picture {
 		return p
 	}
 	p.Doing, p.Needs = sentence(seen.action.Reason), seen.action.Trouble
-	status := seen.view.Engine
-	if seen.view.EngineErr != nil {
+	status := seen.view.Engine.Status
+	if seen.view.Engine.Err != nil {
 		status = swarm.Status{}
 	}
 	if claim := l.Claim(); claim.State.InSwarm() || status.NodeID != "" {
@@ -199,11 +201,11 @@ func serviceOf(s swarm.Service, names map[string]string) picture.Service {
 }
 
 // borrow takes in what a manager of this worker's swarm shows.
-func (l *Loop) borrow(ctx context.Context, p *picture.Picture, v View) error {
+func (l *Loop) borrow(ctx context.Context, p *picture.Picture, v policy.View) error {
 	failed := errors.New("no manager has answered lately")
 	peers, _ := l.contacts.peers(l.Serial)
 	for _, m := range peers {
-		if m.Claim.State != peer.Manager || !managedBy(v.Engine, m) {
+		if m.Claim.State != peer.Manager || !m.IsManagerOf(v.Engine.Status) {
 			continue
 		}
 		lent, err := l.lend(ctx, m)
@@ -261,7 +263,7 @@ func (s sketch) boards() {
 		b := &s.Boards[i]
 		for _, h := range hints {
 			if h.Claim.Serial == b.Serial {
-				b.Announced, b.Heard = true, later(b.Heard, h.Heard)
+				b.Announced, b.Heard = true, timing.Later(b.Heard, h.Heard)
 			}
 		}
 		if b.State == picture.In && b.Role == picture.Worker && s.managerSilent() {
@@ -288,7 +290,7 @@ func (s sketch) boards() {
 
 // latest is what a board has said last: where no manager shows the swarm, its newest announcement may be all there is, for
 // workers do not ask workers.
-func (s sketch) latest(p Peer, hints []discovery.Hint) Peer {
+func (s sketch) latest(p policy.Peer, hints []discovery.Hint) policy.Peer {
 	for _, h := range hints {
 		if s.Source == "" && h.Claim.Serial == p.Claim.Serial && h.Heard.After(p.Met) {
 			p.Met, p.Claim.State, p.Claim.Swarm, p.Claim.Waits = h.Heard, h.Claim.State, h.Claim.Swarm, ""
@@ -300,10 +302,12 @@ func (s sketch) latest(p Peer, hints []discovery.Hint) Peer {
 // managerSilent reports whether this board is a worker, and no manager of its swarm answers.
 func (s sketch) managerSilent() bool {
 	v := s.seen.view
-	answers := func(p Peer) bool { return managedBy(v.Engine, p) && s.now.Sub(p.Met) < s.l.Timing.ManagerSilent }
-	met := func(p Peer) bool { return managedBy(v.Engine, p) }
-	return s.Source == "" && v.Engine.State == swarm.Active && !v.Engine.Manager && !slices.ContainsFunc(v.Peers, answers) &&
-		(slices.ContainsFunc(v.Peers, met) || s.now.Sub(v.Answered) >= s.l.Timing.ManagerSilent)
+	answers := func(p policy.Peer) bool {
+		return p.IsManagerOf(v.Engine.Status) && s.now.Sub(p.Met) < s.l.Timing.ManagerSilent
+	}
+	met := func(p policy.Peer) bool { return p.IsManagerOf(v.Engine.Status) }
+	return s.Source == "" && v.Engine.State == swarm.Active && !v.Engine.Manager && !slices.ContainsFunc(v.Boards.Peers, answers) &&
+		(slices.ContainsFunc(v.Boards.Peers, met) || s.now.Sub(v.Swarm.Answered) >= s.l.Timing.ManagerSilent)
 }
 
 // rank puts managers first, and boards outside the swarm last.
@@ -347,7 +351,7 @@ func (s sketch) self() {
 	if s.drewIt() { // otherwise it is the manager who hears this board, or not
 		b.Announced = s.now.Sub(s.l.Discovery.Snapshot().SelfHeard) < s.l.Timing.UnheardMax
 	}
-	if v.EngineErr == nil {
+	if v.Engine.Err == nil {
 		b.Engine = v.Engine.Version
 	}
 	if a, err := s.l.Network.Link(); err == nil {
@@ -400,8 +404,8 @@ func (s sketch) out(b *picture.Board, why string) {
 }
 
 // met takes in what the board of this entry has said.
-func (s sketch) met(b *picture.Board, p Peer, hints []discovery.Hint) {
-	b.Heard = later(b.Heard, p.Met)
+func (s sketch) met(b *picture.Board, p policy.Peer, hints []discovery.Hint) {
+	b.Heard = timing.Later(b.Heard, p.Met)
 	b.Addrs = addrs(addrs(b.Addrs, p.Addrs...), p.Addr.Addr())
 	if !p.Claim.Clock.IsZero() {
 		off := p.Claim.Clock.Sub(p.Met).Round(time.Second / 10).Seconds()

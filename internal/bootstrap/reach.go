@@ -9,30 +9,21 @@ import (
 	"time"
 
 	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/policy"
+	"github.com/pi-agent/pi-agent/internal/timing"
 )
 
 // Where multicast is lost, boards are reached by address: those that the settings name, those where boards were met before
 // the last start, and those that another board names in its hello. Every address is only a hint, and is asked.
 
-// Unreached is a board of this cluster that is heard, and does not answer when it is asked: its port is shut, or the network
-// lets multicast through and no connection. There may be a swarm behind it.
-type Unreached struct {
-	Serial peer.Serial
-	State  peer.State // as it announces
-	Addr   netip.Addr // where it was asked
-	Since  time.Time  // when it was first heard, or last answered
-	Ends   time.Time  // when it no longer counts, unless it is heard again
-	Shut   bool       // it was asked in vain, and was heard after that: it is on
-}
-
 // unreached lists the boards other than self that were heard lately, by an announcement or a hello of theirs, and have not
 // answered lately, in order of serial. One that answers at one of its addresses is reached. since counts the boards heard
 // that have not answered since then.
-func (t *contacts) unreached(self peer.Serial, since, now time.Time) (all []Unreached, silent int) {
+func (t *contacts) unreached(self peer.Serial, since, now time.Time) (all []policy.Unreached, silent int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	type board struct {
-		Unreached
+		policy.Unreached
 		served, first, heard, shut time.Time
 		open                       bool
 	}
@@ -43,20 +34,20 @@ func (t *contacts) unreached(self peer.Serial, since, now time.Time) (all []Unre
 		}
 		b := boards[claim.Serial]
 		if b == nil {
-			b = &board{Unreached: Unreached{Serial: claim.Serial}, first: first}
+			b = &board{Unreached: policy.Unreached{Serial: claim.Serial}, first: first}
 			boards[claim.Serial] = b
 		}
-		b.served = later(b.served, c.served)
+		b.served = timing.Later(b.served, c.served)
 		if b.first.After(first) {
 			b.first = first
 		}
 		if now.Before(ends) {
 			b.open = true
-			b.Ends = later(b.Ends, ends)
+			b.Ends = timing.Later(b.Ends, ends)
 			if !heard.Before(b.heard) {
 				b.heard, b.State = heard, claim.State
 			}
-			b.shut = later(b.shut, c.shut)
+			b.shut = timing.Later(b.shut, c.shut)
 			if a := c.addr.Addr(); !b.Addr.IsValid() || before(a, b.Addr) {
 				b.Addr = a
 			}
@@ -82,11 +73,11 @@ func (t *contacts) unreached(self peer.Serial, since, now time.Time) (all []Unre
 		if now.Sub(b.served) < t.timing.Fresh {
 			continue
 		}
-		b.Since = later(b.first, b.served)
+		b.Since = timing.Later(b.first, b.served)
 		b.Shut = !b.shut.IsZero() && b.heard.Sub(b.served) >= 2*t.timing.Ask
 		all = append(all, b.Unreached)
 	}
-	slices.SortFunc(all, func(a, b Unreached) int { return cmp.Compare(a.Serial, b.Serial) })
+	slices.SortFunc(all, func(a, b policy.Unreached) int { return cmp.Compare(a.Serial, b.Serial) })
 	return all, silent
 }
 
@@ -186,34 +177,6 @@ func (t *contacts) reached(now time.Time) (addrs []netip.Addr, boards int, unhea
 		}
 	}
 	return addrs, len(met), unheard
-}
-
-// others is what the claim says of other boards: a worker names its managers, and a board outside a swarm whom it met,
-// once it has met one that multicast does not tell of.
-func (l *Loop) others(state peer.State, now time.Time) string {
-	switch {
-	case state == peer.Manager:
-		return ""
-	case state == peer.Worker:
-		var managers []netip.Addr
-		for _, m := range l.status.Managers {
-			managers = append(managers, m.Addr())
-		}
-		return peer.JoinOthers(managers)
-	}
-	addrs, _, unheard := l.contacts.reached(now)
-	if unheard == [rungs]int{} {
-		return ""
-	}
-	return peer.JoinOthers(addrs)
-}
-
-// hinted takes in addresses that another board named. A member of a swarm knows whom it needs.
-func (l *Loop) hinted(addrs []netip.Addr, now time.Time) {
-	if l.Claim().State.InSwarm() {
-		return
-	}
-	l.contacts.tell(addrs, now)
 }
 
 // tell makes contacts of addresses that another board named.

@@ -62,7 +62,7 @@ func (s sharing) help() string {
 // from any goroutine.
 func (l *Loop) sharedIDs() (all []sharing) {
 	self := l.Claim()
-	peers, _ := l.contacts.peers(l.Serial) // Decide tells of boards with one serial
+	peers, _ := l.contacts.peers(l.Serial) // policy.Decide tells of boards with one serial
 	for _, kind := range idKinds {
 		by := map[string][]peer.Serial{}
 		if mark := kind.mark(self); mark != "" {

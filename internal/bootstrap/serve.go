@@ -2,17 +2,15 @@ package bootstrap
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
-	"net/netip"
 	"slices"
 	"time"
 
 	"go.uber.org/zap"
 
-	"github.com/pi-agent/pi-agent/internal/enroll"
 	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/policy"
 	"github.com/pi-agent/pi-agent/internal/swarm"
 )
 
@@ -43,38 +41,6 @@ func (l *Loop) Place() Place {
 		return *p
 	}
 	return Place{}
-}
-
-// Ticket implements enroll.Host: a manager hands out the token for workers to a board that is in no swarm.
-func (l *Loop) Ticket(ctx context.Context, p enroll.Peer) (enroll.Ticket, error) {
-	base := l.ticket.Load()
-	if base == nil {
-		return enroll.Ticket{}, errors.New("this board is not a manager now")
-	}
-	if p.Claim.State.InSwarm() && !p.Claim.Moving {
-		return enroll.Ticket{}, fmt.Errorf("%s is in a swarm already", p.Claim.Serial.Name())
-	}
-	if l.Pins != nil {
-		if err := l.Pins.Admit(p); err != nil {
-			return enroll.Ticket{}, err
-		}
-	}
-	token, err := l.Engine.WorkerToken(ctx)
-	if err != nil {
-		return enroll.Ticket{}, fmt.Errorf("the engine gives no join token: %w", err)
-	}
-	managers := []netip.AddrPort{netip.AddrPortFrom(base.advertise, swarm.Port)}
-	for _, m := range base.managers {
-		if m.Addr() != base.advertise {
-			managers = append(managers, m)
-		}
-	}
-	log := l.Log.Info
-	if p.Claim.Moving {
-		log = l.Log.Debug // it asks again when it has left its swarm
-	}
-	log(fmt.Sprintf("Letting %s join as a worker.", p.Claim.Serial.Name()), zap.Stringer("addr", p.Addr.Addr()), zap.Stringer("key", p.Key))
-	return enroll.Ticket{Token: token, Managers: managers}, nil
 }
 
 // serve does what a manager owes its nodes: it tells their comings and goings, and labels them.
@@ -115,14 +81,14 @@ func (l *Loop) serve(ctx context.Context) {
 
 // labels are those that the node should have; none when it is not known which board it is. A board is taken for a node
 // only when it says so itself and has spoken from that node's address.
-func (l *Loop) labels(n swarm.Node, peers []Peer) map[string]string {
+func (l *Loop) labels(n swarm.Node, peers []policy.Peer) map[string]string {
 	if n.ID == l.status.NodeID {
 		return l.withKey(boardLabels(l.Serial, l.Model), l.Key)
 	}
 	for _, p := range peers {
-		if p.Claim.Node == n.ID && p.isAt(n.Addr) {
+		if p.Claim.Node == n.ID && p.At(n.Addr) {
 			labels := boardLabels(p.Claim.Serial, p.Claim.Model)
-			if l.Pins != nil && l.Pins.Admitted(p.Peer) {
+			if l.Pins != nil && l.Pins.Admitted(verified(p)) {
 				return l.withKey(labels, p.Key)
 			}
 			return labels

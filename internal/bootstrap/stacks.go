@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/pi-agent/pi-agent/internal/picture"
+	"github.com/pi-agent/pi-agent/internal/policy"
 )
 
 // stacks are what is wrong with the Compose files of the board that leads, and what Docker leaves out of them, for only those
@@ -32,8 +33,8 @@ func (l *Loop) stacks(ctx context.Context, p picture.Picture) (wrong, advice []s
 }
 
 // lend asks a manager for its picture.
-func (l *Loop) lend(ctx context.Context, m Peer) (picture.Picture, error) {
-	shown, err := l.Asker.Picture(ctx, m.Peer, l.Claim())
+func (l *Loop) lend(ctx context.Context, m policy.Peer) (picture.Picture, error) {
+	shown, err := l.Asker.Picture(ctx, verified(m), l.Claim())
 	if err != nil {
 		return picture.Picture{}, err
 	}

@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
+	"github.com/pi-agent/pi-agent/internal/policy"
 	"github.com/pi-agent/pi-agent/internal/swarm"
 )
 
@@ -18,7 +19,7 @@ func TestTellLateEngine(t *testing.T) {
 	core, logs := observer.New(zap.InfoLevel)
 	boot := time.Now()
 	l := &Loop{Options: Options{Timing: patient, Notify: noNotify{}, Log: zap.New(core)}, started: boot}
-	turn := func(at time.Duration, err error, a Action, lines int) {
+	turn := func(at time.Duration, err error, a policy.Action, lines int) {
 		t.Helper()
 		l.statusErr = err
 		l.tell(a, boot.Add(at))
@@ -26,16 +27,17 @@ func TestTellLateEngine(t *testing.T) {
 			t.Errorf("after %v: %v, want %d lines", at, got, lines)
 		}
 	}
+	without := func(err error) policy.Action { return policy.Decide(policy.View{Engine: policy.Engine{Err: err}}) }
 	silent := fmt.Errorf("%w: no such file", swarm.ErrUnreachable)
-	turn(0, silent, engineTrouble(silent), 0)
-	turn(patient.EngineStart-time.Second, silent, engineTrouble(silent), 0)
-	turn(patient.EngineStart, silent, engineTrouble(silent), 1)
-	turn(time.Hour, silent, engineTrouble(silent), 0)
+	turn(0, silent, without(silent), 0)
+	turn(patient.EngineStart-time.Second, silent, without(silent), 0)
+	turn(patient.EngineStart, silent, without(silent), 1)
+	turn(time.Hour, silent, without(silent), 0)
 
-	l.last = Action{}
-	turn(0, swarm.ErrLiveRestore, engineTrouble(swarm.ErrLiveRestore), 1)
+	l.last = policy.Action{}
+	turn(0, swarm.ErrLiveRestore, without(swarm.ErrLiveRestore), 1)
 	l.engineSeen = true // it restarts
-	turn(time.Second, silent, engineTrouble(silent), 1)
+	turn(time.Second, silent, without(silent), 1)
 	turn(2*time.Second, nil, wait("Looking for other boards"), 1)
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/pi-agent/pi-agent/internal/enroll"
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/picture"
+	"github.com/pi-agent/pi-agent/internal/policy"
 	"github.com/pi-agent/pi-agent/internal/timing"
 )
 
@@ -22,27 +23,15 @@ const whyManagerSilent = "It is a worker, and its manager does not answer."
 
 const whyUnicast = "It is reached by address only: its announcements do not arrive, for multicast does not work between the two."
 
-// waits is what a claim says of why the board, in that state, is not in a swarm yet; empty when it is.
-func (l *Loop) waits(s peer.State) string {
-	switch {
-	case s.InSwarm():
-	case l.refusal != "":
-		return "Its last attempt failed: " + l.refusal
-	case (s == peer.Waiting || l.last.Between) && l.last.Kind == Wait:
-		return l.last.Reason
-	}
-	return ""
-}
-
 // whyOut says why a board that was met is not in the swarm of this one.
-func (s sketch) whyOut(p Peer, clock *float64) string {
+func (s sketch) whyOut(p policy.Peer, clock *float64) string {
 	c := p.Claim
 	switch silent := s.now.Sub(p.Met); {
 	case silent >= s.patience(c):
 		return fmt.Sprintf(whyUnheard, minutes(silent))
 	case c.Serial == s.l.Serial:
 		return "It has the serial of this board: give one of them another with serial in pi-agent.toml."
-	case clock != nil && *clock <= -clockApart.Seconds() && !c.State.InSwarm():
+	case clock != nil && *clock <= -policy.ClocksApart.Seconds() && !c.State.InSwarm():
 		return fmt.Sprintf("Its clock is %s, and certificates do not bear that: connect it to the internet, or give it a time server.",
 			picture.Offset(*clock))
 	case c.Trouble != "":
@@ -82,9 +71,9 @@ func (s sketch) whyElsewhere(c peer.Claim) string {
 }
 
 // unicast reports whether p answers, and its announcements have never arrived although there was time, nor do they now.
-func (s sketch) unicast(p Peer, hints []discovery.Hint) bool {
+func (s sketch) unicast(p policy.Peer, hints []discovery.Hint) bool {
 	heard := slices.ContainsFunc(hints, func(h discovery.Hint) bool { return h.Claim.Serial == p.Claim.Serial })
-	return !heard && !s.seen.view.Listening.IsZero() && s.now.Sub(p.Met) < s.l.Timing.Rival && s.now.Sub(p.Able) >= s.l.Timing.UnheardMax
+	return !heard && !s.seen.view.Network.Listening.IsZero() && s.now.Sub(p.Met) < s.l.Timing.Rival && s.now.Sub(p.Able) >= s.l.Timing.UnheardMax
 }
 
 // whySilent says why a board that announces itself does not answer.

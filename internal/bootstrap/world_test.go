@@ -23,6 +23,7 @@ import (
 	"github.com/pi-agent/pi-agent/internal/discovery"
 	"github.com/pi-agent/pi-agent/internal/enroll"
 	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/policy"
 	"github.com/pi-agent/pi-agent/internal/swarm"
 )
 
@@ -32,13 +33,13 @@ type world struct {
 	seed    uint64
 	net     *swarm.FakeNet
 	log     *zap.Logger
-	loss    float64           // part of the announcements and hellos that are lost
-	twice   float64           // part of the announcements that come twice
-	decide  func(View) Action // instead of Decide
-	step    time.Duration     // between two looks at the invariants
-	steps   int               // looks so far
-	faults  map[string]int    // that happened, by kind
-	mended  time.Time         // when the network was whole again
+	loss    float64                         // part of the announcements and hellos that are lost
+	twice   float64                         // part of the announcements that come twice
+	decide  func(policy.View) policy.Action // instead of policy.Decide
+	step    time.Duration                   // between two looks at the invariants
+	steps   int                             // looks so far
+	faults  map[string]int                  // that happened, by kind
+	mended  time.Time                       // when the network was whole again
 	began   time.Time
 	expect  int
 	wanted  int          // managers

@@ -9,7 +9,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/policy"
 	"github.com/pi-agent/pi-agent/internal/swarm"
 )
 
@@ -62,18 +62,12 @@ func (l *Loop) yield(ctx context.Context, swarmID string) (string, error) {
 }
 
 // rival is the manager of another swarm that rule 6 is about.
-func (l *Loop) rival() (Peer, bool) {
+func (l *Loop) rival() (policy.Peer, bool) {
 	v := l.view(time.Now())
-	for _, p := range v.Peers {
-		if v.rival(p) {
+	for _, p := range v.Boards.Peers {
+		if v.Rival(p) {
 			return p, true
 		}
 	}
-	return Peer{}, false
-}
-
-// rival reports whether p answers and manages another swarm than this board does.
-func (v View) rival(p Peer) bool {
-	return v.Engine.SwarmID != "" && p.Claim.State == peer.Manager && p.Claim.Swarm != "" && p.Claim.Swarm != v.Engine.SwarmID &&
-		v.Now.Sub(p.Met) < v.Timing.Rival
+	return policy.Peer{}, false
 }

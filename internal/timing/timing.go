@@ -248,3 +248,11 @@ func (t Timing) Faster(n float64) (Timing, error) {
 	}
 	return t, nil
 }
+
+// Later returns the later of two times.
+func Later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}

@@ -1,4 +1,4 @@
-package bootstrap
+package policy
 
 import (
 	"errors"
@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/pi-agent/pi-agent/internal/address"
-	"github.com/pi-agent/pi-agent/internal/enroll"
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/swarm"
 )
@@ -20,11 +19,12 @@ func ago(d time.Duration) time.Time { return now.Add(-d) }
 
 // board is a peer that answered a second ago and has been able to act for an hour.
 func board(serial peer.Serial, state peer.State, change ...func(*Peer)) Peer {
-	p := Peer{Peer: enroll.Peer{
+	p := Peer{
 		Claim: peer.Claim{Serial: serial, Cluster: "pi", State: state},
-		Key:   enroll.Fingerprint{serial[15]},
+		Key:   peer.Fingerprint{serial[15]},
 		Addr:  netip.MustParseAddrPort("10.77.0.9:2378"),
-	}, Met: ago(time.Second), Able: ago(time.Hour)}
+		Met:   ago(time.Second), Able: ago(time.Hour),
+	}
 	for _, c := range change {
 		c(&p)
 	}
@@ -62,37 +62,37 @@ func TestDecide(t *testing.T) {
 		reason string // a part of it
 	}{
 		{"settings that cannot be followed", func(v *View) {
-			v.Settings = errors.New("/boot/pi-agent.toml:2: there is no setting \"settel\"")
+			v.Settings.Err = errors.New("/boot/pi-agent.toml:2: there is no setting \"settel\"")
 			v.Engine.State, v.Engine.Manager = swarm.Active, true
 		}, Wait, "/boot/pi-agent.toml:2: there is no setting"},
-		{"engine down", func(v *View) { v.EngineErr = fmt.Errorf("%w: connection refused", swarm.ErrUnreachable) }, Wait, "Docker Engine"},
+		{"engine down", func(v *View) { v.Engine.Err = fmt.Errorf("%w: connection refused", swarm.ErrUnreachable) }, Wait, "Docker Engine"},
 		{"engine down though a manager is seen", func(v *View) {
-			v.EngineErr = swarm.ErrUnreachable
-			v.Peers = []Peer{board(low, peer.Manager)}
+			v.Engine.Err = swarm.ErrUnreachable
+			v.Boards.Peers = []Peer{board(low, peer.Manager)}
 		}, Wait, "Docker Engine"},
-		{"engine too old", func(v *View) { v.EngineErr = errors.New("client version 1.51 is too new") }, Wait, "too new"},
+		{"engine too old", func(v *View) { v.Engine.Err = errors.New("client version 1.51 is too new") }, Wait, "too new"},
 		{"live-restore", func(v *View) { v.Engine.Excluded = swarm.ErrLiveRestore }, Wait, "live-restore"},
 		{"firewall-backend", func(v *View) { v.Engine.Excluded = swarm.ErrNftables }, Wait, `"firewall-backend" set to "nftables"`},
 		{"a setting with which the engine does not start", func(v *View) {
-			v.EngineErr, v.Member = swarm.ErrLiveRestore, peer.Membership{Node: "n1"}
+			v.Engine.Err, v.Member = swarm.ErrLiveRestore, peer.Membership{Node: "n1"}
 		}, Wait, `cannot take part: docker has "live-restore" on`},
 		{"a setting with which it does not enter its swarm", func(v *View) {
 			v.Engine.State, v.Engine.Excluded, v.Member = swarm.Failed, swarm.ErrNftables, peer.Membership{Node: "n1"}
 		}, Wait, "firewall-backend"},
-		{"somebody has a port", func(v *View) { v.Taken = errors.New("Port 2377/tcp is taken by nc (5)") }, Wait, "Port 2377/tcp is taken"},
+		{"somebody has a port", func(v *View) { v.Engine.Taken = errors.New("Port 2377/tcp is taken by nc (5)") }, Wait, "Port 2377/tcp is taken"},
 		{"somebody has a port of a manager", func(v *View) {
-			v.Engine.State, v.Engine.Manager, v.Taken = swarm.Active, true, errors.New("Port 7946/tcp is taken")
+			v.Engine.State, v.Engine.Manager, v.Engine.Taken = swarm.Active, true, errors.New("Port 7946/tcp is taken")
 		}, Serve, "This board is a manager"},
-		{"no address", func(v *View) { v.Link = errors.New("eth0 has no IPv4 address yet") }, Wait, "eth0 has no IPv4 address yet"},
+		{"no address", func(v *View) { v.Network.Link = errors.New("eth0 has no IPv4 address yet") }, Wait, "eth0 has no IPv4 address yet"},
 		{"the address is on its way, and so are the others", func(v *View) {
-			v.Address, v.Listening = errors.New("asking"), ago(14*time.Second)
+			v.Network.Address, v.Network.Listening = errors.New("asking"), ago(14*time.Second)
 		}, Wait, "Looking"},
-		{"settled before the address is there", func(v *View) { v.Address = errors.New("asking whether it is free") }, Wait, "asking whether"},
+		{"settled before the address is there", func(v *View) { v.Network.Address = errors.New("asking whether it is free") }, Wait, "asking whether"},
 		{"a manager is there before the address", func(v *View) {
-			v.Address = errors.New("asking whether it is free")
-			v.Peers = []Peer{board(high, peer.Manager)}
+			v.Network.Address = errors.New("asking whether it is free")
+			v.Boards.Peers = []Peer{board(high, peer.Manager)}
 		}, Wait, "asking whether"},
-		{"no address without a person", func(v *View) { v.Address = address.Refusal{} }, Wait, `address = "interface" on every board`},
+		{"no address without a person", func(v *View) { v.Network.Address = address.Refusal{} }, Wait, `address = "interface" on every board`},
 		{"locked", func(v *View) { v.Engine.State = swarm.Locked }, Wait, "docker swarm unlock"},
 		{"failed", func(v *View) {
 			v.Engine.State, v.Engine.NodeID, v.Engine.Error = swarm.Failed, "n1", "certificate expired"
@@ -102,231 +102,234 @@ func TestDecide(t *testing.T) {
 		{"manager", func(v *View) { v.Engine.State, v.Engine.Manager = swarm.Active, true }, Serve, "manager"},
 		{"manager without network still serves", func(v *View) {
 			v.Engine.State, v.Engine.Manager = swarm.Active, true
-			v.Link = errors.New("eth0 has no cable")
+			v.Network.Link = errors.New("eth0 has no cable")
 		}, Serve, "manager"},
 		{"manager hears another swarm", func(v *View) {
-			v.Engine = swarm.Status{State: swarm.Active, Manager: true, SwarmID: "aaa"}
-			v.Peers = []Peer{board(low, peer.Manager, in("bbb"))}
+			v.Engine.Status = swarm.Status{State: swarm.Active, Manager: true, SwarmID: "aaa"}
+			v.Boards.Peers = []Peer{board(low, peer.Manager, in("bbb"))}
 		}, Serve, "another swarm"},
 		{"manager hears its fellow manager", func(v *View) {
-			v.Engine = swarm.Status{State: swarm.Active, Manager: true, SwarmID: "aaa"}
-			v.Peers = []Peer{board(low, peer.Manager, in("aaa"))}
+			v.Engine.Status = swarm.Status{State: swarm.Active, Manager: true, SwarmID: "aaa"}
+			v.Boards.Peers = []Peer{board(low, peer.Manager, in("aaa"))}
 		}, Serve, "This board is a manager"},
 		{"manager whose address has gone", func(v *View) {
-			v.Engine, v.Lost = swarm.Status{State: swarm.Active, Manager: true, Addr: netip.MustParseAddr("10.77.0.5")}, ago(patient.Lost)
+			v.Engine.Status, v.Network.Lost = swarm.Status{State: swarm.Active, Manager: true, Addr: netip.MustParseAddr("10.77.0.5")}, ago(patient.Lost)
 		}, Serve, "The swarm knows this board as 10.77.0.5, an address that it no longer has"},
 		{"manager whose address has gone for a moment", func(v *View) {
-			v.Engine, v.Lost = swarm.Status{State: swarm.Active, Manager: true, Addr: netip.MustParseAddr("10.77.0.5")}, ago(patient.Lost-1)
+			v.Engine.Status, v.Network.Lost = swarm.Status{State: swarm.Active, Manager: true, Addr: netip.MustParseAddr("10.77.0.5")}, ago(patient.Lost-1)
 		}, Serve, "This board is a manager"},
 		{"worker whose address has gone", func(v *View) {
-			v.Engine, v.Lost = swarm.Status{State: swarm.Active, Addr: netip.MustParseAddr("10.77.0.5")}, ago(patient.Lost)
+			v.Engine.Status, v.Network.Lost = swarm.Status{State: swarm.Active, Addr: netip.MustParseAddr("10.77.0.5")}, ago(patient.Lost)
 		}, Stay, "fixed lease"},
 		{"manager whose address cannot be kept", func(v *View) {
-			v.Engine, v.Lost = swarm.Status{State: swarm.Active, Manager: true, Addr: netip.MustParseAddr("169.254.7.8")}, ago(patient.Lost)
-			v.Address = errors.New("eth0 has no cable")
+			v.Engine.Status, v.Network.Lost = swarm.Status{State: swarm.Active, Manager: true, Addr: netip.MustParseAddr("169.254.7.8")}, ago(patient.Lost)
+			v.Network.Address = errors.New("eth0 has no cable")
 		}, Serve, "169.254.7.8, an address that it does not have: eth0 has no cable"},
 		{"manager whose address nobody keeps", func(v *View) {
-			v.Engine, v.Lost = swarm.Status{State: swarm.Active, Manager: true, Addr: netip.MustParseAddr("169.254.7.8")}, ago(patient.Lost)
+			v.Engine.Status, v.Network.Lost = swarm.Status{State: swarm.Active, Manager: true, Addr: netip.MustParseAddr("169.254.7.8")}, ago(patient.Lost)
 		}, Serve, `give address = "link-local" again`},
 		{"worker", func(v *View) {
-			v.Engine = worker()
-			v.Peers = []Peer{board(low, peer.Manager, at("10.77.0.1:2378"))}
+			v.Engine.Status = aWorker()
+			v.Boards.Peers = []Peer{board(low, peer.Manager, at("10.77.0.1:2378"))}
 		}, Stay, "worker in the swarm of pi-000001"},
 		{"worker whose manager was met at another address, too", func(v *View) {
-			v.Engine = worker()
-			v.Peers = []Peer{board(low, peer.Manager, func(p *Peer) { p.Addrs = []netip.Addr{netip.MustParseAddr("10.77.0.1")} })}
+			v.Engine.Status = aWorker()
+			v.Boards.Peers = []Peer{board(low, peer.Manager, func(p *Peer) { p.Addrs = []netip.Addr{netip.MustParseAddr("10.77.0.1")} })}
 		}, Stay, "worker in the swarm of pi-000001"},
 		{"worker whose manager is silent stays", func(v *View) {
-			v.Engine = worker()
-			v.Peers = []Peer{board(low, peer.Manager, at("10.77.0.1:2378"), met(2*time.Minute))}
+			v.Engine.Status = aWorker()
+			v.Boards.Peers = []Peer{board(low, peer.Manager, at("10.77.0.1:2378"), met(2*time.Minute))}
 		}, Stay, "does not answer"},
 		{"worker stays when another swarm is there", func(v *View) {
-			v.Engine = worker()
-			v.Peers = []Peer{board(low, peer.Manager, in("other"))}
+			v.Engine.Status = aWorker()
+			v.Boards.Peers = []Peer{board(low, peer.Manager, in("other"))}
 		}, Stay, "looks for its manager"},
 
-		{"first join under way", func(v *View) { v.Engine.State, v.Pending = swarm.Pending, ago(time.Second) }, Wait, "joining"},
-		{"first join hangs", func(v *View) { v.Engine.State, v.Pending = swarm.Pending, ago(patient.Pending) }, Abandon, "anew"},
+		{"first join under way", func(v *View) { v.Engine.State, v.Engine.Pending = swarm.Pending, ago(time.Second) }, Wait, "joining"},
+		{"first join hangs", func(v *View) { v.Engine.State, v.Engine.Pending = swarm.Pending, ago(patient.Pending) }, Abandon, "anew"},
 		{"member waits for its manager for ever", func(v *View) {
-			v.Engine.State, v.Engine.NodeID, v.Pending = swarm.Pending, "n1", ago(24*time.Hour)
+			v.Engine.State, v.Engine.NodeID, v.Engine.Pending = swarm.Pending, "n1", ago(24*time.Hour)
 		}, Wait, "member of a swarm"},
 
-		{"join a manager", func(v *View) { v.Peers = []Peer{board(high, peer.Manager)} }, Join, "pi-000009"},
+		{"join a manager", func(v *View) { v.Boards.Peers = []Peer{board(high, peer.Manager)} }, Join, "pi-000009"},
 		{"join though the own serial is lower and the election is on", func(v *View) {
-			v.Proposed = ago(time.Second)
-			v.Peers = []Peer{board(high, peer.Manager)}
+			v.Election.Proposed = ago(time.Second)
+			v.Boards.Peers = []Peer{board(high, peer.Manager)}
 		}, Join, "pi-000009"},
 		{"join the lowest of several managers", func(v *View) {
-			v.Peers = []Peer{board(low, peer.Manager), board(high, peer.Manager)}
+			v.Boards.Peers = []Peer{board(low, peer.Manager), board(high, peer.Manager)}
 		}, Join, "pi-000001"},
 		{"a silent manager is waited for", func(v *View) {
-			v.Peers = []Peer{board(high, peer.Manager, met(time.Minute))}
+			v.Boards.Peers = []Peer{board(high, peer.Manager, met(time.Minute))}
 		}, Wait, "waiting for its manager"},
 		{"a worker alone: its swarm is waited for", func(v *View) {
-			v.Peers = []Peer{board(high, peer.Worker)}
+			v.Boards.Peers = []Peer{board(high, peer.Worker)}
 		}, Wait, "pi-000009 is in a swarm"},
 		{"a swarm silent for long is not waited for", func(v *View) {
-			v.Peers = []Peer{board(high, peer.Manager, met(patient.Remembered))}
+			v.Boards.Peers = []Peer{board(high, peer.Manager, met(patient.Remembered))}
 		}, Propose, "alone"},
 
-		{"twin", func(v *View) { v.Twins = []Peer{board(mine, peer.Blank)} }, Wait, "Two boards have the serial 1000000000000005"},
+		{"twin", func(v *View) { v.Boards.SameSerial = []Peer{board(mine, peer.Blank)} }, Wait, "Two boards have the serial 1000000000000005"},
 
-		{"does not hear itself", func(v *View) { v.Listening = time.Time{} }, Wait, "own announcement"},
+		{"does not hear itself", func(v *View) { v.Network.Listening = time.Time{} }, Wait, "own announcement"},
 		{"does not hear itself, and meets a board by address", func(v *View) {
-			v.Listening, v.Peers, v.NewBoard = time.Time{}, []Peer{board(high, peer.Blank)}, ago(15*time.Second)
+			v.Network.Listening, v.Boards.Peers, v.Boards.Newest = time.Time{}, []Peer{board(high, peer.Blank)}, ago(15*time.Second)
 		}, Propose, "lowest serial of the 2 seen"},
 		{"does not hear itself, and met a board by address just now", func(v *View) {
-			v.Listening, v.Peers, v.NewBoard = time.Time{}, []Peer{board(high, peer.Blank)}, ago(14*time.Second)
+			v.Network.Listening, v.Boards.Peers, v.Boards.Newest = time.Time{}, []Peer{board(high, peer.Blank)}, ago(14*time.Second)
 		}, Wait, "Looking"},
 		{"does not hear itself, and meets a lower board by address", func(v *View) {
-			v.Listening, v.Peers, v.NewBoard = time.Time{}, []Peer{board(low, peer.Blank)}, ago(15*time.Second)
+			v.Network.Listening, v.Boards.Peers, v.Boards.Newest = time.Time{}, []Peer{board(low, peer.Blank)}, ago(15*time.Second)
 		}, Wait, "pi-000001"},
 		{"a named board does not answer yet", func(v *View) {
-			v.Named, v.Linked = []netip.Addr{netip.MustParseAddr("192.168.1.20")}, ago(patient.Named-time.Second)
+			v.Settings.Unanswered, v.Network.Linked = []netip.Addr{netip.MustParseAddr("192.168.1.20")}, ago(patient.Named-time.Second)
 		}, Wait, "Waiting for an answer from 192.168.1.20"},
 		{"a named board does not answer", func(v *View) {
-			v.Named, v.Linked = []netip.Addr{netip.MustParseAddr("192.168.1.20")}, ago(patient.Named)
+			v.Settings.Unanswered, v.Network.Linked = []netip.Addr{netip.MustParseAddr("192.168.1.20")}, ago(patient.Named)
 		}, Propose, "alone"},
-		{"does not hear itself yet", func(v *View) { v.Listening, v.Linked = time.Time{}, ago(time.Second) }, Wait, "Looking"},
-		{"not settled alone", func(v *View) { v.Listening = ago(14 * time.Second) }, Wait, "Looking"},
-		{"settled alone", func(v *View) { v.Listening = ago(15 * time.Second) }, Propose, "alone"},
+		{"does not hear itself yet", func(v *View) { v.Network.Listening, v.Network.Linked = time.Time{}, ago(time.Second) }, Wait, "Looking"},
+		{"not settled alone", func(v *View) { v.Network.Listening = ago(14 * time.Second) }, Wait, "Looking"},
+		{"settled alone", func(v *View) { v.Network.Listening = ago(15 * time.Second) }, Propose, "alone"},
 		{"a new board unsettles", func(v *View) {
-			v.Peers, v.NewBoard = []Peer{board(high, peer.Blank)}, ago(14*time.Second)
+			v.Boards.Peers, v.Boards.Newest = []Peer{board(high, peer.Blank)}, ago(14*time.Second)
 		}, Wait, "Looking"},
 		{"settled", func(v *View) {
-			v.Peers, v.NewBoard = []Peer{board(high, peer.Blank)}, ago(15*time.Second)
+			v.Boards.Peers, v.Boards.Newest = []Peer{board(high, peer.Blank)}, ago(15*time.Second)
 		}, Propose, "lowest serial of the 2 seen"},
 		{"expected boards are all there", func(v *View) {
-			v.Expect = 2
-			v.Peers, v.NewBoard = []Peer{board(high, peer.Blank)}, ago(0)
+			v.Settings.Expect = 2
+			v.Boards.Peers, v.Boards.Newest = []Peer{board(high, peer.Blank)}, ago(0)
 		}, Propose, "lowest serial of the 2 seen"},
 		{"an expected board is missing", func(v *View) {
-			v.Expect = 3
-			v.Peers, v.NewBoard = []Peer{board(high, peer.Blank)}, ago(0)
+			v.Settings.Expect = 3
+			v.Boards.Peers, v.Boards.Newest = []Peer{board(high, peer.Blank)}, ago(0)
 		}, Wait, "2 of 3 seen"},
 		{"a missing board is not waited for beyond settle", func(v *View) {
-			v.Expect = 3
-			v.Peers, v.NewBoard = []Peer{board(high, peer.Blank)}, ago(15*time.Second)
+			v.Settings.Expect = 3
+			v.Boards.Peers, v.Boards.Newest = []Peer{board(high, peer.Blank)}, ago(15*time.Second)
 		}, Propose, "lowest serial of the 2 seen"},
 		{"a silent board does not count", func(v *View) {
-			v.Expect = 2
-			v.Listening = ago(time.Second)
-			v.Peers = []Peer{board(high, peer.Blank, met(patient.Fresh))}
+			v.Settings.Expect = 2
+			v.Network.Listening = ago(time.Second)
+			v.Boards.Peers = []Peer{board(high, peer.Blank, met(patient.Fresh))}
 		}, Wait, "1 of 2 seen"},
 
 		{"another is lowest", func(v *View) {
-			v.Peers, v.NewBoard = []Peer{board(low, peer.Blank)}, ago(20*time.Second)
+			v.Boards.Peers, v.Boards.Newest = []Peer{board(low, peer.Blank)}, ago(20*time.Second)
 		}, Wait, "Waiting for pi-000001"},
 		{"another is lowest and not ready", func(v *View) {
-			v.Peers, v.NewBoard = []Peer{board(low, peer.Waiting)}, ago(20*time.Second)
+			v.Boards.Peers, v.Boards.Newest = []Peer{board(low, peer.Waiting)}, ago(20*time.Second)
 		}, Wait, "to get ready"},
 		{"a higher one is not ready, and may be in a swarm", func(v *View) {
-			v.Peers, v.NewBoard = []Peer{board(high, peer.Waiting, able(20*time.Second))}, ago(20*time.Second)
+			v.Boards.Peers, v.Boards.Newest = []Peer{board(high, peer.Waiting, able(20*time.Second))}, ago(20*time.Second)
 		}, Wait, "may be in a swarm already"},
 		{"a higher one does not get ready", func(v *View) {
-			v.Peers, v.NewBoard = []Peer{board(high, peer.Waiting, able(time.Minute))}, ago(time.Minute)
+			v.Boards.Peers, v.Boards.Newest = []Peer{board(high, peer.Waiting, able(time.Minute))}, ago(time.Minute)
 		}, Propose, "lowest serial"},
 		{"the lowest had its turn", func(v *View) {
-			v.Peers, v.NewBoard = []Peer{board(low, peer.Blank)}, ago(75*time.Second)
+			v.Boards.Peers, v.Boards.Newest = []Peer{board(low, peer.Blank)}, ago(75*time.Second)
 		}, Propose, "pi-000001 did not start"},
 		{"the lowest has just become able", func(v *View) {
-			v.Peers, v.NewBoard = []Peer{board(low, peer.Blank, able(59*time.Second))}, ago(time.Hour)
+			v.Boards.Peers, v.Boards.Newest = []Peer{board(low, peer.Blank, able(59*time.Second))}, ago(time.Hour)
 		}, Wait, "Waiting for pi-000001"},
 		{"the second has its turn after the first", func(v *View) {
-			v.Peers, v.NewBoard = []Peer{board("1000000000000000", peer.Blank), board(low, peer.Blank)}, ago(130*time.Second)
+			v.Boards.Peers, v.Boards.Newest = []Peer{board("1000000000000000", peer.Blank), board(low, peer.Blank)}, ago(130*time.Second)
 		}, Wait, "Waiting for pi-000001"},
 
 		{"somebody founds", func(v *View) {
-			v.Proposed = ago(time.Second)
-			v.Peers = []Peer{board(high, peer.Founding)}
+			v.Election.Proposed = ago(time.Second)
+			v.Boards.Peers = []Peer{board(high, peer.Founding)}
 		}, Wait, "pi-000009 is starting"},
-		{"a higher one elects first", func(v *View) { v.Peers = []Peer{board(high, peer.Electing)} }, Wait, "is starting"},
+		{"a higher one elects first", func(v *View) { v.Boards.Peers = []Peer{board(high, peer.Electing)} }, Wait, "is starting"},
 		{"a higher one elects at the same time", func(v *View) {
-			v.Proposed = ago(time.Second)
-			v.Peers = []Peer{board(high, peer.Electing)}
+			v.Election.Proposed = ago(time.Second)
+			v.Boards.Peers = []Peer{board(high, peer.Electing)}
 		}, Init, "lowest"},
 		{"a lower one elects at the same time", func(v *View) {
-			v.Proposed = ago(time.Second)
-			v.Peers = []Peer{board(low, peer.Electing)}
+			v.Election.Proposed = ago(time.Second)
+			v.Boards.Peers = []Peer{board(low, peer.Electing)}
 		}, Wait, "is starting"},
-		{"not all are asked yet", func(v *View) { v.Proposed, v.Unasked = ago(time.Second), 1 }, Propose, "alone"},
-		{"all are asked", func(v *View) { v.Proposed = ago(time.Second) }, Init, "alone"},
+		{"not all are asked yet", func(v *View) { v.Election.Proposed, v.Election.Unasked = ago(time.Second), 1 }, Propose, "alone"},
+		{"all are asked", func(v *View) { v.Election.Proposed = ago(time.Second) }, Init, "alone"},
 
 		{"a manager whose engine is stopped for hours", func(v *View) {
-			v.Engine, v.Member, v.Answered = worker(), peer.Membership{Swarm: "mine", Node: "n2"}, ago(time.Hour)
-			v.Peers = []Peer{board(low, peer.Waiting, at("10.77.0.1:2378"), manages("mine")), board(high, peer.Manager, in("other"))}
+			v.Engine.Status, v.Member, v.Swarm.Answered = aWorker(), peer.Membership{Swarm: "mine", Node: "n2"}, ago(time.Hour)
+			v.Boards.Peers = []Peer{board(low, peer.Waiting, at("10.77.0.1:2378"), manages("mine")), board(high, peer.Manager, in("other"))}
 		}, Stay, "the Docker Engine of its manager pi-000001 does not answer"},
 		{"a board whose engine is stopped managed another swarm", func(v *View) {
-			v.Engine, v.Member, v.Answered = worker(), peer.Membership{Swarm: "mine", Node: "n2"}, ago(time.Hour)
-			v.Peers = []Peer{board(low, peer.Waiting, at("10.77.0.1:2378"), manages("that")), board(high, peer.Manager, in("other"))}
+			v.Engine.Status, v.Member, v.Swarm.Answered = aWorker(), peer.Membership{Swarm: "mine", Node: "n2"}, ago(time.Hour)
+			v.Boards.Peers = []Peer{board(low, peer.Waiting, at("10.77.0.1:2378"), manages("that")), board(high, peer.Manager, in("other"))}
 		}, Move, "moving to the swarm of pi-000009"},
 		{"a manager whose engine is stopped is silent, too", func(v *View) {
-			v.Engine, v.Member, v.Answered = worker(), peer.Membership{Swarm: "mine", Node: "n2"}, ago(time.Hour)
-			v.Peers = []Peer{board(low, peer.Waiting, at("10.77.0.1:2378"), manages("mine"), met(patient.Rival)), board(high, peer.Manager, in("other"))}
+			v.Engine.Status, v.Member, v.Swarm.Answered = aWorker(), peer.Membership{Swarm: "mine", Node: "n2"}, ago(time.Hour)
+			v.Boards.Peers = []Peer{board(low, peer.Waiting, at("10.77.0.1:2378"), manages("mine"), met(patient.Rival)), board(high, peer.Manager, in("other"))}
 		}, Move, "moving to the swarm of pi-000009"},
 		{"the engine of the manager of a swarm is stopped", func(v *View) {
-			v.Peers = []Peer{board(high, peer.Waiting, manages("mine"))}
+			v.Boards.Peers = []Peer{board(high, peer.Waiting, manages("mine"))}
 		}, Wait, "pi-000009 manages a swarm: waiting for its Docker Engine"},
 
-		{"nobody was asked yet at an address that has just come", func(v *View) { v.Inquiring = true }, Wait, "Looking"},
+		{"nobody was asked yet at an address that has just come", func(v *View) { v.Network.Inquiring = true }, Wait, "Looking"},
 		{"nobody can be asked where multicast is lost", func(v *View) {
-			v.Inquiring, v.Listening, v.Peers, v.NewBoard = true, time.Time{}, []Peer{board(high, peer.Blank)}, ago(15*time.Second)
+			v.Network.Inquiring, v.Network.Listening, v.Boards.Peers, v.Boards.Newest = true, time.Time{}, []Peer{board(high, peer.Blank)}, ago(15*time.Second)
 		}, Propose, "lowest serial of the 2 seen"},
-		{"a board is heard and not reached", func(v *View) { v.Unreached = []Unreached{heard(high, peer.Blank)} }, Wait,
+		{"a board is heard and not reached", func(v *View) { v.Boards.Unreached = []Unreached{heard(high, peer.Blank)} }, Wait,
 			"Heard, and not reached at port 2378/tcp: pi-000009 (10.77.0.9). This board makes no swarm meanwhile, for there could be two. " +
 				"Open the port there: sudo ufw allow 2378/tcp; or turn off client isolation of the access point; or do without, with expect = 1 here"},
 		{"a board has just been heard", func(v *View) {
-			v.Unreached = []Unreached{heard(high, peer.Blank)}
-			v.Unreached[0].Since = ago(patient.Reach - 1)
+			v.Boards.Unreached = []Unreached{heard(high, peer.Blank)}
+			v.Boards.Unreached[0].Since = ago(patient.Reach - 1)
 		}, Wait, "Looking for other boards"},
 		{"a board that was heard has gone, perhaps", func(v *View) {
-			v.Unreached = []Unreached{heard(high, peer.Blank)}
-			v.Unreached[0].Shut = false
+			v.Boards.Unreached = []Unreached{heard(high, peer.Blank)}
+			v.Boards.Unreached[0].Shut = false
 		}, Wait, "Waiting for an answer from pi-000009"},
 		{"many boards are heard and not reached", func(v *View) {
 			for i := range 6 {
-				v.Unreached = append(v.Unreached, heard(peer.Serial(fmt.Sprintf("200000000000000%d", i)), peer.Waiting))
+				v.Boards.Unreached = append(v.Boards.Unreached, heard(peer.Serial(fmt.Sprintf("200000000000000%d", i)), peer.Waiting))
 			}
 		}, Wait, "pi-000003 (10.77.0.9), +2. This board"},
-		{"a manager is heard and not reached", func(v *View) { v.Unreached = []Unreached{heard(high, peer.Manager)} }, Wait, "not reached at port 2378/tcp: pi-000009"},
+		{"a manager is heard and not reached", func(v *View) { v.Boards.Unreached = []Unreached{heard(high, peer.Manager)} }, Wait, "not reached at port 2378/tcp: pi-000009"},
 		{"a manager that is not reached asks this board", func(v *View) {
-			v.Peers, v.Unreached = []Peer{board(high, peer.Manager)}, []Unreached{heard(high, peer.Manager)}
+			v.Boards.Peers, v.Boards.Unreached = []Peer{board(high, peer.Manager)}, []Unreached{heard(high, peer.Manager)}
 		}, Wait, "not reached at port 2378/tcp: pi-000009"},
 		{"one of two managers is reached", func(v *View) {
-			v.Peers, v.Unreached = []Peer{board(low, peer.Manager), board(high, peer.Manager)}, []Unreached{heard(low, peer.Manager)}
+			v.Boards.Peers, v.Boards.Unreached = []Peer{board(low, peer.Manager), board(high, peer.Manager)}, []Unreached{heard(low, peer.Manager)}
 		}, Join, "pi-000009"},
 		{"a worker is reached, and a blank board is not", func(v *View) {
-			v.Peers, v.Unreached = []Peer{board(low, peer.Worker)}, []Unreached{heard(high, peer.Blank)}
+			v.Boards.Peers, v.Boards.Unreached = []Peer{board(low, peer.Worker)}, []Unreached{heard(high, peer.Blank)}
 		}, Wait, "pi-000001 is in a swarm"},
 		{"a person does without those that are not reached", func(v *View) {
-			v.Expect, v.Unreached = 1, []Unreached{heard(high, peer.Blank)}
+			v.Settings.Expect, v.Boards.Unreached = 1, []Unreached{heard(high, peer.Blank)}
 		}, Propose, "This board starts the swarm alone, as expect = 1 says"},
 		{"a person expects more than are reached", func(v *View) {
-			v.Expect, v.Unreached = 3, []Unreached{heard(high, peer.Blank)}
-			v.Peers = []Peer{board(mid, peer.Blank), board(high, peer.Blank)}
+			v.Settings.Expect, v.Boards.Unreached = 3, []Unreached{heard(high, peer.Blank)}
+			v.Boards.Peers = []Peer{board(mid, peer.Blank), board(high, peer.Blank)}
 		}, Wait, "with expect = 2 here"},
 		{"a board that is not reached comes during the election", func(v *View) {
-			v.Proposed, v.Unreached = ago(time.Second), []Unreached{heard(high, peer.Blank)}
+			v.Election.Proposed, v.Boards.Unreached = ago(time.Second), []Unreached{heard(high, peer.Blank)}
 		}, Wait, "not reached"},
 		{"a board that is heard has not answered since the election began", func(v *View) {
-			v.Proposed, v.Unanswered = ago(time.Second), 1
+			v.Election.Proposed, v.Election.Unanswered = ago(time.Second), 1
 		}, Propose, "alone"},
 		{"this board is not reached by another", func(v *View) {
-			v.Peers, v.NewBoard = []Peer{board(high, peer.Blank, shutOut)}, ago(time.Minute)
+			v.Boards.Peers, v.Boards.Newest = []Peer{board(high, peer.Blank, shutOut)}, ago(time.Minute)
 		}, Wait, "Port 2378/tcp of this board is shut to pi-000009: a swarm that it made could not be joined. Open the port here: sudo ufw allow 2378/tcp"},
 		{"this board is not reached by one more than is expected", func(v *View) {
-			v.Expect, v.Peers = 2, []Peer{board(mid, peer.Blank), board(high, peer.Blank, shutOut)}
+			v.Settings.Expect, v.Boards.Peers = 2, []Peer{board(mid, peer.Blank), board(high, peer.Blank, shutOut)}
 		}, Propose, "lowest serial"},
 		{"this board is not reached by one that is expected", func(v *View) {
-			v.Expect, v.Peers = 3, []Peer{board(mid, peer.Blank), board(high, peer.Blank, shutOut)}
+			v.Settings.Expect, v.Boards.Peers = 3, []Peer{board(mid, peer.Blank), board(high, peer.Blank, shutOut)}
 		}, Wait, "is shut to pi-000009"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			v := View{
-				Timing: patient,
-				Now:    now, Serial: mine, Engine: swarm.Status{State: swarm.Inactive},
-				Listening: ago(time.Hour), Settle: 15 * time.Second,
+				Timing:   patient,
+				Now:      now,
+				Serial:   mine,
+				Engine:   Engine{Status: swarm.Status{State: swarm.Inactive}},
+				Network:  Network{Listening: ago(time.Hour)},
+				Settings: Settings{Settle: 15 * time.Second},
 			}
 			tt.change(&v)
 			got := Decide(v)
@@ -343,7 +346,7 @@ func TestDecide(t *testing.T) {
 	}
 }
 
-func worker() swarm.Status {
+func aWorker() swarm.Status {
 	return swarm.Status{State: swarm.Active, NodeID: "n2", Managers: []netip.AddrPort{netip.MustParseAddrPort("10.77.0.1:2377")}}
 }
 
@@ -352,12 +355,16 @@ func TestDecideNeverLetsTwoFound(t *testing.T) {
 	states := []peer.State{peer.Waiting, peer.Blank, peer.Electing, peer.Founding}
 	decide := func(self, other peer.Serial, own, others peer.State) Kind {
 		v := View{
-			Timing: patient,
-			Now:    now, Serial: self, Engine: swarm.Status{State: swarm.Inactive}, Listening: ago(time.Hour),
-			Settle: 15 * time.Second, NewBoard: ago(time.Minute), Peers: []Peer{board(other, others)},
+			Timing:   patient,
+			Now:      now,
+			Serial:   self,
+			Engine:   Engine{Status: swarm.Status{State: swarm.Inactive}},
+			Network:  Network{Listening: ago(time.Hour)},
+			Settings: Settings{Settle: 15 * time.Second},
+			Boards:   Boards{Newest: ago(time.Minute), Peers: []Peer{board(other, others)}},
 		}
 		if own == peer.Electing || own == peer.Founding {
-			v.Proposed = ago(time.Second)
+			v.Election.Proposed = ago(time.Second)
 		}
 		return Decide(v).Kind
 	}

@@ -1,4 +1,4 @@
-package bootstrap
+package policy
 
 import (
 	"errors"
@@ -56,8 +56,12 @@ func TestDecideRivalry(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			a := Decide(View{
 				Timing: patient,
-				Now:    now, Serial: mine, Engine: swarm.Status{State: swarm.Active, Manager: true, SwarmID: "a", NodeID: "n"},
-				Contents: tt.mine, Peers: []Peer{tt.rival}, Member: tt.member,
+				Now:    now,
+				Serial: mine,
+				Engine: Engine{Status: swarm.Status{State: swarm.Active, Manager: true, SwarmID: "a", NodeID: "n"}},
+				Swarm:  Swarm{Contents: tt.mine},
+				Boards: Boards{Peers: []Peer{tt.rival}},
+				Member: tt.member,
 			})
 			if a.Kind != tt.want || !strings.Contains(a.Reason, tt.reason) {
 				t.Errorf("%v: %s", a.Kind, a.Reason)
@@ -81,9 +85,13 @@ func TestDecideDivided(t *testing.T) {
 	} {
 		a := Decide(View{
 			Timing: patient,
-			Now:    now, Serial: mine, Member: peer.Membership{Swarm: "a", Node: "n"}, Peers: tt.peers, Engine: swarm.Status{
+			Now:    now,
+			Serial: mine,
+			Member: peer.Membership{Swarm: "a", Node: "n"},
+			Boards: Boards{Peers: tt.peers},
+			Engine: Engine{Status: swarm.Status{
 				State: swarm.Active, NodeID: "n", Managers: []netip.AddrPort{netip.MustParseAddrPort("10.77.0.1:2377")},
-			},
+			}},
 		})
 		if a.Kind != Stay || a.Trouble != tt.told || tt.told != strings.Contains(a.Reason, "neither is empty") {
 			t.Errorf("%s: %v, %s", tt.name, a.Kind, a.Reason)
@@ -94,8 +102,8 @@ func TestDecideDivided(t *testing.T) {
 // Rule 4.
 func TestDecideOrphaned(t *testing.T) {
 	const home = "10.77.0.1:2378"
-	long := func(v *View) { v.Parted = v.Now.Add(-patient.Parted - time.Minute) }
-	silent := func(v *View) { v.Answered = ago(patient.Orphaned) }
+	long := func(v *View) { v.Swarm.Disowned = v.Now.Add(-patient.Parted - time.Minute) }
+	silent := func(v *View) { v.Swarm.Answered = ago(patient.Orphaned) }
 	tests := []struct {
 		name   string
 		peers  []Peer
@@ -107,29 +115,33 @@ func TestDecideOrphaned(t *testing.T) {
 			board(low, peer.Manager, at(home), in("a")), board(high, peer.Manager, in("b"))}, silent, Stay},
 		{"its manager has no majority", []Peer{board(low, peer.Manager, at(home)), board(high, peer.Manager, in("b"))}, silent, Stay},
 		{"its manager was flashed anew", []Peer{board(low, peer.Manager, at(home), in("b"))}, long, Move},
-		{"just now", []Peer{board(low, peer.Manager, at(home), in("b"))}, func(v *View) { v.Parted = ago(patient.Parted) }, Stay},
+		{"just now", []Peer{board(low, peer.Manager, at(home), in("b"))}, func(v *View) { v.Swarm.Disowned = ago(patient.Parted) }, Stay},
 		{"it is not listed any more", []Peer{board(low, peer.Manager, at(home), in("a"), unlisted)}, long, Move},
 		{"its manager went to another swarm", []Peer{board(low, peer.Worker, at(home), in("b")), board(high, peer.Manager, in("b"))}, long, Move},
 		{"its manager is blank and nobody leads", []Peer{board(low, peer.Blank, at(home))}, long, Stay},
-		{"its manager is silent for a while", []Peer{board(low, peer.Manager, in("b"))}, func(v *View) { v.Answered = ago(patient.Orphaned - 1) }, Stay},
+		{"its manager is silent for a while", []Peer{board(low, peer.Manager, in("b"))}, func(v *View) { v.Swarm.Answered = ago(patient.Orphaned - 1) }, Stay},
 		{"its manager is silent for long", []Peer{board(low, peer.Manager, in("b"))}, silent, Move},
 		{"another manager, which it may not follow", []Peer{board(low, peer.Manager, in("b"), barred)}, silent, Stay},
 		{"another manager, which has gone", []Peer{board(low, peer.Manager, in("b"), met(patient.Rival))}, silent, Stay},
 		{"its swarm was never known", []Peer{board(low, peer.Manager, in("b"))},
-			func(v *View) { v.Answered, v.Member.Swarm = ago(patient.Orphaned), "" }, Stay},
+			func(v *View) { v.Swarm.Answered, v.Member.Swarm = ago(patient.Orphaned), "" }, Stay},
 		{"it was a manager", []Peer{board(low, peer.Manager, in("b"))},
-			func(v *View) { v.Answered, v.Member.Manager = ago(patient.Orphaned), true }, Stay},
+			func(v *View) { v.Swarm.Answered, v.Member.Manager = ago(patient.Orphaned), true }, Stay},
 		{"another node was remembered", []Peer{board(low, peer.Manager, in("b"))},
-			func(v *View) { v.Answered, v.Member.Node = ago(patient.Orphaned), "m" }, Stay},
+			func(v *View) { v.Swarm.Answered, v.Member.Node = ago(patient.Orphaned), "m" }, Stay},
 		{"after a power cut", []Peer{board(low, peer.Manager, in("b"))},
-			func(v *View) { v.Answered, v.Engine.State = ago(patient.Orphaned), swarm.Pending }, Move},
+			func(v *View) { v.Swarm.Answered, v.Engine.State = ago(patient.Orphaned), swarm.Pending }, Move},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			v := View{
 				Timing: patient,
-				Now:    now, Serial: mine, Peers: tt.peers, Answered: ago(time.Second), Member: peer.Membership{Swarm: "a", Node: "n"},
-				Engine: swarm.Status{State: swarm.Active, NodeID: "n", Managers: []netip.AddrPort{netip.MustParseAddrPort("10.77.0.1:2377")}},
+				Now:    now,
+				Serial: mine,
+				Boards: Boards{Peers: tt.peers},
+				Swarm:  Swarm{Answered: ago(time.Second)},
+				Member: peer.Membership{Swarm: "a", Node: "n"},
+				Engine: Engine{Status: swarm.Status{State: swarm.Active, NodeID: "n", Managers: []netip.AddrPort{netip.MustParseAddrPort("10.77.0.1:2377")}}},
 			}
 			tt.change(&v)
 			if a := Decide(v); a.Kind != tt.want {
@@ -162,8 +174,14 @@ func TestDecideExpired(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			a := Decide(View{Timing: patient, Now: now, Serial: mine, Peers: tt.peers, Member: tt.member,
-				Engine: swarm.Status{State: swarm.Failed, Error: tt.says}})
+			a := Decide(View{
+				Timing: patient,
+				Now:    now,
+				Serial: mine,
+				Boards: Boards{Peers: tt.peers},
+				Member: tt.member,
+				Engine: Engine{Status: swarm.Status{State: swarm.Failed, Error: tt.says}},
+			})
 			if a.Kind != tt.want {
 				t.Errorf("%v: %s", a.Kind, a.Reason)
 			}

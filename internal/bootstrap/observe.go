@@ -1,0 +1,249 @@
+package bootstrap
+
+// Observing: what the loop looks at in each turn before it decides, and the view that it makes of it.
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/pi-agent/pi-agent/internal/address"
+	"github.com/pi-agent/pi-agent/internal/discovery"
+	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/policy"
+	"github.com/pi-agent/pi-agent/internal/swarm"
+)
+
+// observe brings up to date what is known of the network, the engine and the other boards.
+func (l *Loop) observe(ctx context.Context) {
+	l.observeLink()
+	l.advertise, l.addrErr = l.Network.Advertise()
+	if now := time.Now(); now.Sub(l.statusAt) >= statusAge {
+		l.observeEngine(ctx)
+	}
+	l.compareAddress(time.Now())
+	l.keepCard(time.Now())
+	heard := l.Discovery.Snapshot()
+	now := time.Now()
+	switch {
+	case heard.SelfHeard.IsZero():
+		l.listening = time.Time{}
+	case l.listening.IsZero():
+		l.listening = now
+	}
+	// Also the address that a swarm would rely on must be among those at which was asked: it may have come this moment.
+	asked := onLink(l.link)
+	l.inquiring = heard.Asked != asked || l.addrErr == nil && l.advertise != asked.Addr && l.advertise != asked.Stable
+	l.contacts.heard(heard.Hints, now)
+	for _, twin := range heard.Twins {
+		l.contacts.expect(netip.AddrPortFrom(twin, peer.Port), now)
+	}
+	if l.status.State != swarm.Inactive && !l.status.Manager {
+		for _, m := range l.status.Managers {
+			l.contacts.expect(netip.AddrPortFrom(m.Addr(), peer.Port), now)
+		}
+	}
+	l.contacts.name(l.Named, now)
+	l.follow()
+	l.contacts.forget(now)
+	l.observeSwarms(ctx)
+	l.observeDuplicates(now)
+	l.tellReach(now)
+	l.keepAddrs(now)
+	l.compareIDs(now)
+	if text := l.near.news(heard.Others, now, l.Timing.NeighboursCalm); text != "" {
+		l.Log.Info(text)
+	}
+	l.speak()
+}
+
+func (l *Loop) observeLink() {
+	link, err := l.Network.Link()
+	seen := address.Link{Name: link.Name, Index: link.Index, Addr: cmp.Or(link.Addr, link.Stable)}
+	if !link.Addr.IsValid() && link.Name == l.seen.Name && link.Index == l.seen.Index {
+		seen = l.seen // a lease that has gone is no news where the board can do without
+	}
+	switch {
+	case err == nil && (l.linkErr != nil || seen != l.seen):
+		l.seen, l.linked = seen, time.Now()
+		log := l.Log.Info
+		if !link.Addr.IsValid() {
+			log = l.Log.Debug // who put the stable address there has told it
+		}
+		why := link.Why
+		if why != "" {
+			why = ": " + why
+		}
+		log(fmt.Sprintf("Using %s with address %s%s.", seen.Name, seen.Addr, why))
+	case err != nil && l.linkErr == nil:
+		l.Log.Warn(fmt.Sprintf("The network is gone: %v.", err))
+	}
+	if link != l.link { // what was out of reach from the addresses before may be within that of the new one
+		l.contacts.hurry(func(c *contact) bool { return c.failures > 0 }, time.Now())
+	}
+	l.link, l.linkErr = link, err
+	if err != nil {
+		l.Discovery.SetLink(discovery.Link{})
+		return
+	}
+	l.Discovery.SetLink(onLink(link))
+}
+
+// compareAddress looks whether the swarm knows this board by an address that it has, and that it will keep.
+func (l *Loop) compareAddress(now time.Time) {
+	addr := l.status.Addr
+	if l.statusErr != nil || l.status.State != swarm.Active || !addr.IsValid() {
+		l.lost = time.Time{}
+		return
+	}
+	switch has, err := l.Network.Has(addr); {
+	case err != nil:
+		l.Log.Debug("Own addresses are not known.", zap.Error(err))
+	case has:
+		l.lost = time.Time{}
+	case l.lost.IsZero():
+		l.lost = now
+	}
+	if l.status.Manager && !l.risk && l.advertise.IsLinkLocalUnicast() && !addr.IsLinkLocalUnicast() {
+		l.risk = true
+		l.Log.Warn(fmt.Sprintf("The swarm relies on %s, and loses its workers if this board gets another address: give it a fixed lease "+
+			"in the router. A swarm that is made anew relies on %s, which stays.", addr, l.advertise))
+	}
+}
+
+func (l *Loop) observeEngine(ctx context.Context) {
+	status, err := l.Engine.Status(ctx)
+	if ctx.Err() != nil {
+		return
+	}
+	l.statusAt = time.Now()
+	l.statusErr = err
+	if err != nil {
+		l.ticket.Store(nil)
+		l.place.Store(nil)
+		l.listed.Store(nil)
+		return
+	}
+	l.status, l.engineSeen = status, true
+	if status.State != swarm.Pending && status.State != swarm.Failed {
+		l.pending = time.Time{}
+	} else if l.pending.IsZero() {
+		l.pending = l.statusAt
+	}
+}
+
+// observeSwarms brings up to date how this board stands to its managers, and what is in the swarm that it manages.
+func (l *Loop) observeSwarms(ctx context.Context) {
+	now := time.Now()
+	v := l.view(now)
+	_, disowned := v.Disowned()
+	switch {
+	case slices.ContainsFunc(v.Boards.Peers, v.Leads), l.statusErr != nil, l.status.Manager, l.status.State == swarm.Inactive:
+		l.answered, l.disowned = now, time.Time{}
+	case !disowned:
+		l.disowned = time.Time{}
+	case l.disowned.IsZero():
+		l.disowned = now
+	}
+	v.Swarm.Disowned = l.disowned
+	l.orphan = v.LongDisowned()
+	rival := slices.ContainsFunc(v.Boards.Peers, func(p policy.Peer) bool {
+		return p.Claim.State == peer.Manager && p.Claim.Swarm != l.status.SwarmID
+	})
+	if l.statusErr != nil || !l.status.Manager || l.status.SwarmID == "" {
+		l.contents, l.contentsAt = peer.Contents{}, time.Time{}
+		return
+	}
+	news := rival && !l.contested // what was counted before it was met is too old to decide by
+	l.contested = rival
+	if age := now.Sub(l.contentsAt); !news && (age < l.Timing.TurnIn || !rival && age < l.Timing.Count) {
+		return
+	}
+	l.contents = peer.Contents{}
+	if err := l.count(ctx); err != nil {
+		l.Log.Debug("What is in the swarm is not to be had.", zap.Error(err))
+	}
+}
+
+// count looks what is in the swarm of this manager.
+func (l *Loop) count(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, nodesMax)
+	defer cancel()
+	have, err := l.Engine.Contents(ctx)
+	if err != nil {
+		return fmt.Errorf("look what is in the swarm: %w", err)
+	}
+	l.contents, l.contentsAt = peer.Contents(have), time.Now()
+	return nil
+}
+
+// observeDuplicates notes since when two boards have been one node.
+func (l *Loop) observeDuplicates(now time.Time) {
+	switch _, _, ok := l.view(now).DuplicateNode(); {
+	case !ok:
+		l.duplicate = time.Time{}
+	case l.duplicate.IsZero():
+		l.duplicate = now
+	}
+}
+
+// keepCard makes the membership of a card that was moved this board's own.
+func (l *Loop) keepCard(now time.Time) {
+	if l.Member.From == "" || l.statusErr != nil || l.status.NodeID == "" || now.Sub(l.started) < l.Timing.Copy {
+		return
+	}
+	l.Log.Info(fmt.Sprintf("The card of this board was in %s, which has not been met: its place in the swarm is this board's now.",
+		l.Member.From.Name()))
+	m := l.Member
+	m.From = ""
+	l.keep(m)
+}
+
+// view is everything that policy.Decide looks at.
+func (l *Loop) view(now time.Time) policy.View {
+	peers, twins := l.contacts.peers(l.Serial)
+	v := policy.View{
+		Timing: l.Timing, Now: now, Serial: l.Serial, Member: l.Member, Reset: l.wasReset,
+		Settings: policy.Settings{Err: l.Settings, Expect: l.Expect, Settle: l.Settle, Unanswered: l.contacts.unanswered()},
+		Clock:    policy.Clock{Says: l.Clock(), Built: l.Built, Asked: l.clockAsked},
+		Network: policy.Network{
+			Link: l.linkErr, Linked: l.linked, Address: l.addrErr, Lost: l.lost, Listening: l.listening, Inquiring: l.inquiring,
+		},
+		Engine: policy.Engine{
+			Status: l.status, Err: l.statusErr, Taken: l.portTaken(), Pending: l.pending, ForgetAsked: l.forgetAsked,
+		},
+		Swarm: policy.Swarm{
+			Contents: l.contents, Answered: l.answered, Disowned: l.disowned, Duplicate: l.duplicate, Left: l.left,
+		},
+		Boards:   policy.Boards{Peers: peers, SameSerial: twins, Newest: l.contacts.newest()},
+		Election: policy.Election{Proposed: l.proposed},
+	}
+	for i, p := range v.Boards.Peers {
+		v.Boards.Peers[i].Barred = l.barred(p)
+	}
+	if !l.Claim().State.InSwarm() { // in a swarm nobody asks workers
+		v.Boards.Unreached, v.Election.Unanswered = l.contacts.unreached(l.Serial, l.proposed, now)
+	}
+	if !l.proposed.IsZero() {
+		v.Election.Unasked = l.contacts.unasked(l.proposed)
+	}
+	return v
+}
+
+// barred says why this board may not move to the swarm of p, a manager that answers.
+func (l *Loop) barred(p policy.Peer) error {
+	if l.Pins == nil || p.Claim.State != peer.Manager {
+		return nil
+	}
+	return l.Pins.MayMove(p.Key)
+}
+
+// onLink is what discovery has to know of a link.
+func onLink(l address.Link) discovery.Link {
+	return discovery.Link{Name: l.Name, Index: l.Index, Addr: l.Addr, Stable: l.Stable}
+}
