@@ -14,6 +14,7 @@ import (
 	"github.com/pi-agent/pi-agent/internal/enroll"
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/policy"
+	"github.com/pi-agent/pi-agent/internal/roster"
 	"github.com/pi-agent/pi-agent/internal/swarm"
 )
 
@@ -23,10 +24,10 @@ func (l *Loop) ask(ctx context.Context) time.Duration {
 		return l.Timing.Turn
 	}
 	claim := l.Claim()
-	addrs, next := l.contacts.due(l.pace, l.proposed, time.Now())
+	addrs, next := l.roster.Due(l.pace, l.proposed, time.Now())
 	for _, addr := range addrs {
 		l.background.Go(func() {
-			if !l.contacts.answers(addr) { // one that does answer need not wait for those that may be invented
+			if !l.roster.Answers(addr) { // one that does answer need not wait for those that may be invented
 				l.asks <- struct{}{}
 				defer func() { <-l.asks }()
 			}
@@ -39,19 +40,19 @@ func (l *Loop) ask(ctx context.Context) time.Duration {
 // pace says how often a contact is asked: outside a swarm everybody knows everybody, in a swarm the workers keep in touch
 // with their manager and managers look after managers of other swarms. A board outside the swarm says hello by itself; one
 // that only announces itself is asked by the managers, who can tell then why it is not in.
-func (l *Loop) pace(c *contact) time.Duration {
+func (l *Loop) pace(c *roster.Contact) time.Duration {
 	self := l.Claim().State
-	manager := c.hint.State == peer.Manager || c.met && c.answer.Claim.State == peer.Manager
+	manager := c.Hint.State == peer.Manager || c.Met && c.Answer.Claim.State == peer.Manager
 	switch {
 	case !self.InSwarm(), l.Member.From != "": // whose original may be among the workers
 		return l.Timing.Ask
-	case c.named, c.recalled && !c.met:
+	case c.Named, c.Recalled && !c.Met:
 		return l.Timing.AskIn
-	case self == peer.Worker && !c.met && c.hint.Serial == "": // an address that only the engine knows
+	case self == peer.Worker && !c.Met && c.Hint.Serial == "": // an address that only the engine knows
 		return l.Timing.AskIn
-	case self == peer.Worker && policy.Peer{Addrs: []netip.Addr{c.addr.Addr()}}.IsManagerOf(l.status): // also one that has moved
+	case self == peer.Worker && policy.Peer{Addrs: []netip.Addr{c.Addr.Addr()}}.IsManagerOf(l.status): // also one that has moved
 		return l.Timing.AskIn
-	case manager, self == peer.Manager && c.mute(time.Now(), l.Timing):
+	case manager, self == peer.Manager && c.Mute(time.Now(), l.Timing):
 		return l.Timing.AskIn
 	}
 	return 0
@@ -64,14 +65,14 @@ func (l *Loop) hello(ctx context.Context, addr netip.AddrPort, claim peer.Claim)
 		return
 	}
 	now := time.Now()
-	report := l.contacts.answered(addr, started, now, err)
+	report := l.roster.Answered(addr, started, now, err)
 	l.askFellows(err, now)
 	switch {
 	case err == nil:
 		if !l.meet(p, now) {
 			l.toldBy(p)
 		}
-	case report && l.contacts.isNamed(addr):
+	case report && l.roster.IsNamed(addr):
 		l.Log.Warn(fmt.Sprintf("No board answers at %s, which peers in the settings names: is it on, and does the network let boards "+
 			"reach one another? Client isolation of an access point must be off.", addr.Addr()), zap.Error(err))
 	case report:
@@ -87,7 +88,7 @@ func (l *Loop) follow() {
 	if l.Pins == nil || l.statusErr != nil || l.status.State != swarm.Active || l.status.Manager {
 		return
 	}
-	peers, _ := l.contacts.peers(l.Serial)
+	peers, _ := l.roster.Peers(l.Serial)
 	for _, p := range peers {
 		if p.Claim.State == peer.Manager && p.IsManagerOf(l.status) {
 			l.Pins.Follow(p.Key)
@@ -105,7 +106,7 @@ func (l *Loop) toldBy(p enroll.Peer) {
 // askFellows asks the managers that this board follows when another one is no peer: it may be a manager that is new.
 func (l *Loop) askFellows(err error, now time.Time) {
 	if l.Pins != nil && errors.Is(err, enroll.ErrNotPeer) {
-		l.contacts.hurry(func(c *contact) bool { return c.met && c.answer.Claim.State == peer.Manager }, now)
+		l.roster.Hurry(func(c *roster.Contact) bool { return c.Met && c.Answer.Claim.State == peer.Manager }, now)
 	}
 }
 
@@ -114,7 +115,7 @@ func (l *Loop) hinted(addrs []netip.Addr, now time.Time) {
 	if l.Claim().State.InSwarm() {
 		return
 	}
-	l.contacts.tell(addrs, now)
+	l.roster.Tell(addrs, now)
 }
 
 // verified is a board that was met, as package enroll knows it.

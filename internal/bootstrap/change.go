@@ -112,7 +112,7 @@ func (l *Loop) ticketFrom(ctx context.Context, m policy.Peer) (enroll.Ticket, po
 	if first == nil {
 		return t, m, nil
 	}
-	peers, _ := l.contacts.peers(l.Serial)
+	peers, _ := l.roster.Peers(l.Serial)
 	for _, p := range peers {
 		other := m.Claim.Swarm != "" && m.Claim.Swarm != p.Claim.Swarm
 		if p.Key == m.Key || p.Claim.State != peer.Manager || p.Claim.Swarm == "" || other {

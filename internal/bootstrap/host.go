@@ -31,7 +31,7 @@ func (l *Loop) Stranger(c peer.Claim) { l.Discovery.Stranger(c) }
 // meet takes in what another board says about itself, and logs what is news. It reports whether the board has said something
 // newer before.
 func (l *Loop) meet(p enroll.Peer, now time.Time) (stale bool) {
-	first, trouble, stale := l.contacts.meet(p, now)
+	first, trouble, stale := l.roster.Meet(p, now)
 	if stale {
 		return true
 	}

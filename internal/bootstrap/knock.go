@@ -30,7 +30,7 @@ func (l *Loop) Reached(ctx context.Context) (map[string]map[string]string, error
 	reached := map[string]map[string]string{}
 	var mu sync.Mutex
 	var wg sync.WaitGroup
-	peers, _ := l.contacts.peers(l.Serial)
+	peers, _ := l.roster.Peers(l.Serial)
 	for _, p := range peers {
 		if !p.Claim.State.InSwarm() {
 			continue

@@ -42,7 +42,7 @@ func TestReached(t *testing.T) {
 		board(high, peer.Worker, in("aaa"), at("10.77.0.3:2378")),
 		board(outside, peer.Blank, at("10.77.0.4:2378")),
 	} {
-		l.contacts.meet(verified(p), now)
+		l.roster.Meet(verified(p), now)
 	}
 	if _, err := l.Reached(t.Context()); err == nil {
 		t.Error("a board outside a swarm, whose ports are shut for that reason, has others knock")

@@ -21,16 +21,16 @@ import (
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/picture"
 	"github.com/pi-agent/pi-agent/internal/policy"
+	"github.com/pi-agent/pi-agent/internal/roster"
 	"github.com/pi-agent/pi-agent/internal/swarm"
 	"github.com/pi-agent/pi-agent/internal/timing"
 )
 
 // Pace of the loop. Whatever is heard, asked or changed wakes it earlier.
 const (
-	statusAge  = 500 * time.Millisecond // how old the engine's status may be, so that a flood of hellos does not reach it
-	nodesMax   = 10 * time.Second       // time for a call that a manager without majority leaves hanging
-	actMax     = 40 * time.Second       // time for one action; a turn must end well before systemd's watchdog
-	asksAtOnce = 64                     // hellos under way; invented boards keep each of them busy for a second
+	statusAge = 500 * time.Millisecond // how old the engine's status may be, so that a flood of hellos does not reach it
+	nodesMax  = 10 * time.Second       // time for a call that a manager without majority leaves hanging
+	actMax    = 40 * time.Second       // time for one action; a turn must end well before systemd's watchdog
 )
 
 // Discovery finds hints. discovery.Service is the real one.
@@ -138,16 +138,16 @@ type Options struct {
 // Loop observes, decides and acts for one board. It is also the enroll.Host of the board.
 type Loop struct {
 	Options
-	contacts *contacts
-	claim    atomic.Pointer[peer.Claim]
-	wake     chan struct{}
-	taken    atomic.Pointer[string]     // name of this board that another one has, too
-	asks     chan struct{}              // one element for each hello under way
-	ticket   atomic.Pointer[ticketBase] // nil when this board is not a manager
-	place    atomic.Pointer[Place]      // the same
-	listed   atomic.Pointer[nodeIDs]    // the nodes of the swarm, the same
-	posed    atomic.Pointer[pose]       // what the newest turn has seen
-	canvas   canvas
+	roster *roster.Roster
+	claim  atomic.Pointer[peer.Claim]
+	wake   chan struct{}
+	taken  atomic.Pointer[string]     // name of this board that another one has, too
+	asks   chan struct{}              // one element for each hello under way
+	ticket atomic.Pointer[ticketBase] // nil when this board is not a manager
+	place  atomic.Pointer[Place]      // the same
+	listed atomic.Pointer[nodeIDs]    // the nodes of the swarm, the same
+	posed  atomic.Pointer[pose]       // what the newest turn has seen
+	canvas canvas
 
 	orders chan order
 	decide func(policy.View) policy.Action // policy.Decide, except in tests of what goes wrong with another one
@@ -201,14 +201,14 @@ type Loop struct {
 func NewLoop(o Options) *Loop {
 	o.Timing = o.Timing.Or(timing.Product())
 	l := &Loop{
-		Options:  o,
-		contacts: newContacts(o.Key, o.Timing),
-		wake:     make(chan struct{}, 1),
-		asks:     make(chan struct{}, asksAtOnce),
-		orders:   make(chan order),
-		decide:   policy.Decide,
-		started:  time.Now(),
-		linkErr:  errors.New("not looked at yet"),
+		Options: o,
+		roster:  roster.New(o.Key, o.Timing),
+		wake:    make(chan struct{}, 1),
+		asks:    make(chan struct{}, roster.AskedAtOnce),
+		orders:  make(chan order),
+		decide:  policy.Decide,
+		started: time.Now(),
+		linkErr: errors.New("not looked at yet"),
 		// An agent that is stopped before its engine has answered must not take it for one in no swarm, and forget its own.
 		statusErr: fmt.Errorf("%w: it was not asked yet", swarm.ErrUnreachable),
 		answered:  time.Now(),
@@ -222,7 +222,7 @@ func NewLoop(o Options) *Loop {
 	}
 	c = c.Sound()
 	l.claim.Store(&c)
-	l.contacts.recall(o.Known, l.started)
+	l.roster.Recall(o.Known, l.started)
 	return l
 }
 

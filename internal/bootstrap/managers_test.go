@@ -303,7 +303,7 @@ func TestTicketFromAnyManager(t *testing.T) {
 	for _, tt := range tests {
 		l := NewLoop(Options{Serial: mine, Hostname: func() string { return "" }, Asker: tt.a})
 		for _, m := range managers {
-			l.contacts.meet(verified(m), now)
+			l.roster.Meet(verified(m), now)
 		}
 		_, m, err := l.ticketFrom(t.Context(), tt.from)
 		if m.Claim.Serial != tt.want || !errors.Is(err, tt.err) {

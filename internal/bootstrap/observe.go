@@ -16,6 +16,7 @@ import (
 	"github.com/pi-agent/pi-agent/internal/discovery"
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/policy"
+	"github.com/pi-agent/pi-agent/internal/roster"
 	"github.com/pi-agent/pi-agent/internal/swarm"
 )
 
@@ -39,18 +40,18 @@ func (l *Loop) observe(ctx context.Context) {
 	// Also the address that a swarm would rely on must be among those at which was asked: it may have come this moment.
 	asked := onLink(l.link)
 	l.inquiring = heard.Asked != asked || l.addrErr == nil && l.advertise != asked.Addr && l.advertise != asked.Stable
-	l.contacts.heard(heard.Hints, now)
+	l.roster.Heard(heard.Hints, now)
 	for _, twin := range heard.Twins {
-		l.contacts.expect(netip.AddrPortFrom(twin, peer.Port), now)
+		l.roster.Expect(netip.AddrPortFrom(twin, peer.Port), now)
 	}
 	if l.status.State != swarm.Inactive && !l.status.Manager {
 		for _, m := range l.status.Managers {
-			l.contacts.expect(netip.AddrPortFrom(m.Addr(), peer.Port), now)
+			l.roster.Expect(netip.AddrPortFrom(m.Addr(), peer.Port), now)
 		}
 	}
-	l.contacts.name(l.Named, now)
+	l.roster.Name(l.Named, now)
 	l.follow()
-	l.contacts.forget(now)
+	l.roster.Forget(now)
 	l.observeSwarms(ctx)
 	l.observeDuplicates(now)
 	l.tellReach(now)
@@ -84,7 +85,7 @@ func (l *Loop) observeLink() {
 		l.Log.Warn(fmt.Sprintf("The network is gone: %v.", err))
 	}
 	if link != l.link { // what was out of reach from the addresses before may be within that of the new one
-		l.contacts.hurry(func(c *contact) bool { return c.failures > 0 }, time.Now())
+		l.roster.Hurry(func(c *roster.Contact) bool { return c.Failing() }, time.Now())
 	}
 	l.link, l.linkErr = link, err
 	if err != nil {
@@ -206,10 +207,10 @@ func (l *Loop) keepCard(now time.Time) {
 
 // view is everything that policy.Decide looks at.
 func (l *Loop) view(now time.Time) policy.View {
-	peers, twins := l.contacts.peers(l.Serial)
+	peers, twins := l.roster.Peers(l.Serial)
 	v := policy.View{
 		Timing: l.Timing, Now: now, Serial: l.Serial, Member: l.Member, Reset: l.wasReset,
-		Settings: policy.Settings{Err: l.Settings, Expect: l.Expect, Settle: l.Settle, Unanswered: l.contacts.unanswered()},
+		Settings: policy.Settings{Err: l.Settings, Expect: l.Expect, Settle: l.Settle, Unanswered: l.roster.Unanswered()},
 		Clock:    policy.Clock{Says: l.Clock(), Built: l.Built, Asked: l.clockAsked},
 		Network: policy.Network{
 			Link: l.linkErr, Linked: l.linked, Address: l.addrErr, Lost: l.lost, Listening: l.listening, Inquiring: l.inquiring,
@@ -220,17 +221,17 @@ func (l *Loop) view(now time.Time) policy.View {
 		Swarm: policy.Swarm{
 			Contents: l.contents, Answered: l.answered, Disowned: l.disowned, Duplicate: l.duplicate, Left: l.left,
 		},
-		Boards:   policy.Boards{Peers: peers, SameSerial: twins, Newest: l.contacts.newest()},
+		Boards:   policy.Boards{Peers: peers, SameSerial: twins, Newest: l.roster.Newest()},
 		Election: policy.Election{Proposed: l.proposed},
 	}
 	for i, p := range v.Boards.Peers {
 		v.Boards.Peers[i].Barred = l.barred(p)
 	}
 	if !l.Claim().State.InSwarm() { // in a swarm nobody asks workers
-		v.Boards.Unreached, v.Election.Unanswered = l.contacts.unreached(l.Serial, l.proposed, now)
+		v.Boards.Unreached, v.Election.Unanswered = l.roster.Unreached(l.Serial, l.proposed, now)
 	}
 	if !l.proposed.IsZero() {
-		v.Election.Unasked = l.contacts.unasked(l.proposed)
+		v.Election.Unasked = l.roster.Unasked(l.proposed)
 	}
 	return v
 }

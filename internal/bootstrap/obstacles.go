@@ -1,6 +1,8 @@
 package bootstrap
 
-import "github.com/pi-agent/pi-agent/internal/picture"
+import (
+	"github.com/pi-agent/pi-agent/internal/picture"
+)
 
 // portTaken is who has a port of this board that a node needs; nil when nobody has.
 func (l *Loop) portTaken() error {

@@ -1,6 +1,8 @@
 package bootstrap
 
-import "context"
+import (
+	"context"
+)
 
 // order is what a person has told this board to do. It is carried out between two turns of the loop, to which everything
 // belongs that it looks at and changes.

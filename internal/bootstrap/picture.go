@@ -21,6 +21,7 @@ import (
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/picture"
 	"github.com/pi-agent/pi-agent/internal/policy"
+	"github.com/pi-agent/pi-agent/internal/roster"
 	"github.com/pi-agent/pi-agent/internal/swarm"
 	"github.com/pi-agent/pi-agent/internal/timing"
 )
@@ -80,7 +81,7 @@ func (l *Loop) metAt(p enroll.Peer, addr netip.Addr) bool {
 	if p.Addr.Addr() == addr {
 		return true
 	}
-	peers, _ := l.contacts.peers(l.Serial)
+	peers, _ := l.roster.Peers(l.Serial)
 	return slices.ContainsFunc(peers, func(o policy.Peer) bool { return o.Key == p.Key && o.At(addr) })
 }
 
@@ -203,7 +204,7 @@ func serviceOf(s swarm.Service, names map[string]string) picture.Service {
 // borrow takes in what a manager of this worker's swarm shows.
 func (l *Loop) borrow(ctx context.Context, p *picture.Picture, v policy.View) error {
 	failed := errors.New("no manager has answered lately")
-	peers, _ := l.contacts.peers(l.Serial)
+	peers, _ := l.roster.Peers(l.Serial)
 	for _, m := range peers {
 		if m.Claim.State != peer.Manager || !m.IsManagerOf(v.Engine.Status) {
 			continue
@@ -243,7 +244,7 @@ func (s sketch) boards() {
 	}
 	s.self()
 	met := map[peer.Serial]time.Time{s.l.Serial: s.now}
-	known, twins := s.l.contacts.peers(s.l.Serial)
+	known, twins := s.l.roster.Peers(s.l.Serial)
 	for _, p := range known {
 		p = s.latest(p, hints)
 		met[p.Claim.Serial] = p.Met
@@ -253,9 +254,9 @@ func (s sketch) boards() {
 		s.Boards = append(s.Boards, picture.Board{Serial: p.Claim.Serial, Name: cmp.Or(p.Claim.Hostname, p.Claim.Serial.Name()), Model: p.Claim.Model})
 		s.met(&s.Boards[len(s.Boards)-1], p, hints)
 	}
-	for _, c := range s.l.contacts.unmet() {
-		if s.now.Sub(met[c.hint.Serial]) >= s.patience(c.hint) {
-			met[c.hint.Serial] = s.now
+	for _, c := range s.l.roster.Unmet() {
+		if s.now.Sub(met[c.Hint.Serial]) >= s.patience(c.Hint) {
+			met[c.Hint.Serial] = s.now
 			s.silent(c)
 		}
 	}
@@ -425,28 +426,14 @@ func (s sketch) met(b *picture.Board, p policy.Peer, hints []discovery.Hint) {
 }
 
 // silent adds a board that announces itself and was not met lately. In a swarm that is no news: workers do not ask workers.
-func (s sketch) silent(c contact) {
-	b := s.entry(c.hint, false)
-	b.Addrs = addrs(b.Addrs, c.addr.Addr())
+func (s sketch) silent(c roster.Contact) {
+	b := s.entry(c.Hint, false)
+	b.Addrs = addrs(b.Addrs, c.Addr.Addr())
 	switch {
 	case b.State != picture.Out:
-	case s.Source == "" && c.hint.State.InSwarm() && c.err == nil:
-		b.State, b.Role = picture.In, roleOf(c.hint.State)
+	case s.Source == "" && c.Hint.State.InSwarm() && c.Err == nil:
+		b.State, b.Role = picture.In, roleOf(c.Hint.State)
 	default:
 		s.out(b, s.whySilent(c))
 	}
-}
-
-// unmet lists the contacts at which a board announces itself that was never met there, or is outside any swarm and does not
-// answer any more, in order of address.
-func (t *contacts) unmet() (all []contact) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for _, c := range t.all {
-		if c.hint.Serial != "" && (!c.met || c.err != nil && c.mute(time.Now(), t.timing)) {
-			all = append(all, *c)
-		}
-	}
-	sort.Slice(all, func(i, j int) bool { return all[i].addr.Compare(all[j].addr) < 0 })
-	return all
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/policy"
+	"github.com/pi-agent/pi-agent/internal/roster"
 	"github.com/pi-agent/pi-agent/internal/swarm"
 )
 
@@ -56,8 +57,8 @@ func (l *Loop) speak() {
 	if c = c.Sound(); c != old {
 		c.Said++
 		l.claim.Store(&c)
-		l.contacts.hurry(func(k *contact) bool {
-			return k.met && (k.answer.Claim.State == peer.Manager || !c.State.InSwarm())
+		l.roster.Hurry(func(k *roster.Contact) bool {
+			return k.Met && (k.Answer.Claim.State == peer.Manager || !c.State.InSwarm())
 		}, time.Now())
 	}
 	l.remember(c.Membership())
@@ -122,7 +123,7 @@ func (l *Loop) swarmOfManager() string {
 	if l.Member.Node == l.status.NodeID && l.Member.Swarm != "" {
 		return l.Member.Swarm // its manager may be another by now
 	}
-	peers, _ := l.contacts.peers(l.Serial)
+	peers, _ := l.roster.Peers(l.Serial)
 	for _, p := range peers {
 		if p.Claim.State == peer.Manager && !p.Claim.Unlisted && p.IsManagerOf(l.status) {
 			return p.Claim.Swarm
@@ -144,8 +145,8 @@ func (l *Loop) others(state peer.State, now time.Time) string {
 		}
 		return peer.JoinOthers(managers)
 	}
-	addrs, _, unheard := l.contacts.reached(now)
-	if unheard == [rungs]int{} {
+	addrs, _, unheard := l.roster.ByAddress(now)
+	if unheard == [roster.Ways]int{} {
 		return ""
 	}
 	return peer.JoinOthers(addrs)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/roster"
 )
 
 // Cards that are copied in a computer, and not flashed from an image, have ids in common that each board should have for itself.
@@ -62,7 +63,7 @@ func (s sharing) help() string {
 // from any goroutine.
 func (l *Loop) sharedIDs() (all []sharing) {
 	self := l.Claim()
-	peers, _ := l.contacts.peers(l.Serial) // policy.Decide tells of boards with one serial
+	peers, _ := l.roster.Peers(l.Serial) // policy.Decide tells of boards with one serial
 	for _, kind := range idKinds {
 		by := map[string][]peer.Serial{}
 		if mark := kind.mark(self); mark != "" {
@@ -109,7 +110,7 @@ func (l *Loop) compareIDs(now time.Time) {
 	if text := strings.Join(texts, "\n"); text != l.ids.now {
 		l.ids.now, l.ids.since = text, now
 	}
-	if len(texts) == 0 || now.Sub(l.ids.since) < l.Timing.ReachCalm || len(l.ids.told)+len(news) > contactMax { // boards may be invented
+	if len(texts) == 0 || now.Sub(l.ids.since) < l.Timing.ReachCalm || len(l.ids.told)+len(news) > roster.Max { // boards may be invented
 		return
 	}
 	for _, text := range texts {

@@ -64,7 +64,7 @@ func (l *Loop) serve(ctx context.Context) {
 	leads := slices.ContainsFunc(nodes, func(n swarm.Node) bool { return n.Leader && n.ID == l.status.NodeID })
 	l.place.Store(&Place{Swarm: l.status.SwarmID, Leads: leads, Calm: l.nodes.calm})
 	l.share(nodes)
-	peers, _ := l.contacts.peers(l.Serial)
+	peers, _ := l.roster.Peers(l.Serial)
 	for _, n := range nodes {
 		labels := l.labels(n, peers)
 		if missing(n.Labels, labels) {

@@ -22,7 +22,7 @@ func (l *Loop) stacks(ctx context.Context, p picture.Picture) (wrong, advice []s
 		wrong, advice = l.Stacks()
 		return wrong, advice, nil
 	}
-	peers, _ := l.contacts.peers(l.Serial)
+	peers, _ := l.roster.Peers(l.Serial)
 	for _, m := range peers {
 		if m.Claim.Node == p.Boards[i].Node {
 			lent, err := l.lend(ctx, m)

@@ -14,6 +14,7 @@ import (
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/picture"
 	"github.com/pi-agent/pi-agent/internal/policy"
+	"github.com/pi-agent/pi-agent/internal/roster"
 	"github.com/pi-agent/pi-agent/internal/timing"
 )
 
@@ -77,19 +78,19 @@ func (s sketch) unicast(p policy.Peer, hints []discovery.Hint) bool {
 }
 
 // whySilent says why a board that announces itself does not answer.
-func (s sketch) whySilent(c contact) string {
+func (s sketch) whySilent(c roster.Contact) string {
 	switch {
-	case c.err == nil && s.now.Sub(c.since) < 2*s.l.Timing.Hello:
+	case c.Err == nil && s.now.Sub(c.Since) < 2*s.l.Timing.Hello:
 		return "It has just announced itself."
-	case c.err == nil && c.hint.State.InSwarm():
-		return s.whyElsewhere(c.hint)
-	case c.err == nil: // and a worker asks nobody but managers
+	case c.Err == nil && c.Hint.State.InSwarm():
+		return s.whyElsewhere(c.Hint)
+	case c.Err == nil: // and a worker asks nobody but managers
 		return "It announces itself and says nothing more: sudo pi-agent doctor on it looks for the cause."
-	case errors.Is(c.err, enroll.ErrNotPeer), errors.Is(c.err, enroll.ErrRefused):
-		return fmt.Sprintf("It is not trusted, or does not trust this board: %s.", reasonOf(c.err))
+	case errors.Is(c.Err, enroll.ErrNotPeer), errors.Is(c.Err, enroll.ErrRefused):
+		return fmt.Sprintf("It is not trusted, or does not trust this board: %s.", reasonOf(c.Err))
 	}
 	return fmt.Sprintf("It announces itself, and its port %d does not answer: look for a firewall on it, or for an access point "+
-		"that keeps its clients apart (%s).", peer.Port, reasonOf(c.err))
+		"that keeps its clients apart (%s).", peer.Port, reasonOf(c.Err))
 }
 
 // reasonOf is an error without the address at its beginning.

@@ -1,17 +1,15 @@
-package bootstrap
+package roster
 
 import (
 	"errors"
 	"fmt"
 	"net/netip"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/pi-agent/pi-agent/internal/discovery"
 	"github.com/pi-agent/pi-agent/internal/enroll"
 	"github.com/pi-agent/pi-agent/internal/peer"
-	"github.com/pi-agent/pi-agent/internal/swarm"
 )
 
 // crowd is n boards that announce themselves, each from an address of its own.
@@ -29,39 +27,39 @@ func crowd(n int, state peer.State, now time.Time) (hints []discovery.Hint) {
 
 func TestCrowdShutsNobodyOut(t *testing.T) {
 	now := time.Unix(0, 0)
-	c := newContacts(enroll.Fingerprint{}, patient)
-	c.heard(crowd(3*contactMax, peer.Blank, now), now)
-	if n := len(c.all); n != contactMax {
-		t.Errorf("%d contacts, want %d", n, contactMax)
+	c := New(enroll.Fingerprint{}, patient)
+	c.Heard(crowd(3*Max, peer.Blank, now), now)
+	if n := len(c.all); n != Max {
+		t.Errorf("%d contacts, want %d", n, Max)
 	}
 	there := netip.MustParseAddrPort("10.78.0.1:2378")
-	c.meet(enroll.Peer{Claim: peer.Claim{Serial: "10000000aabbcc01"}, Key: enroll.Fingerprint{1}, Addr: there}, now)
-	c.heard(crowd(3*contactMax, peer.Manager, now), now)
-	if others, _ := c.peers("10000000aabbcc02"); len(others) != 1 || others[0].Addr != there || len(c.all) != contactMax {
+	c.Meet(enroll.Peer{Claim: peer.Claim{Serial: "10000000aabbcc01"}, Key: enroll.Fingerprint{1}, Addr: there}, now)
+	c.Heard(crowd(3*Max, peer.Manager, now), now)
+	if others, _ := c.Peers("10000000aabbcc02"); len(others) != 1 || others[0].Addr != there || len(c.all) != Max {
 		t.Errorf("of the peers remain %v, of %d contacts", others, len(c.all))
 	}
 }
 
 func TestCrowdIsAskedInItsTurn(t *testing.T) {
 	var now time.Time
-	var c *contacts
-	always := func(*contact) time.Duration { return patient.Ask }
+	var c *Roster
+	always := func(*Contact) time.Duration { return patient.Ask }
 	asked := func() int {
-		addrs, _ := c.due(always, time.Time{}, now)
+		addrs, _ := c.Due(always, time.Time{}, now)
 		for _, a := range addrs {
-			c.answered(a, now, now, errors.New("nobody there"))
+			c.Answered(a, now, now, errors.New("nobody there"))
 		}
 		return len(addrs)
 	}
 	for boards, most := range map[int]int{
-		1:              31, // at 0, 1, 3, 5, ... s, for it may hold up the first swarm
-		asksAtOnce + 1: 7,  // at 0, 1, 3, 7, 15, 31 s
+		1:               31, // at 0, 1, 3, 5, ... s, for it may hold up the first swarm
+		AskedAtOnce + 1: 7,  // at 0, 1, 3, 7, 15, 31 s
 	} {
-		c = newContacts(enroll.Fingerprint{}, patient)
+		c = New(enroll.Fingerprint{}, patient)
 		total := 0
 		for second := range 60 { // in each of which the boards say something else
 			now = time.Unix(int64(second), 0)
-			c.heard(crowd(boards, []peer.State{peer.Blank, peer.Manager}[second%2], now), now)
+			c.Heard(crowd(boards, []peer.State{peer.Blank, peer.Manager}[second%2], now), now)
 			total += asked()
 		}
 		if total > most*boards {
@@ -71,14 +69,14 @@ func TestCrowdIsAskedInItsTurn(t *testing.T) {
 }
 
 func TestCrowdDoesNotFillTheJournal(t *testing.T) {
-	c := newContacts(enroll.Fingerprint{}, patient)
+	c := New(enroll.Fingerprint{}, patient)
 	told := 0
 	for minute := range 60 {
 		now := time.Unix(int64(minute)*60, 0)
-		c.heard(crowd(100, peer.Blank, now), now)
+		c.Heard(crowd(100, peer.Blank, now), now)
 		for addr := range c.all {
 			for range 4 {
-				if c.answered(addr, now, now, errors.New("nobody there")) {
+				if c.Answered(addr, now, now, errors.New("nobody there")) {
 					told++
 				}
 			}
@@ -91,43 +89,43 @@ func TestCrowdDoesNotFillTheJournal(t *testing.T) {
 
 func TestOnlyAGreatCrowdHoldsUpTheElection(t *testing.T) {
 	proposed := time.Unix(100, 0)
-	c := newContacts(enroll.Fingerprint{}, patient)
-	c.heard(crowd(2, peer.Blank, proposed), proposed)
-	c.heard(crowd(3, peer.Blank, proposed), proposed.Add(patient.AskFirst))
-	c.heard(crowd(9, peer.Blank, proposed), proposed.Add(patient.AskFirst+time.Second))
-	if n := c.unasked(proposed); n != 3 {
+	c := New(enroll.Fingerprint{}, patient)
+	c.Heard(crowd(2, peer.Blank, proposed), proposed)
+	c.Heard(crowd(3, peer.Blank, proposed), proposed.Add(patient.AskFirst))
+	c.Heard(crowd(9, peer.Blank, proposed), proposed.Add(patient.AskFirst+time.Second))
+	if n := c.Unasked(proposed); n != 3 {
 		t.Errorf("%d boards are to be asked before the election, want 3", n)
 	}
-	c.heard(crowd(contactMax+1, peer.Blank, proposed), proposed.Add(time.Minute))
-	if n := c.unasked(proposed.Add(time.Hour)); n != contactMax {
-		t.Errorf("%d boards are to be asked an hour after the crowd, want %d", n, contactMax)
+	c.Heard(crowd(Max+1, peer.Blank, proposed), proposed.Add(time.Minute))
+	if n := c.Unasked(proposed.Add(time.Hour)); n != Max {
+		t.Errorf("%d boards are to be asked an hour after the crowd, want %d", n, Max)
 	}
-	c.heard(crowd(contactMax+2, peer.Blank, proposed), proposed.Add(time.Hour))
-	if n := c.unasked(proposed.Add(time.Hour)); n != contactMax+1 {
-		t.Errorf("%d boards are to be asked while some make way, want %d", n, contactMax+1)
+	c.Heard(crowd(Max+2, peer.Blank, proposed), proposed.Add(time.Hour))
+	if n := c.Unasked(proposed.Add(time.Hour)); n != Max+1 {
+		t.Errorf("%d boards are to be asked while some make way, want %d", n, Max+1)
 	}
 }
 
 // A board is met at the address that DHCP gave it and at its stable one, then DHCP gives another.
 func TestBoardAtTwoAddresses(t *testing.T) {
-	book := newContacts(enroll.Fingerprint{1}, patient)
+	book := New(enroll.Fingerprint{1}, patient)
 	claim := peer.Claim{Serial: low, Cluster: "pi", State: peer.Blank}
 	addr := func(text string) netip.AddrPort { return netip.AddrPortFrom(netip.MustParseAddr(text), peer.Port) }
 	const lease, next, stable = "10.77.0.9", "10.99.0.9", "169.254.7.8"
 	meet := func(text string, at time.Time, want bool) {
 		t.Helper()
 		p := enroll.Peer{Claim: claim, Key: enroll.Fingerprint{2}, Addr: addr(text)}
-		if first, trouble, _ := book.meet(p, at); first != want || trouble {
+		if first, trouble, _ := book.Meet(p, at); first != want || trouble {
 			t.Errorf("meeting at %s: first %v, trouble %v", text, first, trouble)
 		}
 	}
 	isAt := func(text string, met time.Time, addrs int) {
 		t.Helper()
-		peers, _ := book.peers(mine)
+		peers, _ := book.Peers(mine)
 		if len(peers) != 1 || peers[0].Addr != addr(text) || !peers[0].Met.Equal(met) || len(peers[0].Addrs) != addrs {
 			t.Errorf("peers are %+v, want one at %s, met at %v", peers, text, met)
 		}
-		if got := book.newest(); !got.Equal(now) {
+		if got := book.Newest(); !got.Equal(now) {
 			t.Errorf("the newest board was met at %v, want %v", got, now)
 		}
 	}
@@ -139,9 +137,9 @@ func TestBoardAtTwoAddresses(t *testing.T) {
 	meet(stable, after(2), false)
 	isAt(lease, after(2), 2) // a sentence that names it does not change with every answer
 
-	book.heard([]discovery.Hint{{Claim: claim, Addr: addr(lease), Expires: after(600)}}, now)
+	book.Heard([]discovery.Hint{{Claim: claim, Addr: addr(lease), Expires: after(600)}}, now)
 	for i := range 5 {
-		if book.answered(addr(lease), after(3+i), after(3+i), errors.New("no route")) {
+		if book.Answered(addr(lease), after(3+i), after(3+i), errors.New("no route")) {
 			t.Error("its silence at one address is reported while it answers at the other")
 		}
 	}
@@ -149,64 +147,36 @@ func TestBoardAtTwoAddresses(t *testing.T) {
 	meet(next, after(9), false)
 	isAt(next, after(9), 3)
 
-	if !book.answered(addr(lease), after(200), after(200), errors.New("no route")) {
+	if !book.Answered(addr(lease), after(200), after(200), errors.New("no route")) {
 		t.Error("its silence at all addresses is not reported")
 	}
 	claim.Trouble = "no engine"
 	p := enroll.Peer{Claim: claim, Key: enroll.Fingerprint{2}, Addr: addr(stable)}
-	if _, trouble, _ := book.meet(p, after(201)); !trouble {
+	if _, trouble, _ := book.Meet(p, after(201)); !trouble {
 		t.Error("its trouble is no news")
 	}
 	p.Addr = addr(next)
-	if _, trouble, _ := book.meet(p, after(202)); trouble {
+	if _, trouble, _ := book.Meet(p, after(202)); trouble {
 		t.Error("its trouble is news at the other address")
 	}
 }
 
 // A board that says hello and cannot be asked, as when somebody sits in between, is told of.
 func TestBoardThatIsHeardAndNotReached(t *testing.T) {
-	book := newContacts(enroll.Fingerprint{1}, patient)
+	book := New(enroll.Fingerprint{1}, patient)
 	at := netip.AddrPortFrom(netip.MustParseAddr("10.77.0.9"), peer.Port)
 	claim := peer.Claim{Serial: low, Cluster: "pi", State: peer.Manager}
-	book.meet(enroll.Peer{Claim: claim, Key: enroll.Fingerprint{2}, Addr: at}, now)
+	book.Meet(enroll.Peer{Claim: claim, Key: enroll.Fingerprint{2}, Addr: at}, now)
 	told := 0
 	for i := range 10 {
 		when := now.Add(time.Duration(i) * time.Second)
-		if book.answered(at, when, when, errors.New("it has another cluster key")) {
+		if book.Answered(at, when, when, errors.New("it has another cluster key")) {
 			told++
 		}
 	}
 	if told != 1 {
 		t.Errorf("told %d times, want once", told)
 	}
-}
-
-// A manager asks boards that only announce themselves, to tell why they are not in. As many as can be invented cost it a few
-// hellos a second.
-func TestMuteBoardsCostLittle(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l := NewLoop(Options{Serial: "1", Hostname: func() string { return "" }, Engine: swarm.NewFakeNet().NewEngine("", netip.Addr{})})
-		l.claim.Store(&peer.Claim{Serial: "1", State: peer.Manager})
-		begun, asks := time.Now(), 0
-		for time.Since(begun) < 10*time.Minute {
-			now := time.Now()
-			l.contacts.heard(crowd(contactMax, peer.Blank, now), now)
-			addrs, _ := l.contacts.due(l.pace, time.Time{}, now)
-			if len(addrs) > 0 && now.Sub(begun) < patient.Hello {
-				t.Fatalf("%d boards are asked before they have said hello", len(addrs))
-			}
-			asks += len(addrs)
-			for _, a := range addrs {
-				l.contacts.answered(a, now, now, errors.New("no answer in time"))
-			}
-			if err := nap(t.Context(), time.Second); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if perSecond := float64(asks) / time.Since(begun).Seconds(); perSecond > 10 || asks == 0 {
-			t.Errorf("%.1f hellos a second, want at most 10", perSecond)
-		}
-	})
 }
 
 // A board is reached when it answers at one of its addresses, and counts for as long as it is heard.
@@ -222,49 +192,49 @@ func TestUnreached(t *testing.T) {
 		return all
 	}
 	timeout := errors.New("no answer in time")
-	heard := func() *contacts {
-		c := newContacts(enroll.Fingerprint{}, patient)
-		c.heard(hints(start, patient.Heard), start)
+	heard := func() *Roster {
+		c := New(enroll.Fingerprint{}, patient)
+		c.Heard(hints(start, patient.Heard), start)
 		for _, at := range []netip.AddrPort{lease, stays} {
-			c.answered(at, start, start, timeout)
+			c.Answered(at, start, start, timeout)
 		}
 		return c
 	}
-	answers := func(c *contacts, at netip.AddrPort, now time.Time) {
-		c.answered(at, now, now, nil)
-		c.meet(enroll.Peer{Claim: peer.Claim{Serial: other, State: peer.Blank}, Key: enroll.Fingerprint{1}, Addr: at}, now)
+	answers := func(c *Roster, at netip.AddrPort, now time.Time) {
+		c.Answered(at, now, now, nil)
+		c.Meet(enroll.Peer{Claim: peer.Claim{Serial: other, State: peer.Blank}, Key: enroll.Fingerprint{1}, Addr: at}, now)
 	}
 	tests := []struct {
 		name string
-		do   func(c *contacts)
+		do   func(c *Roster)
 		at   time.Duration
 		want string
 	}{
-		{"never asked", func(c *contacts) {
+		{"never asked", func(c *Roster) {
 			clear(c.all)
-			c.heard(hints(start, patient.Heard), start)
+			c.Heard(hints(start, patient.Heard), start)
 		}, time.Second, "pi-bbcc02 at 10.77.0.2 since 0s"},
-		{"shut at both", func(*contacts) {}, time.Minute, "pi-bbcc02 at 10.77.0.2 since 0s, shut"},
-		{"open at the one of DHCP", func(c *contacts) { answers(c, lease, start) }, time.Second, ""},
-		{"open at the one that stays", func(c *contacts) { answers(c, stays, start) }, time.Second, ""},
-		{"no answer lately", func(c *contacts) {
+		{"shut at both", func(*Roster) {}, time.Minute, "pi-bbcc02 at 10.77.0.2 since 0s, shut"},
+		{"open at the one of DHCP", func(c *Roster) { answers(c, lease, start) }, time.Second, ""},
+		{"open at the one that stays", func(c *Roster) { answers(c, stays, start) }, time.Second, ""},
+		{"no answer lately", func(c *Roster) {
 			answers(c, lease, start)
-			c.answered(lease, after(5*time.Second), after(6*time.Second), timeout)
+			c.Answered(lease, after(5*time.Second), after(6*time.Second), timeout)
 		}, patient.Fresh, "pi-bbcc02 at 10.77.0.2 since 0s"},
-		{"no answer lately, and heard since", func(c *contacts) {
+		{"no answer lately, and heard since", func(c *Roster) {
 			answers(c, lease, start)
-			c.answered(lease, after(5*time.Second), after(6*time.Second), timeout)
-			c.heard(hints(after(30*time.Second), patient.Heard), after(30*time.Second))
+			c.Answered(lease, after(5*time.Second), after(6*time.Second), timeout)
+			c.Heard(hints(after(30*time.Second), patient.Heard), after(30*time.Second))
 		}, 31 * time.Second, "pi-bbcc02 at 10.77.0.2 since 0s, shut"},
-		{"it asks this board", func(c *contacts) {
-			c.meet(enroll.Peer{Claim: peer.Claim{Serial: other, State: peer.Blank}, Key: enroll.Fingerprint{1}, Addr: lease}, start)
+		{"it asks this board", func(c *Roster) {
+			c.Meet(enroll.Peer{Claim: peer.Claim{Serial: other, State: peer.Blank}, Key: enroll.Fingerprint{1}, Addr: lease}, start)
 		}, time.Second, "pi-bbcc02 at 10.77.0.2 since 0s, shut"},
-		{"it has refused", func(c *contacts) { c.answered(lease, start, start, fmt.Errorf("hello: %w", enroll.ErrRefused)) }, time.Second, ""},
-		{"it said goodbye", func(c *contacts) { c.heard(nil, after(time.Second)) }, time.Second, ""},
-		{"it is no longer heard", func(*contacts) {}, patient.Heard, ""},
-		{"somebody announces it for an hour", func(c *contacts) { c.heard(hints(start, time.Hour), start) }, patient.Heard, ""},
-		{"this board under an address of before", func(c *contacts) {
-			c.heard([]discovery.Hint{{Claim: peer.Claim{Serial: self}, Addr: lease, Heard: start, Expires: after(patient.Heard)}}, start)
+		{"it has refused", func(c *Roster) { c.Answered(lease, start, start, fmt.Errorf("hello: %w", enroll.ErrRefused)) }, time.Second, ""},
+		{"it said goodbye", func(c *Roster) { c.Heard(nil, after(time.Second)) }, time.Second, ""},
+		{"it is no longer heard", func(*Roster) {}, patient.Heard, ""},
+		{"somebody announces it for an hour", func(c *Roster) { c.Heard(hints(start, time.Hour), start) }, patient.Heard, ""},
+		{"this board under an address of before", func(c *Roster) {
+			c.Heard([]discovery.Hint{{Claim: peer.Claim{Serial: self}, Addr: lease, Heard: start, Expires: after(patient.Heard)}}, start)
 		}, time.Second, ""},
 	}
 	for _, tt := range tests {
@@ -272,7 +242,7 @@ func TestUnreached(t *testing.T) {
 			c := heard()
 			tt.do(c)
 			got := ""
-			all, _ := c.unreached(self, time.Time{}, after(tt.at))
+			all, _ := c.Unreached(self, time.Time{}, after(tt.at))
 			for _, u := range all {
 				got += fmt.Sprintf("%s at %s since %v", u.Serial.Name(), u.Addr, u.Since.Sub(start))
 				if u.Shut {
@@ -288,7 +258,7 @@ func TestUnreached(t *testing.T) {
 	c := heard()
 	answers(c, lease, after(time.Second))
 	for since, want := range map[time.Duration]int{time.Second: 0, 2 * time.Second: 1} {
-		if _, silent := c.unreached(self, after(since), after(3*time.Second)); silent != want {
+		if _, silent := c.Unreached(self, after(since), after(3*time.Second)); silent != want {
 			t.Errorf("%d boards have not answered since %v, want %d", silent, since, want)
 		}
 	}
@@ -298,11 +268,11 @@ func TestUnreached(t *testing.T) {
 func TestHeardBeforeMet(t *testing.T) {
 	start := time.Unix(1000, 0)
 	at := netip.MustParseAddrPort("10.77.0.2:2378")
-	c := newContacts(enroll.Fingerprint{}, patient)
+	c := New(enroll.Fingerprint{}, patient)
 	hint := discovery.Hint{Claim: peer.Claim{Serial: "10000000aabbcc02"}, Addr: at, Heard: start, Expires: start.Add(patient.Heard)}
-	c.heard([]discovery.Hint{hint}, start)
-	c.meet(enroll.Peer{Claim: hint.Claim, Key: enroll.Fingerprint{1}, Addr: at}, start.Add(time.Minute))
-	if got := c.newest(); !got.Equal(start) {
+	c.Heard([]discovery.Hint{hint}, start)
+	c.Meet(enroll.Peer{Claim: hint.Claim, Key: enroll.Fingerprint{1}, Addr: at}, start.Add(time.Minute))
+	if got := c.Newest(); !got.Equal(start) {
 		t.Errorf("the newest board is there since %v, want %v", got, start)
 	}
 }
@@ -333,16 +303,16 @@ func TestOlderClaimIsNotBelieved(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			c := newContacts(enroll.Fingerprint{}, patient)
+			c := New(enroll.Fingerprint{}, patient)
 			now := start
 			for i, s := range tt.says {
 				now = now.Add(s.after)
 				claim := peer.Claim{Serial: s.serial, Cluster: "pi", State: s.state, Boot: s.boot, Said: s.said}
 				at := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 77, 0, byte(i%2 + 1)}), peer.Port) // a board has two
-				c.meet(enroll.Peer{Claim: claim, Key: enroll.Fingerprint{1}, Addr: at}, now)
+				c.Meet(enroll.Peer{Claim: claim, Key: enroll.Fingerprint{1}, Addr: at}, now)
 				now = now.Add(time.Millisecond)
 			}
-			if got := c.board(enroll.Fingerprint{1}).answer.Claim.State; got != tt.want {
+			if got := c.board(enroll.Fingerprint{1}).Answer.Claim.State; got != tt.want {
 				t.Errorf("it is taken for %s, want %s", got, tt.want)
 			}
 		})

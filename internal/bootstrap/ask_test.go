@@ -1,0 +1,55 @@
+package bootstrap
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/pi-agent/pi-agent/internal/discovery"
+	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/roster"
+	"github.com/pi-agent/pi-agent/internal/swarm"
+)
+
+// A manager asks boards that only announce themselves, to tell why they are not in. As many as can be invented cost it a few
+// hellos a second.
+func TestMuteBoardsCostLittle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := NewLoop(Options{Serial: "1", Hostname: func() string { return "" }, Engine: swarm.NewFakeNet().NewEngine("", netip.Addr{})})
+		l.claim.Store(&peer.Claim{Serial: "1", State: peer.Manager})
+		begun, asks := time.Now(), 0
+		for time.Since(begun) < 10*time.Minute {
+			now := time.Now()
+			l.roster.Heard(invented(now), now)
+			addrs, _ := l.roster.Due(l.pace, time.Time{}, now)
+			if len(addrs) > 0 && now.Sub(begun) < patient.Hello {
+				t.Fatalf("%d boards are asked before they have said hello", len(addrs))
+			}
+			asks += len(addrs)
+			for _, a := range addrs {
+				l.roster.Answered(a, now, now, errors.New("no answer in time"))
+			}
+			if err := nap(t.Context(), time.Second); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if perSecond := float64(asks) / time.Since(begun).Seconds(); perSecond > 10 || asks == 0 {
+			t.Errorf("%.1f hellos a second, want at most 10", perSecond)
+		}
+	})
+}
+
+// invented are announcements of as many blank boards as are remembered, none of which exists.
+func invented(now time.Time) (hints []discovery.Hint) {
+	for i := range roster.Max {
+		hints = append(hints, discovery.Hint{
+			Claim: peer.Claim{Serial: peer.Serial(fmt.Sprintf("20000000%08x", i)), Cluster: "pi", State: peer.Blank},
+			Addr:  netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 77, byte(i >> 8), byte(i)}), peer.Port),
+			Expires: now.Add(time.Minute),
+		})
+	}
+	return hints
+}
