@@ -46,8 +46,8 @@ func TestMuteBoardsCostLittle(t *testing.T) {
 func invented(now time.Time) (hints []discovery.Hint) {
 	for i := range roster.Max {
 		hints = append(hints, discovery.Hint{
-			Claim: peer.Claim{Serial: peer.Serial(fmt.Sprintf("20000000%08x", i)), Cluster: "pi", State: peer.Blank},
-			Addr:  netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 77, byte(i >> 8), byte(i)}), peer.Port),
+			Claim:   peer.Claim{Serial: peer.Serial(fmt.Sprintf("20000000%08x", i)), Cluster: "pi", State: peer.Blank},
+			Addr:    netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 77, byte(i >> 8), byte(i)}), peer.Port),
 			Expires: now.Add(time.Minute),
 		})
 	}

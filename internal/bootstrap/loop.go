@@ -18,6 +18,7 @@ import (
 	"github.com/pi-agent/pi-agent/internal/address"
 	"github.com/pi-agent/pi-agent/internal/discovery"
 	"github.com/pi-agent/pi-agent/internal/enroll"
+	"github.com/pi-agent/pi-agent/internal/manager"
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/picture"
 	"github.com/pi-agent/pi-agent/internal/policy"
@@ -167,8 +168,7 @@ type Loop struct {
 	statusErr   error
 	statusAt    time.Time // zero makes the next turn ask the engine
 	started     time.Time
-	unremoved   []string // ids of nodes that are denied, and of which it was said that they stay
-	engineSeen  bool     // whether the engine has answered since then
+	engineSeen  bool // whether the engine has answered since then
 	pending     time.Time
 	listening   time.Time
 	inquiring   bool // see policy.Network
@@ -177,10 +177,10 @@ type Loop struct {
 	last        policy.Action
 	retryAt     time.Time
 	retries     int
-	refusal     string // the newest one that was logged
-	nodes       nodeList
+	refusal     string    // the newest one that was logged
+	nodesAt     time.Time // when the nodes of the swarm were last listed
+	manager     *manager.Manager
 	near        neighbours
-	council     councilMemory
 	wasReset    bool
 	contents    peer.Contents // see policy.Swarm
 	answered    time.Time
@@ -203,6 +203,7 @@ func NewLoop(o Options) *Loop {
 	l := &Loop{
 		Options: o,
 		roster:  roster.New(o.Key, o.Timing),
+		manager: newManager(o),
 		wake:    make(chan struct{}, 1),
 		asks:    make(chan struct{}, roster.AskedAtOnce),
 		orders:  make(chan order),

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pi-agent/pi-agent/internal/manager"
 	"github.com/pi-agent/pi-agent/internal/peer"
 )
 
@@ -26,7 +27,7 @@ func (w *world) managers() (reachable []peer.Serial, all int) {
 				all++
 			}
 			if n.Reachable {
-				reachable = append(reachable, serialOf(n))
+				reachable = append(reachable, peer.Serial(n.Labels[manager.LabelSerial]))
 			}
 		}
 		slices.Sort(reachable)

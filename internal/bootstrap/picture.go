@@ -18,6 +18,7 @@ import (
 
 	"github.com/pi-agent/pi-agent/internal/discovery"
 	"github.com/pi-agent/pi-agent/internal/enroll"
+	"github.com/pi-agent/pi-agent/internal/manager"
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/picture"
 	"github.com/pi-agent/pi-agent/internal/policy"
@@ -169,7 +170,7 @@ func paint(p *picture.Picture, o swarm.Overview, name string) {
 // boardOf is the board that a node is, as far as the swarm knows it.
 func boardOf(n swarm.Node) picture.Board {
 	b := picture.Board{
-		Serial: peer.Serial(n.Labels[LabelSerial]), Name: n.Hostname, Model: n.Labels[LabelModel], Node: n.ID,
+		Serial: peer.Serial(n.Labels[manager.LabelSerial]), Name: n.Hostname, Model: n.Labels[manager.LabelModel], Node: n.ID,
 		Role: picture.Worker, State: picture.Down, Drained: n.Availability != swarm.Available, Engine: n.Version, At: n.Addr,
 	}
 	if n.Addr.IsValid() {

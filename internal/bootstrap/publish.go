@@ -70,7 +70,7 @@ func (l *Loop) speak() {
 	l.Discovery.SetClaim(hint)
 	l.Discovery.SetAsking(!c.State.InSwarm())
 	if member && l.status.Manager && l.Settings == nil {
-		l.ticket.Store(&ticketBase{advertise: l.status.Addr, managers: l.council.inOrder(l.status.Managers), keys: l.council.keys})
+		l.ticket.Store(&ticketBase{advertise: l.status.Addr, managers: l.manager.InOrder(l.status.Managers), keys: l.manager.Keys()})
 	} else {
 		l.ticket.Store(nil)
 		l.place.Store(nil)

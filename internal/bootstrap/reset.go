@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/pi-agent/pi-agent/internal/manager"
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/swarm"
 )
@@ -82,14 +83,14 @@ func (l *Loop) resign(ctx context.Context, s swarm.Status, swarmID string) error
 
 // resignFrom makes this manager a worker, and then leaves.
 func (l *Loop) resignFrom(ctx context.Context, node string) error {
-	leaving := map[string]string{labelLeaving: "true"}
+	leaving := map[string]string{manager.LabelLeaving: "true"}
 	if err := l.Engine.Label(ctx, node, leaving); err != nil {
 		return fmt.Errorf("make this manager a worker: %w", err)
 	}
 	if err := l.Engine.SetRole(ctx, node, false); err != nil {
-		leaving[labelLeaving] = ""
+		leaving[manager.LabelLeaving] = ""
 		if kept := l.Engine.Label(ctx, node, leaving); kept != nil {
-			err = fmt.Errorf("%w; and it keeps its label %s: %w", err, labelLeaving, kept)
+			err = fmt.Errorf("%w; and it keeps its label %s: %w", err, manager.LabelLeaving, kept)
 		}
 		return fmt.Errorf("make this manager a worker: %w", err)
 	}

@@ -2,31 +2,13 @@ package bootstrap
 
 import (
 	"context"
-	"fmt"
-	"maps"
-	"slices"
 	"time"
 
 	"go.uber.org/zap"
 
-	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/manager"
 	"github.com/pi-agent/pi-agent/internal/policy"
-	"github.com/pi-agent/pi-agent/internal/swarm"
 )
-
-// The labels that a manager puts on every node, for docker node ls --filter and for placement constraints.
-const (
-	LabelSerial = "pi.serial"
-	LabelModel  = "pi.model"
-)
-
-// nodeList is the list of nodes as the manager saw it last. It is kept for its differences only: what is said of a node
-// is said when it changes.
-type nodeList struct {
-	at    time.Time
-	ready map[string]bool // by node id
-	calm  time.Time       // when one last came or went
-}
 
 // Place is where a manager stands in its swarm. It is zero on every other board.
 type Place struct {
@@ -43,9 +25,10 @@ func (l *Loop) Place() Place {
 	return Place{}
 }
 
-// serve does what a manager owes its nodes: it tells their comings and goings, and labels them.
+// serve does what a manager owes its swarm.
 func (l *Loop) serve(ctx context.Context) {
-	if now := time.Now(); now.Sub(l.nodes.at) < statusAge {
+	now := time.Now()
+	if now.Sub(l.nodesAt) < statusAge {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, nodesMax)
@@ -54,101 +37,34 @@ func (l *Loop) serve(ctx context.Context) {
 	if err != nil {
 		l.place.Store(nil)
 		l.listed.Store(nil)
-		l.Log.Debug("The list of nodes is not to be had.", zap.Error(err))
+		l.Log.Debug("The engine does not list the nodes.", zap.Error(err))
 		return
 	}
-	l.nodes.at = time.Now()
+	l.nodesAt = time.Now()
 	l.list(nodes)
-	l.tellNodes(nodes)
-	l.expel(ctx, nodes)
-	leads := slices.ContainsFunc(nodes, func(n swarm.Node) bool { return n.Leader && n.ID == l.status.NodeID })
-	l.place.Store(&Place{Swarm: l.status.SwarmID, Leads: leads, Calm: l.nodes.calm})
-	l.share(nodes)
 	peers, _ := l.roster.Peers(l.Serial)
-	for _, n := range nodes {
-		labels := l.labels(n, peers)
-		if missing(n.Labels, labels) {
-			if err := l.Engine.Label(ctx, n.ID, labels); err != nil {
-				l.Log.Debug("A node could not be labelled; the next turn tries again.", zap.String("node", n.ID), zap.Error(err))
-			}
-		}
-	}
-	if leads {
-		l.seat(ctx, nodes)
-	}
-	l.govern(ctx, nodes)
+	s := manager.Snapshot{Now: l.nodesAt, Self: l.status.NodeID, Nodes: nodes, Peers: peers}
+	l.manager.Reconcile(ctx, s)
+	l.place.Store(&Place{Swarm: l.status.SwarmID, Leads: s.Leads(), Calm: l.manager.Calm()})
 }
 
-// labels are those that the node should have; none when it is not known which board it is. A board is taken for a node
-// only when it says so itself and has spoken from that node's address.
-func (l *Loop) labels(n swarm.Node, peers []policy.Peer) map[string]string {
-	if n.ID == l.status.NodeID {
-		return l.withKey(boardLabels(l.Serial, l.Model), l.Key)
+// newManager is this board as a manager.
+func newManager(o Options) *manager.Manager {
+	m := manager.Options{
+		Serial: o.Serial, Model: o.Model, Key: o.Key, Wanted: o.Wanted, Deny: o.Deny,
+		Engine: o.Engine, Log: o.Log, Timing: o.Timing,
 	}
-	for _, p := range peers {
-		if p.Claim.Node == n.ID && p.At(n.Addr) {
-			labels := boardLabels(p.Claim.Serial, p.Claim.Model)
-			if l.Pins != nil && l.Pins.Admitted(verified(p)) {
-				return l.withKey(labels, p.Key)
-			}
-			return labels
-		}
+	if o.Notify != nil {
+		m.Show = o.Notify.Status
 	}
-	return nil
+	if o.Pins != nil {
+		m.Pins = pins{o.Pins}
+	}
+	return manager.New(m)
 }
 
-func boardLabels(s peer.Serial, model string) map[string]string {
-	return map[string]string{LabelSerial: string(s), LabelModel: model}
-}
+// pins are Pins that are asked about boards that were met.
+type pins struct{ Pins }
 
-func missing(have, want map[string]string) bool {
-	for k, v := range want {
-		if got, ok := have[k]; !ok || got != v {
-			return true
-		}
-	}
-	return false
-}
-
-// tellNodes says which nodes came, went down, came back and left since the last list. A node that is on its way in is not
-// ready yet, has no name before it is there, and is no news.
-func (l *Loop) tellNodes(nodes []swarm.Node) {
-	before := l.nodes.ready
-	l.nodes.ready = make(map[string]bool, len(nodes))
-	up := 0
-	for _, n := range nodes {
-		if _, known := before[n.ID]; n.Ready || known || before == nil && n.Hostname != "" {
-			l.nodes.ready[n.ID] = n.Ready
-		}
-		if n.Ready {
-			up++
-		}
-	}
-	if !maps.Equal(before, l.nodes.ready) {
-		l.nodes.calm = l.nodes.at
-	}
-	count := fmt.Sprintf("%d of %d nodes ready", up, len(nodes))
-	l.Notify.Status(fmt.Sprintf("Manager of the swarm, %s", count))
-	info, warn := l.Log.Info, l.Log.Warn
-	if slices.ContainsFunc(nodes, func(n swarm.Node) bool { return n.Leader && n.ID != l.status.NodeID }) {
-		info, warn = l.Log.Debug, l.Log.Debug // it is told where the managers are led, and not three times
-	}
-	for _, n := range nodes {
-		was, known := before[n.ID]
-		ready, tells := l.nodes.ready[n.ID]
-		switch {
-		case !tells, n.ID == l.status.NodeID, known && was == ready:
-		case ready && !known:
-			info(fmt.Sprintf("%s is in the swarm: %s.", n.Hostname, count), zap.String("node", n.ID), zap.Stringer("addr", n.Addr))
-		case ready:
-			info(fmt.Sprintf("%s is back: %s.", n.Hostname, count), zap.String("node", n.ID), zap.Stringer("addr", n.Addr))
-		default:
-			warn(fmt.Sprintf("%s is down: %s.", n.Hostname, count), zap.String("node", n.ID), zap.Stringer("addr", n.Addr))
-		}
-	}
-	for id := range before {
-		if _, still := l.nodes.ready[id]; !still {
-			info(fmt.Sprintf("A node was taken off the list: %s.", count), zap.String("node", id))
-		}
-	}
-}
+// Admitted implements manager.Pins.
+func (p pins) Admitted(b policy.Peer) bool { return p.Pins.Admitted(verified(b)) }

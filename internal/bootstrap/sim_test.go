@@ -16,6 +16,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/pi-agent/pi-agent/internal/manager"
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/swarm"
 )
@@ -546,7 +547,7 @@ func (w *world) unformed() string {
 			return fmt.Sprintf("%s does not tell of the swarms %v", b.serial.Name(), w.swarms)
 		}
 		for _, n := range nodes {
-			if serial := n.Labels[LabelSerial]; n.Ready && serial == "" {
+			if serial := n.Labels[manager.LabelSerial]; n.Ready && serial == "" {
 				return fmt.Sprintf("node %s at %s has no label", n.ID, n.Addr)
 			} else if n.Ready {
 				labelled[serial] = true

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pi-agent/pi-agent/internal/manager"
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/swarm"
 )
@@ -269,7 +270,7 @@ func (w *world) settled() bool {
 			return false
 		}
 		nodes, err := b.engine.Nodes(context.Background())
-		if i := slices.IndexFunc(nodes, func(n swarm.Node) bool { return !n.Ready && serialOf(n) != "" }); len(w.swarms) == 1 && err == nil && i >= 0 {
+		if i := slices.IndexFunc(nodes, func(n swarm.Node) bool { return !n.Ready && n.Labels[manager.LabelSerial] != "" }); len(w.swarms) == 1 && err == nil && i >= 0 {
 			w.missing = nodes[i].Hostname + " has left a node behind"
 			return false
 		}

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pi-agent/pi-agent/internal/manager"
+	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/swarm"
 )
 
@@ -57,7 +59,7 @@ func simNewCard(t testing.TB, w *world, rnd *rand.Rand) {
 	must(err)
 	for _, n := range nodes {
 		want := swarm.Node{Availability: swarm.Available, Labels: map[string]string{}}
-		switch serialOf(n) {
+		switch peer.Serial(n.Labels[manager.LabelSerial]) {
 		case drained.serial:
 			want.Availability = swarm.Drained
 			want.Labels = map[string]string{"disk": "ssd", "room": "12"}
@@ -66,7 +68,7 @@ func simNewCard(t testing.TB, w *world, rnd *rand.Rand) {
 				t.Errorf("the board that is gone was node %s and is %s", old[gone], n.ID)
 			}
 		}
-		maps.DeleteFunc(n.Labels, func(k, _ string) bool { return k == LabelSerial || k == LabelModel })
+		maps.DeleteFunc(n.Labels, func(k, _ string) bool { return k == manager.LabelSerial || k == manager.LabelModel })
 		if n.Availability != want.Availability || !maps.Equal(n.Labels, want.Labels) {
 			t.Errorf("%s is %s with %v, want %s with %v", n.Hostname, n.Availability, n.Labels, want.Availability, want.Labels)
 		}

@@ -1,4 +1,4 @@
-package bootstrap
+package manager
 
 import (
 	"context"
@@ -16,7 +16,7 @@ import (
 
 // remover is an engine that only removes nodes, and stubborn ones not.
 type remover struct {
-	swarm.Engine
+	Engine
 	removed, stubborn, demoted []string
 }
 
@@ -40,23 +40,21 @@ func TestExpel(t *testing.T) {
 	core, logs := observer.New(zap.InfoLevel)
 	engine := &remover{stubborn: []string{"n4"}}
 	const own = peer.Serial("10000000aabbcc01")
-	l := &Loop{
-		Options: Options{Engine: engine, Log: zap.New(core), Deny: []peer.Serial{own, "10000000aabbcc03", "10000000aabbcc04"}},
-		status:  swarm.Status{NodeID: "n1"},
-	}
+	m := New(Options{Engine: engine, Log: zap.New(core), Deny: []peer.Serial{own, "10000000aabbcc03", "10000000aabbcc04"}})
+	expel := func(nodes []swarm.Node) { m.expel(t.Context(), Snapshot{Self: "n1", Nodes: nodes}) }
 	var nodes []swarm.Node
 	for _, n := range []string{"1", "2", "3", "4"} {
 		nodes = append(nodes, swarm.Node{ID: "n" + n, Labels: map[string]string{LabelSerial: "10000000aabbcc0" + n}})
 	}
 	nodes = append(nodes, swarm.Node{ID: "n5"}) // not known yet
 	nodes[2].Manager, nodes[2].Votes = true, true
-	l.expel(t.Context(), nodes)
+	expel(nodes)
 	if len(engine.removed) > 0 || !slices.Equal(engine.demoted, []string{"n3"}) {
 		t.Errorf("a manager: removed %q, demoted %q", engine.removed, engine.demoted)
 	}
 	nodes[2].Manager, nodes[2].Votes = false, false
-	l.expel(t.Context(), nodes)
-	l.expel(t.Context(), slices.Delete(nodes, 2, 3))
+	expel(nodes)
+	expel(slices.Delete(nodes, 2, 3))
 	if diff := cmp.Diff([]string{"n3"}, engine.removed); diff != "" {
 		t.Errorf("removed (-want +got):\n%s", diff)
 	}

@@ -1,4 +1,4 @@
-package bootstrap
+package manager
 
 import (
 	"slices"
@@ -13,7 +13,8 @@ import (
 
 func TestTellNodes(t *testing.T) {
 	core, logs := observer.New(zap.InfoLevel)
-	l := &Loop{Options: Options{Timing: patient, Notify: noNotify{}, Log: zap.New(core)}, status: swarm.Status{NodeID: "n1"}}
+	m := New(Options{Timing: patient, Show: func(string) {}, Log: zap.New(core)})
+	tell := func(nodes []swarm.Node) { m.tell(Snapshot{Self: "n1", Nodes: nodes}) }
 	self := swarm.Node{ID: "n1", Hostname: "pi1", Ready: true}
 	node := func(id, name string, ready bool) swarm.Node { return swarm.Node{ID: id, Hostname: name, Ready: ready} }
 	tests := []struct {
@@ -31,7 +32,7 @@ func TestTellNodes(t *testing.T) {
 		{"removed", nil, []string{"A node was taken off the list: 1 of 1 nodes ready."}},
 	}
 	for _, tt := range tests {
-		l.tellNodes(append([]swarm.Node{self}, tt.nodes...))
+		tell(append([]swarm.Node{self}, tt.nodes...))
 		var got []string
 		for _, e := range logs.TakeAll() {
 			got = append(got, e.Message)
@@ -42,8 +43,8 @@ func TestTellNodes(t *testing.T) {
 	}
 
 	// The agent was restarted: it tells how the swarm stands, the boards that are down included, and not one on its way in.
-	l.nodes = nodeList{}
-	l.tellNodes([]swarm.Node{self, node("n2", "pi2", true), node("n3", "pi3", false), node("n4", "", false)})
+	m.nodes = nodes{}
+	tell([]swarm.Node{self, node("n2", "pi2", true), node("n3", "pi3", false), node("n4", "", false)})
 	var got []string
 	for _, e := range logs.TakeAll() {
 		got = append(got, e.Message)

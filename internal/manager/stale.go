@@ -1,0 +1,68 @@
+package manager
+
+// Stale nodes: those that boards leave behind. A board with a new card is a new node of its swarm; it takes the place of the old
+// one, which is recognised by the serial and by nothing else. Nodes of boards that never come back are for a person to remove.
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"strings"
+
+	"go.uber.org/zap"
+
+	"github.com/pi-agent/pi-agent/internal/swarm"
+)
+
+// successor is the node as which the board of a node that is down has come back.
+func successor(n swarm.Node, nodes []swarm.Node) (swarm.Node, bool) {
+	for _, o := range nodes {
+		if o.ID != n.ID && o.Ready && !n.Ready && serialOf(o) != "" && serialOf(o) == serialOf(n) {
+			return o, true
+		}
+	}
+	return swarm.Node{}, false
+}
+
+// replaceStale lets boards with new cards take the places of their old nodes. Only the manager that leads the others does.
+func (m *Manager) replaceStale(ctx context.Context, nodes []swarm.Node) {
+	for _, stale := range nodes {
+		n, ok := successor(stale, nodes)
+		if !ok || stale.Leader {
+			continue
+		}
+		if err := m.replace(ctx, stale, n); err != nil && ctx.Err() == nil {
+			m.Log.Debug("A stale node could not be replaced; the next turn tries again.", zap.String("node", stale.ID), zap.Error(err))
+		}
+	}
+}
+
+// replace gives the labels and availability of a stale node to another one, and then removes it. Each step may be the last one
+// before the power goes: what was done already is then found done. A stale node that has a vote is made a worker first.
+func (m *Manager) replace(ctx context.Context, stale, by swarm.Node) error {
+	if stale.Votes {
+		return m.Engine.SetRole(ctx, stale.ID, false)
+	}
+	given := maps.Clone(stale.Labels)
+	maps.DeleteFunc(given, func(k, _ string) bool {
+		_, has := by.Labels[k]
+		return has || strings.HasPrefix(k, labelPrefix)
+	})
+	if err := m.Engine.Label(ctx, by.ID, given); err != nil {
+		return err
+	}
+	if by.Availability == swarm.Available {
+		if err := m.Engine.SetAvailability(ctx, by.ID, stale.Availability); err != nil {
+			return err
+		}
+	}
+	if err := m.Engine.Remove(ctx, stale.ID, false); err != nil {
+		return err
+	}
+	text := fmt.Sprintf("%s has a new card: the node of the old one is removed from the swarm", nameOf(by))
+	if len(given) > 0 || stale.Availability != swarm.Available {
+		text += ", and its labels and availability go to the new one"
+	}
+	m.Log.Info(text+".", zap.String("old", stale.ID), zap.String("node", by.ID))
+	return nil
+}
