@@ -1,16 +1,20 @@
 package manager
 
 // Stale nodes: those that boards leave behind. A board with a new card is a new node of its swarm; it takes the place of the old
-// one, which is recognised by the serial and by nothing else. Nodes of boards that never come back are for a person to remove.
+// one, which is recognised by the serial and by nothing else. A join that fails halfway, as when power is cut or the authority
+// is being exchanged, leaves a node that no board ever was. Nodes of boards that never come back are for a person to remove.
 
 import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
+	"time"
 
 	"go.uber.org/zap"
 
+	"github.com/pi-agent/pi-agent/internal/policy"
 	"github.com/pi-agent/pi-agent/internal/swarm"
 )
 
@@ -65,4 +69,36 @@ func (m *Manager) replace(ctx context.Context, stale, by swarm.Node) error {
 	}
 	m.Log.Info(text+".", zap.String("old", stale.ID), zap.String("node", by.ID))
 	return nil
+}
+
+// isPhantom reports whether no board ever was this node: it got a certificate and never said who it is.
+func isPhantom(n swarm.Node, peers []policy.Peer) bool {
+	return n.Hostname == "" && !n.Ready && !n.Manager && !n.Votes && serialOf(n) == "" &&
+		!slices.ContainsFunc(peers, func(p policy.Peer) bool { return p.Claim.Node == n.ID })
+}
+
+// removePhantoms takes nodes off the list that have been phantoms for long enough to have come up. A board that is that slow
+// after all finds that it is not listed, and joins anew.
+func (m *Manager) removePhantoms(ctx context.Context, s Snapshot) {
+	before := m.phantoms
+	m.phantoms = map[string]time.Time{}
+	for _, n := range s.Nodes {
+		if !isPhantom(n, s.Peers) {
+			continue
+		}
+		since, known := before[n.ID]
+		if !known {
+			since = s.Now
+		}
+		m.phantoms[n.ID] = since
+		if s.Now.Sub(since) < m.Timing.Phantom {
+			continue
+		}
+		if err := m.Engine.Remove(ctx, n.ID, false); err != nil {
+			m.Log.Debug("A node that no board ever was could not be removed; the next turn tries again.",
+				zap.String("node", n.ID), zap.Error(err))
+			continue
+		}
+		m.Log.Info("A join that failed has left a node that no board is: it is removed from the swarm.", zap.String("node", n.ID))
+	}
 }

@@ -137,6 +137,9 @@ type Timing struct {
 	// RolesCalm is how long the boards that could become managers must have been the same: a swarm that forms gets new ones
 	// every second, and the lowest serial may come last.
 	RolesCalm time.Duration
+	// Phantom is how long a node may be on the list of nodes without a name before it is taken off: it gets one in the second
+	// in which its engine enters the swarm, and a join is given up long before.
+	Phantom time.Duration
 	// Stumble is how long an engine that is made a manager may stumble before it is helped: it tries again by itself.
 	Stumble time.Duration
 	// Resign is how often a manager that is being made a worker looks whether it is one.
@@ -215,6 +218,7 @@ func Product() Timing {
 
 		ManagerGone: 5 * time.Minute,
 		RolesCalm:   10 * time.Second,
+		Phantom:     time.Minute,
 		Stumble:     10 * time.Second,
 		Resign:      500 * time.Millisecond,
 
