@@ -8,7 +8,6 @@ import (
 	_ "embed" // for Reference
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"net/netip"
@@ -27,6 +26,7 @@ import (
 	"github.com/pi-agent/pi-agent/internal/bootfile"
 	"github.com/pi-agent/pi-agent/internal/clusterkey"
 	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/tame"
 )
 
 // Path is where the settings are unless the command line says otherwise.
@@ -168,12 +168,9 @@ func read(path string) ([]byte, error) {
 		return nil, fmt.Errorf("read settings: %w", err)
 	}
 	defer func() { _ = f.Close() }() // it was only read
-	text, err := io.ReadAll(io.LimitReader(f, fileMax+1))
+	text, err := tame.Read(f, fileMax, path, "take out what is no setting")
 	if err != nil {
 		return nil, fmt.Errorf("read settings: %w", err)
-	}
-	if len(text) > fileMax {
-		return nil, fmt.Errorf("%s is longer than %d bytes", path, fileMax)
 	}
 	return text, nil
 }
