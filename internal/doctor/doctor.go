@@ -58,6 +58,7 @@ type Patient struct {
 	LinkErr   error
 	LinkLocal bool // the swarm is to use an address of 169.254.0.0/16
 
+	Routes func() ([]address.Route, error)
 	Has    func(netip.Addr) (bool, error)                                       // whether an address is the board's own
 	Synced func() (bool, error)                                                 // whether a time server sets the clock
 	Free   func(path string) (free, total uint64, err error)                    // bytes of a file system
@@ -107,7 +108,8 @@ func Failed(all []Result) bool {
 	return false
 }
 
-// Text writes the results as a person reads them, and how many there are of each verdict. Names in them come from other boards.
+// Text writes the results as a person reads them, and how many there are of each verdict. Names in them come from other
+// boards.
 func Text(w io.Writer, all []Result) error {
 	var b strings.Builder
 	count := map[Verdict]int{}
