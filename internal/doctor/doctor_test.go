@@ -214,7 +214,7 @@ func TestIll(t *testing.T) {
 		{"agent", patient(func(p *Patient) { p.Agent = errors.New("no such file") }), Fail, "no such file"},
 		{"agent", patient(func(p *Patient) { p.Picture.Needs, p.Picture.Doing = true, "There are two swarms." }), Fail, "two swarms"},
 		{"engine", patient(func(p *Patient) { p.EngineErr = swarm.ErrUnreachable }), Fail, "does not answer"},
-		{"engine", patient(func(p *Patient) { p.EngineErr = fs.ErrPermission }), Skip, "sudo"},
+		{"engine", patient(func(p *Patient) { p.EngineErr = swarm.ErrNoPermission }), Skip, "sudo"},
 		{"engine", patient(func(p *Patient) { p.Engine.Version = "19.03.15" }), Fail, "too old"},
 		{"engine", patient(func(p *Patient) { p.Engine.Version = "old" }), Fail, "too old"},
 		{"engine", patient(func(p *Patient) { p.Engine.State, p.Engine.Error = swarm.Failed, "certificate" }), Fail, "certificate"},
@@ -387,6 +387,30 @@ func TestFirewallCommands(t *testing.T) {
 	} {
 		if strings.Count(b.String(), want) != 1 {
 			t.Errorf("%q is not there once:\n%s", want, b.String())
+		}
+	}
+}
+
+// Whoever may not use the engine, and whose certificate has ended, is told where to look.
+func TestEngineRemedies(t *testing.T) {
+	for _, tt := range []struct {
+		err     error
+		said    string
+		verdict Verdict
+		text    string
+		remedy  string
+	}{
+		{swarm.ErrNoPermission, "", Skip, "Whoever may not use Docker cannot look at it: run sudo pi-agent doctor.", ""},
+		{nil, "x509: certificate has expired or is not yet valid: current time is after", Fail, "", "pi-agent status says what becomes of it"},
+		{nil, "error while loading TLS certificate in x: certificate has expired", Fail, "", "pi-agent status says what becomes of it"},
+		{nil, "manager stopped: can't initialize raft node: no permission", Fail, "", "journalctl -u docker tells more"},
+		{nil, "x509: certificate has expired or is not yet valid: current time is before", Fail, "", "journalctl -u docker tells more"},
+	} {
+		p, _ := body(t)
+		p.EngineErr, p.Engine.State, p.Engine.Error = tt.err, swarm.Failed, tt.said
+		got := checkEngine(t.Context(), p)
+		if len(got) != 1 || got[0].Verdict != tt.verdict || got[0].Remedy != tt.remedy || !strings.HasSuffix(got[0].Text, tt.text) {
+			t.Errorf("%v, %s: %+v", tt.err, tt.said, got)
 		}
 	}
 }
