@@ -457,7 +457,7 @@ func testQuorum(t *testing.T, w world) {
 		func() {
 			await(t, 90*time.Second, func() error { // the engine is silent for 20 s, and longer on a busy machine
 				s, err := e.Status(t.Context())
-				if err != nil || s.State != Active || !s.Manager || s.SwarmID != "" || s.Error == "" {
+				if err != nil || s.State != Active || !s.Manager || s.Fault() != NoMajority || s.Error == "" {
 					return fmt.Errorf("manager without majority says %+v, %w", s, err)
 				}
 				return nil
