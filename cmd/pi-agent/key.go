@@ -16,6 +16,7 @@ import (
 	"github.com/pi-agent/pi-agent/internal/bootfile"
 	"github.com/pi-agent/pi-agent/internal/clusterkey"
 	"github.com/pi-agent/pi-agent/internal/config"
+	"github.com/pi-agent/pi-agent/internal/tame"
 )
 
 // keyCommand is "pi-agent key new", which writes no file, and "pi-agent key set", which reads the key where nobody sees it: in
@@ -49,7 +50,7 @@ func keyCommand(_ context.Context, args []string, stdout, stderr io.Writer) erro
 
 // setKey makes what it reads the key in the file at path.
 func setKey(from io.Reader, path string) error {
-	text, err := io.ReadAll(io.LimitReader(from, clusterkey.FileMax+1))
+	text, err := tame.Read(from, clusterkey.FileMax, "it", "give "+clusterkey.Bounds)
 	if err != nil {
 		return fmt.Errorf("read the cluster key: %w", err)
 	}

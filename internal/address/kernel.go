@@ -91,24 +91,43 @@ func (k Kernel) OnLink(a netip.Addr) bool {
 func onLink(link Link, addr netip.Addr) bool {
 	routes, err := routeList()
 	return err == nil && slices.ContainsFunc(routes, func(r netlink.Route) bool {
-		p, ok := prefix(r.Dst)
-		return ok && r.LinkIndex == link.Index && r.Gw == nil && p.Bits() > 0 && p.Contains(addr)
+		to, ok := destination(r)
+		return ok && r.LinkIndex == link.Index && r.Gw == nil && to.Contains(addr)
 	})
 }
 
-// Routes lists the destinations that have an IPv4 route, the default route left out.
-func (Kernel) Routes() ([]netip.Prefix, error) {
+// Route is one way to an IPv4 destination, the default route left out.
+type Route struct {
+	To     netip.Prefix
+	Device string // name of the interface
+	Metric int    // of several to one destination the lowest is taken
+}
+
+// Table lists the routes of the main table. One over several interfaces is there once for each.
+func (Kernel) Table() ([]Route, error) {
 	routes, err := routeList()
 	if err != nil {
 		return nil, err
 	}
-	var all []netip.Prefix
+	var all []Route
 	for _, r := range routes {
-		if p, ok := prefix(r.Dst); ok && p.Bits() > 0 {
-			all = append(all, p)
+		if to, ok := destination(r); ok {
+			for _, index := range over(r) {
+				all = append(all, Route{to, device(index), r.Priority})
+			}
 		}
 	}
 	return all, nil
+}
+
+// Routes lists the destinations of Table.
+func (k Kernel) Routes() ([]netip.Prefix, error) {
+	table, err := k.Table()
+	var all []netip.Prefix
+	for _, r := range table {
+		all = append(all, r.To)
+	}
+	return all, err
 }
 
 // addresses gives the IPv4 address of each interface that has one, a global one before a link-local one.
@@ -136,14 +155,10 @@ func defaultRoutes() (map[int]int, error) {
 	}
 	metrics := map[int]int{}
 	for _, r := range routes {
-		if p, ok := prefix(r.Dst); ok && p.Bits() > 0 {
+		if _, ok := destination(r); ok {
 			continue
 		}
-		indexes := []int{r.LinkIndex}
-		for _, hop := range r.MultiPath { // one route over several interfaces
-			indexes = append(indexes, hop.LinkIndex)
-		}
-		for _, i := range indexes {
+		for _, i := range over(r) {
 			if old, ok := metrics[i]; !ok || r.Priority < old {
 				metrics[i] = r.Priority
 			}
@@ -170,13 +185,37 @@ func whole[T any](read func() ([]T, error)) (all []T, err error) {
 	return all, err
 }
 
-func prefix(n *net.IPNet) (netip.Prefix, bool) {
-	if n == nil {
+// destination is where a route leads; ok is false for a default route, which leads to all the rest.
+func destination(r netlink.Route) (to netip.Prefix, ok bool) {
+	if r.Dst == nil {
 		return netip.Prefix{}, false
 	}
-	ip, ok := netip.AddrFromSlice(n.IP.To4())
-	ones, _ := n.Mask.Size()
-	return netip.PrefixFrom(ip, ones), ok
+	ip, ok := netip.AddrFromSlice(r.Dst.IP.To4())
+	ones, _ := r.Dst.Mask.Size()
+	return netip.PrefixFrom(ip, ones), ok && ones > 0
+}
+
+// over are the indexes of the interfaces over which a route leads, 0 where it leads nowhere.
+func over(r netlink.Route) []int {
+	if len(r.MultiPath) == 0 {
+		return []int{r.LinkIndex}
+	}
+	var all []int
+	for _, hop := range r.MultiPath {
+		all = append(all, hop.LinkIndex)
+	}
+	return all
+}
+
+// device is the name of the interface with that index.
+func device(index int) string {
+	if index == 0 {
+		return "no interface"
+	}
+	if l, err := netlink.LinkByIndex(index); err == nil {
+		return l.Attrs().Name
+	}
+	return fmt.Sprintf("interface %d", index) // it has just gone
 }
 
 // Run waits for the end of ctx: the address is not ours to keep.

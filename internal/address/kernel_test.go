@@ -232,6 +232,40 @@ func TestKernelRoutes(t *testing.T) {
 	}
 }
 
+func TestKernelTable(t *testing.T) {
+	if !inNamespace(t) {
+		return
+	}
+	eth0, far0 := cable(t, "eth0")
+	wlan0, far1 := cable(t, "wlan0")
+	must(t, errors.Join(netlink.LinkSetUp(eth0), netlink.LinkSetUp(far0), netlink.LinkSetUp(wlan0), netlink.LinkSetUp(far1)))
+	must(t, netlink.AddrAdd(eth0, address(t, "10.9.8.7/24")))
+	must(t, netlink.AddrAdd(wlan0, address(t, "10.9.7.7/24")))
+	must(t, netlink.RouteAdd(&netlink.Route{LinkIndex: eth0.Attrs().Index, Gw: net.IPv4(10, 9, 8, 1), Priority: 100}))
+	must(t, netlink.RouteAdd(&netlink.Route{LinkIndex: wlan0.Attrs().Index, Dst: ipNet(LinkLocal), Priority: 1003}))
+	must(t, netlink.RouteAdd(&netlink.Route{LinkIndex: eth0.Attrs().Index, Dst: ipNet(LinkLocal)}))
+	must(t, netlink.RouteAdd(&netlink.Route{Dst: ipNet(netip.MustParsePrefix("172.20.0.0/14")), MultiPath: []*netlink.NexthopInfo{
+		{LinkIndex: eth0.Attrs().Index, Gw: net.IPv4(10, 9, 8, 1)}, {LinkIndex: wlan0.Attrs().Index, Gw: net.IPv4(10, 9, 7, 1)},
+	}}))
+	must(t, netlink.RouteAdd(&netlink.Route{Dst: ipNet(netip.MustParsePrefix("192.0.2.0/24")), Type: unix.RTN_UNREACHABLE}))
+	must(t, netlink.RouteAdd(&netlink.Route{
+		LinkIndex: eth0.Attrs().Index, Dst: ipNet(netip.MustParsePrefix("198.51.100.0/24")), Table: 99,
+	}))
+	got, err := Kernel{}.Table()
+	must(t, err)
+	slices.SortStableFunc(got, func(a, b Route) int { return a.To.Compare(b.To) })
+	to := netip.MustParsePrefix
+	want := []Route{
+		{to("10.9.7.0/24"), "wlan0", 0}, {to("10.9.8.0/24"), "eth0", 0},
+		{LinkLocal, "eth0", 0}, {LinkLocal, "wlan0", 1003},
+		{to("172.20.0.0/14"), "eth0", 0}, {to("172.20.0.0/14"), "wlan0", 0},
+		{to("192.0.2.0/24"), "no interface", 0},
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("Table() = %v, want %v", got, want)
+	}
+}
+
 func TestKernelWatch(t *testing.T) {
 	if !inNamespace(t) {
 		return

@@ -37,7 +37,7 @@ func place(link Link, addr netip.Addr) (missing bool, err error) {
 		return !has, err
 	}
 	for _, r := range routes {
-		p, ok := prefix(r.Dst)
+		p, ok := destination(r)
 		if ok && p == LinkLocal && r.LinkIndex == link.Index && r.Priority == 0 && r.Src.Equal(addr.AsSlice()) {
 			return !has, nil
 		}
@@ -77,15 +77,12 @@ func elsewhere(link Link, addr netip.Addr) error {
 		return err
 	}
 	for _, r := range routes {
-		p, ok := prefix(r.Dst)
+		p, ok := destination(r)
 		own := r.LinkIndex == link.Index || addr.IsValid() && r.Src.Equal(addr.AsSlice())
 		if !ok || own || p.Bits() < widest || p.Bits() > LinkLocal.Bits() || !p.Contains(LinkLocal.Addr()) {
 			continue
 		}
-		name := fmt.Sprintf("interface %d", r.LinkIndex)
-		if l, err := netlink.LinkByIndex(r.LinkIndex); err == nil {
-			name = l.Attrs().Name
-		}
+		name := device(r.LinkIndex)
 		return refuse("%s is routed over %s already, so %s cannot have an address of it: "+
 			"turn link-local addresses off on %s, or give interface = %q", p, name, link.Name, name, name)
 	}

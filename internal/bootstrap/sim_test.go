@@ -447,7 +447,7 @@ func (w *world) check(t testing.TB) error {
 			continue
 		}
 		if s.State == swarm.Failed { // and does not say which node it is
-			if f := s.Fault(); f != swarm.FaultCertificate && f != swarm.FaultOwnCertificate { // it is to be a manager and asks one that is gone: it may join anew
+			if f := s.Fault(); f != swarm.Expired && f != swarm.OwnExpired { // it is to be a manager and asks one that is gone: it may join anew
 				b.node = ""
 			}
 			continue

@@ -3,13 +3,14 @@ package clusterkey
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/google/renameio/v2"
+
+	"github.com/pi-agent/pi-agent/internal/tame"
 )
 
 // Path is where the key is kept unless the command line says otherwise. The file has one line, the phrase.
@@ -52,12 +53,9 @@ func readText(path string) (string, error) {
 		return "", fmt.Errorf("read the cluster key: %w", err)
 	}
 	defer func() { _ = f.Close() }() // it was only read
-	text, err := io.ReadAll(io.LimitReader(f, FileMax+1))
+	text, err := tame.Read(f, FileMax, "it", errForm.Error())
 	if err != nil {
-		return "", fmt.Errorf("read the cluster key: %w", err)
-	}
-	if len(text) > FileMax {
-		return "", fmt.Errorf("the cluster key in %s is not usable: it is longer than %d bytes: %w", path, FileMax, errForm)
+		return "", fmt.Errorf("the cluster key in %s is not usable: %w", path, err)
 	}
 	return strings.TrimSpace(strings.TrimPrefix(string(text), "\ufeff")), nil // what some editors on Windows begin a file with
 }

@@ -4,29 +4,25 @@ package config
 
 import (
 	"bytes"
-	"cmp"
 	_ "embed" // for Reference
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"maps"
 	"net/netip"
 	"os"
 	"regexp"
 	"slices"
-	"sort"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"github.com/pelletier/go-toml/v2"
-	"github.com/pelletier/go-toml/v2/unstable"
 	"go.uber.org/zap/zapcore"
 
 	"github.com/pi-agent/pi-agent/internal/bootfile"
 	"github.com/pi-agent/pi-agent/internal/clusterkey"
 	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/tame"
 )
 
 // Path is where the settings are unless the command line says otherwise.
@@ -74,9 +70,13 @@ type Config struct {
 
 // Default returns the settings of an empty file.
 func Default() Config {
-	var c Config
+	var text bytes.Buffer
 	for _, s := range settings {
-		s.set(&c, s.defaultValue())
+		fmt.Fprintf(&text, "%s = %s\n", s.key, s.byDefault)
+	}
+	c, err := parse(Config{}, "defaults", text.Bytes())
+	if err != nil {
+		panic("config: " + err.Error())
 	}
 	return c
 }
@@ -168,12 +168,9 @@ func read(path string) ([]byte, error) {
 		return nil, fmt.Errorf("read settings: %w", err)
 	}
 	defer func() { _ = f.Close() }() // it was only read
-	text, err := io.ReadAll(io.LimitReader(f, fileMax+1))
+	text, err := tame.Read(f, fileMax, path, "take out what is no setting")
 	if err != nil {
 		return nil, fmt.Errorf("read settings: %w", err)
-	}
-	if len(text) > fileMax {
-		return nil, fmt.Errorf("%s is longer than %d bytes", path, fileMax)
 	}
 	return text, nil
 }
@@ -184,93 +181,74 @@ func over(c Config, path string) (Config, error) {
 	if err != nil {
 		return c, err
 	}
-	c, err = parse(c, text)
-	if err != nil {
-		err = located(path, err)
-	}
-	return c, err
+	return parse(c, path, text)
 }
 
-// problem is an error at a line of the file.
-type problem struct {
-	line int
-	text string
-}
-
-// Error implements error.
-func (p problem) Error() string { return fmt.Sprintf("line %d: %s", p.line, p.text) }
-
-// located puts the file's name before each problem, in the form file:line that editors follow.
-func located(path string, err error) error {
-	var all []error
-	for _, p := range err.(interface{ Unwrap() []error }).Unwrap() {
-		at := p.(problem)
-		all = append(all, fmt.Errorf("%s:%d: %s", path, at.line, at.text))
-	}
-	return errors.Join(all...)
-}
-
-// parse reads the text of a file over the settings c. Its error joins problems, in order of their lines; with it come the
-// settings that are not wrong.
-func parse(c Config, text []byte) (Config, error) {
+// parse reads the text of the file at path over the settings c. Its error joins what is wrong, in the order of the file, each
+// with its line in the form file:line that editors follow; with it come the settings that are not wrong.
+func parse(c Config, path string, text []byte) (Config, error) {
 	text = bytes.TrimPrefix(text, []byte("\ufeff")) // what some editors on Windows begin a file with
-	if at := notUTF8(text); at >= 0 {
-		return c, errors.Join(problem{lineAt(text, at), "the file is not UTF-8 text: save it anew with the encoding UTF-8"})
+	at := func(line int, what string) error { return fmt.Errorf("%s:%d: %s", path, line, what) }
+	number := 0
+	for line := range bytes.Lines(text) {
+		if number++; !utf8.Valid(line) {
+			return c, at(number, "the file is not UTF-8 text: save it anew with the encoding UTF-8")
+		}
 	}
 	values := map[string]any{}
 	if err := toml.Unmarshal(text, &values); err != nil {
-		return c, errors.Join(syntaxProblem(text, err))
+		return c, at(misspelt(text, err))
 	}
-	at := lines(text)
-	var problems []problem
-	for key, value := range values {
+	// No key belongs into an empty struct, so the decoder tells where each is.
+	places := &toml.StrictMissingError{}
+	err := toml.NewDecoder(bytes.NewReader(text)).DisallowUnknownFields().Decode(&struct{}{})
+	if err != nil && !errors.As(err, &places) {
+		return c, at(misspelt(text, err))
+	}
+	var wrong []error
+	for _, place := range places.Errors {
+		line, _ := place.Position()
+		key := place.Key()[0]
+		value, is := values[key]
+		if !is {
+			continue // another line of a table that was looked at
+		}
+		delete(values, key)
 		i := slices.IndexFunc(settings, func(s setting) bool { return s.key == key })
 		with := c
 		switch {
 		case i < 0:
-			problems = append(problems, problem{at[key],
-				fmt.Sprintf("there is no setting %q; there are %s", key, strings.Join(keys(), ", "))})
+			wrong = append(wrong, at(line, fmt.Sprintf("there is no setting %q; there are %s", key, strings.Join(keys(), ", "))))
 		case !settings[i].set(&with, value):
-			problems = append(problems, problem{at[key],
-				fmt.Sprintf("%s = %s is not possible: %s", key, shown(key, value), remedy(settings[i], value))})
+			what := fmt.Sprintf("%s = %s is not possible: %s", key, shown(key, value), remedy(settings[i], value))
+			wrong = append(wrong, at(line, what))
 		default:
 			c = with
 		}
 	}
-	if len(problems) == 0 {
-		return c, nil
-	}
-	sort.Slice(problems, func(i, j int) bool {
-		a, b := problems[i], problems[j]
-		return cmp.Or(cmp.Compare(a.line, b.line), strings.Compare(a.text, b.text)) < 0
-	})
-	var all []error
-	for _, p := range problems {
-		all = append(all, p)
-	}
-	return c, errors.Join(all...)
+	return c, errors.Join(wrong...)
 }
 
-// syntaxProblem is what the TOML parser found wrong. Most often quotes are missing, so it shows how the setting on that
-// line is written.
-func syntaxProblem(text []byte, err error) problem {
-	line := 1
+// misspelt is what the TOML parser found wrong, and in which line. Most often quotes are missing, so it shows how the setting
+// on that line is written.
+func misspelt(text []byte, err error) (line int, what string) {
+	line = 1
 	var at *toml.DecodeError
 	if errors.As(err, &at) {
 		line, _ = at.Position()
 	}
-	p := problem{line, strings.TrimPrefix(err.Error(), "toml: ")}
+	what = strings.TrimPrefix(err.Error(), "toml: ")
 	key, _, _ := strings.Cut(strings.Split(string(text), "\n")[line-1], "=")
 	key = strings.TrimSpace(key)
 	if key == keySetting {
-		p.text = "the value is not understood" // the parser shows a character of it
+		what = "the value is not understood" // the parser shows a character of it
 	}
 	for _, s := range settings {
 		if s.key == key {
-			p.text += fmt.Sprintf("; %s takes %s, as in %s = %s", s.key, s.bounds, s.key, s.byDefault)
+			what += fmt.Sprintf("; %s takes %s, as in %s = %s", s.key, s.bounds, s.key, s.byDefault)
 		}
 	}
-	return p
+	return line, what
 }
 
 // remedy is what may be given for a setting in place of value.
@@ -294,54 +272,10 @@ func shown(key string, value any) string {
 	return fmt.Sprintf("%.60s", fmt.Sprint(value))
 }
 
-// lines tells the line where each key is first set, or a table of that name begins. The text must be valid.
-func lines(text []byte) map[string]int {
-	at := map[string]int{}
-	var p unstable.Parser
-	p.Reset(text)
-	for inTable := false; p.NextExpression(); {
-		e := p.Expression()
-		if e.Kind == unstable.KeyValue && inTable {
-			continue
-		}
-		inTable = e.Kind != unstable.KeyValue
-		key := e.Key()
-		key.Next()
-		if name := string(key.Node().Data); at[name] == 0 {
-			at[name] = p.Shape(key.Node().Raw).Start.Line
-		}
-	}
-	return at
-}
-
-// notUTF8 is the place of the first byte that is not UTF-8, or -1.
-func notUTF8(text []byte) int {
-	for i := 0; i < len(text); {
-		r, size := utf8.DecodeRune(text[i:])
-		if r == utf8.RuneError && size == 1 {
-			return i
-		}
-		i += size
-	}
-	return -1
-}
-
-// lineAt is the line of a place in text.
-func lineAt(text []byte, at int) int { return 1 + bytes.Count(text[:at], []byte("\n")) }
-
 func keys() []string {
 	var all []string
 	for _, s := range settings {
 		all = append(all, s.key)
 	}
 	return all
-}
-
-// defaultValue is the default as the parser sees it.
-func (s setting) defaultValue() any {
-	v := map[string]any{}
-	if err := toml.Unmarshal([]byte("v = "+s.byDefault), &v); err != nil {
-		panic("config: " + s.key + ": " + err.Error())
-	}
-	return slices.Collect(maps.Values(v))[0]
 }

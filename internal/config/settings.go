@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -19,10 +20,60 @@ import (
 // file are made from this table.
 type setting struct {
 	key       string
-	byDefault string                          // as in the file
-	bounds    string                          // what may be given, in words
-	doc       string                          // for the person who edits the file
-	set       func(c *Config, value any) bool // false when the value is not within bounds
+	byDefault string // as in the file
+	bounds    string // what may be given, in words
+	doc       string // for the person who edits the file
+	set       set
+}
+
+// set puts a value of the file into the settings. It is not ok when that is not within bounds: the settings are of no use then.
+type set func(c *Config, value any) (ok bool)
+
+// text is of a setting that takes a text.
+func text(take func(c *Config, s string) (ok bool)) set {
+	return func(c *Config, v any) bool {
+		s, ok := v.(string)
+		return ok && take(c, s)
+	}
+}
+
+// either is of a setting that takes one of two words, of which yes makes the field true.
+func either(field func(*Config) *bool, yes, no string) set {
+	return text(func(c *Config, s string) bool {
+		*field(c) = s == yes
+		return s == yes || s == no
+	})
+}
+
+// orNone is of a setting that takes what can be parsed, or an empty text for the zero value.
+func orNone[T any](field func(*Config) *T, parse func(string) (T, error)) set {
+	return text(func(c *Config, s string) bool {
+		var value T
+		var err error
+		if s != "" {
+			value, err = parse(s)
+		}
+		*field(c) = value
+		return err == nil
+	})
+}
+
+// list is of a setting that takes a list of at most so many texts that can be parsed.
+func list[T any](most int, field func(*Config) *[]T, parse func(string) (T, error)) set {
+	return func(c *Config, v any) bool {
+		values, ok := v.([]any)
+		var all []T
+		for _, v := range values {
+			s, _ := v.(string)
+			one, err := parse(s)
+			if err != nil {
+				return false
+			}
+			all = append(all, one)
+		}
+		*field(c) = all
+		return ok && len(all) <= most
+	}
 }
 
 // Bounds of the numbers.
@@ -58,12 +109,11 @@ var settings = []setting{
 	{
 		"settle", `"15s"`, `a duration from "5s" to "5m"`,
 		"How long no new board may appear before the swarm is made. Give more when some boards start much later than others.",
-		func(c *Config, v any) bool {
-			s, ok := v.(string)
+		text(func(c *Config, s string) (ok bool) {
 			d, err := time.ParseDuration(s)
 			c.Settle = d
-			return ok && err == nil && d >= settleMin && d <= settleMax
-		},
+			return err == nil && d >= settleMin && d <= settleMax
+		}),
 	},
 	{
 		"managers", "0", `0, 1, 3, 5, 7 or "auto"`,
@@ -73,7 +123,7 @@ var settings = []setting{
 			"replaced when another board can take its place; surplus ones become workers. \"auto\" is 1 for up to 2 boards, 3 " +
 			"for up to 6, and 5 for more. Give all boards the same: the setting of the board that leads the managers counts. " +
 			"Every manager is root on every board, so give a cluster key with more than 1.",
-		func(c *Config, v any) bool {
+		func(c *Config, v any) (ok bool) {
 			n, ok := v.(int64)
 			c.Managers = int(n)
 			if v == "auto" {
@@ -87,75 +137,46 @@ var settings = []setting{
 		"cluster", `"` + peer.DefaultCluster + `"`,
 		"1 to 32 characters of a-z, 0-9 and - in quotes, not starting or ending with -",
 		"The name of the cluster. Boards with another name are left alone, so that several classes can share a network.",
-		func(c *Config, v any) bool {
-			s, ok := v.(string)
+		text(func(c *Config, s string) (ok bool) {
 			c.Cluster = s
-			return ok && peer.CheckCluster(s) == nil
-		},
+			return peer.CheckCluster(s) == nil
+		}),
 	},
 	{
 		keySetting, `""`, clusterkey.Bounds + `, in quotes, or ""`,
 		"The cluster key. Only boards with the same key and the same cluster name are let in, and a board follows no other. " +
 			"Empty takes the one in " + clusterkey.Path + ", and where there is no such file there is no key: then " +
 			"boards trust every machine on the network when they first meet.",
-		func(c *Config, v any) bool {
-			s, ok := v.(string)
-			if s == "" {
-				c.Key = clusterkey.Phrase{}
-				return ok
-			}
-			p, err := clusterkey.Parse(s)
-			c.Key = p
-			return err == nil
-		},
+		orNone(func(c *Config) *clusterkey.Phrase { return &c.Key }, clusterkey.Parse),
 	},
 	{
 		"deny", "[]", fmt.Sprintf(`a list of at most %d serials in quotes, such as ["10000000aabbcc05"]`, denyMax),
 		"The serials of boards that are kept out, such as one that was stolen: none of them is heard, answered or let in, and a " +
 			"manager removes them from the swarm. Give it on every board, and all boards a new cluster key.",
-		func(c *Config, v any) bool {
-			list, ok := v.([]any)
-			c.Deny = nil
-			for _, v := range list {
-				s, _ := v.(string)
-				serial, err := peer.ParseSerial(s)
-				if err != nil {
-					return false
-				}
-				c.Deny = append(c.Deny, serial)
-			}
-			return ok && len(list) <= denyMax
-		},
+		list(denyMax, func(c *Config) *[]peer.Serial { return &c.Deny }, peer.ParseSerial),
 	},
 	{
 		"interface", `""`, `the name of a network interface, such as "eth0", or ""`,
 		"The network interface over which the boards reach one another. Empty chooses one: network cards, or the bridge, " +
 			"bond or VLAN on top of one, first those with a default route, then wired before wireless. One of another " +
 			"program, such as that of a VPN, is used only when it is named here.",
-		func(c *Config, v any) bool {
-			s, ok := v.(string)
+		text(func(c *Config, s string) (ok bool) {
 			c.Interface = s
-			return ok && len(s) <= interfaceMax && s != "." && s != ".." && !strings.ContainsAny(s, "/:% \t\n\v\f\r")
-		},
+			return len(s) <= interfaceMax && s != "." && s != ".." && !strings.ContainsAny(s, "/:% \t\n\v\f\r")
+		}),
 	},
 	{
 		"peers", "[]", fmt.Sprintf("a list of at most %d IPv4 addresses in quotes, such as [\"192.168.1.20\"], or []", peersMax),
 		"Addresses of other boards, for networks that do not pass multicast (client isolation, IGMP snooping). One board " +
 			"that all others name is enough: it tells them of one another. Its own address among them does no harm, so " +
 			"that all cards can be the same.",
-		func(c *Config, v any) bool {
-			list, ok := v.([]any)
-			c.Peers = nil
-			for _, v := range list {
-				s, _ := v.(string)
-				addr, err := netip.ParseAddr(s)
-				if err != nil || !addr.Is4() || !addr.IsGlobalUnicast() && !addr.IsLinkLocalUnicast() {
-					return false
-				}
-				c.Peers = append(c.Peers, addr)
+		list(peersMax, func(c *Config) *[]netip.Addr { return &c.Peers }, func(s string) (netip.Addr, error) {
+			addr, err := netip.ParseAddr(s)
+			if err == nil && (!addr.Is4() || !addr.IsGlobalUnicast() && !addr.IsLinkLocalUnicast()) {
+				err = errors.New("not an address of one board")
 			}
-			return ok && len(list) <= peersMax
-		},
+			return addr, err
+		}),
 	},
 	{
 		"address", `"link-local"`, `"link-local" or "interface"`,
@@ -163,36 +184,19 @@ var settings = []setting{
 			"169.254.0.0/16 beside that of DHCP, and keeps it: the swarm lives on when the router gives other addresses, or " +
 			"when there is none. With \"interface\" it is the interface's own, for boards that reach one another through a " +
 			"router: it must never change. All boards need the same.",
-		func(c *Config, v any) bool {
-			s, ok := v.(string)
-			c.LinkLocal = s == "link-local"
-			return ok && (s == "link-local" || s == "interface")
-		},
+		either(func(c *Config) *bool { return &c.LinkLocal }, "link-local", "interface"),
 	},
 	{
 		"serial", `""`, `1 to 16 hexadecimal digits in quotes, not all zero, or ""`,
 		"The serial of a board that has none of its own. The lowest serial makes the swarm. Empty asks the board.",
-		func(c *Config, v any) bool {
-			s, ok := v.(string)
-			if s == "" {
-				c.Serial = ""
-				return ok
-			}
-			serial, err := peer.ParseSerial(s)
-			c.Serial = serial
-			return err == nil
-		},
+		orNone(func(c *Config) *peer.Serial { return &c.Serial }, peer.ParseSerial),
 	},
 	{
 		"hostname", `"auto"`, `"auto" or "keep"`,
 		"With \"auto\" a board that is still called as its image was (raspberrypi, debian, ...) takes the name pi- and the " +
 			"last 6 digits of its serial, and a board whose name another one with a lower serial has, too, adds them to " +
 			"its own. A name that you gave stays. With \"keep\" no name is ever changed, nor /etc/hosts.",
-		func(c *Config, v any) bool {
-			s, ok := v.(string)
-			c.Rename = s == "auto"
-			return ok && (s == "auto" || s == "keep")
-		},
+		either(func(c *Config) *bool { return &c.Rename }, "auto", "keep"),
 	},
 	{
 		"docker_without_sudo", "true", "true or false",
@@ -207,19 +211,17 @@ var settings = []setting{
 	{
 		"docker", `"unix:///run/docker.sock"`, `"unix://" and the absolute path of a socket`,
 		"Where the Docker Engine listens.",
-		func(c *Config, v any) bool {
-			s, _ := v.(string)
-			path, ok := strings.CutPrefix(s, "unix://")
+		text(func(c *Config, s string) (ok bool) {
 			c.Docker = s
+			path, ok := strings.CutPrefix(s, "unix://")
 			return ok && filepath.IsAbs(path)
-		},
+		}),
 	},
 	{
 		"web", `":7380"`, `a port from 1024 to 65535 as in ":7380", an address and a port, or "off"`,
 		"Where the board serves the page that shows the cluster, for everybody on its networks to look at: open " +
 			"http://<name or address of a board>:7380/. Its numbers for Prometheus are at /metrics.",
-		func(c *Config, v any) bool {
-			s, ok := v.(string)
+		text(func(c *Config, s string) (ok bool) {
 			if s == "off" {
 				c.Web = ""
 				return true
@@ -228,26 +230,21 @@ var settings = []setting{
 			_, hostErr := netip.ParseAddr(host)
 			n, portErr := strconv.ParseUint(port, 10, 16)
 			c.Web = s
-			return ok && err == nil && portErr == nil && n >= 1024 && (host == "" || hostErr == nil)
-		},
+			return err == nil && portErr == nil && n >= 1024 && (host == "" || hostErr == nil)
+		}),
 	},
 	{
 		"light", `"on"`, `"on" or "off"`,
 		"Whether the green light of the board (ACT) says where it stands, instead of when its card is read.",
-		func(c *Config, v any) bool {
-			s, ok := v.(string)
-			c.Light = s == "on"
-			return ok && (s == "on" || s == "off")
-		},
+		either(func(c *Config) *bool { return &c.Light }, "on", "off"),
 	},
 	{
 		"log", `"info"`, `"info" or "debug"`,
 		"How much is written to the journal.",
-		func(c *Config, v any) bool {
-			s, _ := v.(string)
+		text(func(c *Config, s string) (ok bool) {
 			level, err := zapcore.ParseLevel(s)
 			c.Log = level
 			return err == nil && (s == "info" || s == "debug")
-		},
+		}),
 	},
 }

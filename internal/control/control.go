@@ -16,6 +16,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/pi-agent/pi-agent/internal/tame"
 )
 
 // Path is where the socket is unless the command line says otherwise.
@@ -24,6 +26,7 @@ const Path = "/run/pi-agent/agent.sock"
 const (
 	groupName = "pi-agent"       // who may speak to the agent beside root, where there is such a group
 	callMax   = 10 * time.Second // a whole call, on either side
+	dialMax   = time.Second      // until the agent, or the kernel for it, takes the connection
 	answerMax = 64 << 10         // bytes of an answer
 	headerMax = 4 << 10          // bytes of the header of a request
 	pairPath  = "/v1/pair"
@@ -118,30 +121,36 @@ func Pair(ctx context.Context, path string) (string, error) {
 func call(ctx context.Context, path, command string, limit time.Duration) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	transport := &http.Transport{
-		DisableKeepAlives: true,
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, "unix", path)
-		},
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://agent"+command, nil)
-	if err != nil {
-		return "", err
-	}
-	res, err := transport.RoundTrip(req)
+	text, ok, err := ask(ctx, path, http.MethodPost, command, answerMax)
 	switch {
 	case errors.Is(err, os.ErrPermission):
 		return "", fmt.Errorf("only root and group %s may do that: try with sudo", groupName)
 	case err != nil:
 		return "", fmt.Errorf("the agent does not answer, is it running? \"sudo systemctl restart pi-agent\" starts it anew: %w", err)
-	}
-	defer func() { _ = res.Body.Close() }() // a failed close of a body that was read loses nothing
-	text, err := io.ReadAll(io.LimitReader(res.Body, answerMax))
-	switch {
-	case err != nil:
-		return "", fmt.Errorf("the agent does not answer: %w", err)
-	case res.StatusCode != http.StatusOK:
+	case !ok:
 		return "", errors.New(strings.TrimSpace(string(text)))
 	}
 	return strings.TrimSpace(string(text)), nil
+}
+
+// ask makes one request of the agent that listens at path. The answer has at most so many bytes, and is an error in words
+// where it is not ok.
+func ask(ctx context.Context, path, method, command string, most int) (answer []byte, ok bool, err error) {
+	transport := &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{Timeout: dialMax}).DialContext(ctx, "unix", path)
+		},
+	}
+	req, err := http.NewRequestWithContext(ctx, method, "http://agent"+command, nil)
+	if err != nil {
+		return nil, false, err
+	}
+	res, err := transport.RoundTrip(req)
+	if err != nil {
+		return nil, false, err
+	}
+	defer func() { _ = res.Body.Close() }() // a failed close of a body that was read loses nothing
+	answer, err = tame.Read(res.Body, most, "its answer", "use the pi-agent command of the version that runs")
+	return answer, res.StatusCode == http.StatusOK, err
 }

@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"os"
-	"time"
 )
 
 // StatusName is the name of the second socket, in the directory of the first one. It only shows the picture of the cluster,
@@ -54,29 +52,14 @@ func Show(ctx context.Context, path string, status func(context.Context) ([]byte
 func Status(ctx context.Context, path string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, callMax)
 	defer cancel()
-	dialer := net.Dialer{Timeout: time.Second}
-	transport := &http.Transport{
-		DisableKeepAlives: true,
-		DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return dialer.DialContext(ctx, "unix", path) },
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://agent"+statusPath, nil)
-	if err != nil {
-		return nil, err
-	}
-	res, err := transport.RoundTrip(req)
+	text, ok, err := ask(ctx, path, http.MethodGet, statusPath, statusMax)
 	var op *net.OpError
 	switch {
 	case errors.As(err, &op) && op.Op == "dial":
 		return nil, fmt.Errorf("%w: %w", ErrNotRunning, op.Err)
 	case err != nil:
 		return nil, fmt.Errorf("the agent does not answer: %w", err)
-	}
-	defer func() { _ = res.Body.Close() }() // a failed close of a body that was read loses nothing
-	text, err := io.ReadAll(io.LimitReader(res.Body, statusMax))
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("the agent does not answer: %w", err)
-	case res.StatusCode != http.StatusOK:
+	case !ok:
 		return nil, fmt.Errorf("the agent does not answer: %s", text)
 	}
 	return text, nil

@@ -11,13 +11,13 @@ import (
 	"net/netip"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/pi-agent/pi-agent/internal/address"
 	"github.com/pi-agent/pi-agent/internal/dockerd"
 	"github.com/pi-agent/pi-agent/internal/picture"
 	"github.com/pi-agent/pi-agent/internal/ports"
 	"github.com/pi-agent/pi-agent/internal/swarm"
+	"github.com/pi-agent/pi-agent/internal/tame"
 )
 
 // Verdict is what a check says.
@@ -58,6 +58,7 @@ type Patient struct {
 	LinkErr   error
 	LinkLocal bool // the swarm is to use an address of 169.254.0.0/16
 
+	Routes func() ([]address.Route, error)
 	Has    func(netip.Addr) (bool, error)                                       // whether an address is the board's own
 	Synced func() (bool, error)                                                 // whether a time server sets the clock
 	Free   func(path string) (free, total uint64, err error)                    // bytes of a file system
@@ -107,30 +108,21 @@ func Failed(all []Result) bool {
 	return false
 }
 
-// Text writes the results as a person reads them, and how many there are of each verdict.
+// Text writes the results as a person reads them, and how many there are of each verdict. Names in them come from other
+// boards.
 func Text(w io.Writer, all []Result) error {
 	var b strings.Builder
 	count := map[Verdict]int{}
 	for _, r := range all {
 		count[r.Verdict]++
-		fmt.Fprintf(&b, "%s  %-19s %s\n", r.Verdict, r.Check, printable(r.Text))
+		fmt.Fprintf(&b, "%s  %-19s %s\n", r.Verdict, r.Check, tame.Line(r.Text))
 		for line := range strings.Lines(r.Remedy) {
-			fmt.Fprintf(&b, "      %-19s -> %s\n", "", printable(strings.TrimSuffix(line, "\n")))
+			fmt.Fprintf(&b, "      %-19s -> %s\n", "", tame.Line(strings.TrimSuffix(line, "\n")))
 		}
 	}
 	fmt.Fprintf(&b, "\n%d passed, %d warned, %d failed, %d skipped.\n", count[Pass], count[Warn], count[Fail], count[Skip])
 	_, err := io.WriteString(w, b.String())
 	return err
-}
-
-// printable drops what may move the cursor: names come from other boards.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return ' '
-		}
-		return r
-	}, s)
 }
 
 func pass(check, format string, args ...any) []Result {

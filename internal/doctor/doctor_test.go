@@ -6,7 +6,6 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
-	"fmt"
 	"io/fs"
 	"math/big"
 	"net/netip"
@@ -44,11 +43,15 @@ func certificate(t *testing.T, from, to time.Time) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 }
 
-const routeTable = `Iface	Destination	Gateway 	Flags	RefCnt	Use	Metric	Mask		MTU	Window	IRTT
-wlan0	00000000	FE004D0A	0003	0	0	100	00000000	0	0	0
-wlan0	00004D0A	00000000	0001	0	0	100	00FFFFFF	0	0	0
-wlan0	0000FEA9	00000000	0001	0	0	0	0000FFFF	0	0	0
-`
+// over is a route to a network.
+func over(device, to string, metric int) address.Route {
+	return address.Route{To: netip.MustParsePrefix(to), Device: device, Metric: metric}
+}
+
+// routes are what Patient.Routes returns.
+func routes(all ...address.Route) func() ([]address.Route, error) {
+	return func() ([]address.Route, error) { return all, nil }
+}
 
 // body is a board on which all is well, in a swarm with another one. Its files can be changed by path.
 func body(t *testing.T) (*Patient, fstest.MapFS) {
@@ -67,7 +70,6 @@ func body(t *testing.T) (*Patient, fstest.MapFS) {
 		"lib/modules/6.12.47+rpt-rpi-2712/modules.builtin": "kernel/fs/ext4/ext4.ko\nkernel/fs/overlayfs/overlay.ko\n",
 		"sys/module/vxlan/refcnt":                          "1\n",
 		"sys/fs/cgroup/cgroup.controllers":                 "cpu io memory pids\n",
-		"proc/net/route":                                   routeTable,
 		"sys/class/net/wlan0/phy80211/name":                "phy0\n",
 		throttledPath:                                      "0\n",
 	} {
@@ -88,6 +90,7 @@ func body(t *testing.T) (*Patient, fstest.MapFS) {
 				{Serial: "10000000aabbcc07", Name: "pi-bbcc07", Role: picture.Worker, State: picture.Down, At: at("169.254.1.7")},
 			},
 		},
+		Routes:    routes(over("wlan0", "10.77.0.0/24", 100), over("wlan0", "169.254.0.0/16", 0)),
 		Strangers: func() []ports.Holder { return nil },
 		Has:       func(a netip.Addr) (bool, error) { return a == at("169.254.1.5"), nil },
 		Synced:    func() (bool, error) { return true, nil },
@@ -163,6 +166,7 @@ func TestIll(t *testing.T) {
 	patient := func(change func(*Patient)) func(*Patient, fstest.MapFS) {
 		return func(p *Patient, _ fstest.MapFS) { change(p) }
 	}
+	noRoutes := patient(func(p *Patient) { p.Routes = func() ([]address.Route, error) { return nil, syscall.EPERM } })
 	probe := func(network string, number uint16, err error) func(*Patient, fstest.MapFS) {
 		return patient(func(p *Patient) {
 			p.Probe = func(_ context.Context, n string, a netip.AddrPort) error {
@@ -210,7 +214,7 @@ func TestIll(t *testing.T) {
 		{"agent", patient(func(p *Patient) { p.Agent = errors.New("no such file") }), Fail, "no such file"},
 		{"agent", patient(func(p *Patient) { p.Picture.Needs, p.Picture.Doing = true, "There are two swarms." }), Fail, "two swarms"},
 		{"engine", patient(func(p *Patient) { p.EngineErr = swarm.ErrUnreachable }), Fail, "does not answer"},
-		{"engine", patient(func(p *Patient) { p.EngineErr = fs.ErrPermission }), Skip, "sudo"},
+		{"engine", patient(func(p *Patient) { p.EngineErr = swarm.ErrNoPermission }), Skip, "sudo"},
 		{"engine", patient(func(p *Patient) { p.Engine.Version = "19.03.15" }), Fail, "too old"},
 		{"engine", patient(func(p *Patient) { p.Engine.Version = "old" }), Fail, "too old"},
 		{"engine", patient(func(p *Patient) { p.Engine.State, p.Engine.Error = swarm.Failed, "certificate" }), Fail, "certificate"},
@@ -268,16 +272,16 @@ func TestIll(t *testing.T) {
 			p.Engine.Manager, p.Engine.Addr = true, netip.MustParseAddr("10.77.0.5")
 			p.Has = func(netip.Addr) (bool, error) { return true, nil }
 		}), Warn, "10.77.0.5"},
-		{"169.254 route", write("proc/net/route", strings.ReplaceAll(routeTable, "wlan0\t0000FEA9", "usb0\t0000FEA9")), Fail, "routed over usb0"},
-		{"169.254 route", write("proc/net/route", strings.Join(strings.Split(routeTable, "\n")[:3], "\n")), Fail, "no route"},
-		{"169.254 route", remove("proc/net/route"), Skip, "cannot be read"},
-		{"169.254 route", write("proc/net/route", strings.ReplaceAll(routeTable, "0000FEA9", "nonsense")), Skip, "not understood"},
+		{"169.254 route", patient(func(p *Patient) { p.Routes = routes(over("usb0", "169.254.0.0/16", 0)) }), Fail, "routed over usb0"},
+		{"169.254 route", patient(func(p *Patient) { p.Routes = routes(over("wlan0", "10.77.0.0/24", 100)) }), Fail, "no route"},
+		{"169.254 route", noRoutes, Skip, "cannot be read"},
 		{"overlay pool", patient(func(p *Patient) { p.Picture.Swarm.Pools = []netip.Prefix{netip.MustParsePrefix("10.77.0.0/16")} }), Fail, "10.77.0.0/24"},
 		{"overlay pool", patient(func(p *Patient) { p.Picture.Swarm.Pools = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")} }), Warn, "10.77.0.0/24"},
-		{"overlay pool", remove("proc/net/route"), Skip, "cannot be read"},
-		{"networks of docker", write("proc/net/route", routeTable+
-			"docker0\t00004D0A\t00000000\t0001\t0\t0\t0\t0000FFFF\t0\t0\t0\n"), Fail, "docker0 of Docker is 10.77.0.0/16, and 10.77.0.0/24 is reached over wlan0."},
-		{"networks of docker", remove("proc/net/route"), Skip, "cannot be read"},
+		{"overlay pool", noRoutes, Skip, "cannot be read"},
+		{"networks of docker", patient(func(p *Patient) {
+			p.Routes = routes(over("wlan0", "10.77.0.0/24", 100), over("docker0", "10.77.0.0/16", 0))
+		}), Fail, "docker0 of Docker is 10.77.0.0/16, and 10.77.0.0/24 is reached over wlan0."},
+		{"networks of docker", noRoutes, Skip, "cannot be read"},
 		{"Wi-Fi power save", patient(func(p *Patient) {
 			p.Run = func(context.Context, string, ...string) (string, error) { return "Power save: on\n", nil }
 		}), Warn, "loses announcements"},
@@ -387,6 +391,30 @@ func TestFirewallCommands(t *testing.T) {
 	}
 }
 
+// Whoever may not use the engine, and whose certificate has ended, is told where to look.
+func TestEngineRemedies(t *testing.T) {
+	for _, tt := range []struct {
+		err     error
+		said    string
+		verdict Verdict
+		text    string
+		remedy  string
+	}{
+		{swarm.ErrNoPermission, "", Skip, "Whoever may not use Docker cannot look at it: run sudo pi-agent doctor.", ""},
+		{nil, "x509: certificate has expired or is not yet valid: current time is after", Fail, "", "pi-agent status says what becomes of it"},
+		{nil, "error while loading TLS certificate in x: certificate has expired", Fail, "", "pi-agent status says what becomes of it"},
+		{nil, "manager stopped: can't initialize raft node: no permission", Fail, "", "journalctl -u docker tells more"},
+		{nil, "x509: certificate has expired or is not yet valid: current time is before", Fail, "", "journalctl -u docker tells more"},
+	} {
+		p, _ := body(t)
+		p.EngineErr, p.Engine.State, p.Engine.Error = tt.err, swarm.Failed, tt.said
+		got := checkEngine(t.Context(), p)
+		if len(got) != 1 || got[0].Verdict != tt.verdict || got[0].Remedy != tt.remedy || !strings.HasSuffix(got[0].Text, tt.text) {
+			t.Errorf("%v, %s: %+v", tt.err, tt.said, got)
+		}
+	}
+}
+
 // What does not apply is not told.
 func TestDoesNotApply(t *testing.T) {
 	p, root := body(t)
@@ -418,7 +446,7 @@ func TestThisBoard(t *testing.T) {
 	if has, err := p.Has(netip.MustParseAddr("127.0.0.1")); err != nil || !has {
 		t.Errorf("has: %v, %v", has, err)
 	}
-	if _, err := routes(&p); err != nil {
+	if _, err := p.Routes(); err != nil {
 		t.Errorf("routes: %v", err)
 	}
 	if out, err := p.Run(t.Context(), "echo", "power"); err != nil || out != "power\n" {
@@ -431,33 +459,30 @@ func TestThisBoard(t *testing.T) {
 
 // TestLinkLocalRoute is about advice that cuts nobody off: the other boards are where the agent looks for them.
 func TestLinkLocalRoute(t *testing.T) {
-	const table = "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT\n"
-	line := func(dev string, metric int) string {
-		return fmt.Sprintf("%s\t0000FEA9\t00000000\t0001\t0\t0\t%d\t0000FFFF\t0\t0\t0\n", dev, metric)
-	}
+	linkLocal := func(device string, metric int) address.Route { return over(device, "169.254.0.0/16", metric) }
 	tests := []struct {
-		name, link, routes string
-		agent              error
-		verdict            Verdict
-		text, remedy       string
+		name, link   string
+		routes       []address.Route
+		agent        error
+		verdict      Verdict
+		text, remedy string
 	}{
-		{"the agent's own", "br0", line("br0", 0), nil, Pass, "169.254.0.0/16 is reached over br0.", ""},
-		{"beside those of dhcpcd", "eth0", line("docker0", 205) + line("eth0", 0) + line("veth1a2b3c4", 207), nil, Pass,
+		{"the agent's own", "br0", []address.Route{linkLocal("br0", 0)}, nil, Pass, "169.254.0.0/16 is reached over br0.", ""},
+		{"beside those of dhcpcd", "eth0", []address.Route{linkLocal("docker0", 205), linkLocal("eth0", 0), linkLocal("veth1a2b3c4", 207)}, nil, Pass,
 			"169.254.0.0/16 is reached over eth0.", ""},
-		{"a VPN has it", "eth0", line("zt7abcdef", 0), nil, Fail,
+		{"a VPN has it", "eth0", []address.Route{linkLocal("zt7abcdef", 0)}, nil, Fail,
 			"169.254.0.0/16 is routed over zt7abcdef, and the other boards are behind eth0.",
 			`turn link-local addresses off on zt7abcdef, or give interface = "zt7abcdef" in pi-agent.toml`},
-		{"left behind by an agent that is off", "br0", line("eth0", 0), errors.New("off"), Fail,
+		{"left behind by an agent that is off", "br0", []address.Route{linkLocal("eth0", 0)}, errors.New("off"), Fail,
 			"169.254.0.0/16 is routed over eth0, and the other boards are behind br0.",
 			"sudo systemctl restart pi-agent, and see journalctl -u pi-agent"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			p, root := body(t)
-			p.Link.Name, p.Agent = tt.link, tt.agent
-			root["proc/net/route"] = &fstest.MapFile{Data: []byte(table + tt.routes)}
+			p, _ := body(t)
+			p.Link.Name, p.Agent, p.Routes = tt.link, tt.agent, routes(tt.routes...)
 			want := Result{Check: "169.254 route", Verdict: tt.verdict, Text: tt.text, Remedy: tt.remedy}
-			if diff := cmp.Diff([]Result{want}, checkLinkLocalRoute(t.Context(), p)); diff != "" {
+			if diff := cmp.Diff([]Result{want}, checkLinkLocalRoute(t.Context(), p), cmp.AllowUnexported(Result{})); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)
 			}
 		})

@@ -39,7 +39,7 @@ const (
 func checkEngine(_ context.Context, p *Patient) []Result {
 	const name = "engine"
 	switch {
-	case errors.Is(p.EngineErr, fs.ErrPermission), p.EngineErr != nil && strings.Contains(p.EngineErr.Error(), "no permission"):
+	case errors.Is(p.EngineErr, swarm.ErrNoPermission):
 		return skip(name, "Whoever may not use Docker cannot look at it: run sudo pi-agent doctor.")
 	case p.EngineErr != nil:
 		reason := strings.TrimPrefix(p.EngineErr.Error(), swarm.ErrUnreachable.Error()+": ")
@@ -52,7 +52,11 @@ func checkEngine(_ context.Context, p *Patient) []Result {
 			p.Engine.Version, oldestMajor, oldestMinor)
 	}
 	if p.Engine.State == swarm.Failed || p.Engine.State == swarm.Locked {
-		return fail(name, "journalctl -u docker tells more", "Docker Engine %s is not in its swarm (%s): %s.",
+		remedy := "journalctl -u docker tells more"
+		if fault := p.Engine.Fault(); fault == swarm.Expired || fault == swarm.OwnExpired {
+			remedy = "pi-agent status says what becomes of it"
+		}
+		return fail(name, remedy, "Docker Engine %s is not in its swarm (%s): %s.",
 			p.Engine.Version, p.Engine.State, p.Engine.Error)
 	}
 	return pass(name, "Docker Engine %s answers, its swarm is %s.", p.Engine.Version, p.Engine.State)

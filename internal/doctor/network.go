@@ -4,14 +4,12 @@ package doctor
 
 import (
 	"context"
-	"encoding/hex"
 	"fmt"
-	"math/bits"
 	"net/netip"
 	"regexp"
-	"strconv"
 	"strings"
 
+	"github.com/pi-agent/pi-agent/internal/address"
 	"github.com/pi-agent/pi-agent/internal/picture"
 )
 
@@ -50,69 +48,32 @@ func checkSwarmAddress(_ context.Context, p *Patient) []Result {
 	return pass(name, "The swarm knows this board as %s, which it has.", p.Engine.Addr)
 }
 
-// route is a line of /proc/net/route.
-type route struct {
-	device string
-	to     netip.Prefix
-	metric int // the route with the lowest is taken
-}
-
-// routes are those of the main table, but for the default ones.
-func routes(p *Patient) (all []route, err error) {
-	table, err := text(p.Root, "proc/net/route")
-	if err != nil {
-		return nil, err
-	}
-	for line := range strings.Lines(table) {
-		f := strings.Fields(line)
-		if len(f) < 8 || f[0] == "Iface" {
-			continue
-		}
-		to, err1 := hex.DecodeString(f[1])
-		mask, err2 := hex.DecodeString(f[7])
-		metric, err3 := strconv.Atoi(f[6])
-		if err1 != nil || err2 != nil || err3 != nil || len(to) != 4 || len(mask) != 4 {
-			return nil, fmt.Errorf("route %q is not understood", line)
-		}
-		ones := 0
-		for _, b := range mask {
-			ones += bits.OnesCount8(b)
-		}
-		if ones > 0 { // in the order of the CPU, which is little-endian on everything that this runs on
-			all = append(all, route{f[0], netip.PrefixFrom(netip.AddrFrom4([4]byte{to[3], to[2], to[1], to[0]}), ones), metric})
-		}
-	}
-	return all, nil
-}
-
-var linkLocal = netip.MustParsePrefix("169.254.0.0/16")
-
 func checkLinkLocalRoute(_ context.Context, p *Patient) []Result {
 	const name = "169.254 route"
 	if !p.LinkLocal || p.LinkErr != nil {
 		return nil
 	}
-	all, err := routes(p)
+	all, err := p.Routes()
 	if err != nil {
 		return skip(name, "Routes cannot be read: %v.", err)
 	}
-	var taken *route
+	var taken *address.Route
 	for i, r := range all {
-		if r.to == linkLocal && (taken == nil || r.metric < taken.metric) {
+		if r.To == address.LinkLocal && (taken == nil || r.Metric < taken.Metric) {
 			taken = &all[i]
 		}
 	}
 	const restart = "sudo systemctl restart pi-agent, and see journalctl -u pi-agent"
 	switch {
 	case taken == nil:
-		return fail(name, restart, "%s has no route, so other boards are not reached.", linkLocal)
-	case taken.device == p.Link.Name:
-		return pass(name, "%s is reached over %s.", linkLocal, taken.device)
+		return fail(name, restart, "%s has no route, so other boards are not reached.", address.LinkLocal)
+	case taken.Device == p.Link.Name:
+		return pass(name, "%s is reached over %s.", address.LinkLocal, taken.Device)
 	case p.Agent != nil: // it may be the agent's own, of before
-		return fail(name, restart, "%s is routed over %s, and the other boards are behind %s.", linkLocal, taken.device, p.Link.Name)
+		return fail(name, restart, "%s is routed over %s, and the other boards are behind %s.", address.LinkLocal, taken.Device, p.Link.Name)
 	}
-	return fail(name, fmt.Sprintf("turn link-local addresses off on %s, or give interface = %q in pi-agent.toml", taken.device, taken.device),
-		"%s is routed over %s, and the other boards are behind %s.", linkLocal, taken.device, p.Link.Name)
+	return fail(name, fmt.Sprintf("turn link-local addresses off on %s, or give interface = %q in pi-agent.toml", taken.Device, taken.Device),
+		"%s is routed over %s, and the other boards are behind %s.", address.LinkLocal, taken.Device, p.Link.Name)
 }
 
 // subnetBits is the size of an overlay network unless somebody wants another.
@@ -123,7 +84,7 @@ func checkOverlayPool(_ context.Context, p *Patient) []Result {
 	if p.Picture.Swarm == nil || len(p.Picture.Swarm.Pools) == 0 {
 		return nil
 	}
-	all, err := routes(p)
+	all, err := p.Routes()
 	if err != nil {
 		return skip(name, "Routes cannot be read: %v.", err)
 	}
@@ -132,12 +93,12 @@ func checkOverlayPool(_ context.Context, p *Patient) []Result {
 		ingress := netip.PrefixFrom(pool.Addr(), subnetBits)
 		for _, r := range all {
 			switch {
-			case r.to.Overlaps(ingress):
+			case r.To.Overlaps(ingress):
 				return fail(name, remedy, "%s is a route over %s, and the first overlay network of the swarm has the same addresses.",
-					r.to, r.device)
-			case r.to.Overlaps(pool):
+					r.To, r.Device)
+			case r.To.Overlaps(pool):
 				near = warn(name, remedy, "%s is a route over %s, and overlay networks may get the same addresses, of %s.",
-					r.to, r.device, pool)
+					r.To, r.Device, pool)
 			}
 		}
 	}
@@ -154,16 +115,16 @@ var ofDocker = regexp.MustCompile(`^(docker0|docker_gwbridge|br-[0-9a-f]{12})$`)
 // reached then, and Docker does not notice when the board gets such an address later.
 func checkDockerNetworks(_ context.Context, p *Patient) []Result {
 	const name = "networks of docker"
-	all, err := routes(p)
+	all, err := p.Routes()
 	if err != nil {
 		return skip(name, "Routes cannot be read: %v.", err)
 	}
 	for _, r := range all {
 		for _, other := range all {
-			if ofDocker.MatchString(r.device) && !ofDocker.MatchString(other.device) && r.to.Overlaps(other.to) {
+			if ofDocker.MatchString(r.Device) && !ofDocker.MatchString(other.Device) && r.To.Overlaps(other.To) {
 				return fail(name, `give Docker others, for example with "bip": "10.199.0.1/24" and "default-address-pools": `+
 					`[{"base": "10.200.0.0/16", "size": 24}] in `+p.Setup.File+", then sudo systemctl restart docker",
-					"%s of Docker is %s, and %s is reached over %s.", r.device, r.to, other.to, other.device)
+					"%s of Docker is %s, and %s is reached over %s.", r.Device, r.To, other.To, other.Device)
 			}
 		}
 	}

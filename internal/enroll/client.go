@@ -7,18 +7,19 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/netip"
 	"os"
-	"strings"
 	"time"
-	"unicode"
 
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/secret"
+	"github.com/pi-agent/pi-agent/internal/tame"
 )
+
+// refusalMax is how much of the words of a board that refuses is told, in bytes.
+const refusalMax = 200
 
 // Client asks other boards. It opens a connection for each request, so that none is left that somebody has to look after.
 type Client struct {
@@ -120,7 +121,7 @@ func (c *Client) post(ctx context.Context, addr netip.AddrPort, path string, cla
 		if json.Unmarshal(answer, &r) != nil || r.Error == "" {
 			return Contact{}, fmt.Errorf("%w with status %d", ErrRefused, status)
 		}
-		return Contact{}, fmt.Errorf("%w: %s", ErrRefused, printable(r.Error))
+		return Contact{}, fmt.Errorf("%w: %s", ErrRefused, tame.Cut(tame.Line(r.Error), refusalMax))
 	}
 	if err := json.Unmarshal(answer, out); err != nil {
 		return Contact{}, fmt.Errorf("the answer is not understood: %w", err)
@@ -155,13 +156,9 @@ func exchange(conn net.Conn, req *http.Request) (status int, proof string, answe
 		return 0, "", nil, err
 	}
 	defer func() { _ = res.Body.Close() }() // a failed close of a body that was read loses nothing
-	limit := answerLimit(req.URL.Path)
-	answer, err = io.ReadAll(io.LimitReader(res.Body, limit+1))
-	switch {
-	case err != nil:
+	answer, err = tame.Read(res.Body, answerLimit(req.URL.Path), "the answer", "install the same version of pi-agent on all boards")
+	if err != nil {
 		return 0, "", nil, err
-	case int64(len(answer)) > limit:
-		return 0, "", nil, fmt.Errorf("the answer is longer than %d bytes", limit)
 	}
 	return res.StatusCode, res.Header.Get(proofHeader), answer, nil
 }
@@ -188,15 +185,4 @@ func plain(err error) error {
 		}
 		err = inner
 	}
-}
-
-// printable makes words of another board fit for a log: one line, at most 200 bytes.
-func printable(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return ' '
-		}
-		return r
-	}, s)
-	return s[:min(len(s), 200)]
 }

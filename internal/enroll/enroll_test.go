@@ -217,6 +217,19 @@ func TestRefusals(t *testing.T) {
 			t.Errorf("error %v", err)
 		}
 	})
+	t.Run("in more words than are told", func(t *testing.T) {
+		p, err := c.Hello(t.Context(), addr, mine)
+		if err != nil {
+			t.Fatal(err)
+		}
+		was := h.err
+		defer func() { h.err = was }()
+		h.err = errors.New("\x1b[J" + strings.Repeat("ä", 300))
+		_, err = c.Join(t.Context(), p, mine)
+		if !errors.Is(err, enroll.ErrRefused) || !strings.HasSuffix(err.Error(), ":  [J"+strings.Repeat("ä", 98)) || len(err.Error()) > 400 {
+			t.Errorf("error %q", err)
+		}
+	})
 	t.Run("the manager was replaced by another board", func(t *testing.T) {
 		h.err = nil
 		p := enroll.Peer{Claim: h.claim, Key: boardID.Key(), Addr: addr}

@@ -18,7 +18,7 @@ const (
 )
 
 // answerLimit is how many bytes the answer to a request may have.
-func answerLimit(path string) int64 {
+func answerLimit(path string) int {
 	if path == lookPath {
 		return pictureMax
 	}

@@ -5,14 +5,17 @@ package journal
 import (
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
+	"time"
 
 	"github.com/coreos/go-systemd/v22/journal"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+
+	"github.com/pi-agent/pi-agent/internal/tame"
 )
 
 const (
@@ -24,11 +27,11 @@ const (
 // New returns a logger for entries of this level and above. It writes to the journal with fields when the stderr of this
 // process is connected to it, and lines to stderr otherwise.
 func New(level zapcore.Level, stderr io.Writer) *zap.Logger {
-	lines := &lines{w: stderr}
+	lines := zapcore.Lock(zapcore.AddSync(stderr))
 	if onJournal, err := journal.StderrIsJournalStream(); err == nil && onJournal {
 		return newLogger(level, toJournal(journal.Send, lines), zap.AddCaller())
 	}
-	return newLogger(level, lines.console)
+	return newLogger(level, toConsole(lines))
 }
 
 func newLogger(level zapcore.Level, write writer, options ...zap.Option) *zap.Logger {
@@ -70,7 +73,7 @@ func (*core) Sync() error { return nil }
 
 // toJournal returns a writer that sends entries with their fields. Plain journalctl shows the message only, so the fields
 // are in it, too. What cannot be sent becomes a line in the journal's other form, with its priority in front.
-func toJournal(send func(string, journal.Priority, map[string]string) error, lines *lines) writer {
+func toJournal(send func(string, journal.Priority, map[string]string) error, lines io.Writer) writer {
 	return func(e zapcore.Entry, fields []field) error {
 		vars := map[string]string{"SYSLOG_IDENTIFIER": identifier}
 		for _, f := range fields {
@@ -83,56 +86,33 @@ func toJournal(send func(string, journal.Priority, map[string]string) error, lin
 		if send(said, priority(e.Level), vars) == nil {
 			return nil
 		}
-		return lines.write(fmt.Sprintf("<%d>%s", priority(e.Level), oneLine(said)))
+		_, err := fmt.Fprintf(lines, "<%d>%s\n", priority(e.Level), tame.Line(said))
+		return err
 	}
 }
 
-// lines writes one line for each entry.
-type lines struct {
-	mu sync.Mutex
-	w  io.Writer
-}
-
-// console is a writer for a person: the level is there when it is not Info.
-func (l *lines) console(e zapcore.Entry, fields []field) error {
-	level := ""
-	if e.Level != zapcore.InfoLevel {
-		level = e.Level.CapitalString() + " "
-	}
-	return l.write(e.Time.Format("15:04:05 ") + level + oneLine(sentence(e, fields)))
-}
-
-func (l *lines) write(line string) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	_, err := io.WriteString(l.w, line+"\n")
-	return err
-}
-
-// fieldName makes a name that the journal takes: A-Z, 0-9 and "_", and not too long.
-func fieldName(key string) string {
-	name := fieldPrefix + strings.Map(func(r rune) rune {
-		switch {
-		case 'a' <= r && r <= 'z':
-			return r - 'a' + 'A'
-		case 'A' <= r && r <= 'Z', '0' <= r && r <= '9':
-			return r
+// toConsole returns a writer of lines for a person: the level is there when it is not Info.
+func toConsole(lines io.Writer) writer {
+	return func(e zapcore.Entry, fields []field) error {
+		level := ""
+		if e.Level != zapcore.InfoLevel {
+			level = e.Level.CapitalString() + " "
 		}
-		return '_'
-	}, key)
+		_, err := fmt.Fprintf(lines, "%s %s%s\n", e.Time.Format(time.TimeOnly), level, tame.Line(sentence(e, fields)))
+		return err
+	}
+}
+
+// notInName is what the journal does not take in the name of a field.
+var notInName = regexp.MustCompile(`[^A-Z0-9]`)
+
+// fieldName makes a name that the journal takes, and not too long.
+func fieldName(key string) string {
+	name := fieldPrefix + notInName.ReplaceAllString(strings.ToUpper(key), "_")
 	return name[:min(len(name), fieldMax)]
 }
 
 func priority(l zapcore.Level) journal.Priority {
-	switch {
-	case l >= zapcore.DPanicLevel:
-		return journal.PriCrit
-	case l >= zapcore.ErrorLevel:
-		return journal.PriErr
-	case l >= zapcore.WarnLevel:
-		return journal.PriWarning
-	case l >= zapcore.InfoLevel:
-		return journal.PriInfo
-	}
-	return journal.PriDebug
+	all := []journal.Priority{journal.PriDebug, journal.PriInfo, journal.PriWarning, journal.PriErr, journal.PriCrit}
+	return all[min(max(int(l-zapcore.DebugLevel), 0), len(all)-1)]
 }

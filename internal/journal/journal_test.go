@@ -91,10 +91,21 @@ func TestJournalTellsWhere(t *testing.T) {
 	}
 }
 
+func TestPriority(t *testing.T) {
+	for level, want := range map[zapcore.Level]journal.Priority{
+		-5: journal.PriDebug, zapcore.DebugLevel: journal.PriDebug, zapcore.InfoLevel: journal.PriInfo, zapcore.WarnLevel: journal.PriWarning,
+		zapcore.ErrorLevel: journal.PriErr, zapcore.DPanicLevel: journal.PriCrit, zapcore.FatalLevel: journal.PriCrit, 99: journal.PriCrit,
+	} {
+		if got := priority(level); got != want {
+			t.Errorf("%v: %d, want %d", level, got, want)
+		}
+	}
+}
+
 func TestJournalGone(t *testing.T) {
 	var stderr bytes.Buffer
 	j := fakeJournal{refuse: errors.New("no such file")}
-	log := newLogger(zapcore.DebugLevel, toJournal(j.send, &lines{w: &stderr}))
+	log := newLogger(zapcore.DebugLevel, toJournal(j.send, &stderr))
 	log.Warn("Line one.\nLine two.", zap.Int("n", 1))
 	log.Debug("More.")
 	if got, want := stderr.String(), "<4>Line one. Line two. n=1\n<7>More.\n"; got != want {
@@ -108,8 +119,7 @@ func TestSecretsStaySecret(t *testing.T) {
 	type request struct{ Token secret.Secret }
 	var j fakeJournal
 	var stderr bytes.Buffer
-	lines := &lines{w: &stderr}
-	for _, w := range []writer{toJournal(j.send, lines), lines.console} {
+	for _, w := range []writer{toJournal(j.send, &stderr), toConsole(&stderr)} {
 		log := newLogger(zapcore.InfoLevel, w)
 		log.With(zap.Any("token", token)).Info("Joins.", zap.Stringer("stringer", token), zap.Any("request", request{token}),
 			zap.Any("pointer", &request{token}), zap.Reflect("reflect", token), zap.Any("list", []secret.Secret{token}),

@@ -10,6 +10,8 @@ import (
 	"unicode/utf8"
 
 	"go.uber.org/zap/zapcore"
+
+	"github.com/pi-agent/pi-agent/internal/tame"
 )
 
 // field is a zap field in words.
@@ -49,15 +51,12 @@ func sentence(e zapcore.Entry, fields []field) string {
 	for _, f := range fields {
 		b.WriteString(" " + f.key + "=" + quoted(f.value))
 	}
-	return b.String()
+	return strings.TrimSpace(b.String())
 }
 
 // quoted puts a value in quotes when it would not be seen where it ends.
 func quoted(s string) string {
-	plain := s != "" && utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool {
-		return r == ' ' || r == '"' || r == '=' || !strconv.IsPrint(r)
-	})
-	if plain {
+	if s != "" && !strings.ContainsAny(s, ` "=`) && tame.Line(s) == s {
 		return s
 	}
 	return strconv.Quote(s)
@@ -72,6 +71,3 @@ func printable(s string) string {
 		return utf8.RuneError
 	}, s)
 }
-
-// oneLine joins the lines of a text.
-func oneLine(s string) string { return strings.ReplaceAll(strings.TrimSpace(s), "\n", " ") }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/pi-agent/pi-agent/internal/tame"
 )
 
 // Sound is the claim as other boards take it. What this board was told by its firmware, its files and its engine may be
@@ -51,7 +53,7 @@ func unprintable(r rune) bool { return r < ' ' || r == 0x7f || r == utf8.RuneErr
 
 // oneLine is text without line breaks and what else a claim may not have, cut to at most limit bytes.
 func oneLine(text string, limit int) string {
-	text = strings.Map(func(r rune) rune {
+	return tame.Cut(strings.Map(func(r rune) rune {
 		switch {
 		case r == '\n':
 			return ';'
@@ -61,10 +63,5 @@ func oneLine(text string, limit int) string {
 			return ' '
 		}
 		return r
-	}, text)
-	for end := min(len(text), limit); ; end-- {
-		if end == len(text) || utf8.RuneStart(text[end]) {
-			return text[:end]
-		}
-	}
+	}, text), limit)
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/tame"
 )
 
 // Version is the version of the form that a picture has in JSON. It counts up when a field goes or changes its meaning; a
@@ -142,7 +143,7 @@ func (p Picture) bounded() Picture {
 	p.Version = Version
 	p.Boards = append([]Board{}, p.Boards[:min(len(p.Boards), boardsMax)]...)
 	for i := range p.Boards {
-		p.Boards[i].Why = cut(p.Boards[i].Why)
+		p.Boards[i].Why = tame.Cut(p.Boards[i].Why, textMax)
 		p.Boards[i].Addrs = append([]netip.Addr{}, p.Boards[i].Addrs[:min(len(p.Boards[i].Addrs), 8)]...)
 	}
 	p.Services = append([]Service{}, p.Services[:min(len(p.Services), servicesMax)]...)
@@ -152,7 +153,7 @@ func (p Picture) bounded() Picture {
 		left -= n
 		s.Tasks = append([]Task{}, s.Tasks[:n]...)
 		for j := range s.Tasks {
-			s.Tasks[j].Error = cut(s.Tasks[j].Error)
+			s.Tasks[j].Error = tame.Cut(s.Tasks[j].Error, textMax)
 		}
 		p.Services[i] = s
 	}
@@ -161,8 +162,6 @@ func (p Picture) bounded() Picture {
 	p.Warnings = append([]Warning{}, p.Warnings...)
 	return p
 }
-
-func cut(text string) string { return text[:min(len(text), textMax)] }
 
 // Decode reads a picture that came from another board or from the agent.
 func Decode(b []byte) (p Picture, err error) {

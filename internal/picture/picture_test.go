@@ -286,6 +286,12 @@ func TestBounds(t *testing.T) {
 		t.Errorf("%d bytes with what is wrong with stacks, %v", len(encoded), err)
 	}
 	p = class()
+	p.Boards[0].Why, p.StackErrors, p.Services[0].Tasks[0].Error = "x"+strings.Repeat("ä", 300), []string{strings.Repeat("日", 300)}, strings.Repeat("🍓", 300)
+	encoded, err = p.Encode()
+	if err != nil || strings.ContainsRune(string(encoded), '\ufffd') || strings.Contains(string(encoded), `\ufffd`) {
+		t.Errorf("a character is cut in two, %v: %s", err, encoded)
+	}
+	p = class()
 	p.Boards[0].Name, p.Warnings[0].Text = evil, evil
 	if text := textOf(t, p); strings.ContainsAny(text, "\x1b\u202e\t") {
 		t.Errorf("%q", text)

@@ -3,13 +3,15 @@ package picture
 import (
 	"fmt"
 	"strings"
+
+	"github.com/pi-agent/pi-agent/internal/tame"
 )
 
 // boundedTexts are those that are shown: they may come from another board.
 func boundedTexts(texts []string) []string {
 	all := append([]string{}, texts[:min(len(texts), stacksMax)]...)
 	for i := range all {
-		all[i] = cut(all[i])
+		all[i] = tame.Cut(all[i], textMax)
 	}
 	return all
 }

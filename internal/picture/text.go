@@ -7,7 +7,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
-	"unicode"
+
+	"github.com/pi-agent/pi-agent/internal/tame"
 )
 
 // quietFor is how long a board may be silent before that is shown: in a swarm, boards speak every 30 to 60 s.
@@ -18,7 +19,7 @@ const quietFor = 3 * time.Minute
 func (p Picture) Text(w io.Writer, now time.Time) error {
 	var b strings.Builder
 	headline := p.headline()
-	if slices.ContainsFunc(p.Warnings, func(w Warning) bool { return w.Trouble && printable(w.Text) == headline }) {
+	if slices.ContainsFunc(p.Warnings, func(w Warning) bool { return w.Trouble && tame.Line(w.Text) == headline }) {
 		b.WriteString("! ")
 	}
 	b.WriteString(headline + "\n")
@@ -27,7 +28,7 @@ func (p Picture) Text(w io.Writer, now time.Time) error {
 	p.others(&b)
 	gap := "\n"
 	for _, w := range p.Warnings {
-		if printable(w.Text) == headline {
+		if tame.Line(w.Text) == headline {
 			continue
 		}
 		b.WriteString(gap)
@@ -36,7 +37,7 @@ func (p Picture) Text(w io.Writer, now time.Time) error {
 		if w.Trouble {
 			mark = "!"
 		}
-		fmt.Fprintf(&b, "%s %s\n", mark, printable(strings.TrimSpace(w.Text+" "+w.Remedy)))
+		fmt.Fprintf(&b, "%s %s\n", mark, tame.Line(strings.TrimSpace(w.Text+" "+w.Remedy)))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -45,10 +46,10 @@ func (p Picture) Text(w io.Writer, now time.Time) error {
 // headline is the whole picture in one line.
 func (p Picture) headline() string {
 	if p.Swarm == nil {
-		return printable(p.Doing)
+		return tame.Line(p.Doing)
 	}
 	if p.Source == "" {
-		return printable(p.Doing)
+		return tame.Line(p.Doing)
 	}
 	ready, nodes := 0, 0
 	for _, b := range p.Boards {
@@ -68,7 +69,7 @@ func (p Picture) headline() string {
 	if len(p.Services) > 0 {
 		text += ", " + count(len(p.Services), "service")
 	}
-	return printable(text + ".")
+	return tame.Line(text + ".")
 }
 
 func count(n int, what string) string {
@@ -170,16 +171,7 @@ func (p Picture) others(b *strings.Builder) {
 // row writes the cells of a line. What other boards say may not move the cursor.
 func row(w io.Writer, cells ...string) {
 	for i, c := range cells {
-		cells[i] = printable(c)
+		cells[i] = tame.Line(c)
 	}
 	_, _ = fmt.Fprintln(w, strings.TrimRight(strings.Join(cells, "\t"), "\t")) // what is written to ends in a strings.Builder
-}
-
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return ' '
-		}
-		return r
-	}, s)
 }

@@ -33,7 +33,7 @@ func forgottenSwarm(v View) (Action, bool) {
 // the certificate that a manager has shown.
 func expiredCertificate(v View) (Action, bool) {
 	fault := v.Engine.Fault()
-	own := fault == swarm.FaultOwnCertificate || fault == swarm.FaultCertificate && v.Member.Node != ""
+	own := fault == swarm.OwnExpired || fault == swarm.Expired && v.Member.Node != ""
 	switch {
 	case v.Engine.State != swarm.Failed || !own:
 		return Action{}, false

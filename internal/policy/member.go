@@ -191,7 +191,7 @@ func stumblingEngine(v View) (Action, bool) {
 		return Action{}, false
 	}
 	since := v.Now.Sub(v.Engine.Pending)
-	if !v.Member.Manager && v.Engine.Fault() == swarm.FaultRaft && since >= v.Timing.Stumble {
+	if !v.Member.Manager && v.Engine.Fault() == swarm.Stranded && since >= v.Timing.Stumble {
 		for _, p := range v.Boards.Peers {
 			if p.Claim.State == peer.Manager && p.Claim.Swarm != "" && v.answers(p) {
 				return Action{Kind: Abandon, Reason: fmt.Sprintf("The Docker Engine cannot become a manager, for it asks one that is gone: "+

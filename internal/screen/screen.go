@@ -8,12 +8,12 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"unicode"
 
 	"github.com/google/renameio/v2"
 	"go.uber.org/zap"
 
 	"github.com/pi-agent/pi-agent/internal/bootstrap"
+	"github.com/pi-agent/pi-agent/internal/tame"
 )
 
 // Names of the files.
@@ -59,13 +59,13 @@ func (s *Screen) Watchdog() {
 // show writes the files where there is something new. The caller must hold s.mu.
 func (s *Screen) show() {
 	text := s.status
-	lines := fmt.Sprintf("%s: %s\n", plain(s.Name()), plain(text))
+	lines := fmt.Sprintf("%s: %s\n", tame.Line(s.Name()), tame.Line(text))
 	if page := s.Page(); page != "" {
 		lines += page + "\n"
 	}
 	if s.Problems != nil {
 		for _, p := range s.Problems() {
-			lines += plain(p) + "\n"
+			lines += tame.Line(p) + "\n"
 		}
 	}
 	if lines == s.shown {
@@ -92,14 +92,4 @@ func (s *Screen) Close() {
 			s.Log.Debug("The screen of this board shows an old status: " + err.Error())
 		}
 	}
-}
-
-// plain is text on one line, without what moves a cursor: names of other boards come from the network.
-func plain(text string) string {
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return ' '
-		}
-		return r
-	}, text)
 }

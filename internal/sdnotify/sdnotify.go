@@ -2,26 +2,28 @@
 package sdnotify
 
 import (
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
 	"go.uber.org/zap"
+	"golang.org/x/time/rate"
+
+	"github.com/pi-agent/pi-agent/internal/tame"
 )
 
 // pingPace is the least time between two pings of the watchdog. It is short, since who calls Watchdog after each piece of
 // work may need nearly all of systemd's patience for the next one.
 const pingPace = time.Second
 
-// Notifier speaks to the service manager. It is safe for concurrent use; a nil Notifier says nothing.
+// Notifier speaks to the service manager. It is safe for concurrent use.
 type Notifier struct {
 	log   *zap.Logger
 	limit time.Duration // after which systemd loses patience, 0 without a watchdog
+	ping  rate.Sometimes
 
 	mu     sync.Mutex
 	status string
-	pinged time.Time
 }
 
 // New returns a Notifier for this process.
@@ -30,7 +32,7 @@ func New(log *zap.Logger) *Notifier {
 	if err != nil {
 		log.Warn("The watchdog settings of systemd are not understood.", zap.Error(err))
 	}
-	return &Notifier{log: log, limit: limit}
+	return &Notifier{log: log, limit: limit, ping: rate.Sometimes{Interval: min(pingPace, limit/4)}}
 }
 
 // Ready says that the service does its work.
@@ -41,12 +43,9 @@ func (n *Notifier) Stopping() { n.send(daemon.SdNotifyStopping) }
 
 // Status shows one line in systemctl status. It is sent when it has changed.
 func (n *Notifier) Status(text string) {
-	if n == nil {
-		return
-	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	text = strings.ReplaceAll(text, "\n", " ") // a second line would be an order of its own
+	text = tame.Line(text) // a second line would be an order of its own
 	if text != n.status && n.send("STATUS="+text) {
 		n.status = text
 	}
@@ -55,29 +54,16 @@ func (n *Notifier) Status(text string) {
 // Watchdog says that the service is alive. It is to be called at least every WatchdogInterval and may be called as often as
 // one likes.
 func (n *Notifier) Watchdog() {
-	if n.WatchdogInterval() == 0 {
-		return
-	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if now := time.Now(); now.Sub(n.pinged) >= min(pingPace, n.limit/4) && n.send(daemon.SdNotifyWatchdog) {
-		n.pinged = now
+	if n.limit > 0 {
+		n.ping.Do(func() { n.send(daemon.SdNotifyWatchdog) })
 	}
 }
 
 // WatchdogInterval is half of the time after which systemd loses patience, or 0 when there is no watchdog.
-func (n *Notifier) WatchdogInterval() time.Duration {
-	if n == nil {
-		return 0
-	}
-	return n.limit / 2
-}
+func (n *Notifier) WatchdogInterval() time.Duration { return n.limit / 2 }
 
 // send reports whether there was nothing to complain about; outside systemd there is not.
 func (n *Notifier) send(state string) bool {
-	if n == nil {
-		return true
-	}
 	_, err := daemon.SdNotify(false, state)
 	if err != nil {
 		n.log.Debug("systemd was not told.", zap.String("state", state), zap.Error(err))

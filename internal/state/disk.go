@@ -18,7 +18,7 @@ func (f *File) Run(ctx context.Context, again time.Duration, log *zap.Logger) {
 	tick := time.NewTicker(again)
 	defer tick.Stop()
 	f.mu.Lock()
-	told := f.stale // by Open
+	told := f.kept == nil // by Open
 	f.mu.Unlock()
 	ails, wrote := false, false
 	for {
@@ -47,7 +47,7 @@ func (f *File) Run(ctx context.Context, again time.Duration, log *zap.Logger) {
 func (f *File) retry() (wrote bool, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if !f.stale || f.unread != nil {
+	if f.kept != nil || f.unread != nil {
 		return false, nil
 	}
 	if err := f.write(); err != nil {

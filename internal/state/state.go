@@ -3,6 +3,8 @@
 package state
 
 import (
+	"bytes"
+	"cmp"
 	"crypto/ed25519"
 	"encoding/json"
 	"errors"
@@ -11,7 +13,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"reflect"
 	"sync"
 
 	"github.com/google/renameio/v2"
@@ -59,9 +60,9 @@ type File struct {
 	path   string
 	unread error // why the file must not be replaced: it could not be read, and may be good
 
-	mu    sync.Mutex
-	now   State
-	stale bool // the file does not have now, for it could not be written
+	mu   sync.Mutex
+	now  State
+	kept []byte // the text of the file; nil when it lacks something, for it could not be written
 }
 
 // State is what the board remembers now.
@@ -76,12 +77,7 @@ func (f *File) State() State {
 func (f *File) Update(change func(*State)) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	old := f.now
 	change(&f.now)
-	if reflect.DeepEqual(f.now, old) && !f.stale {
-		return nil
-	}
-	f.stale = true
 	return f.write()
 }
 
@@ -97,14 +93,16 @@ func Open(dir string, serial peer.Serial) (*File, error) {
 	s, readErr := read(f.path)
 	var newer newerError
 	if (readErr == nil || errors.As(readErr, &newer)) && s.Serial == serial {
+		var err error
 		f.now, f.unread = s, readErr
-		return f, readErr
+		f.kept, err = s.encode()
+		return f, cmp.Or(readErr, err)
 	}
 	_, key, err := ed25519.GenerateKey(nil)
 	if err != nil {
 		return nil, fmt.Errorf("make node key: %w", err)
 	}
-	f.now, f.stale = State{Version: version, Serial: serial, NodeKey: key.Seed()}, true
+	f.now = State{Version: version, Serial: serial, NodeKey: key.Seed()}
 	if readErr == nil {
 		// Until it is known whether its engine is in a swarm, and which board goes on with that.
 		f.now.Membership = s.Membership
@@ -188,22 +186,32 @@ func (s State) validate() error {
 	return errors.Join(s.Membership.Validate(), s.Pins.Validate())
 }
 
-// write replaces the file. Power may go at any instant: afterwards there is the old file or
+// encode is the text of the file. Maps are in order of their keys, so that the same state has the same text.
+func (s State) encode() ([]byte, error) {
+	text, err := json.MarshalIndent(s, "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("write state: %w", err)
+	}
+	return append(text, '\n'), nil
+}
+
+// write replaces the file, unless it has the state already. Power may go at any instant: afterwards there is the old file or
 // the new one. The caller must hold f.mu, or be the only one to know f.
 func (f *File) write() error {
+	text, err := f.now.encode()
+	if err != nil || bytes.Equal(text, f.kept) {
+		return err
+	}
+	f.kept = nil
 	if f.unread != nil {
 		return f.unread
-	}
-	b, err := json.MarshalIndent(f.now, "", "  ")
-	if err != nil {
-		return fmt.Errorf("write state: %w", err)
 	}
 	if err := os.MkdirAll(filepath.Dir(f.path), 0o700); err != nil {
 		return fmt.Errorf("write state: %w", inWords(err))
 	}
-	if err := renameio.WriteFile(f.path, append(b, '\n'), 0o600); err != nil {
+	if err := renameio.WriteFile(f.path, text, 0o600); err != nil {
 		return fmt.Errorf("write state: %w", inWords(err))
 	}
-	f.stale = false
+	f.kept = text
 	return nil
 }

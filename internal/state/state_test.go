@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/stacks"
 	"github.com/pi-agent/pi-agent/internal/state"
 )
 
@@ -78,6 +79,43 @@ func TestUpdate(t *testing.T) {
 	}
 	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("an update that changes nothing writes the file: %v", err)
+	}
+}
+
+// What is changed in place is kept, too: the maps and lists of the state before are the same ones.
+func TestUpdateInPlace(t *testing.T) {
+	changes := map[string]func(*state.State){
+		"a stack":      func(s *state.State) { s.Stacks["web"] = stacks.Mark{Swarm: "s1", Sum: "new"} },
+		"a pin":        func(s *state.State) { s.Pins.Boards["10000000aabbcc02"] = peer.Fingerprint{2} },
+		"a fellow":     func(s *state.State) { s.Pins.Fellows[0] = peer.Fingerprint{3} },
+		"a peer":       func(s *state.State) { s.Peers[0] = netip.MustParseAddr("10.0.0.2") },
+		"the node key": func(s *state.State) { s.NodeKey[0]++ },
+	}
+	for name, change := range changes {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			f, err := state.Open(dir, serial)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := f.Update(func(s *state.State) {
+				s.Stacks = map[string]stacks.Mark{"web": {Swarm: "s1", Sum: "old"}}
+				s.Pins = peer.Pins{Cluster: "pi", Fellows: []peer.Fingerprint{{1}}, Boards: map[peer.Serial]peer.Fingerprint{"10000000aabbcc02": {1}}}
+				s.Peers = []netip.Addr{netip.MustParseAddr("10.0.0.1")}
+			}); err != nil {
+				t.Fatal(err)
+			}
+			if err := f.Update(change); err != nil {
+				t.Fatal(err)
+			}
+			kept, err := state.Read(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(f.State(), kept, cmpopts.EquateComparable(netip.Addr{})); diff != "" {
+				t.Errorf("the file has something else (-want +got):\n%s", diff)
+			}
+		})
 	}
 }
 

@@ -457,7 +457,7 @@ func testQuorum(t *testing.T, w world) {
 		func() {
 			await(t, 90*time.Second, func() error { // the engine is silent for 20 s, and longer on a busy machine
 				s, err := e.Status(t.Context())
-				if err != nil || s.State != Active || !s.Manager || s.SwarmID != "" || s.Error == "" {
+				if err != nil || s.State != Active || !s.Manager || s.Fault() != NoMajority || s.Error == "" {
 					return fmt.Errorf("manager without majority says %+v, %w", s, err)
 				}
 				return nil
@@ -573,7 +573,7 @@ func testStumble(t *testing.T, w world) {
 	must(t, second.SetRole(ctx, id, true))
 	await(t, 60*time.Second, func() error {
 		s, err := w.engine(2).Status(ctx)
-		if err != nil || s.State != Failed || s.NodeID != "" || !strings.Contains(s.Error, "can't initialize raft node") {
+		if err != nil || s.State != Failed || s.NodeID != "" || s.Fault() != Stranded {
 			return fmt.Errorf("a worker that asks a manager that is gone says %+v, %w", s, err)
 		}
 		return nil

@@ -299,14 +299,11 @@ func (d *Docker) WorkerToken(ctx context.Context) (token secret.Secret, err erro
 // Nodes implements Engine.
 func (d *Docker) Nodes(ctx context.Context) (nodes []Node, err error) {
 	err = d.call(ctx, callMax, func(ctx context.Context, c *client.Client) error {
-		list, err := c.NodeList(ctx, api.NodeListOptions{})
-		if err != nil {
-			return err
-		}
-		for _, n := range list {
+		var err error
+		for _, n := range list(ctx, &err, c.NodeList) {
 			nodes = append(nodes, nodeOf(n))
 		}
-		return nil
+		return err
 	})
 	return nodes, err
 }
@@ -314,26 +311,26 @@ func (d *Docker) Nodes(ctx context.Context) (nodes []Node, err error) {
 // Contents implements Engine.
 func (d *Docker) Contents(ctx context.Context) (have Contents, err error) {
 	err = d.call(ctx, callMax, func(ctx context.Context, c *client.Client) error {
-		nodes, err := c.NodeList(ctx, api.NodeListOptions{})
-		if err != nil {
-			return err
+		var err error
+		have = Contents{
+			Nodes: len(list(ctx, &err, c.NodeList)), Services: len(list(ctx, &err, c.ServiceList)),
+			Secrets: len(list(ctx, &err, c.SecretList)), Configs: len(list(ctx, &err, c.ConfigList)),
 		}
-		services, err := c.ServiceList(ctx, api.ServiceListOptions{})
-		if err != nil {
-			return err
-		}
-		secrets, err := c.SecretList(ctx, api.SecretListOptions{})
-		if err != nil {
-			return err
-		}
-		configs, err := c.ConfigList(ctx, api.ConfigListOptions{})
-		if err != nil {
-			return err
-		}
-		have = Contents{Nodes: len(nodes), Services: len(services), Secrets: len(secrets), Configs: len(configs)}
-		return nil
+		return err
 	})
-	return have, err
+	if err != nil {
+		return Contents{}, err
+	}
+	return have, nil
+}
+
+// list is all that one of the client's lists has. It calls nothing after an error, and keeps its own in failed.
+func list[Options, T any](ctx context.Context, failed *error, of func(context.Context, Options) ([]T, error)) (all []T) {
+	if *failed == nil {
+		var everything Options
+		all, *failed = of(ctx, everything)
+	}
+	return all
 }
 
 func nodeOf(n api.Node) Node {

@@ -131,6 +131,7 @@ func TestUnreachable(t *testing.T) {
 		d.api = c
 		_, err = d.Status(t.Context())
 		wantErr(t, "Status", err, ErrUnreachable)
+		wantErr(t, "Status", err, ErrNoPermission)
 		if err == nil || !strings.Contains(err.Error(), "root or in group docker") {
 			t.Errorf("%v does not say what to do", err)
 		}

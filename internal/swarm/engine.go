@@ -5,6 +5,7 @@ package swarm
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 
 	"github.com/pi-agent/pi-agent/internal/secret"
@@ -56,6 +57,8 @@ type Engine interface {
 var (
 	// ErrUnreachable: no engine answers. Wait for it.
 	ErrUnreachable = errors.New("docker engine does not answer")
+	// ErrNoPermission: whoever asks may not use the engine's socket. It is one of ErrUnreachable.
+	ErrNoPermission = fmt.Errorf("%w: no permission for its socket; the agent must run as root or in group docker", ErrUnreachable)
 	// ErrAlready: the engine is in a swarm, or still on its way into one. Look at Status again.
 	ErrAlready = errors.New("already part of a swarm")
 	// ErrNotManager: the call needs a manager and this engine is none. Look at Status again.
@@ -104,7 +107,7 @@ type Status struct {
 	Manager  bool             // whether this engine is a running manager; without a majority it can do nothing
 	Managers []netip.AddrPort // managers this engine knows of
 	SwarmID  string           // id of the swarm; known to managers that have a majority only
-	Error    string           // the engine's own words when something is wrong
+	Error    string           // the engine's own words when something is wrong; see Fault
 	Excluded *Setting         // why swarm mode will be refused; nil when it will not
 	Hostname string
 	Version  string // of the engine, such as "26.1.5"

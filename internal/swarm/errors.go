@@ -45,7 +45,7 @@ func sorted(err error) error {
 	case errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("%w in time: %w", ErrUnreachable, context.DeadlineExceeded)
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("%w: no permission for its socket; the agent must run as root or in group docker", ErrUnreachable)
+		return ErrNoPermission
 	case noConnection(err):
 		return fmt.Errorf("%w: %s", ErrUnreachable, innermost(err))
 	}

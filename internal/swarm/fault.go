@@ -2,29 +2,38 @@ package swarm
 
 import "strings"
 
-// Fault is what is wrong with an engine that cannot enter its swarm, as far as somebody acts on it.
+// Fault is what is wrong with an engine's part in its swarm, sorted by what to do about it.
 type Fault int
 
-// The faults.
+// The faults. What is none of these is NoFault, and what the engine says of it is in Status.Error.
 const (
-	FaultNone           Fault = iota // nothing that is known here
-	FaultCertificate                 // a certificate has expired, of this node or of one that it has asked
-	FaultOwnCertificate              // the certificate of this node has expired
-	FaultRaft                        // it cannot become a manager, for none that it asks answers
+	NoFault Fault = iota
+	// Expired: a certificate has ended, of this node or of one that it asked. Only what is known of the node tells which.
+	Expired
+	// OwnExpired: the certificate of this node has ended.
+	OwnExpired
+	// Stranded: the node is to be a manager, and the one that it asks does not answer. Until it is restarted it asks no other.
+	Stranded
+	// NoMajority: the node is a manager and does not reach enough of the others. Wait for them.
+	NoMajority
 )
 
-// Fault sorts what the engine says in Error.
+// Fault tells what is wrong. The words are the same in Docker 20.10 and 28.5.
 func (s Status) Fault() Fault {
-	says := func(text string) bool { return strings.Contains(s.Error, text) }
+	has := func(words string) bool { return strings.Contains(s.Error, words) }
+	// That a certificate is not valid yet is in the same words, but for one.
+	expired := has("certificate") && has("expired") && !has("is before")
 	switch {
-	// That a certificate is not valid yet is in the same words of the same library, but for one.
-	case says("certificate") && says("expired") && !says("is before"):
-		if says("loading TLS certificate") {
-			return FaultOwnCertificate
-		}
-		return FaultCertificate
-	case says("can't initialize raft node"):
-		return FaultRaft
+	case s.State == Active && s.Manager && s.SwarmID == "" && len(s.Managers) > 1:
+		return NoMajority
+	case s.State != Failed:
+		return NoFault
+	case expired && has("loading TLS certificate"):
+		return OwnExpired
+	case expired:
+		return Expired
+	case has("can't initialize raft node"):
+		return Stranded
 	}
-	return FaultNone
+	return NoFault
 }

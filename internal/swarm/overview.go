@@ -54,15 +54,8 @@ func (t Task) Running() bool { return t.State == string(api.TaskStateRunning) }
 // Overview implements Engine.
 func (d *Docker) Overview(ctx context.Context) (o Overview, err error) {
 	err = d.call(ctx, callMax, func(ctx context.Context, c *client.Client) error {
-		nodes, err := c.NodeList(ctx, api.NodeListOptions{})
-		if err != nil {
-			return err
-		}
-		services, err := c.ServiceList(ctx, api.ServiceListOptions{})
-		if err != nil {
-			return err
-		}
-		tasks, err := c.TaskList(ctx, api.TaskListOptions{})
+		var err error
+		nodes, services, tasks := list(ctx, &err, c.NodeList), list(ctx, &err, c.ServiceList), list(ctx, &err, c.TaskList)
 		if err != nil {
 			return err
 		}
