@@ -37,6 +37,7 @@ func advice(stack, path string, text []byte, leftOut []string) (all []string) {
 		}
 		if len(names) > 0 {
 			slices.Sort(names)
+			names = slices.Compact(names)
 			all = append(all, fmt.Sprintf("Stack %s: service %s runs without %s, which Docker ignores in a swarm (%s:%d).",
 				stack, s.key.Value, listed(names), path, line))
 		}
@@ -46,7 +47,7 @@ func advice(stack, path string, text []byte, leftOut []string) (all []string) {
 	}
 	if first, again := twice(o.root); again != nil {
 		all = append(all, fmt.Sprintf("Stack %s: %s in line %d of %s is there again in line %d, and only the last one counts.",
-			stack, first.Value, first.Line, path, again.Line))
+			stack, oneLine(first.Value), first.Line, path, again.Line))
 	}
 	if o.next > 0 {
 		all = append(all, fmt.Sprintf("Stack %s: Docker reads %s only up to line %d: a second document begins there, "+

@@ -46,8 +46,11 @@ func located(stack, path string, text []byte, err error) error {
 	if f.remedy != "" {
 		whole += ": " + f.remedy
 	}
-	return errors.New(strings.Join(strings.Fields(whole), " ")) // of one line, whatever names are in it
+	return errors.New(oneLine(whole))
 }
+
+// oneLine makes one line of a sentence, whatever names are in it.
+func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
 
 // fromEngine is what comes before the words of the engine.
 var fromEngine = regexp.MustCompile(`Error response from daemon: |rpc error: code = \w+ desc = `)
@@ -71,7 +74,7 @@ var rules = []rule{
 	by(`^yaml: (?:invalid (?:leading|trailing) UTF-8|control characters).*`, refused.encoding),
 	by(`^yaml: unknown anchor '(.*)' referenced`, refused.anchor),
 	by(`(?i)^top-level object must be a mapping`, refused.noMapping),
-	by(`(?i)^non-string key (?:in (\S+): (.*)|at top level)|^json: unsupported type: map.*|^yaml: invalid map key`, refused.oddKey),
+	by(`(?i)^non-string key (?:in (\S+): .*|at top level)|^json: unsupported type: map.*|^yaml: invalid map key`, refused.oddKey),
 	by(`(?s)^Compose file contains unsupported options:(.*)`, refused.options),
 	by(`^(.+?) Additional property (.+) is not allowed`, refused.unknown),
 	by(`^(version|(?:services|networks|volumes|configs|secrets)(?:\..+?)?) must be (an? )(.+)`, refused.kind),

@@ -10,6 +10,9 @@ import (
 
 // Options that Docker does not know, or not in a swarm.
 
+// optionsMax is how many options are named in one sentence.
+const optionsMax = 10
+
 // options are those of which Docker says that it does not go on with them.
 func (r refused) options(m []string) fault {
 	type hit struct {
@@ -33,6 +36,7 @@ func (r refused) options(m []string) fault {
 		return fault{said: m[0]}
 	}
 	slices.SortFunc(hits, func(a, b hit) int { return cmp.Compare(a.line, b.line) })
+	hits = hits[:min(len(hits), optionsMax)]
 	f := fault{hits[0].line, fmt.Sprintf("%s of service %s is not for a swarm", hits[0].option, hits[0].in), hits[0].means}
 	for _, h := range hits[1:] {
 		f.remedy += fmt.Sprintf("; likewise %s of service %s in line %d: %s", h.option, h.in, h.line, h.means)

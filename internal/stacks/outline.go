@@ -185,7 +185,8 @@ func (o outline) find(path string) entry {
 	return found
 }
 
-// follow also tells how much of path, whose parts all end with a dot, it did not find. Names of services may have dots in them.
+// follow also tells how much of path it did not find. Each part of path ends with a dot; names of services may have dots in
+// them.
 func follow(n *yaml.Node, path string) (found entry, rest string) {
 	rest = path
 	try := func(name string, e entry) {

@@ -30,7 +30,7 @@ func (r refused) named(kind, name string) entry {
 	for _, e := range mappings(value(r.root, kind+"s")) {
 		own, _ := textOf(value(e.value, "name"))
 		if own == "" {
-			own, _ = textOf(value(value(e.value, "external"), "name"))
+			own, _ = textOf(value(e.value, "external", "name"))
 		}
 		if own == name || own == "" && (e.key.Value == name || r.stack+"_"+e.key.Value == name) {
 			return e
@@ -110,7 +110,8 @@ func (r refused) service(m []string) fault {
 	case strings.Contains(m[2], "image reference must be provided"), strings.Contains(m[2], "repository/tag"):
 		return r.image(m)
 	case n != nil && strings.Contains(m[2], "cannot be used with services"):
-		return fault{cmp.Or(r.named("network", n[1]).line(), r.line("services."+name)), m[0], "take its driver out, or write overlay"}
+		line := cmp.Or(r.named("network", n[1]).line(), r.line("services."+name))
+		return fault{line, m[0], "take its driver out, or write overlay"}
 	}
 	return r.inService(m)
 }
