@@ -85,18 +85,12 @@ func (r refused) variables(m []string) fault {
 
 func (r refused) unread(m []string) fault {
 	path := filepath.Clean(m[1])
-	f := fault{said: m[0]}
+	f := fault{said: m[0], remedy: readRemedy(r.dir, path, m[0])}
 	for _, s := range r.sources(r.dir) {
 		if s.path == path {
 			f.line = s.line
 			f.said = strings.TrimPrefix(m[0], ": ")
 		}
-	}
-	switch {
-	case strings.HasSuffix(m[0], "no such file or directory"):
-		f.remedy = "put the file there"
-	case strings.HasSuffix(m[0], "is a directory"):
-		f.remedy = "name a file in it"
 	}
 	return f
 }
