@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"go.yaml.in/yaml/v3"
 )
 
 // usuallyIgnored are the options that Docker 20.10 to 28 leave out, for a file that this board has not deployed itself.
@@ -19,13 +21,13 @@ func advice(stack, path string, text []byte, leftOut []string) (all []string) {
 		var names []string
 		line := 0
 		for _, e := range mappings(s.value) {
-			name := e.key.text
-			if !slices.Contains(leftOut, name) || harmless(name, s.value) {
+			name := e.key.Value
+			if !slices.Contains(leftOut, name) || harmless(name, e.value) {
 				continue
 			}
 			if name == "restart" {
 				all = append(all, fmt.Sprintf("Stack %s: service %s is started again whenever it ends, "+
-					"for Docker ignores restart in a swarm (%s:%d): write deploy: {restart_policy: {condition: %s}}.", stack, s.key.text, path, e.line(), condition(e.value)))
+					"for Docker ignores restart in a swarm (%s:%d): write deploy: {restart_policy: {condition: %s}}.", stack, s.key.Value, path, e.line(), condition(e.value)))
 				continue
 			}
 			if line == 0 || e.line() < line {
@@ -35,16 +37,17 @@ func advice(stack, path string, text []byte, leftOut []string) (all []string) {
 		}
 		if len(names) > 0 {
 			slices.Sort(names)
+			names = slices.Compact(names)
 			all = append(all, fmt.Sprintf("Stack %s: service %s runs without %s, which Docker ignores in a swarm (%s:%d).",
-				stack, s.key.text, listed(names), path, line))
+				stack, s.key.Value, listed(names), path, line))
 		}
 	}
 	if len(o.services()) == 0 && len(mappings(o.root)) > 0 {
 		all = append(all, fmt.Sprintf("Stack %s: there is no service in %s.", stack, path))
 	}
-	if first, again := o.twice(); again != nil {
+	if first, again := twice(o.root); again != nil {
 		all = append(all, fmt.Sprintf("Stack %s: %s in line %d of %s is there again in line %d, and only the last one counts.",
-			stack, first.text, first.line, path, again.line))
+			stack, oneLine(first.Value), first.Line, path, again.Line))
 	}
 	if o.next > 0 {
 		all = append(all, fmt.Sprintf("Stack %s: Docker reads %s only up to line %d: a second document begins there, "+
@@ -53,9 +56,8 @@ func advice(stack, path string, text []byte, leftOut []string) (all []string) {
 	return all
 }
 
-// harmless reports whether a service does all the same what its file means without that option.
-func harmless(option string, service *node) bool {
-	v := value(service, option)
+// harmless reports whether a service does all the same what its file means with an option of that value.
+func harmless(option string, v *yaml.Node) bool {
 	text, _ := textOf(v)
 	switch option {
 	case "container_name", "expose": // only names; every port is open between services
@@ -75,7 +77,7 @@ func harmless(option string, service *node) bool {
 }
 
 // condition is what deploy calls a value of restart.
-func condition(restart *node) string {
+func condition(restart *yaml.Node) string {
 	text, _ := textOf(restart)
 	switch text, _, _ = strings.Cut(text, ":"); text {
 	case "no", "false":
@@ -87,24 +89,23 @@ func condition(restart *node) string {
 }
 
 // twice is a key that one mapping has two times, with the second; nil when there is none.
-func (o outline) twice() (first, again *node) { return repeated(o.root) }
-
-func repeated(n *node) (first, again *node) {
+func twice(n *yaml.Node) (first, again *yaml.Node) {
 	if n == nil {
 		return nil, nil
 	}
-	if n.kind == mapping {
-		seen := map[string]*node{}
-		for i := 0; i+1 < len(n.parts); i += 2 {
-			key := n.parts[i]
-			if before := seen[key.text]; before != nil && key.kind == scalar && key.text != "<<" {
-				return before, key
-			}
-			seen[key.text] = key
+	seen := map[string]*yaml.Node{}
+	for i := 0; n.Kind == yaml.MappingNode && i < len(n.Content); i += 2 {
+		key := n.Content[i]
+		if key.Kind != yaml.ScalarNode || key.Tag == "!!merge" {
+			continue
 		}
+		if before := seen[key.Value]; before != nil {
+			return before, key
+		}
+		seen[key.Value] = key
 	}
-	for _, c := range n.parts { // not what aliases stand for: that is there anyway
-		if first, again = repeated(c); again != nil {
+	for _, c := range n.Content {
+		if first, again = twice(c); again != nil {
 			return first, again
 		}
 	}

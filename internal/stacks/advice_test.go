@@ -51,6 +51,15 @@ func TestAdviceOf(t *testing.T) {
 			"Stack x: service a is started again whenever it ends, for Docker ignores restart in a swarm (x.yml:3): write deploy: {restart_policy: {condition: none}}.",
 			"Stack x: service b is started again whenever it ends, for Docker ignores restart in a swarm (x.yml:5): write deploy: {restart_policy: {condition: on-failure}}.",
 			"Stack x: service c is started again whenever it ends, for Docker ignores restart in a swarm (x.yml:7): write deploy: {restart_policy: {condition: none}}."}},
+		{"its own before a template", "x-all: &all {restart: always, pid: host}\nservices:\n  a:\n    <<: *all\n    restart: \"no\"\n", []string{
+			"Stack x: service a is started again whenever it ends, for Docker ignores restart in a swarm (x.yml:5): write deploy: {restart_policy: {condition: none}}.",
+			"Stack x: service a runs without pid, which Docker ignores in a swarm (x.yml:1)."}},
+		{"a template that its own undoes", "x-all: &all {restart: \"no\"}\nservices: {a: {<<: *all, restart: always}}\n", nil},
+		{"an option twice", "services:\n  a:\n    pid: host\n    pid: host\n", []string{
+			"Stack x: service a runs without pid, which Docker ignores in a swarm (x.yml:3).",
+			"Stack x: pid in line 3 of x.yml is there again in line 4, and only the last one counts."}},
+		{"a key of two lines, twice", "? \"a\\nb\"\n: c\n? \"a\\nb\"\n: d\n", []string{"Stack x: there is no service in x.yml.",
+			"Stack x: a b in line 1 of x.yml is there again in line 3, and only the last one counts."}},
 		{"a service twice", "services:\n  web:\n    image: nginx\n  web:\n    image: httpd\n",
 			[]string{"Stack x: web in line 2 of x.yml is there again in line 4, and only the last one counts."}},
 		{"two documents", "services:\n  web:\n    image: nginx\n---\nservices: {}\n",

@@ -66,6 +66,9 @@ func FuzzLocated(f *testing.F) {
 	}
 	f.Add(compose, "services.web.ports must be a list")
 	f.Add("a: &a [*a, *a]\n<<: *a\n", `service "a" has neither an image nor a build context`)
+	f.Add(bombs()["dots"], "services.a.a.a.a must be a string")
+	f.Add(bombs()["of merges"], "Ignoring unsupported options: pid")
+	f.Add("? \"a\\nb\"\n: c\n? \"a\\nb\"\n: d\n", "yaml: invalid map key: []interface {}{\"a\"}")
 	f.Add("\ufeff? [a]\n: b\n--- !!map {a: b}\n", "yaml: line 3: mapping values are not allowed in this context")
 	f.Fuzz(func(t *testing.T, text, said string) {
 		got := located("stack", "stack.yml", []byte(text), errors.New(said)).Error()
@@ -73,10 +76,12 @@ func FuzzLocated(f *testing.F) {
 			t.Errorf("located() = %q is no line that names the file", got)
 		}
 		for _, a := range advice("stack", "stack.yml", []byte(text), ignored(said)) {
-			if !strings.HasPrefix(a, "Stack stack: ") {
-				t.Errorf("advice() = %q", a)
+			if !strings.HasPrefix(a, "Stack stack: ") || strings.Contains(a, "\n") {
+				t.Errorf("advice() = %q is no line of the stack", a)
 			}
 		}
-		outlineOf([]byte(text)).sources("/nonexistent")
+		if all := outlineOf([]byte(text)).sources("/nonexistent"); len(all) > sourcesMax {
+			t.Errorf("sources() = %d files", len(all))
+		}
 	})
 }

@@ -9,7 +9,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -27,8 +26,6 @@ import (
 
 // Dir is where the Compose files are unless the command line says otherwise: NAME.yml is stack NAME.
 const Dir = "/etc/pi-agent/stacks"
-
-const fileMax = 1 << 20 // bytes
 
 // bootStack is the name of the stack on the boot partition, which any computer can write after flashing a card, whatever its
 // file is called. It wins over one of this name in Dir.
@@ -144,6 +141,8 @@ func (r *Runner) look(ctx context.Context, at Place) (problems, notes []string) 
 		text, err := read(path)
 		if err == nil {
 			err = odd[path]
+		} else if remedy := readRemedy(filepath.Dir(path), path, err.Error()); remedy != "" {
+			err = fmt.Errorf("%w: %s", err, remedy)
 		}
 		if err == nil && !nameForm.MatchString(name) {
 			err = fmt.Errorf("%q cannot be the name of a stack: call the file by 1 to 40 characters of a-z, 0-9, _ and -, and .yml", name)
@@ -295,28 +294,4 @@ func (r *Runner) files() (files map[string]string, odd map[string]error, err err
 		}
 	}
 	return files, odd, nil
-}
-
-// read returns the text of a file. One that is no regular file could keep its reader waiting for ever.
-func read(path string) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, errors.New("it is not a regular file")
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = f.Close() }() // it was only read
-	text, err := io.ReadAll(io.LimitReader(f, fileMax+1))
-	if err != nil {
-		return nil, err
-	}
-	if len(text) > fileMax {
-		return nil, fmt.Errorf("it is longer than %d bytes", fileMax)
-	}
-	return text, nil
 }

@@ -38,6 +38,7 @@ type card struct {
 	bad   error    // what Docker answers
 	notes string   // what it says on its way
 	ran   []string // what it was told, each time
+	once  func()   // what happens while it runs the next time
 }
 
 // patient is the patience that boards have.
@@ -62,6 +63,10 @@ func (c *card) start() {
 			c.mu.Lock()
 			defer c.mu.Unlock()
 			c.ran = append(c.ran, strings.Join(args, " "))
+			if c.once != nil {
+				c.once()
+				c.once = nil
+			}
 			return c.notes, c.bad
 		},
 		Place: func() Place {
@@ -124,6 +129,13 @@ func (c *card) answerNotes(notes string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.notes = notes
+}
+
+// meanwhile makes something happen while docker runs the next time.
+func (c *card) meanwhile(do func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.once = do
 }
 
 func (c *card) said() string {
