@@ -142,7 +142,7 @@ type Loop struct {
 	taken    atomic.Pointer[string]     // name of this board that another one has, too
 	asks     chan struct{}              // one element for each hello under way
 	ticket   atomic.Pointer[ticketBase] // nil when this board is not a manager
-	place    atomic.Pointer[Place]      // the same
+	place    atomic.Pointer[peer.Place] // the same
 	listed   atomic.Pointer[nodeIDs]    // the nodes of the swarm, the same
 	posed    atomic.Pointer[pose]       // what the newest turn has seen
 	canvas   canvas

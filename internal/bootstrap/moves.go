@@ -196,7 +196,7 @@ func (l *Loop) count(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("look what is in the swarm: %w", err)
 	}
-	l.contents, l.contentsAt = peer.Contents(have), time.Now()
+	l.contents, l.contentsAt = have, time.Now()
 	return nil
 }
 

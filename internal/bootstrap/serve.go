@@ -30,19 +30,12 @@ type nodeList struct {
 	calm  time.Time       // when one last came or went
 }
 
-// Place is where a manager stands in its swarm. It is zero on every other board.
-type Place struct {
-	Swarm string    // id of the swarm
-	Leads bool      // whether it is the one manager that leads the others
-	Calm  time.Time // when a node last came or went
-}
-
 // Place is where this board stands. It may be called from any goroutine.
-func (l *Loop) Place() Place {
+func (l *Loop) Place() peer.Place {
 	if p := l.place.Load(); p != nil {
 		return *p
 	}
-	return Place{}
+	return peer.Place{}
 }
 
 // Ticket implements enroll.Host: a manager hands out the token for workers to a board that is in no swarm.
@@ -96,7 +89,7 @@ func (l *Loop) serve(ctx context.Context) {
 	l.tellNodes(nodes)
 	l.expel(ctx, nodes)
 	leads := slices.ContainsFunc(nodes, func(n swarm.Node) bool { return n.Leader && n.ID == l.status.NodeID })
-	l.place.Store(&Place{Swarm: l.status.SwarmID, Leads: leads, Calm: l.nodes.calm})
+	l.place.Store(&peer.Place{Swarm: l.status.SwarmID, Leads: leads, Calm: l.nodes.calm})
 	l.share(nodes)
 	peers, _ := l.contacts.peers(l.Serial)
 	for _, n := range nodes {

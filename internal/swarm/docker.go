@@ -17,6 +17,7 @@ import (
 	"github.com/docker/docker/client"
 	"go.uber.org/zap"
 
+	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/secret"
 )
 
@@ -312,7 +313,7 @@ func (d *Docker) Nodes(ctx context.Context) (nodes []Node, err error) {
 }
 
 // Contents implements Engine.
-func (d *Docker) Contents(ctx context.Context) (have Contents, err error) {
+func (d *Docker) Contents(ctx context.Context) (have peer.Contents, err error) {
 	err = d.call(ctx, callMax, func(ctx context.Context, c *client.Client) error {
 		nodes, err := c.NodeList(ctx, api.NodeListOptions{})
 		if err != nil {
@@ -330,7 +331,7 @@ func (d *Docker) Contents(ctx context.Context) (have Contents, err error) {
 		if err != nil {
 			return err
 		}
-		have = Contents{Nodes: len(nodes), Services: len(services), Secrets: len(secrets), Configs: len(configs)}
+		have = peer.Contents{Nodes: len(nodes), Services: len(services), Secrets: len(secrets), Configs: len(configs)}
 		return nil
 	})
 	return have, err
