@@ -33,7 +33,7 @@ const (
 
 // Discovery finds hints. discovery.Service is the real one.
 type Discovery interface {
-	SetLink(discovery.Link)
+	SetLink(address.Link)
 	SetClaim(peer.Claim)
 	SetAsking(bool)
 	Snapshot() discovery.Snapshot
@@ -54,7 +54,7 @@ type Asker interface {
 // where the interface's own address is to be used.
 type Network interface {
 	// Link is the one cluster interface, or an error that says in words what is missing.
-	Link() (address.Link, error)
+	Link() (address.Choice, error)
 	// Advertise is the address for a swarm to rely on, or an error that says in words why there is none, and is an
 	// address.Refusal when it takes a person to change that.
 	Advertise() (netip.Addr, error)
@@ -367,8 +367,7 @@ func (l *Loop) observe(ctx context.Context) {
 		l.listening = now
 	}
 	// Also the address that a swarm would rely on must be among those at which was asked: it may have come this moment.
-	asked := onLink(l.link)
-	l.inquiring = heard.Asked != asked || l.addrErr == nil && l.advertise != asked.Addr && l.advertise != asked.Stable
+	l.inquiring = heard.Asked != l.link || l.addrErr == nil && l.advertise != l.link.Addr && l.advertise != l.link.Stable
 	l.contacts.heard(heard.Hints, now)
 	for _, twin := range heard.Twins {
 		l.contacts.expect(netip.AddrPortFrom(twin, peer.Port), now)
@@ -393,7 +392,8 @@ func (l *Loop) observe(ctx context.Context) {
 }
 
 func (l *Loop) observeLink() {
-	link, err := l.Network.Link()
+	choice, err := l.Network.Link()
+	link := choice.Link
 	seen := address.Link{Name: link.Name, Index: link.Index, Addr: cmp.Or(link.Addr, link.Stable)}
 	if !link.Addr.IsValid() && link.Name == l.seen.Name && link.Index == l.seen.Index {
 		seen = l.seen // a lease that has gone is no news where the board can do without
@@ -405,7 +405,7 @@ func (l *Loop) observeLink() {
 		if !link.Addr.IsValid() {
 			log = l.Log.Debug // who put the stable address there has told it
 		}
-		why := link.Why
+		why := choice.Why
 		if why != "" {
 			why = ": " + why
 		}
@@ -417,11 +417,7 @@ func (l *Loop) observeLink() {
 		l.contacts.hurry(func(c *contact) bool { return c.failures > 0 }, time.Now())
 	}
 	l.link, l.linkErr = link, err
-	if err != nil {
-		l.Discovery.SetLink(discovery.Link{})
-		return
-	}
-	l.Discovery.SetLink(onLink(link))
+	l.Discovery.SetLink(link)
 }
 
 // compareAddress looks whether the swarm knows this board by an address that it has, and that it will keep.
@@ -535,11 +531,6 @@ func sentence(reason string) string {
 		return reason
 	}
 	return reason + "."
-}
-
-// onLink is what discovery has to know of a link.
-func onLink(l address.Link) discovery.Link {
-	return discovery.Link{Name: l.Name, Index: l.Index, Addr: l.Addr, Stable: l.Stable}
 }
 
 // speak brings what the board says about itself in line with what was observed.
