@@ -231,9 +231,9 @@ func (r *runner) announce(now time.Time) {
 	r.schedule.sent(now)
 }
 
-// ask asks who is there, from each address of the link: the question needs no route, and whoever takes one of the addresses
-// for a stranger's answers the other. The first questions have no known answers, so that everybody announces itself at all of
-// its addresses.
+// ask asks who is there, which needs no route. The first questions are a survey: they come from each address of the link, and
+// without known answers, so that everybody announces itself at all of its addresses. For the others one address will do, and
+// the stable one is on everybody's link.
 func (r *runner) ask(now time.Time) {
 	if due(r.inquiry.answers, now) {
 		r.inquiry.answered(r.got.link)
@@ -243,7 +243,9 @@ func (r *runner) ask(now time.Time) {
 		return
 	}
 	var known []dns.RR
+	addrs := r.got.link.Addrs()
 	if r.inquiry.put >= surveyTimes {
+		addrs = addrs[len(addrs)-1:]
 		if len(r.ours) > 0 {
 			known = append(known, pointer(r.ours[0].claim.Serial, recordTTL)) // our own answer is of no use to us
 		}
@@ -255,7 +257,7 @@ func (r *runner) ask(now time.Time) {
 		r.log.Debug("Nobody was asked who is there.", zap.Error(err))
 		return
 	}
-	for _, addr := range r.got.link.Addrs() {
+	for _, addr := range addrs {
 		if err := r.transport.conn.Send(data, addr); err != nil {
 			r.log.Debug("Nobody was asked who is there from an address.", zap.Stringer("address", addr), zap.Error(err))
 		}
