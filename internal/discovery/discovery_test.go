@@ -339,7 +339,7 @@ func TestHintsExpireAndTTLIsHonoured(t *testing.T) {
 		l := &lan{}
 		a := l.join(t, serialA, addrA)
 		defer a.leave(t)
-		st := mustState(t, claimFor(serialB, peer.Blank), addrB)
+		st := mustAnnounce(t, claimFor(serialB, peer.Blank), addrB)
 		short, err := response(3*time.Second, st.answers()...)
 		if err != nil {
 			t.Fatal(err)
@@ -363,7 +363,7 @@ func TestBoardAtTwoAddresses(t *testing.T) {
 		a, b := l.join(t, serialA, addrA), l.join(t, serialB, addrB)
 		defer a.leave(t)
 		defer b.leave(t)
-		data, err := mustState(t, claimFor(serialB, peer.Blank), "192.0.2.3").pack()
+		data, err := mustAnnounce(t, claimFor(serialB, peer.Blank), "192.0.2.3").pack()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -438,7 +438,7 @@ func TestOtherAddressOfThisMachineIsNoTwin(t *testing.T) {
 		a := l.join(t, serialA, addrA)
 		defer a.leave(t)
 		a.own[netip.MustParseAddr("192.0.2.77")] = true
-		data, err := mustState(t, claimFor(serialA, peer.Blank), "192.0.2.77").pack()
+		data, err := mustAnnounce(t, claimFor(serialA, peer.Blank), "192.0.2.77").pack()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -501,7 +501,7 @@ func TestBadPacketsAreIgnored(t *testing.T) {
 		l := &lan{}
 		a := l.join(t, serialA, addrA)
 		defer a.leave(t)
-		st := mustState(t, claimFor(serialB, peer.Blank), addrB)
+		st := mustAnnounce(t, claimFor(serialB, peer.Blank), addrB)
 		good, err := st.pack()
 		if err != nil {
 			t.Fatal(err)
@@ -546,7 +546,7 @@ func TestFloodIsBounded(t *testing.T) {
 		flood := func(n int, addr func(i int) string) {
 			for i := range n {
 				c := claimFor(peer.Serial(fmt.Sprintf("2%015x", i)), peer.Blank)
-				data, err := mustState(t, c, addr(i)).pack()
+				data, err := mustAnnounce(t, c, addr(i)).pack()
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -847,7 +847,7 @@ func TestInvalidClaimIsNotAnnounced(t *testing.T) {
 }
 
 func FuzzHear(f *testing.F) {
-	st := mustState(f, claimFor(serialB, peer.Blank), addrB)
+	st := mustAnnounce(f, claimFor(serialB, peer.Blank), addrB)
 	for _, make := range []func() ([]byte, error){st.pack, st.goodbye} {
 		data, err := make()
 		if err != nil {
@@ -874,7 +874,7 @@ func FuzzHear(f *testing.F) {
 			local: func(netip.Addr) (bool, error) { return false, nil },
 			near:  theLink,
 		}).runner()
-		own := mustState(t, claimFor(serialA, peer.Blank), addrA)
+		own := mustAnnounce(t, claimFor(serialA, peer.Blank), addrA)
 		r.zone.service.Store(own.records)
 		r.got = wish{link: linkAt(addrA), claim: own.claim}
 		now := time.Now()

@@ -30,7 +30,7 @@ func (o *onLink) has(addr netip.Addr, link address.Link, n network, log *zap.Log
 	if now.Sub(o.looked) >= nearAge {
 		near, err := n.near(link)
 		if err != nil {
-			log.Debug("The networks of the link are not known.", zap.Error(err))
+			log.Debug("The networks of the link cannot be listed.", zap.Error(err))
 		}
 		o.networks, o.looked = near, now
 	}

@@ -21,7 +21,7 @@ func claimFor(s peer.Serial, state peer.State) peer.Claim {
 	return peer.Claim{Serial: s, Cluster: "pi", State: state}
 }
 
-func mustState(t testing.TB, c peer.Claim, addr string) announcement {
+func mustAnnounce(t testing.TB, c peer.Claim, addr string) announcement {
 	t.Helper()
 	s, err := newAnnouncement(c, netip.MustParseAddr(addr), Cluster{Name: "pi"})
 	if err != nil {
@@ -82,7 +82,7 @@ func TestAnnouncementIsUnderstood(t *testing.T) {
 	}
 }
 
-func TestNewStatementRefuses(t *testing.T) {
+func TestNewAnnouncementRefuses(t *testing.T) {
 	if _, err := newAnnouncement(peer.Claim{Serial: serialA}, netip.MustParseAddr("192.0.2.7"), Cluster{}); err == nil {
 		t.Error("an incomplete claim is announced")
 	}
@@ -94,7 +94,7 @@ func TestNewStatementRefuses(t *testing.T) {
 }
 
 // Whatever else a claim says, the board announces itself, and is understood.
-func FuzzStatement(f *testing.F) {
+func FuzzAnnouncement(f *testing.F) {
 	f.Add("k\xfcche", "\x00\x00", strings.Repeat("a", 129), "Swarm id", "10.0.0.1 x")
 	f.Fuzz(func(t *testing.T, hostname, model, trouble, swarm, peers string) {
 		c := claimFor(serialA, peer.Worker)
@@ -110,7 +110,7 @@ func FuzzStatement(f *testing.F) {
 	})
 }
 
-func TestSightingsRefusesAndPassesOver(t *testing.T) {
+func TestInstancesRefusesAndPassesOver(t *testing.T) {
 	txt := func(change ...string) []string {
 		all := map[string]string{"v": "1", "serial": string(serialA), "cluster": "pi", "state": "blank", "swarm": ""}
 		for _, c := range change {
@@ -168,7 +168,7 @@ func TestSightingsRefusesAndPassesOver(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			data, err := mustState(t, claimFor(serialA, peer.Blank), "192.0.2.7").pack()
+			data, err := mustAnnounce(t, claimFor(serialA, peer.Blank), "192.0.2.7").pack()
 			msg := unpack(t, data, err)
 			tt.change(msg)
 			found, errs := instances(msg)
@@ -186,9 +186,9 @@ func TestSightingsRefusesAndPassesOver(t *testing.T) {
 	}
 }
 
-func TestSightingsBoundsTTL(t *testing.T) {
+func TestInstancesBoundsTTL(t *testing.T) {
 	for given, want := range map[uint32]time.Duration{0: 0, 1: time.Second, 75: 75 * time.Second, 1 << 31: ttlMax} {
-		data, err := mustState(t, claimFor(serialA, peer.Blank), "192.0.2.7").pack()
+		data, err := mustAnnounce(t, claimFor(serialA, peer.Blank), "192.0.2.7").pack()
 		msg := unpack(t, data, err)
 		for _, rr := range msg.Answer {
 			rr.Header().Ttl = given
@@ -205,7 +205,7 @@ func TestZone(t *testing.T) {
 	if got := z.Records(dns.Question{Name: serviceName, Qtype: dns.TypePTR, Qclass: dns.ClassINET}); got != nil {
 		t.Fatalf("with nothing to say: %v", got)
 	}
-	st := mustState(t, claimFor(serialA, peer.Blank), "192.0.2.7")
+	st := mustAnnounce(t, claimFor(serialA, peer.Blank), "192.0.2.7")
 	z.service.Store(st.records)
 	instance, host := serialA.Instance()+"."+serviceName, serialA.Instance()+"."+domain
 	tests := []struct {
@@ -243,7 +243,7 @@ func TestZone(t *testing.T) {
 
 func TestZoneKnownAnswers(t *testing.T) {
 	var z zone
-	st := mustState(t, claimFor(serialA, peer.Blank), "192.0.2.7")
+	st := mustAnnounce(t, claimFor(serialA, peer.Blank), "192.0.2.7")
 	z.service.Store(st.records)
 	query := new(dns.Msg)
 	query.SetQuestion(strings.ToUpper(serviceName), dns.TypePTR)

@@ -19,12 +19,12 @@ const (
 	idle     = time.Hour             // sleep when nothing is due
 )
 
-// runner is what Run does: it brings the wishes about, hears what others say, and shows what it knows. It belongs to the
-// goroutine of Run, as do its parts.
+// runner is the state of Run, whose goroutine owns it and its parts: it carries out the wishes, hears what others say, and
+// shows what it knows.
 type runner struct {
 	*Service
 	journal   journal
-	got       wish // what has been brought about
+	got       wish // the wish that has been carried out
 	transport transport
 	onLink    onLink
 	ours      []announcement // one for each address, the stable one last
@@ -111,7 +111,7 @@ func earliest(times ...time.Time) (first time.Time) {
 	return first
 }
 
-// adopt brings about what the setters asked for since the last turn.
+// adopt carries out what the setters asked for since the last turn.
 func (r *runner) adopt(now time.Time) {
 	want, old := r.wishes.get(), r.got
 	if want == old {
@@ -197,18 +197,18 @@ func (r *runner) leave() {
 	r.transport.close(r.log)
 }
 
-// farewell takes back what was announced. It is a courtesy: where it gets lost, the announcement expires.
+// farewell sends the goodbyes. They are a courtesy: where one gets lost, the announcement expires.
 func (r *runner) farewell() {
 	if !r.transport.isOpen() {
 		return
 	}
 	if err := r.transport.send(r.ours, announcement.goodbye); err != nil {
-		r.log.Debug("No goodbye was said.", zap.Error(err))
+		r.log.Debug("The goodbye could not be sent.", zap.Error(err))
 	}
 }
 
-// broken gives the link up after an error, until a pause is over. One that works again after the first pause, as while the
-// system exchanges addresses, is nothing to tell.
+// broken gives the link up after an error, until a pause is over. One that works again after the first pause, as it does
+// while the system replaces an address, is not worth a warning.
 func (r *runner) broken(what trouble, err error, now time.Time) {
 	if r.transport.pause > 0 {
 		r.journal.once(what, err, "Other boards cannot be found by multicast on %s, trying again: %v.", r.got.link.Name, err)
@@ -254,12 +254,12 @@ func (r *runner) ask(now time.Time) {
 	r.inquiry.ask(now)
 	data, err := question(known)
 	if err != nil {
-		r.log.Debug("Nobody was asked who is there.", zap.Error(err))
+		r.log.Debug("The question cannot be packed.", zap.Error(err))
 		return
 	}
 	for _, addr := range addrs {
 		if err := r.transport.conn.Send(data, addr); err != nil {
-			r.log.Debug("Nobody was asked who is there from an address.", zap.Stringer("address", addr), zap.Error(err))
+			r.log.Debug("The question could not be sent from one address.", zap.Stringer("address", addr), zap.Error(err))
 		}
 	}
 }
@@ -324,7 +324,7 @@ func (r *runner) isSelf(addr netip.Addr) bool {
 	}
 	local, err := r.net.local(addr)
 	if err != nil {
-		r.log.Debug("Own addresses are not known.", zap.Error(err))
+		r.log.Debug("The addresses of this board cannot be listed.", zap.Error(err))
 		return true
 	}
 	return local

@@ -85,7 +85,7 @@ func receive(c conn, packets chan<- received) {
 	}
 }
 
-// close closes the link without a word, if it is open.
+// close closes the link without a goodbye, if it is open.
 func (t *transport) close(log *zap.Logger) {
 	if t.conn == nil {
 		return
@@ -98,7 +98,7 @@ func (t *transport) close(log *zap.Logger) {
 	t.conn, t.packets, t.responder = nil, nil, nil
 }
 
-// backOff puts the next try to open the link off.
+// backOff postpones the next try to open the link, twice as long each time.
 func (t *transport) backOff(now time.Time) {
 	t.pause = min(max(2*t.pause, reopenFirst), reopenMax)
 	t.reopen = now.Add(t.pause)
