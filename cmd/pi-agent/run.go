@@ -143,7 +143,7 @@ func daemon(ctx context.Context, cfg config.Config, key clusterkey.Phrase, dir, 
 		options.Rename = prepare.AskForName
 	}
 	loop := bootstrap.NewLoop(options)
-	runner.Place = func() stacks.Place { return stacks.Place(loop.Place()) }
+	runner.Place = loop.Place
 	server := enroll.NewServer(fmt.Sprintf(":%d", peer.Port), id, loop, member.trust, log.Named("hello"))
 
 	watch.Look(ctx) // before there is anything that it could come too late for

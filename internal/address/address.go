@@ -13,7 +13,7 @@ import (
 	"strings"
 )
 
-// Link is a network interface as the choice sees it.
+// Link is the network interface over which a board takes part in the cluster, with its addresses. The zero Link is none.
 type Link struct {
 	Name  string
 	Index int        // changes when the interface is made anew, as when a USB adapter is plugged again
@@ -22,13 +22,22 @@ type Link struct {
 	// Stable is the address of 169.254.0.0/16 that pi-agent keeps on it beside Addr; invalid when it keeps none. With it,
 	// the interface is of use without Addr.
 	Stable netip.Addr
+}
 
+// Addrs are the valid addresses, Addr first.
+func (l Link) Addrs() []netip.Addr {
+	return slices.DeleteFunc([]netip.Addr{l.Addr, l.Stable}, func(a netip.Addr) bool { return !a.IsValid() })
+}
+
+// Choice is the link that was chosen.
+type Choice struct {
+	Link
 	Why string // why it is this one, in words, where that is not plain
 }
 
-// candidate is a Link with what speaks for and against it.
+// candidate is a link with what speaks for and against it.
 type candidate struct {
-	Link
+	Choice
 	card
 	up        bool // set up by the system
 	carrier   bool // a cable or a radio connection is there
@@ -44,7 +53,7 @@ type candidate struct {
 // higher, one with an address before one without, wired before wireless, plain before a VLAN, the older before the newer.
 // One that is a port of another is never it, and one of another program only when want names it. The error says in words
 // what is missing at the one that comes first; an empty socket is not worth telling while the radio waits for its address.
-func choose(all []candidate, want, home string) (Link, error) {
+func choose(all []candidate, want, home string) (Choice, error) {
 	named := byName(all)
 	if want != "" {
 		return named.wanted(want)
@@ -70,9 +79,9 @@ func choose(all []candidate, want, home string) (Link, error) {
 		missing = cmp.Or(missing, err)
 	}
 	if missing != nil {
-		return Link{}, missing
+		return Choice{}, missing
 	}
-	return Link{}, named.none()
+	return Choice{}, named.none()
 }
 
 // usable are the interfaces behind which other boards may be, the best first.
@@ -99,7 +108,7 @@ func (all interfaces) usable() []candidate {
 }
 
 // wanted is the interface that the settings name, or what it has become a port of.
-func (all interfaces) wanted(name string) (Link, error) {
+func (all interfaces) wanted(name string) (Choice, error) {
 	c, ok := all.stands(name)
 	switch first, there := all[name]; {
 	case ok:
@@ -108,20 +117,20 @@ func (all interfaces) wanted(name string) (Link, error) {
 			err = fmt.Errorf("%s is a port of %s, and %w", name, first.master, err)
 		}
 		if err != nil {
-			return Link{}, err
+			return Choice{}, err
 		}
 		return all.explained(c), nil
 	case there:
-		return Link{}, fmt.Errorf("%s is a port of %s, which is not there; see interface in pi-agent.toml", name, first.master)
+		return Choice{}, fmt.Errorf("%s is a port of %s, which is not there; see interface in pi-agent.toml", name, first.master)
 	}
 	var names []string
 	for _, c := range all.usable() {
 		names = append(names, c.Name)
 	}
 	if len(names) == 0 {
-		return Link{}, all.none()
+		return Choice{}, all.none()
 	}
-	return Link{}, fmt.Errorf("there is no interface %q, only %s; see interface in pi-agent.toml", name, strings.Join(names, ", "))
+	return Choice{}, fmt.Errorf("there is no interface %q, only %s; see interface in pi-agent.toml", name, strings.Join(names, ", "))
 }
 
 // none says that no interface leads to other boards, and which there are.
@@ -143,8 +152,8 @@ func (all interfaces) none() error {
 		strings.Join(names, ", "))
 }
 
-// explained is the link of a candidate, with the reason for it where that is not plain.
-func (all interfaces) explained(c candidate) Link {
+// explained is the choice of a candidate, with the reason for it where that is not plain.
+func (all interfaces) explained(c candidate) Choice {
 	var ports []string
 	for _, l := range c.lower {
 		if all[l].master == c.Name && all.rank(l) == all.rank(c.Name) {
@@ -155,7 +164,7 @@ func (all interfaces) explained(c candidate) Link {
 		slices.Sort(ports)
 		c.Why = "it is made of " + strings.Join(ports, " and ")
 	}
-	return c.Link
+	return c.Choice
 }
 
 // lacks says what a candidate needs before it can be used.

@@ -8,8 +8,8 @@ import (
 // usable returns an interface that lacks nothing, changed by change.
 func usable(name string, index int, change ...func(*candidate)) candidate {
 	c := candidate{
-		Link: Link{Name: name, Index: index, Addr: netip.AddrFrom4([4]byte{192, 168, 1, byte(index)})},
-		up:   true, carrier: true, multicast: true, metric: -1,
+		Choice: Choice{Link: Link{Name: name, Index: index, Addr: netip.AddrFrom4([4]byte{192, 168, 1, byte(index)})}},
+		up:     true, carrier: true, multicast: true, metric: -1,
 	}
 	for _, f := range change {
 		f(&c)

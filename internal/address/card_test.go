@@ -66,7 +66,7 @@ func candidatesOf(root string, all []shown, bare bool) []candidate {
 	var found []candidate
 	for _, s := range all {
 		c := candidate{
-			Link: Link{Name: s.name, Index: s.index(all)}, card: readCard(root, s.name, s.index(all)),
+			Choice: Choice{Link: Link{Name: s.name, Index: s.index(all)}}, card: readCard(root, s.name, s.index(all)),
 			up: true, carrier: s.carrier, multicast: true, metric: -1, bare: bare,
 		}
 		if s.addr != "" {

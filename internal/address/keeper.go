@@ -91,24 +91,24 @@ func (k *Keeper) Ready() <-chan struct{} { return k.ready }
 // Link is the cluster interface right now, with the stable address once there is one. The error says in words what is
 // missing. As long as a swarm relies on the address, the interface on which it was made, or the bridge or bond that this
 // has become a port of, comes first.
-func (k *Keeper) Link() (Link, error) {
+func (k *Keeper) Link() (Choice, error) {
 	k.mu.Lock()
 	home, inUse, held := k.home, k.inUse, k.held
 	k.mu.Unlock()
 	link, err := k.choose(home, inUse)
 	if err != nil {
-		return Link{}, err
+		return Choice{}, err
 	}
 	if held.Index == link.Index {
 		link.Stable = held.Stable
 	}
 	if !link.Addr.IsValid() && !link.Stable.IsValid() {
-		return Link{}, fmt.Errorf("%s has no address yet", link.Name)
+		return Choice{}, fmt.Errorf("%s has no address yet", link.Name)
 	}
 	return link, nil
 }
 
-func (k *Keeper) choose(home Home, inUse bool) (Link, error) {
+func (k *Keeper) choose(home Home, inUse bool) (Choice, error) {
 	kernel := k.Kernel
 	if inUse {
 		kernel.Home = home.Interface
@@ -137,7 +137,7 @@ func (k *Keeper) Rely(on bool) {
 // OnLink reports whether an address is reached over the cluster interface without a router.
 func (k *Keeper) OnLink(addr netip.Addr) bool {
 	link, err := k.choose(k.now())
-	return err == nil && onLink(link, addr)
+	return err == nil && onLink(link.Link, addr)
 }
 
 // Routes lists the destinations that have a route.
@@ -184,7 +184,7 @@ func (k *Keeper) Run(ctx context.Context) error {
 		parked := false
 		switch {
 		case err == nil:
-			err = k.hold(ctx, link, changed)
+			err = k.hold(ctx, link.Link, changed)
 		case inUse:
 			parked = k.park(home)
 		}

@@ -24,10 +24,10 @@ type Kernel struct {
 }
 
 // Link is the cluster interface right now. The error says in words what is missing until there is one.
-func (k Kernel) Link() (Link, error) {
+func (k Kernel) Link() (Choice, error) {
 	all, err := k.candidates()
 	if err != nil {
-		return Link{}, err
+		return Choice{}, err
 	}
 	return choose(all, k.Want, k.Home)
 }
@@ -58,7 +58,7 @@ func (k Kernel) candidates() ([]candidate, error) {
 			metric = -1
 		}
 		all = append(all, candidate{
-			Link:      Link{Name: a.Name, Index: a.Index, Addr: addr},
+			Choice:    Choice{Link: Link{Name: a.Name, Index: a.Index, Addr: addr}},
 			up:        a.Flags&net.FlagUp != 0,
 			carrier:   a.RawFlags&unix.IFF_LOWER_UP != 0,
 			multicast: a.Flags&net.FlagMulticast != 0,
@@ -84,7 +84,7 @@ func (k Kernel) stands(name string) (Link, bool) {
 // OnLink reports whether an address is reached over the cluster interface without a router.
 func (k Kernel) OnLink(a netip.Addr) bool {
 	link, err := k.Link()
-	return err == nil && onLink(link, a)
+	return err == nil && onLink(link.Link, a)
 }
 
 // onLink reports whether there is a route to addr over the link, without a router in between.

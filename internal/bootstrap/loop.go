@@ -36,7 +36,7 @@ const (
 
 // Discovery finds hints. discovery.Service is the real one.
 type Discovery interface {
-	SetLink(discovery.Link)
+	SetLink(address.Link)
 	SetClaim(peer.Claim)
 	SetAsking(bool)
 	Snapshot() discovery.Snapshot
@@ -57,7 +57,7 @@ type Asker interface {
 // where the interface's own address is to be used.
 type Network interface {
 	// Link is the one cluster interface, or an error that says in words what is missing.
-	Link() (address.Link, error)
+	Link() (address.Choice, error)
 	// Advertise is the address for a swarm to rely on, or an error that says in words why there is none, and is an
 	// address.Refusal when it takes a person to change that.
 	Advertise() (netip.Addr, error)
@@ -145,7 +145,7 @@ type Loop struct {
 	taken  atomic.Pointer[string]     // name of this board that another one has, too
 	asks   chan struct{}              // one element for each hello under way
 	ticket atomic.Pointer[ticketBase] // nil when this board is not a manager
-	place  atomic.Pointer[Place]      // the same
+	place  atomic.Pointer[peer.Place] // the same
 	listed atomic.Pointer[nodeIDs]    // the nodes of the swarm, the same
 	posed  atomic.Pointer[pose]       // what the newest turn has seen
 	canvas canvas

@@ -13,7 +13,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/pi-agent/pi-agent/internal/address"
-	"github.com/pi-agent/pi-agent/internal/discovery"
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/policy"
 	"github.com/pi-agent/pi-agent/internal/roster"
@@ -38,8 +37,7 @@ func (l *Loop) observe(ctx context.Context) {
 		l.listening = now
 	}
 	// Also the address that a swarm would rely on must be among those at which was asked: it may have come this moment.
-	asked := onLink(l.link)
-	l.inquiring = heard.Asked != asked || l.addrErr == nil && l.advertise != asked.Addr && l.advertise != asked.Stable
+	l.inquiring = heard.Asked != l.link || l.addrErr == nil && l.advertise != l.link.Addr && l.advertise != l.link.Stable
 	l.roster.Heard(heard.Hints, now)
 	for _, twin := range heard.Twins {
 		l.roster.Expect(netip.AddrPortFrom(twin, peer.Port), now)
@@ -64,7 +62,8 @@ func (l *Loop) observe(ctx context.Context) {
 }
 
 func (l *Loop) observeLink() {
-	link, err := l.Network.Link()
+	choice, err := l.Network.Link()
+	link := choice.Link
 	seen := address.Link{Name: link.Name, Index: link.Index, Addr: cmp.Or(link.Addr, link.Stable)}
 	if !link.Addr.IsValid() && link.Name == l.seen.Name && link.Index == l.seen.Index {
 		seen = l.seen // a lease that has gone is no news where the board can do without
@@ -76,7 +75,7 @@ func (l *Loop) observeLink() {
 		if !link.Addr.IsValid() {
 			log = l.Log.Debug // who put the stable address there has told it
 		}
-		why := link.Why
+		why := choice.Why
 		if why != "" {
 			why = ": " + why
 		}
@@ -88,11 +87,7 @@ func (l *Loop) observeLink() {
 		l.roster.Hurry(func(c *roster.Contact) bool { return c.Failing() }, time.Now())
 	}
 	l.link, l.linkErr = link, err
-	if err != nil {
-		l.Discovery.SetLink(discovery.Link{})
-		return
-	}
-	l.Discovery.SetLink(onLink(link))
+	l.Discovery.SetLink(link)
 }
 
 // compareAddress looks whether the swarm knows this board by an address that it has, and that it will keep.
@@ -179,7 +174,7 @@ func (l *Loop) count(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("look what is in the swarm: %w", err)
 	}
-	l.contents, l.contentsAt = peer.Contents(have), time.Now()
+	l.contents, l.contentsAt = have, time.Now()
 	return nil
 }
 
@@ -242,9 +237,4 @@ func (l *Loop) barred(p policy.Peer) error {
 		return nil
 	}
 	return l.Pins.MayMove(p.Key)
-}
-
-// onLink is what discovery has to know of a link.
-func onLink(l address.Link) discovery.Link {
-	return discovery.Link{Name: l.Name, Index: l.Index, Addr: l.Addr, Stable: l.Stable}
 }

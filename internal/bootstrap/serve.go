@@ -7,22 +7,16 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/pi-agent/pi-agent/internal/manager"
+	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/policy"
 )
 
-// Place is where a manager stands in its swarm. It is zero on every other board.
-type Place struct {
-	Swarm string    // id of the swarm
-	Leads bool      // whether it is the one manager that leads the others
-	Calm  time.Time // when a node last came or went
-}
-
 // Place is where this board stands. It may be called from any goroutine.
-func (l *Loop) Place() Place {
+func (l *Loop) Place() peer.Place {
 	if p := l.place.Load(); p != nil {
 		return *p
 	}
-	return Place{}
+	return peer.Place{}
 }
 
 // serve does what a manager owes its swarm.
@@ -45,7 +39,7 @@ func (l *Loop) serve(ctx context.Context) {
 	peers, _ := l.roster.Peers(l.Serial)
 	s := manager.Snapshot{Now: l.nodesAt, Self: l.status.NodeID, Nodes: nodes, Peers: peers}
 	l.manager.Reconcile(ctx, s)
-	l.place.Store(&Place{Swarm: l.status.SwarmID, Leads: s.Leads(), Calm: l.manager.Calm()})
+	l.place.Store(&peer.Place{Swarm: l.status.SwarmID, Leads: s.Leads(), Calm: l.manager.Calm()})
 }
 
 // newManager is this board as a manager.

@@ -466,7 +466,7 @@ func (w *world) check(t testing.TB) error {
 		}
 		b.node = s.NodeID
 		have, err := b.engine.Contents(t.Context())
-		b.free = err == nil && have == swarm.Contents{Nodes: 1}
+		b.free = err == nil && have == peer.Contents{Nodes: 1}
 		if s.SwarmID == "" || b.swarm != "" {
 			continue
 		}

@@ -57,7 +57,7 @@ type world struct {
 
 	settle   time.Duration // of every board
 	prompt   bool          // addresses are there when a board is switched on
-	deadEnds bool          // nobody asks anew at an address that has come, and answers from beyond the networks of this one are dropped
+	deadEnds bool          // nobody asks anew at an address that has come
 
 	lan    []*simBoard // all boards, with those of strangers
 	boards []*simBoard // of the class
@@ -87,8 +87,6 @@ const (
 	duplicate // no packet: whether an announcement comes twice
 	dhcp      // no packet: how long an address of DHCP takes,
 	probing   // and one that stays
-	survey    // a question that is answered by announcements
-	unicast   // an answer to any other
 )
 
 // simBoard is one board. It is the Discovery, the Asker and the Network of its loop.
@@ -128,11 +126,11 @@ type simBoard struct {
 	asking   bool
 	claim    peer.Claim
 	hints    map[netip.Addr]discovery.Hint
-	linked   discovery.Link // as its loop sees it
-	surveyed discovery.Link // where all were asked
-	inquiry  int            // which one is under way
-	leased   time.Time      // when its address of DHCP is there
-	probed   time.Time      // when the one that stays is
+	linked   address.Link // as its loop sees it
+	surveyed address.Link // where all were asked
+	inquiry  int          // which one is under way
+	leased   time.Time    // when its address of DHCP is there
+	probed   time.Time    // when the one that stays is
 	heard    time.Time
 	changed  chan struct{}
 	lease    netip.Addr    // that of DHCP
@@ -406,7 +404,7 @@ func (b *simBoard) start(ctx context.Context) {
 	b.w.mu.Lock()
 	b.loop, b.stop, b.done, b.trust = loop, stop, done, trust
 	b.hints, b.heard, b.changed = map[netip.Addr]discovery.Hint{}, time.Time{}, make(chan struct{}, 1)
-	b.claim, b.asking, b.linked, b.surveyed = peer.Claim{}, false, discovery.Link{}, discovery.Link{}
+	b.claim, b.asking, b.linked, b.surveyed = peer.Claim{}, false, address.Link{}, address.Link{}
 	b.inquiry++
 	b.w.mu.Unlock()
 	go func() {
@@ -414,7 +412,6 @@ func (b *simBoard) start(ctx context.Context) {
 		_ = loop.Run(ctx) // it returns nil only
 	}()
 	go b.announceOften(ctx, loop)
-	go b.inquire(ctx)
 }
 
 // forget is what root does when it is asked to let the engine forget its swarm.
@@ -510,70 +507,21 @@ func (b *simBoard) announceOften(ctx context.Context, loop *Loop) {
 	}
 }
 
-// inquire asks the others who they are, after 1, 2, 4 and more seconds, as long as the board wants it. Each answers with the
-// one of its addresses that stays, if it has it.
-func (b *simBoard) inquire(ctx context.Context) {
-	for pause := time.Second; nap(ctx, pause) == nil; pause = min(2*pause, time.Minute) {
-		b.w.mu.Lock()
-		asking, lan := b.asking && len(b.addrs()) > 0, b.w.lan
-		b.w.mu.Unlock()
-		for _, to := range lan {
-			delay, lost := b.w.send(question, b, to)
-			back, gone := b.w.send(unicast, to, b)
-			if !asking || lost || gone || to == b {
-				continue
-			}
-			time.AfterFunc(delay+back, func() {
-				b.w.mu.Lock()
-				loop, addrs := to.loop, to.addrs()
-				near := len(addrs) > 0 && (!b.w.deadEnds || b.routed(to, addrs[len(addrs)-1]))
-				b.w.mu.Unlock()
-				if loop != nil && near {
-					to.hear(loop, b, addrs[len(addrs)-1], true)
-				}
-			})
-		}
-	}
-}
-
-// survey asks everybody twice to announce themselves where this board has an address that is new, and notes when the answers
-// are in. The caller must hold w.mu.
-func (b *simBoard) survey() {
-	b.surveyed = discovery.Link{}
+// inquire asks who is there where this board has an address that is new, twice so that everybody announces itself, and notes
+// when the answers are in; then ever less often, and whoever is known is silent. The caller must hold w.mu.
+func (b *simBoard) inquire() {
+	b.surveyed = address.Link{}
 	b.inquiry++
 	mine, link := b.inquiry, b.linked
-	if !b.asking || link == (discovery.Link{}) || b.w.deadEnds {
+	if !b.asking || link == (address.Link{}) || b.w.deadEnds {
 		return
 	}
-	const wait = 1360 * time.Millisecond
-	ask := func() {
-		for _, to := range b.w.lan {
-			delay, lost := b.w.send(survey, b, to)
-			if lost || to == b {
-				continue
-			}
-			time.AfterFunc(delay+100*time.Millisecond, func() {
-				if loop := to.running(); loop != nil {
-					to.announce(loop)
-				}
-			})
-		}
-	}
-	current := func() bool {
+	const survey, wait = 2, 1360 * time.Millisecond
+	current := func() bool { return b.inquiry == mine && b.loop != nil }
+	answered := func() {
 		b.w.mu.Lock()
 		defer b.w.mu.Unlock()
-		return b.inquiry == mine
-	}
-	go ask()
-	time.AfterFunc(wait, func() {
-		if current() {
-			ask()
-		}
-	})
-	time.AfterFunc(2*wait, func() {
-		b.w.mu.Lock()
-		defer b.w.mu.Unlock()
-		if b.inquiry != mine {
+		if !current() {
 			return
 		}
 		b.surveyed = link
@@ -581,7 +529,52 @@ func (b *simBoard) survey() {
 		case b.changed <- struct{}{}:
 		default:
 		}
-	})
+	}
+	put, pause := 0, time.Duration(0)
+	var ask func()
+	ask = func() {
+		b.w.mu.Lock()
+		over := !current()
+		b.w.mu.Unlock()
+		if over {
+			return
+		}
+		put++
+		b.ask(put > survey)
+		if put == survey {
+			time.AfterFunc(wait, answered)
+		}
+		pause = min(max(2*pause, wait), time.Minute)
+		time.AfterFunc(pause, ask)
+	}
+	go ask()
+}
+
+// ask asks everybody who is there, with known answers or without.
+func (b *simBoard) ask(known bool) {
+	for _, to := range b.w.lan {
+		delay, lost := b.w.send(question, b, to)
+		if lost || to == b || known && b.knows(to) {
+			continue
+		}
+		time.AfterFunc(delay+100*time.Millisecond, func() {
+			if loop := to.running(); loop != nil {
+				to.announce(loop)
+			}
+		})
+	}
+}
+
+// knows reports whether a question of this board has another as a known answer.
+func (b *simBoard) knows(to *simBoard) bool {
+	b.w.mu.Lock()
+	defer b.w.mu.Unlock()
+	for _, h := range b.hints {
+		if h.Claim.Serial == to.serial && time.Until(h.Expires) >= hintTTL/2 {
+			return true
+		}
+	}
+	return false
 }
 
 // announce is heard by every board, its own included, from each address, unless it is lost on the way to it. Who hears a
@@ -596,15 +589,15 @@ func (b *simBoard) announce(loop *Loop) {
 			if lost || to == b.w.deaf && to != b {
 				continue
 			}
-			time.AfterFunc(delay, func() { b.hear(loop, to, at, false) })
+			time.AfterFunc(delay, func() { b.hear(loop, to, at) })
 			if part, _ := b.w.send(duplicate, b, to); b.w.twice > 0 && part < time.Duration(float64(20*time.Millisecond)*b.w.twice) {
-				time.AfterFunc(delay+time.Second, func() { b.hear(loop, to, at, false) })
+				time.AfterFunc(delay+time.Second, func() { b.hear(loop, to, at) })
 			}
 		}
 	}
 }
 
-func (b *simBoard) hear(loop *Loop, to *simBoard, at netip.Addr, asked bool) {
+func (b *simBoard) hear(loop *Loop, to *simBoard, at netip.Addr) {
 	b.w.mu.Lock()
 	defer b.w.mu.Unlock()
 	if b.loop == nil || b.loop != loop || to.loop == nil || b.claim.Serial == "" || len(to.addrs()) == 0 {
@@ -620,7 +613,7 @@ func (b *simBoard) hear(loop *Loop, to *simBoard, at netip.Addr, asked bool) {
 		to.hints[at] = discovery.Hint{
 			Claim: b.claim, Addr: netip.AddrPortFrom(at, peer.Port), Heard: now, Expires: now.Add(hintTTL),
 		}
-		if !known && !asked {
+		if !known {
 			go to.announce(to.loop)
 		}
 	}
@@ -634,7 +627,7 @@ func (b *simBoard) hear(loop *Loop, to *simBoard, at netip.Addr, asked bool) {
 }
 
 // SetLink implements Discovery.
-func (b *simBoard) SetLink(l discovery.Link) {
+func (b *simBoard) SetLink(l address.Link) {
 	b.w.mu.Lock()
 	defer b.w.mu.Unlock()
 	if b.linked == l {
@@ -644,7 +637,7 @@ func (b *simBoard) SetLink(l discovery.Link) {
 		b.heard = time.Time{}
 	}
 	b.linked = l
-	b.survey()
+	b.inquire()
 	if b.claim.Serial != "" {
 		go b.announce(b.loop)
 	}
@@ -656,7 +649,7 @@ func (b *simBoard) SetAsking(on bool) {
 	defer b.w.mu.Unlock()
 	if b.asking != on {
 		b.asking = on
-		b.survey()
+		b.inquire()
 	}
 }
 
@@ -777,11 +770,11 @@ func (b *simBoard) Knock(ctx context.Context, p enroll.Peer, _ peer.Claim) (map[
 func (b *simBoard) Nearby() []discovery.Neighbour { return b.near }
 
 // Link implements Network.
-func (b *simBoard) Link() (address.Link, error) {
+func (b *simBoard) Link() (address.Choice, error) {
 	b.w.mu.Lock()
 	defer b.w.mu.Unlock()
 	addrs := b.addrs()
-	link := address.Link{Name: "eth0", Index: 2}
+	link := address.Choice{Link: address.Link{Name: "eth0", Index: 2}}
 	if slices.Contains(addrs, b.lease) {
 		link.Addr = b.lease
 	}
@@ -789,7 +782,7 @@ func (b *simBoard) Link() (address.Link, error) {
 		link.Stable = b.addr
 	}
 	if len(addrs) == 0 {
-		return link, errors.New("eth0 has no IPv4 address yet")
+		return address.Choice{}, errors.New("eth0 has no IPv4 address yet")
 	}
 	return link, nil
 }

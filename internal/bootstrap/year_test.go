@@ -265,7 +265,7 @@ func (w *world) wipe(b *simBoard) {
 func (w *world) settled() bool {
 	for _, b := range w.boards {
 		have, err := b.engine.Contents(context.Background())
-		if len(w.swarms) > 1 && err == nil && (have == swarm.Contents{Nodes: 1}) {
+		if len(w.swarms) > 1 && err == nil && (have == peer.Contents{Nodes: 1}) {
 			w.missing = b.serial.Name() + " keeps an empty swarm beside another"
 			return false
 		}

@@ -9,6 +9,8 @@ import (
 	"sort"
 	"time"
 
+	"github.com/miekg/dns"
+
 	"github.com/pi-agent/pi-agent/internal/peer"
 )
 
@@ -21,39 +23,36 @@ const (
 // errFull says that a new hint has taken the place of another.
 var errFull = errors.New("no room for another board")
 
-// place is what a hint is filed under: a board that is heard from two addresses has two hints.
-type place struct {
+// origin is what a hint is filed under: a board that is heard from two addresses has two hints.
+type origin struct {
 	serial peer.Serial
 	addr   netip.Addr
 }
 
-// hint makes a hint of what was said at now.
-func (s sighting) hint(addr netip.Addr, now time.Time) Hint {
-	return Hint{Claim: s.claim, Addr: netip.AddrPortFrom(addr, s.port), Heard: now, Expires: now.Add(s.ttl)}
+// hint makes a hint of what was heard from addr at now.
+func (i instance) hint(addr netip.Addr, now time.Time) Hint {
+	return Hint{Claim: i.claim, Addr: netip.AddrPortFrom(addr, peer.Port), Heard: now, Expires: now.Add(i.ttl)}
 }
 
-// place is where the hint of the sighting is filed.
-func (s sighting) place(addr netip.Addr) place { return place{s.serial, addr} }
-
 // cache has what was heard and still holds.
-type cache map[place]Hint
+type cache map[origin]Hint
 
-// put files a hint that was just heard. fresh means that the place is new, changed that it is new or says something else
+// put files a hint that was just heard. fresh means that its origin is new, changed that it is new or says something else
 // than before. A new one always gets in: where there is no room it takes the place of one chosen by chance, so that a flood
 // shuts nobody out for long. That is errFull.
 func (c cache) put(h Hint) (fresh, changed bool, err error) {
-	at := place{h.Claim.Serial, h.Addr.Addr()}
+	at := origin{h.Claim.Serial, h.Addr.Addr()}
 	old, known := c[at]
 	if !known {
 		err = c.makeRoom(at.addr)
 	}
 	c[at] = h
-	return !known, !known || old.Claim != h.Claim || old.Addr != h.Addr, err
+	return !known, !known || old.Claim != h.Claim, err
 }
 
 // makeRoom drops a hint when there is no room for another one of this address.
 func (c cache) makeRoom(addr netip.Addr) error {
-	var one, oneHere place
+	var one, oneHere origin
 	here := 0
 	for p := range c { // in an order by chance
 		one = p
@@ -73,8 +72,8 @@ func (c cache) makeRoom(addr netip.Addr) error {
 	return errFull
 }
 
-// remove forgets a place and reports whether it was known.
-func (c cache) remove(at place) bool {
+// remove forgets what came from an origin and reports whether it was known.
+func (c cache) remove(at origin) bool {
 	_, known := c[at]
 	delete(c, at)
 	return known
@@ -109,4 +108,16 @@ func (c cache) split(own peer.Serial) (hints []Hint, twins []netip.Addr) {
 		}
 	}
 	return hints, twins
+}
+
+// known are the known answers to a question: the other boards that were heard and hold for at least half their TTL still, RFC
+// 6762 section 7.1.
+func (c cache) known(own peer.Serial, now time.Time) (known []dns.RR) {
+	hints, _ := c.split(own)
+	hints = slices.DeleteFunc(hints, func(h Hint) bool { return h.Expires.Sub(now) < h.Expires.Sub(h.Heard)/2 })
+	hints = slices.CompactFunc(hints, func(a, b Hint) bool { return a.Claim.Serial == b.Claim.Serial })
+	for _, h := range hints {
+		known = append(known, pointer(h.Claim.Serial, h.Expires.Sub(now)))
+	}
+	return known
 }

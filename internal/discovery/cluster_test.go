@@ -88,17 +88,19 @@ func TestForgeriesAreIgnored(t *testing.T) {
 		defer a.leave(t)
 		claim := claimFor(serialB, peer.Blank)
 		claim.Tag = l.cluster.Tag
-		st, err := newStatement(claim, netip.MustParseAddr(addrB), l.cluster)
+		st, err := newAnnouncement(claim, netip.MustParseAddr(addrB), l.cluster)
 		if err != nil {
 			t.Fatal(err)
 		}
 		// with is the announcement with one string of its TXT record changed, and some lifetime.
 		with := func(key, value string, port uint16, ttl time.Duration) []byte {
-			srv, txt := st.srv().(*dns.SRV), st.txt().(*dns.TXT)
-			srv.Port = port
+			all := st.answers()
+			all[1].(*dns.SRV).Port = port
+			txt := all[3].(*dns.TXT)
+			txt.Txt = slices.Clone(txt.Txt)
 			i := slices.IndexFunc(txt.Txt, func(s string) bool { return strings.HasPrefix(s, key+"=") })
 			txt.Txt[i] = key + "=" + value
-			data, err := response(ttl, st.ptr(), srv, txt, st.a())
+			data, err := response(ttl, all...)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -109,12 +111,12 @@ func TestForgeriesAreIgnored(t *testing.T) {
 		for name, data := range map[string][]byte{
 			"no signature":    with("mac", "", peer.Port, recordTTL),
 			"wrong signature": with("mac", strings.Repeat("A", 22), peer.Port, recordTTL),
-			"longer":          with("mac", st.mac+"A", peer.Port, recordTTL),
+			"longer":          with("mac", signatureOf(st.records)+"A", peer.Port, recordTTL),
 			"state":           with("state", "manager", peer.Port, recordTTL),
 			"swarm":           with("swarm", "abc", peer.Port, recordTTL),
 			"port":            with("swarm", "", 2379, recordTTL),
 			"lifetime":        with("swarm", "", peer.Port, time.Hour),
-			"of a goodbye":    with("mac", st.byeMAC, peer.Port, recordTTL),
+			"of a goodbye":    with("mac", signatureOf(st.parting), peer.Port, recordTTL),
 		} {
 			l.inject(addrB+":5353", mdnsTTL, data)
 			synctest.Wait()
@@ -122,7 +124,7 @@ func TestForgeriesAreIgnored(t *testing.T) {
 				t.Errorf("%s: sees %q and %d other clusters", name, a.sees(), a.Snapshot().Others)
 			}
 		}
-		good, err := st.announcement()
+		good, err := st.pack()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -133,7 +135,7 @@ func TestForgeriesAreIgnored(t *testing.T) {
 		synctest.Wait()
 		wantSees(t, a, blankB)
 
-		nameOnly, err := response(0, st.ptr())
+		nameOnly, err := response(0, st.answers()[0])
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -163,11 +165,11 @@ func TestFloodOfOtherClustersLeavesRoomForOurs(t *testing.T) {
 			c := claimFor(peer.Serial(fmt.Sprintf("2%015x", i)), peer.Manager)
 			c.Tag = fmt.Sprintf("%012x", i)
 			addr := fmt.Sprintf("198.51.%d.%d", i/250, i%250+1)
-			st, err := newStatement(c, netip.MustParseAddr(addr), keyedCluster("pi", "guess"))
+			st, err := newAnnouncement(c, netip.MustParseAddr(addr), keyedCluster("pi", "guess"))
 			if err != nil {
 				t.Fatal(err)
 			}
-			data, err := st.announcement()
+			data, err := st.pack()
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -15,6 +15,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/hashicorp/mdns"
 	"github.com/miekg/dns"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -22,6 +23,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 	"golang.org/x/sys/unix"
 
+	"github.com/pi-agent/pi-agent/internal/address"
 	"github.com/pi-agent/pi-agent/internal/peer"
 )
 
@@ -50,7 +52,7 @@ type lanConn struct {
 	fail   chan error
 }
 
-func (l *lan) open(Link) (conn, error) {
+func (l *lan) open(address.Link) (conn, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.openErr != nil {
@@ -133,8 +135,7 @@ func (fakeResponder) Shutdown() error { return nil }
 type board struct {
 	*Service
 	lan   *lan
-	asks  []time.Time
-	found []found             // answers to each question; guarded by lan.mu
+	addr  string
 	own   map[netip.Addr]bool // addresses of the machine, besides the one of the link
 	logs  *observer.ObservedLogs
 	stop  context.CancelFunc
@@ -143,7 +144,7 @@ type board struct {
 
 func (l *lan) join(t *testing.T, serial peer.Serial, addr string) *board {
 	t.Helper()
-	b := &board{lan: l, own: map[netip.Addr]bool{}, ended: make(chan error, 1)}
+	b := &board{lan: l, addr: addr, own: map[netip.Addr]bool{}, ended: make(chan error, 1)}
 	core, logs := observer.New(zap.InfoLevel)
 	b.logs = logs
 	log := zaptest.NewLogger(t, zaptest.Level(zap.WarnLevel)).WithOptions(
@@ -155,17 +156,7 @@ func (l *lan) join(t *testing.T, serial peer.Serial, addr string) *board {
 	claim.Cluster, claim.Tag = cluster.Name, cluster.Tag
 	b.Service = newService(cluster, log, network{
 		open:  l.open,
-		serve: func(Link, *zone) (responder, error) { return fakeResponder{}, nil },
-		ask: func(context.Context, Link) ([]found, error) {
-			b.asks = append(b.asks, time.Now())
-			time.Sleep(queryWait) // virtual, as the real one
-			l.mu.Lock()
-			defer l.mu.Unlock()
-			if b.found == nil {
-				return nil, errors.New("no route")
-			}
-			return b.found, nil
-		},
+		serve: func(address.Link, mdns.Zone) (responder, error) { return fakeResponder{}, nil },
 		local: func(a netip.Addr) (bool, error) { return b.own[a], nil },
 		near:  theLink,
 	})
@@ -178,18 +169,14 @@ func (l *lan) join(t *testing.T, serial peer.Serial, addr string) *board {
 	return b
 }
 
-func (b *board) finds(all ...found) {
-	b.lan.mu.Lock()
-	defer b.lan.mu.Unlock()
-	b.found = all
-}
-
 // theLink has the networks of the addresses in the tests.
-func theLink(Link) ([]netip.Prefix, error) {
+func theLink(address.Link) ([]netip.Prefix, error) {
 	return []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("198.51.0.0/16")}, nil
 }
 
-func linkAt(addr string) Link { return Link{Name: "eth0", Index: 2, Addr: netip.MustParseAddr(addr)} }
+func linkAt(addr string) address.Link {
+	return address.Link{Name: "eth0", Index: 2, Addr: netip.MustParseAddr(addr)}
+}
 
 func (b *board) leave(t *testing.T) {
 	t.Helper()
@@ -228,7 +215,7 @@ func pass(d time.Duration) {
 func wantSees(t *testing.T, b *board, want string) {
 	t.Helper()
 	if got := b.sees(); got != want {
-		t.Errorf("%s sees %q, want %q", b.got.link.Addr, got, want)
+		t.Errorf("%s sees %q, want %q", b.addr, got, want)
 	}
 }
 
@@ -352,8 +339,8 @@ func TestHintsExpireAndTTLIsHonoured(t *testing.T) {
 		l := &lan{}
 		a := l.join(t, serialA, addrA)
 		defer a.leave(t)
-		st := mustState(t, claimFor(serialB, peer.Blank), addrB)
-		short, err := response(3*time.Second, st.ptr(), st.srv(), st.txt(), st.a())
+		st := mustAnnounce(t, claimFor(serialB, peer.Blank), addrB)
+		short, err := response(3*time.Second, st.answers()...)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -376,7 +363,7 @@ func TestBoardAtTwoAddresses(t *testing.T) {
 		a, b := l.join(t, serialA, addrA), l.join(t, serialB, addrB)
 		defer a.leave(t)
 		defer b.leave(t)
-		data, err := mustState(t, claimFor(serialB, peer.Blank), "192.0.2.3").announcement()
+		data, err := mustAnnounce(t, claimFor(serialB, peer.Blank), "192.0.2.3").pack()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -408,7 +395,7 @@ func TestAddressChange(t *testing.T) {
 		if s := b.Snapshot(); s.Twins != nil || s.SelfHeard.IsZero() {
 			t.Errorf("after the change: %+v", s)
 		}
-		b.SetLink(Link{})
+		b.SetLink(address.Link{})
 		synctest.Wait()
 		wantSees(t, a, "")
 		wantSees(t, b, blankA) // kept until it expires
@@ -437,7 +424,7 @@ func TestStableAddressBesideTheOther(t *testing.T) {
 		if s := b.Snapshot(); s.Twins != nil || s.SelfHeard.Before(heard) {
 			t.Errorf("the board that got a second address: %+v, it was heard at %v", s, heard)
 		}
-		alone := Link{Name: both.Name, Index: both.Index, Stable: both.Stable}
+		alone := address.Link{Name: both.Name, Index: both.Index, Stable: both.Stable}
 		b.SetLink(alone) // there is no DHCP server any more
 		pass(2 * recordTTL)
 		wantSees(t, a, blankBAt(stable))
@@ -451,7 +438,7 @@ func TestOtherAddressOfThisMachineIsNoTwin(t *testing.T) {
 		a := l.join(t, serialA, addrA)
 		defer a.leave(t)
 		a.own[netip.MustParseAddr("192.0.2.77")] = true
-		data, err := mustState(t, claimFor(serialA, peer.Blank), "192.0.2.77").announcement()
+		data, err := mustAnnounce(t, claimFor(serialA, peer.Blank), "192.0.2.77").pack()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -514,14 +501,14 @@ func TestBadPacketsAreIgnored(t *testing.T) {
 		l := &lan{}
 		a := l.join(t, serialA, addrA)
 		defer a.leave(t)
-		st := mustState(t, claimFor(serialB, peer.Blank), addrB)
-		good, err := st.announcement()
+		st := mustAnnounce(t, claimFor(serialB, peer.Blank), addrB)
+		good, err := st.pack()
 		if err != nil {
 			t.Fatal(err)
 		}
-		txt := st.txt()
-		txt.(*dns.TXT).Txt[0] = "v=2"
-		newer, err := response(recordTTL, st.ptr(), st.srv(), txt, st.a())
+		later := st.answers()
+		later[3].(*dns.TXT).Txt = []string{"v=2"}
+		newer, err := response(recordTTL, later...)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -559,7 +546,7 @@ func TestFloodIsBounded(t *testing.T) {
 		flood := func(n int, addr func(i int) string) {
 			for i := range n {
 				c := claimFor(peer.Serial(fmt.Sprintf("2%015x", i)), peer.Blank)
-				data, err := mustState(t, c, addr(i)).announcement()
+				data, err := mustAnnounce(t, c, addr(i)).pack()
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -589,37 +576,107 @@ func TestFloodIsBounded(t *testing.T) {
 	})
 }
 
+// questions are those that were sent from addr after start.
+func (l *lan) questions(start time.Time, addr string) []sent {
+	return slices.DeleteFunc(l.since(start, addr), func(s sent) bool { return s.msg.Response })
+}
+
 func TestAsking(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := &lan{}
 		a := l.join(t, serialA, addrA)
+		defer a.leave(t)
 		pass(time.Minute)
-		if a.asks != nil {
-			t.Fatal("asked without being told to")
-		}
 		start := time.Now()
+		if n := len(l.questions(time.Time{}, addrA)); n > 0 {
+			t.Fatalf("asked %d times without being told to", n)
+		}
 		a.SetAsking(true)
 		pass(10 * time.Minute)
-		asks := a.asks
-		if len(asks) < 12 || !asks[0].Equal(start) {
-			t.Fatalf("asked at %v from %v", asks, start)
+		asked := l.questions(start, addrA)
+		if len(asked) < 12 || !asked[0].at.Equal(start) {
+			t.Fatalf("asked at %v from %v", asked, start)
 		}
-		for i := 1; i < len(asks); i++ {
-			pause := min(askFirst<<(i-1), askMax)
-			got := asks[i].Sub(asks[i-1]) - queryWait
+		for i := 1; i < len(asked); i++ {
+			pause := min(surveyWait<<(i-1), askMax)
+			got := asked[i].at.Sub(asked[i-1].at)
 			if got < pause*7/8 || got > pause*9/8 {
 				t.Errorf("pause %d is %s, want about %s", i, got, pause)
+			}
+			if q := asked[i].msg.Question; len(q) != 1 || q[0] != pointersOf(serviceName) {
+				t.Errorf("asked %v, want for the service, by multicast", q)
 			}
 		}
 		a.SetAsking(false)
 		pass(10 * time.Minute)
-		if len(a.asks) != len(asks) {
+		if len(l.questions(start, addrA)) != len(asked) {
 			t.Error("goes on asking")
 		}
-		a.SetAsking(true)
-		synctest.Wait()
-		a.leave(t) // waits for the question under way
 	})
+}
+
+// Whoever is known to the asker is silent, from its third question on; a board that was lost, or will be soon, answers.
+func TestAskingWithKnownAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &lan{}
+		a, b := l.join(t, serialA, addrA), l.join(t, serialB, addrB)
+		defer a.leave(t)
+		defer b.leave(t)
+		pass(10 * time.Second)
+		a.SetAsking(true)
+		pass(2 * surveyWait)
+		start := time.Now()
+		pass(20 * time.Second)
+		asked := l.questions(start, addrA)
+		if len(asked) == 0 {
+			t.Fatal("not asked again")
+		}
+		for _, q := range asked {
+			var known []string
+			for _, rr := range q.msg.Answer {
+				known = append(known, rr.(*dns.PTR).Ptr)
+			}
+			if want := []string{serialA.Instance() + "." + serviceName, serialB.Instance() + "." + serviceName}; !slices.Equal(known, want) {
+				t.Errorf("known answers %q, want %q", known, want)
+			}
+		}
+		if n := len(l.since(start, addrA)) - len(asked) + len(l.since(start, addrB)); n > 0 {
+			t.Errorf("%d answers to a board that knows both", n)
+		}
+	})
+}
+
+// Many known answers still fit into one packet.
+func TestQuestionIsShort(t *testing.T) {
+	known := make([]dns.RR, 300)
+	for i := range known {
+		known[i] = pointer(peer.Serial(fmt.Sprintf("10000000aabb%04x", i)), recordTTL)
+	}
+	if data, err := question(known); err != nil || len(data) > 1400 {
+		t.Errorf("a question of %d bytes, %v", len(data), err)
+	}
+}
+
+// A hint that has less than half its TTL left is no known answer, and one board is one, whatever its addresses.
+func TestKnownAnswers(t *testing.T) {
+	now := time.Now()
+	c := cache{}
+	for addr, left := range map[string]time.Duration{addrA: 50 * time.Second, addrB: 70 * time.Second, "192.0.2.3": 60 * time.Second} {
+		h := instance{serial: serialB, claim: claimFor(serialB, peer.Blank), ttl: recordTTL}.hint(netip.MustParseAddr(addr), now.Add(left-recordTTL))
+		if _, _, err := c.put(h); err != nil {
+			t.Fatal(err)
+		}
+	}
+	known := c.known(serialA, now)
+	if len(known) != 1 || known[0].Header().Ttl != 70 {
+		t.Errorf("known answers %v, want one of 70 s", known)
+	}
+	if known := c.known(serialA, now.Add(15*time.Second)); known != nil {
+		t.Errorf("known answers %v, want none", known)
+	}
+	if known := c.known(serialB, now); known != nil {
+		t.Errorf("a twin is a known answer: %v", known)
+	}
 }
 
 // Whoever has asked from all its addresses has heard from all addresses of the others, who may have announced themselves long ago.
@@ -628,19 +685,24 @@ func TestSurvey(t *testing.T) {
 		l := &lan{}
 		b := l.join(t, serialB, addrB)
 		defer b.leave(t)
-		both := Link{Name: "eth0", Index: 2, Addr: netip.MustParseAddr(addrB), Stable: netip.MustParseAddr("169.254.7.7")}
+		both := address.Link{Name: "eth0", Index: 2, Addr: netip.MustParseAddr(addrB), Stable: netip.MustParseAddr("169.254.7.7")}
 		b.SetLink(both)
 		pass(10 * time.Second)
+		lost := true // or a would hear b's announcements
+		l.lost = func() bool { return lost }
 		a := l.join(t, serialA, addrA)
 		defer a.leave(t)
 		pass(10 * time.Second)
-		if got := a.Snapshot().Asked; got != (Link{}) {
+		l.mu.Lock()
+		lost = false
+		l.mu.Unlock()
+		wantSees(t, a, "")
+		if got := a.Snapshot().Asked; got != (address.Link{}) {
 			t.Errorf("asked at %v without being told to", got)
 		}
-		a.cache = cache{} // as if a had heard nothing; it is idle
 		a.SetAsking(true)
 		pass(surveyWait)
-		if got := a.Snapshot().Asked; got != (Link{}) {
+		if got := a.Snapshot().Asked; got != (address.Link{}) {
 			t.Errorf("asked at %v after %v, once", got, surveyWait)
 		}
 		pass(surveyWait)
@@ -654,7 +716,7 @@ func TestSurvey(t *testing.T) {
 		more.Stable = netip.MustParseAddr("169.254.1.1")
 		a.SetLink(more)
 		pass(0)
-		if got := a.Snapshot().Asked; got != (Link{}) {
+		if got := a.Snapshot().Asked; got != (address.Link{}) {
 			t.Errorf("asked at %v when another address has just come", got)
 		}
 		start := time.Now()
@@ -664,8 +726,8 @@ func TestSurvey(t *testing.T) {
 		}
 		for _, from := range []string{addrA, "169.254.1.1"} {
 			asked := 0
-			for _, s := range l.since(start, from) {
-				if !s.msg.Response && len(s.msg.Question) == 1 && s.msg.Question[0].Name == serviceName {
+			for _, s := range l.questions(start, from) {
+				if s.msg.Answer == nil {
 					asked++
 				}
 			}
@@ -675,53 +737,8 @@ func TestSurvey(t *testing.T) {
 		}
 		a.SetAsking(false)
 		pass(time.Minute)
-		if got := a.Snapshot().Asked; got != (Link{}) {
+		if got := a.Snapshot().Asked; got != (address.Link{}) {
 			t.Errorf("asked at %v, and asks no more", got)
-		}
-	})
-}
-
-func TestAnswersAreOlderThanAnnouncements(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l := &lan{}
-		a := l.join(t, serialA, addrA)
-		defer a.leave(t)
-		pass(10 * time.Second)
-		blank := func(s peer.Serial, addr string) found {
-			return found{sighting{s, claimFor(s, peer.Blank), peer.Port, recordTTL, ""}, netip.MustParseAddr(addr)}
-		}
-		const parting, third = peer.Serial("10000000aabbcc03"), peer.Serial("10000000aabbcc04")
-		a.finds(
-			blank(serialA, addrA),
-			blank(serialA, "192.0.2.200"),
-			blank(serialB, addrB),
-			blank(parting, "192.0.2.3"),
-			blank(third, "192.0.2.4"),
-		)
-		a.SetAsking(true)
-		pass(queryWait / 2)
-		news, err := mustState(t, claimFor(serialB, peer.Manager), addrB).announcement()
-		if err != nil {
-			t.Fatal(err)
-		}
-		l.inject(addrB+":5353", 255, news)
-		bye, err := mustState(t, claimFor(parting, peer.Blank), "192.0.2.3").goodbye()
-		if err != nil {
-			t.Fatal(err)
-		}
-		l.inject("192.0.2.3:5353", 255, bye)
-		pass(queryWait/2 + time.Millisecond)
-		wantSees(t, a, strings.ReplaceAll(blankB, "blank", "manager")+", 10000000aabbcc04 blank 192.0.2.4:2378")
-		if got := a.Snapshot().Twins; !slices.Equal(got, []netip.Addr{netip.MustParseAddr("192.0.2.200")}) {
-			t.Errorf("twins %v", got)
-		}
-		// What was asked on a link that is gone says nothing of the new one.
-		a.finds(blank(serialA, addrA))
-		pass(askFirst * 9 / 8)
-		a.SetLink(linkAt("192.0.2.99"))
-		pass(queryWait)
-		if got := a.Snapshot().Twins; len(got) != 1 {
-			t.Errorf("twins %v after a change of the address", got)
 		}
 	})
 }
@@ -830,8 +847,8 @@ func TestInvalidClaimIsNotAnnounced(t *testing.T) {
 }
 
 func FuzzHear(f *testing.F) {
-	st := mustState(f, claimFor(serialB, peer.Blank), addrB)
-	for _, make := range []func() ([]byte, error){st.announcement, st.goodbye} {
+	st := mustAnnounce(f, claimFor(serialB, peer.Blank), addrB)
+	for _, make := range []func() ([]byte, error){st.pack, st.goodbye} {
 		data, err := make()
 		if err != nil {
 			f.Fatal(err)
@@ -841,7 +858,7 @@ func FuzzHear(f *testing.F) {
 	}
 	query := new(dns.Msg)
 	query.SetQuestion(serviceName, dns.TypePTR)
-	query.Answer = []dns.RR{st.ptr()}
+	query.Answer = st.answers()[:1]
 	data, err := query.Pack()
 	if err != nil {
 		f.Fatal(err)
@@ -853,23 +870,23 @@ func FuzzHear(f *testing.F) {
 		if keyed {
 			cluster = keyedCluster("pi", "geheim")
 		}
-		s := newService(cluster, zap.NewNop(), network{
+		r := newService(cluster, zap.NewNop(), network{
 			local: func(netip.Addr) (bool, error) { return false, nil },
 			near:  theLink,
-		})
-		own := mustState(t, claimFor(serialA, peer.Blank), addrA)
-		s.zone.now.Store(&own)
-		s.got = wishes{link: linkAt(addrA), claim: own.claim}
+		}).runner()
+		own := mustAnnounce(t, claimFor(serialA, peer.Blank), addrA)
+		r.zone.service.Store(own.records)
+		r.got = wish{link: linkAt(addrA), claim: own.claim}
 		now := time.Now()
-		s.hear(packet{from: netip.MustParseAddrPort(addrB + ":5353"), ttl: mdnsTTL, data: data}, now)
-		s.publish(now)
-		if n := len(s.cache); n > hintsPerAddr || keyed && n > 0 {
+		r.hear(packet{from: netip.MustParseAddrPort(addrB + ":5353"), ttl: mdnsTTL, data: data}, now)
+		r.show(now)
+		if n := len(r.cache); n > hintsPerAddr || keyed && n > 0 {
 			t.Errorf("%d hints from one packet", n)
 		}
-		if n := s.others.count(now); n > othersMax {
+		if n := r.others.count(now); n > othersMax {
 			t.Errorf("%d other clusters", n)
 		}
-		for at, h := range s.cache {
+		for at, h := range r.cache {
 			lifetime := h.Expires.Sub(now)
 			if err := h.Claim.Validate(); err != nil || h.Claim.Serial != at.serial || h.Addr.Port() == 0 ||
 				lifetime < time.Second || lifetime > ttlMax {

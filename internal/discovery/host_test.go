@@ -8,18 +8,20 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/netip"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/hashicorp/mdns"
 	"go.uber.org/zap"
 
+	"github.com/pi-agent/pi-agent/internal/address"
 	"github.com/pi-agent/pi-agent/internal/peer"
 )
 
@@ -47,8 +49,9 @@ func exitOn(err error) {
 
 // order is what a test tells a board; the board answers with its snapshot.
 type order struct {
-	Link  *Link
-	Claim *peer.Claim
+	Link   *address.Link
+	Claim  *peer.Claim
+	Asking bool
 }
 
 // playBoard runs a service until its orders end.
@@ -74,49 +77,36 @@ func playBoard() error {
 		if o.Claim != nil {
 			s.SetClaim(*o.Claim)
 		}
+		if o.Asking {
+			s.SetAsking(true)
+		}
 		if err := answers.Encode(s.Snapshot()); err != nil {
 			return err
 		}
 	}
 }
 
-// queryReport is what playQuery has to tell.
-type queryReport struct {
-	Found     []string // serial, state, address and port
-	Err       string
-	OpenFiles int // opened by the questions and not closed
-}
-
-// playQuery asks the question of os.Args[1] = link in JSON, os.Args[2] times.
+// playQuery asks a one-shot question, as any program may, on the link of os.Args[1] in JSON. It prints the answers as JSON:
+// instance, address and port.
 func playQuery() error {
-	var link Link
+	var link address.Link
 	if err := json.Unmarshal([]byte(os.Args[1]), &link); err != nil {
 		return err
 	}
-	times, err := strconv.Atoi(os.Args[2])
+	iface, err := net.InterfaceByIndex(link.Index)
 	if err != nil {
 		return err
 	}
-	logger := quietLogger(zap.Must(zap.NewDevelopment()))
-	files := func() int {
-		all, _ := filepath.Glob("/proc/self/fd/*")
-		return len(all)
+	entries := make(chan *mdns.ServiceEntry, 512)
+	err = mdns.QueryContext(context.Background(), &mdns.QueryParam{
+		Service: service, Timeout: time.Second, Interface: iface, Entries: entries, DisableIPv6: true,
+	})
+	found := []string{}
+	for len(entries) > 0 { // it goes on writing into entries that it has handed over until it returns
+		e := <-entries
+		found = append(found, fmt.Sprintf("%s %s:%d", strings.TrimSuffix(e.Name, "."+serviceName), e.AddrV4, e.Port))
 	}
-	var r queryReport
-	_, _ = query(context.Background(), link, logger) // the runtime opens its own files first
-	before := files()
-	for range times {
-		all, err := query(context.Background(), link, logger)
-		r.Found = nil
-		for _, f := range all {
-			r.Found = append(r.Found, fmt.Sprintf("%s %s %s:%d", f.serial, f.claim.State, f.addr, f.port))
-		}
-		if err != nil {
-			r.Err = err.Error()
-		}
-	}
-	r.OpenFiles = files() - before
-	return json.NewEncoder(os.Stdout).Encode(r)
+	return errors.Join(err, json.NewEncoder(os.Stdout).Encode(found))
 }
 
 // host is a machine: namespaces of its own for network, mounts, processes and host name, held by a process that ends with
@@ -180,7 +170,7 @@ func newSwitch(t *testing.T) *host {
 }
 
 // plug connects an interface of h to a switch and returns its link.
-func (h *host) plug(sw *host, iface, cidr string) Link {
+func (h *host) plug(sw *host, iface, cidr string) address.Link {
 	h.t.Helper()
 	port := fmt.Sprintf("%s-%s", h.name, iface)
 	// A pid means another process inside of the switch, so only its network is entered.
@@ -194,13 +184,13 @@ func (h *host) plug(sw *host, iface, cidr string) Link {
 	return h.link(iface, cidr)
 }
 
-func (h *host) link(iface, cidr string) Link {
+func (h *host) link(iface, cidr string) address.Link {
 	h.t.Helper()
 	index, err := strconv.Atoi(strings.TrimSpace(h.sh("ip -o link show %s | cut -d: -f1", iface)))
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	return Link{Name: iface, Index: index, Addr: netip.MustParsePrefix(cidr).Addr()}
+	return address.Link{Name: iface, Index: index, Addr: netip.MustParsePrefix(cidr).Addr()}
 }
 
 func (h *host) command(name string, args ...string) *exec.Cmd {
@@ -244,26 +234,25 @@ func (h *host) browse() map[string]string {
 	return seen
 }
 
-// query asks from the host.
-func (h *host) query(link Link, times int) queryReport {
+// query asks a one-shot question from the host.
+func (h *host) query(link address.Link) (found []string) {
 	h.t.Helper()
 	js, err := json.Marshal(link)
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	cmd := h.command(testBinary(h.t), string(js), strconv.Itoa(times))
+	cmd := h.command(testBinary(h.t), string(js))
 	cmd.Env = append(os.Environ(), roleEnv+"=query")
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
-	var r queryReport
 	if err == nil {
-		err = json.Unmarshal(out, &r)
+		err = json.Unmarshal(out, &found)
 	}
 	if err != nil {
 		h.t.Fatalf("query on %s: %v\n%s", h.name, err, &stderr)
 	}
-	return r
+	return found
 }
 
 func testBinary(t *testing.T) string {
@@ -283,7 +272,7 @@ type process struct {
 	out   *bufio.Reader
 }
 
-func (h *host) board(serial peer.Serial, link Link) *process {
+func (h *host) board(serial peer.Serial, link address.Link) *process {
 	h.t.Helper()
 	p := &process{h: h, cmd: h.command(testBinary(h.t))}
 	p.cmd.Env = append(os.Environ(), roleEnv+"=board")
@@ -321,6 +310,21 @@ func (p *process) tell(o order) Snapshot {
 		p.h.t.Fatal(err)
 	}
 	return s
+}
+
+// openFiles counts the files that the board has open. Its command is nsenter, which waits for it.
+func (p *process) openFiles() int {
+	p.h.t.Helper()
+	nsenter := p.cmd.Process.Pid
+	child, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", nsenter, nsenter))
+	if err != nil {
+		p.h.t.Fatal(err)
+	}
+	files, err := os.ReadDir(fmt.Sprintf("/proc/%s/fd", strings.TrimSpace(string(child))))
+	if err != nil {
+		p.h.t.Fatal(err)
+	}
+	return len(files)
 }
 
 // stop ends the board as a service manager would, so that it says goodbye. A second time is harmless.

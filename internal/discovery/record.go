@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hashicorp/mdns"
 	"github.com/miekg/dns"
 
 	"github.com/pi-agent/pi-agent/internal/peer"
@@ -16,97 +17,92 @@ import (
 // Names and numbers on the wire.
 const (
 	domain      = "local."
-	serviceName = "_pi-agent._tcp." + domain
+	service     = "_pi-agent._tcp"
+	serviceName = service + "." + domain
 	metaName    = "_services._dns-sd._udp." + domain // lists the kinds of service on a link, RFC 6763 section 9
 	txtVersion  = "1"
 	recordTTL   = 120 * time.Second  // of all that we say; RFC 6762 section 10 has it for records with an address
 	ttlMax      = 4500 * time.Second // longest time we believe what others say, RFC 6762 section 10
 	topBit      = 1 << 15            // of a class: RFC 6762 section 10.2 in a record, section 5.4 in a question
+	knownMax    = 32                 // known answers in a question, which is to fit into one packet
 )
 
-// statement is what this board says: its claim, and the address where it is reached. Statements can be compared with ==.
-type statement struct {
-	claim       peer.Claim
-	addr        netip.Addr
-	mac, byeMAC string // signatures of the announcement and of the goodbye, empty without a cluster key
+// announcement is what this board says of itself at one of its addresses: its service instance.
+type announcement struct {
+	claim   peer.Claim
+	addr    netip.Addr
+	records *mdns.MDNSService
+	parting *mdns.MDNSService // the same records with the signature of a goodbye
 }
 
-// newStatement keeps of c what is announced, so that a claim which changed elsewhere makes an equal statement, and nothing
-// else of it can keep the board from announcing itself.
-func newStatement(c peer.Claim, addr netip.Addr, cluster Cluster) (statement, error) {
+// newAnnouncement keeps of c what is announced, so that a claim which changed elsewhere makes the same announcement, and
+// nothing else of it can keep the board from announcing itself.
+func newAnnouncement(c peer.Claim, addr netip.Addr, cluster Cluster) (announcement, error) {
 	c = peer.Claim{Serial: c.Serial, Cluster: c.Cluster, Tag: c.Tag, State: c.State, Swarm: c.Swarm}.Sound()
 	if err := c.Validate(); err != nil {
-		return statement{}, err
+		return announcement{}, err
 	}
 	if !addr.Is4() {
-		return statement{}, fmt.Errorf("address %s is not an IPv4 address", addr)
+		return announcement{}, fmt.Errorf("address %s is not an IPv4 address", addr)
 	}
-	said := sighting{serial: c.Serial, port: peer.Port, ttl: recordTTL, claim: c}
-	s := statement{claim: said.claim, addr: addr, mac: cluster.sign(said, addr)}
-	said.ttl = 0
-	s.byeMAC = cluster.sign(said, addr)
-	return s, nil
+	records, err := serviceOf(instance{serial: c.Serial, claim: c, ttl: recordTTL}, addr, cluster)
+	if err != nil {
+		return announcement{}, err
+	}
+	parting, err := serviceOf(instance{serial: c.Serial, claim: c}, addr, cluster)
+	return announcement{c, addr, records, parting}, err
 }
 
-func (s statement) instance() string { return s.claim.Serial.Instance() + "." + serviceName }
-func (s statement) host() string     { return s.claim.Serial.Instance() + "." + domain }
-
-// The records of a statement. The first two are shared with other boards, the others belong to this one alone.
-
-func (s statement) meta() dns.RR {
-	return &dns.PTR{Hdr: header(metaName, dns.TypePTR), Ptr: serviceName}
-}
-
-func (s statement) ptr() dns.RR {
-	return &dns.PTR{Hdr: header(serviceName, dns.TypePTR), Ptr: s.instance()}
-}
-
-func (s statement) srv() dns.RR {
-	return &dns.SRV{Hdr: header(s.instance(), dns.TypeSRV), Port: peer.Port, Target: s.host()}
-}
-
-func (s statement) txt() dns.RR { return s.txtWith(s.mac) }
-
-func (s statement) txtWith(mac string) dns.RR {
+// serviceOf makes the records of an instance, all of which the library gives recordTTL.
+func serviceOf(i instance, addr netip.Addr, cluster Cluster) (*mdns.MDNSService, error) {
 	txt := []string{
 		"v=" + txtVersion,
-		"serial=" + string(s.claim.Serial),
-		"cluster=" + s.claim.Cluster,
-		"state=" + string(s.claim.State),
-		"swarm=" + s.claim.Swarm,
+		"serial=" + string(i.serial),
+		"cluster=" + i.claim.Cluster,
+		"state=" + string(i.claim.State),
+		"swarm=" + i.claim.Swarm,
 	}
-	if mac != "" {
-		txt = append(txt, "tag="+s.claim.Tag, "mac="+mac)
+	if signature := cluster.sign(i, addr); signature != "" {
+		txt = append(txt, "tag="+i.claim.Tag, "mac="+signature)
 	}
-	return &dns.TXT{Hdr: header(s.instance(), dns.TypeTXT), Txt: txt}
+	label := i.serial.Instance()
+	return mdns.NewMDNSService(label, service, domain, label+"."+domain, peer.Port, []net.IP{addr.AsSlice()}, txt)
 }
 
-func (s statement) a() dns.RR {
-	return &dns.A{Hdr: header(s.host(), dns.TypeA), A: net.IP(s.addr.AsSlice())}
+// same reports whether two announcements say the same.
+func (a announcement) same(b announcement) bool { return a.claim == b.claim && a.addr == b.addr }
+
+// pack makes the packet that tells everybody, RFC 6762 section 8.3.
+func (a announcement) pack() ([]byte, error) {
+	return response(recordTTL, append(a.records.Records(pointersOf(metaName)), a.records.Records(pointersOf(serviceName))...)...)
 }
 
-func header(name string, kind uint16) dns.RR_Header {
-	return dns.RR_Header{Name: name, Rrtype: kind, Class: dns.ClassINET, Ttl: uint32(recordTTL / time.Second)}
+// goodbye makes the packet that takes the announcement back, RFC 6762 section 10.1. The kind of service stays: other boards
+// offer it too.
+func (a announcement) goodbye() ([]byte, error) {
+	return response(0, a.parting.Records(pointersOf(serviceName))...)
 }
 
-// announcement is the packet that tells everybody, RFC 6762 section 8.3. The address comes last because the client of
-// hashicorp/mdns takes an entry for complete, or asks for more, when it has read the last record.
-func (s statement) announcement() ([]byte, error) {
-	return response(recordTTL, s.meta(), s.ptr(), s.srv(), s.txt(), s.a())
+// pointersOf asks for the PTR records of a name.
+func pointersOf(name string) dns.Question {
+	return dns.Question{Name: name, Qtype: dns.TypePTR, Qclass: dns.ClassINET}
 }
 
-// question is the packet that asks who is there.
-func question() ([]byte, error) {
-	msg := dns.Msg{Question: []dns.Question{{Name: serviceName, Qtype: dns.TypePTR, Qclass: dns.ClassINET}}}
+// question makes the packet that asks who is there, with the known answers: whoever finds itself among them is silent (RFC
+// 6762 section 7.1). It does not ask for unicast replies (section 5.4), since the kernel gives a packet that is sent to an
+// address and port 5353 to the program that opened that port last, which may be avahi.
+func question(known []dns.RR) ([]byte, error) {
+	msg := dns.Msg{Compress: true, Question: []dns.Question{pointersOf(serviceName)}, Answer: known[:min(len(known), knownMax)]}
 	return msg.Pack()
 }
 
-// goodbye is the packet that takes the statement back, RFC 6762 section 10.1. The kind of service stays: other boards offer
-// it too.
-func (s statement) goodbye() ([]byte, error) {
-	return response(0, s.ptr(), s.srv(), s.txtWith(s.byeMAC), s.a())
+// pointer is the record that says that a board is there.
+func pointer(serial peer.Serial, ttl time.Duration) dns.RR {
+	h := dns.RR_Header{Name: serviceName, Rrtype: dns.TypePTR, Class: dns.ClassINET, Ttl: uint32(ttl / time.Second)}
+	return &dns.PTR{Hdr: h, Ptr: serial.Instance() + "." + serviceName}
 }
 
+// response makes a packet of records. Those that other boards have none of flush what was known, RFC 6762 section 10.2.
 func response(ttl time.Duration, records ...dns.RR) ([]byte, error) {
 	for _, rr := range records {
 		h := rr.Header()
@@ -119,24 +115,20 @@ func response(ttl time.Duration, records ...dns.RR) ([]byte, error) {
 	return msg.Pack()
 }
 
-// sighting is what somebody said about a board.
-type sighting struct {
-	serial peer.Serial
-	claim  peer.Claim    // zero in a goodbye that names the board only
-	port   uint16        // likewise
-	ttl    time.Duration // how long it holds, at most ttlMax; zero is a goodbye
-	mac    string        // signature, empty without one
+// instance is what a response says of one service instance, which is a board.
+type instance struct {
+	serial    peer.Serial
+	claim     peer.Claim    // zero in a goodbye that names the board only
+	ttl       time.Duration // how long it holds, at most ttlMax; zero is a goodbye
+	signature string        // empty without one
 }
 
 // errVersion is the error of an announcement that was made for another version of pi-agent.
 var errVersion = errors.New("other version of the announcement")
 
-// errForeign is the error of a name that is not a board's.
-var errForeign = errors.New("not a pi-agent instance")
-
-// sightings reads what a response says about boards, with an error for each board that is not told rightly. Records of other
-// services, and boards of which only a part is told, are passed over.
-func sightings(msg *dns.Msg) (seen []sighting, errs []error) {
+// instances reads the service instances of a response, with an error for each that is not as it should be. Records of other
+// services, and instances of which only a part is there, are passed over.
+func instances(msg *dns.Msg) (all []instance, errs []error) {
 	type parts struct {
 		ttl uint32
 		srv *dns.SRV
@@ -183,20 +175,20 @@ func sightings(msg *dns.Msg) (seen []sighting, errs []error) {
 		if p.ttl > 0 && (p.srv == nil || p.txt == nil) {
 			continue
 		}
-		var s sighting
+		var i instance
 		var err error
 		if p.srv == nil || p.txt == nil {
-			s.serial, err = serialOf(name)
+			i.serial, err = serialOf(name)
 		} else {
-			s, err = sightingOf(name, p.srv.Port, p.txt.Txt, min(time.Duration(p.ttl)*time.Second, ttlMax))
+			i, err = instanceOf(name, p.srv.Port, p.txt.Txt, min(time.Duration(p.ttl)*time.Second, ttlMax))
 		}
 		if err != nil {
 			errs = append(errs, err)
 			continue
 		}
-		seen = append(seen, s)
+		all = append(all, i)
 	}
-	return seen, errs
+	return all, errs
 }
 
 func isInstance(name string) bool {
@@ -205,13 +197,10 @@ func isInstance(name string) bool {
 
 // serialOf reads the serial in an instance name such as pi-10000000aabbcc01._pi-agent._tcp.local.
 func serialOf(instance string) (peer.Serial, error) {
-	label, ok := strings.CutSuffix(dns.CanonicalName(instance), "."+serviceName)
-	if !ok {
-		return "", fmt.Errorf("%.80q: %w", instance, errForeign)
-	}
-	text, ok := strings.CutPrefix(label, "pi-")
-	if !ok {
-		return "", fmt.Errorf("%.80q: %w", instance, errForeign)
+	label, isOfService := strings.CutSuffix(dns.CanonicalName(instance), "."+serviceName)
+	text, isBoard := strings.CutPrefix(label, "pi-")
+	if !isOfService || !isBoard {
+		return "", fmt.Errorf("%.80q: not a pi-agent instance", instance)
 	}
 	serial, err := peer.ParseSerial(text)
 	if err != nil {
@@ -223,11 +212,11 @@ func serialOf(instance string) (peer.Serial, error) {
 	return serial, nil
 }
 
-// sightingOf reads the strings of a TXT record (RFC 6763 section 6). Unknown keys are left to later versions.
-func sightingOf(instance string, port uint16, txt []string, ttl time.Duration) (sighting, error) {
-	serial, err := serialOf(instance)
+// instanceOf reads the strings of a TXT record (RFC 6763 section 6). Unknown keys are left to later versions.
+func instanceOf(name string, port uint16, txt []string, ttl time.Duration) (instance, error) {
+	serial, err := serialOf(name)
 	if err != nil {
-		return sighting{}, err
+		return instance{}, err
 	}
 	values := map[string]string{}
 	for _, s := range txt {
@@ -238,7 +227,7 @@ func sightingOf(instance string, port uint16, txt []string, ttl time.Duration) (
 		}
 	}
 	if v := values["v"]; v != txtVersion {
-		return sighting{}, fmt.Errorf("%s announces version %.20q, this pi-agent understands version %s: %w",
+		return instance{}, fmt.Errorf("%s announces version %.20q, this pi-agent understands version %s: %w",
 			serial.Name(), v, txtVersion, errVersion)
 	}
 	c := peer.Claim{
@@ -249,13 +238,13 @@ func sightingOf(instance string, port uint16, txt []string, ttl time.Duration) (
 		Swarm:   values["swarm"],
 	}
 	if err := c.Validate(); err != nil {
-		return sighting{}, fmt.Errorf("%s: %w", serial.Name(), err)
+		return instance{}, fmt.Errorf("%s: %w", serial.Name(), err)
 	}
 	if c.Serial != serial {
-		return sighting{}, fmt.Errorf("%s announces serial %q under the name of another", serial.Name(), c.Serial)
+		return instance{}, fmt.Errorf("%s announces serial %q under the name of another", serial.Name(), c.Serial)
 	}
 	if port != peer.Port { // no board has another; a flood could make 65535 boards of each address
-		return sighting{}, fmt.Errorf("%s announces port %d, want %d", serial.Name(), port, peer.Port)
+		return instance{}, fmt.Errorf("%s announces port %d, want %d", serial.Name(), port, peer.Port)
 	}
-	return sighting{serial: serial, claim: c, port: port, ttl: ttl, mac: values["mac"]}, nil
+	return instance{serial: serial, claim: c, ttl: ttl, signature: values["mac"]}, nil
 }

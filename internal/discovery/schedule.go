@@ -3,6 +3,8 @@ package discovery
 import (
 	"math/rand/v2"
 	"time"
+
+	"github.com/pi-agent/pi-agent/internal/address"
 )
 
 // Pace of announcements and questions.
@@ -12,13 +14,12 @@ const (
 	announceMax = 60 * time.Second          // in a row may be lost before a board is forgotten
 	answerMin   = 20 * time.Millisecond     // before an announcement that others will want to make too,
 	answerMax   = 120 * time.Millisecond    // RFC 6762 section 6
-	askFirst    = time.Second               // between two questions, RFC 6762 section 5.2; doubles
-	askMax      = time.Minute               //
-	surveyTimes = 2                         // so often everybody is asked to announce themselves, for a packet may get lost
-	surveyWait  = announceGap + 3*answerMax // for their announcements: one who has just made one waits before the next
+	surveyTimes = 2                         // questions that everybody answers, for a packet may get lost
+	surveyWait  = announceGap + 3*answerMax // for the answers: one who has just announced itself waits before the next
+	askMax      = time.Minute               // between two questions; from surveyWait on it doubles, RFC 6762 section 5.2
 )
 
-// schedule says when to announce. The zero schedule is due at once.
+// schedule says when to announce.
 type schedule struct {
 	due    time.Time
 	last   time.Time // when we announced last
@@ -50,34 +51,31 @@ func (s *schedule) sent(now time.Time) {
 	s.repeat = false
 }
 
-// inquiry says when to ask. The zero inquiry is due at once.
+// inquiry says when to ask who is there. The first questions are a survey: everybody answers them.
 type inquiry struct {
-	due   time.Time
-	pause time.Duration // after the next question
+	due     time.Time
+	pause   time.Duration // before due
+	put     int           // questions that were put
+	answers time.Time     // when the answers to the survey will be in; zero before it is put, and after they are
+	asked   address.Link  // where the answers were in; zero is nowhere yet
 }
 
-// survey is the question that everybody answers with an announcement. The zero survey is due at once.
-type survey struct {
-	due   time.Time
-	asked int  // times
-	link  Link // where it was put, once the answers are in; zero before
+// ask notes that a question is put at now. After the survey the pause has a jitter of an eighth to either side, so that boards
+// that were switched on together do not go on asking together.
+func (i *inquiry) ask(now time.Time) {
+	i.put++
+	i.pause = min(max(2*i.pause, surveyWait), askMax)
+	i.due = now.Add(i.pause)
+	if i.put >= surveyTimes {
+		i.due = now.Add(between(i.pause*7/8, i.pause*9/8))
+	}
+	if i.put == surveyTimes {
+		i.answers = now.Add(surveyWait)
+	}
 }
 
-// put notes that the question was put, which must not fail.
-func (v *survey) put(now time.Time) {
-	v.asked++
-	v.due = now.Add(surveyWait)
-}
-
-// done reports whether the answers are in.
-func (v *survey) done() bool { return v.link != Link{} }
-
-// done notes that a question has had its answers. The jitter is an eighth to either side: boards that got their power at one
-// moment do not go on asking at one moment.
-func (i *inquiry) done(now time.Time) {
-	i.pause = min(max(2*i.pause, askFirst), askMax)
-	i.due = now.Add(between(i.pause*7/8, i.pause*9/8))
-}
+// answered notes that the answers to the survey are in.
+func (i *inquiry) answered(on address.Link) { i.asked, i.answers = on, time.Time{} }
 
 func later(a, b time.Time) time.Time {
 	if a.After(b) {

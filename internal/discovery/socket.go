@@ -5,15 +5,16 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"slices"
 	"time"
 
 	"golang.org/x/net/ipv4"
 	"golang.org/x/sys/unix"
+
+	"github.com/pi-agent/pi-agent/internal/address"
 )
 
 const (
-	mdnsPort  = 5353
+	mdnsPort  = 5353 // RFC 6762 section 3, as the group
 	mdnsTTL   = 255  // IP TTL of all packets: one from beyond a router has less, RFC 6762 section 11
 	packetMax = 9000 // bytes, RFC 6762 section 17
 	sendMax   = time.Second
@@ -31,17 +32,9 @@ type packet struct {
 	data []byte
 }
 
-// conn sends to the mDNS group on one link, and hears what is sent to it, its own packets included.
-type conn interface {
-	// Receive blocks until a packet comes or the conn is closed.
-	Receive() (packet, error)
-	// Send sends from one of the link's addresses.
-	Send(data []byte, from netip.Addr) error
-	Close() error
-}
-
 // groupConn is the real conn. It is bound to the group, not to every address: so it gets no unicast packet, of which the
-// kernel gives each to one socket only and which avahi on this machine may be waiting for.
+// kernel gives each to one socket only and which avahi on this machine may be waiting for. For the same reason all answers
+// that we want come by multicast.
 type groupConn struct {
 	index int // of the link
 	udp   *net.UDPConn
@@ -51,8 +44,8 @@ type groupConn struct {
 
 // openGroup needs no route to the group, since the kernel is told the interface. The net package cannot open such a socket:
 // it turns a group address into 0.0.0.0.
-func openGroup(link Link) (conn, error) {
-	if len(link.addrs()) == 0 {
+func openGroup(link address.Link) (conn, error) {
+	if len(link.Addrs()) == 0 {
 		return nil, fmt.Errorf("%s has no IPv4 address", link.Name)
 	}
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
@@ -77,7 +70,7 @@ func openGroup(link Link) (conn, error) {
 	return &groupConn{index: link.Index, udp: udp, pc: pc, buf: make([]byte, packetMax)}, nil
 }
 
-func setUp(fd int, link Link) error {
+func setUp(fd int, link address.Link) error {
 	group := groupAddr.As4()
 	for _, o := range []struct {
 		level, name, value int
@@ -134,15 +127,3 @@ func (c *groupConn) Send(data []byte, from netip.Addr) error {
 
 // Close implements conn.
 func (c *groupConn) Close() error { return c.udp.Close() }
-
-// isLocal reports whether addr is one of this machine's own addresses.
-func isLocal(addr netip.Addr) (bool, error) {
-	addrs, err := net.InterfaceAddrs()
-	if err != nil {
-		return false, fmt.Errorf("list own addresses: %w", err)
-	}
-	return slices.ContainsFunc(addrs, func(a net.Addr) bool {
-		p, err := netip.ParsePrefix(a.String())
-		return err == nil && p.Addr() == addr
-	}), nil
-}

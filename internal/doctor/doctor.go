@@ -54,7 +54,7 @@ type Patient struct {
 	EngineErr error         // why Engine is not known; nil when it is
 	Setup     dockerd.Setup // how a person has set it up
 	DataRoot  string        // where it keeps its data; empty at the usual place
-	Link      address.Link
+	Link      address.Choice
 	LinkErr   error
 	LinkLocal bool // the swarm is to use an address of 169.254.0.0/16
 

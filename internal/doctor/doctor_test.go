@@ -79,7 +79,7 @@ func body(t *testing.T) (*Patient, fstest.MapFS) {
 	p := &Patient{
 		Root: root, Now: now, LinkLocal: true,
 		Engine: swarm.Status{State: swarm.Active, NodeID: "me", Addr: at("169.254.1.5"), Version: "26.1.5"},
-		Link:   address.Link{Name: "wlan0", Addr: at("10.77.0.5"), Stable: at("169.254.1.5")},
+		Link:   address.Choice{Link: address.Link{Name: "wlan0", Addr: at("10.77.0.5"), Stable: at("169.254.1.5")}},
 		Picture: picture.Picture{
 			Self: "10000000aabbcc05", Doing: "This board is a worker in the swarm of pi-bbcc02.", Source: "pi-bbcc02",
 			Swarm: &picture.Swarm{ID: "s", Node: "me", Pools: []netip.Prefix{netip.MustParsePrefix("10.201.0.0/16")}},

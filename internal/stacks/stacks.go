@@ -21,6 +21,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/pi-agent/pi-agent/internal/bootfile"
+	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/timing"
 )
 
@@ -33,13 +34,6 @@ const bootStack = "stack"
 
 // nameForm is what Docker takes as the name of a stack and in names of services.
 var nameForm = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,39}$`)
-
-// Place is where the board stands in its swarm. It is zero on a board that is no manager.
-type Place struct {
-	Swarm string    // id of the swarm that the board manages
-	Leads bool      // whether it is the one manager that leads the others
-	Calm  time.Time // when a node last came or went
-}
 
 // Mark says what was done with a file: it was deployed in this swarm, or was there when another manager led it.
 type Mark struct {
@@ -61,7 +55,7 @@ type Runner struct {
 	Dir      string   // with the Compose files; it may be absent
 	Boot     []string // directories that may have one more file; the first that has one counts
 	Docker   Docker
-	Place    func() Place
+	Place    func() peer.Place
 	Marks    map[string]Mark                   // by name of the stack, as they were kept; the Runner's own from then on
 	Remember func(marks map[string]Mark) error // keeps them; it must not keep the map itself
 	Log      *zap.Logger
@@ -129,7 +123,7 @@ func (r *Runner) Run(ctx context.Context) error {
 }
 
 // look deploys what is new, and returns what is wrong, and what Docker leaves out.
-func (r *Runner) look(ctx context.Context, at Place) (problems, notes []string) {
+func (r *Runner) look(ctx context.Context, at peer.Place) (problems, notes []string) {
 	files, odd, err := r.files()
 	if err != nil {
 		return append(problems, r.tell(r.Dir, fmt.Sprintf("The stacks in %s cannot be read: %v.", r.Dir, err))), nil

@@ -20,6 +20,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 	"golang.org/x/sys/unix"
 
+	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/timing"
 )
 
@@ -34,7 +35,7 @@ type card struct {
 	stop  context.CancelFunc
 
 	mu    sync.Mutex
-	place Place
+	place peer.Place
 	bad   error    // what Docker answers
 	notes string   // what it says on its way
 	ran   []string // what it was told, each time
@@ -46,7 +47,7 @@ var patient = timing.Product()
 
 func newCard(t *testing.T) *card {
 	c := &card{t: t, dir: t.TempDir(), boot: filepath.Join(t.TempDir(), "stack.yml")}
-	c.place = Place{Swarm: "s1", Leads: true, Calm: time.Now().Add(-patient.StackCalm)}
+	c.place = peer.Place{Swarm: "s1", Leads: true, Calm: time.Now().Add(-patient.StackCalm)}
 	c.start()
 	t.Cleanup(func() { c.stop() })
 	return c
@@ -69,7 +70,7 @@ func (c *card) start() {
 			}
 			return c.notes, c.bad
 		},
-		Place: func() Place {
+		Place: func() peer.Place {
 			c.mu.Lock()
 			defer c.mu.Unlock()
 			return c.place
@@ -111,7 +112,7 @@ func (c *card) wait(d time.Duration) []string {
 }
 
 // set changes where the board stands.
-func (c *card) set(change func(*Place)) {
+func (c *card) set(change func(*peer.Place)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	change(&c.place)
@@ -157,7 +158,7 @@ func TestRunner(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCard(t)
 		web := filepath.Join(c.dir, "web.yml")
-		c.set(func(p *Place) { p.Calm = time.Now() })
+		c.set(func(p *peer.Place) { p.Calm = time.Now() })
 		c.write(web, "one")
 		c.write(filepath.Join(c.dir, "notes.txt"), "no stack")
 		want(t, c.wait(patient.StackCalm-time.Second))
@@ -172,16 +173,16 @@ func TestRunner(t *testing.T) {
 		c.start()
 		want(t, c.wait(time.Minute)) // nor after a restart
 
-		c.set(func(p *Place) { p.Calm = time.Now() }) // who edits a file does not wait for anything
+		c.set(func(p *peer.Place) { p.Calm = time.Now() }) // who edits a file does not wait for anything
 		c.write(web, "two")
 		want(t, c.wait(2*patient.Stack), deploy)
 
 		c.write(c.boot, "boot")
 		c.write(filepath.Join(c.dir, "stack.yml"), "hidden")
-		c.set(func(p *Place) { p.Calm = time.Time{} })
+		c.set(func(p *peer.Place) { p.Calm = time.Time{} })
 		want(t, c.wait(2*patient.Stack), "stack deploy --compose-file "+c.boot+" stack")
 
-		c.set(func(p *Place) { p.Swarm = "s2" })
+		c.set(func(p *peer.Place) { p.Swarm = "s2" })
 		c.said()
 		want(t, c.wait(2*patient.Stack), "stack deploy --compose-file "+c.boot+" stack", deploy)
 	})
@@ -214,7 +215,7 @@ func TestProblems(t *testing.T) {
 				t.Errorf("%s: the problems are %q, want %q", when, got, want)
 			}
 		}
-		set := func(leads bool) { c.set(func(p *Place) { p.Leads = leads }) }
+		set := func(leads bool) { c.set(func(p *peer.Place) { p.Leads = leads }) }
 		check("at the start")
 		bad := "Stack stack is not deployed: " + c.boot + ":3: services.web.ports must be a list: write ports: [\"80\"]."
 		broken := "services:\n  web:\n    ports: 80\n"
@@ -222,7 +223,7 @@ func TestProblems(t *testing.T) {
 		c.write(c.boot, broken)
 		c.wait(2 * patient.Stack)
 		check("a broken file", bad)
-		c.set(func(p *Place) { p.Calm = time.Now() })
+		c.set(func(p *peer.Place) { p.Calm = time.Now() })
 		c.wait(patient.Stack)
 		check("a board comes", bad)
 		c.wait(time.Hour)
@@ -236,10 +237,10 @@ func TestProblems(t *testing.T) {
 		c.wait(2 * patient.Stack)
 		check("this one leads again", bad)
 		c.said()
-		c.set(func(p *Place) { *p = Place{} })
+		c.set(func(p *peer.Place) { *p = peer.Place{} })
 		c.wait(patient.Stack)
 		check("a worker")
-		c.set(func(p *Place) { *p = Place{Swarm: "s1", Leads: true} })
+		c.set(func(p *peer.Place) { *p = peer.Place{Swarm: "s1", Leads: true} })
 		c.wait(patient.Stack)
 		check("a manager again", bad)
 		if got := c.said(); got != "" {
@@ -289,7 +290,7 @@ func TestFileThatChanges(t *testing.T) {
 func TestManagerThatDoesNotLead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCard(t)
-		c.set(func(p *Place) { p.Leads = false })
+		c.set(func(p *peer.Place) { p.Leads = false })
 		c.write(c.boot, "one")
 		want(t, c.wait(time.Minute))
 		if got := c.said(); got != "" {
@@ -300,11 +301,11 @@ func TestManagerThatDoesNotLead(t *testing.T) {
 		if got := c.said(); !strings.Contains(got, "does not lead the swarm") {
 			t.Errorf("said %q of a file that changes nothing", got)
 		}
-		c.set(func(p *Place) { p.Leads = true })
+		c.set(func(p *peer.Place) { p.Leads = true })
 		want(t, c.wait(time.Minute))
 		c.write(c.boot, "three")
 		want(t, c.wait(2*patient.Stack), "stack deploy --compose-file "+c.boot+" stack")
-		c.set(func(p *Place) { *p = Place{} })
+		c.set(func(p *peer.Place) { *p = peer.Place{} })
 		c.write(c.boot, "four")
 		want(t, c.wait(time.Minute)) // a worker
 	})
@@ -441,10 +442,10 @@ func TestAdvice(t *testing.T) {
 		c.start()
 		c.wait(2 * patient.Stack)
 		check("after a restart", note)
-		c.set(func(p *Place) { p.Leads = false })
+		c.set(func(p *peer.Place) { p.Leads = false })
 		c.wait(patient.Stack)
 		check("another board leads")
-		c.set(func(p *Place) { p.Leads = true })
+		c.set(func(p *peer.Place) { p.Leads = true })
 		c.wait(patient.Stack)
 		check("this one leads again", note)
 		if got := c.said(); got != "" {
@@ -456,10 +457,10 @@ func TestAdvice(t *testing.T) {
 		check("put right")
 
 		// Another board has deployed it: it is what Docker usually leaves out.
-		c.set(func(p *Place) { p.Leads = false })
+		c.set(func(p *peer.Place) { p.Leads = false })
 		c.write(c.boot, "services:\n  home:\n    image: homeassistant\n    privileged: true\n")
 		c.wait(2 * patient.Stack)
-		c.set(func(p *Place) { p.Leads = true })
+		c.set(func(p *peer.Place) { p.Leads = true })
 		c.wait(patient.Stack)
 		check("deployed by another board", "Stack stack: service home runs without privileged, which Docker ignores in a swarm ("+c.boot+":4).")
 	})

@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/secret"
 )
 
@@ -350,7 +351,7 @@ func testContents(t *testing.T, w world) {
 	_, err := m.Contents(ctx)
 	wantErr(t, "Contents in no swarm", err, ErrNotManager)
 	found(t, w)
-	want := func(want Contents) {
+	want := func(want peer.Contents) {
 		t.Helper()
 		got, err := m.Contents(ctx)
 		must(t, err)
@@ -358,10 +359,10 @@ func testContents(t *testing.T, w world) {
 			t.Errorf("contents are %+v, want %+v", got, want)
 		}
 	}
-	want(Contents{Nodes: 1})
+	want(peer.Contents{Nodes: 1})
 	must(t, join(t, w, 1, 0))
 	w.deploy(0)
-	want(Contents{Nodes: 2, Services: 1, Secrets: 1, Configs: 1})
+	want(peer.Contents{Nodes: 2, Services: 1, Secrets: 1, Configs: 1})
 	_, err = w.engine(1).Contents(ctx)
 	wantErr(t, "Contents of a worker", err, ErrNotManager)
 }
@@ -395,7 +396,7 @@ func testRevive(t *testing.T, w world) {
 	}
 	have, err := m.Contents(ctx)
 	must(t, err)
-	if want := (Contents{Nodes: 2, Services: 1, Secrets: 1, Configs: 1}); have != want {
+	if want := (peer.Contents{Nodes: 2, Services: 1, Secrets: 1, Configs: 1}); have != want {
 		t.Errorf("contents are %+v, want %+v", have, want)
 	}
 	again, err := m.WorkerToken(ctx)

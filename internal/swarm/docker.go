@@ -17,6 +17,7 @@ import (
 	"github.com/docker/docker/client"
 	"go.uber.org/zap"
 
+	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/secret"
 )
 
@@ -309,17 +310,17 @@ func (d *Docker) Nodes(ctx context.Context) (nodes []Node, err error) {
 }
 
 // Contents implements Engine.
-func (d *Docker) Contents(ctx context.Context) (have Contents, err error) {
+func (d *Docker) Contents(ctx context.Context) (have peer.Contents, err error) {
 	err = d.call(ctx, callMax, func(ctx context.Context, c *client.Client) error {
 		var err error
-		have = Contents{
+		have = peer.Contents{
 			Nodes: len(list(ctx, &err, c.NodeList)), Services: len(list(ctx, &err, c.ServiceList)),
 			Secrets: len(list(ctx, &err, c.SecretList)), Configs: len(list(ctx, &err, c.ConfigList)),
 		}
 		return err
 	})
 	if err != nil {
-		return Contents{}, err
+		return peer.Contents{}, err
 	}
 	return have, nil
 }

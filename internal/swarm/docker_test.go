@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net"
 	"net/http"
@@ -41,6 +42,7 @@ func (s *stub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path == "/_ping" {
 		return
 	}
+	_, _ = io.Copy(io.Discard, r.Body) // else the client may see its connection end before the answer
 	if v := versioned.FindStringSubmatch(r.URL.Path); v != nil && v[1] > s.version {
 		text := "client version %s is too new. Maximum supported API version is %s"
 		refuse(w, http.StatusBadRequest, fmt.Sprintf(text, v[1], s.version))

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/netip"
 
+	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/secret"
 )
 
@@ -38,7 +39,7 @@ type Engine interface {
 	// Nodes lists the nodes of the swarm. Managers only.
 	Nodes(ctx context.Context) ([]Node, error)
 	// Contents counts what would be lost with the swarm. Managers only.
-	Contents(ctx context.Context) (Contents, error)
+	Contents(ctx context.Context) (peer.Contents, error)
 	// Label sets these labels of a node and keeps its others. A node that has them is not touched. Managers only.
 	Label(ctx context.Context, nodeID string, labels map[string]string) error
 	// SetRole makes a node a manager or a worker, and returns before it is one: see Node.Votes. A manager that is gone is made
@@ -140,14 +141,6 @@ const (
 	Paused    Availability = "pause" // those that are there stay
 	Drained   Availability = "drain"
 )
-
-// Contents is how much of each kind a swarm has.
-type Contents struct {
-	Nodes    int // at least one
-	Services int
-	Secrets  int
-	Configs  int
-}
 
 // InitRequest says how a new swarm is made.
 type InitRequest struct {

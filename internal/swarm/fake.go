@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/pi-agent/pi-agent/internal/dockerd"
+	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/secret"
 )
 
@@ -282,7 +283,7 @@ func (f *Fake) Nodes(ctx context.Context) (nodes []Node, err error) {
 }
 
 // Contents implements Engine.
-func (f *Fake) Contents(ctx context.Context) (have Contents, err error) {
+func (f *Fake) Contents(ctx context.Context) (have peer.Contents, err error) {
 	err = f.manage(ctx, func(s *fakeSwarm) error {
 		have = s.contents
 		have.Nodes = len(s.nodes)

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/secret"
 )
 
@@ -31,7 +32,7 @@ type fakeSwarm struct {
 	auto   bool      // managers start locked
 	born   time.Time // by the clock of the engine that made it
 
-	contents Contents // without Nodes
+	contents peer.Contents // without Nodes
 	services []Service
 	pools    []netip.Prefix
 }
