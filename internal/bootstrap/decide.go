@@ -114,7 +114,7 @@ type View struct {
 }
 
 // Decide says what the board should do now. The rules are tried in order and the first that matches wins; every wait
-// says what it waits for.
+// says what it waits for. docs/how-it-works.md lists them by name, in this order.
 func Decide(v View) Action {
 	switch {
 	case v.Settings != nil:

@@ -2,7 +2,7 @@ package bootstrap
 
 // Moves: when a board leaves the swarm that it is in for another one of its cluster. That is when its own is empty, when a
 // person has given its own up, and when no manager of its own is left. Nothing is left before the other swarm has said
-// that it takes the board, and a power cut at any instant is answered by rule 5: a blank board joins.
+// that it takes the board, and a power cut at any instant is answered by the rule "a blank board joins".
 
 import (
 	"context"
@@ -71,7 +71,7 @@ func (v View) deserted() bool {
 	return is && !v.Parted.IsZero() && oldest.Sub(v.Parted) >= v.Timing.Parted
 }
 
-// orphaned decides for a worker without a manager: rule 4. An engine whose manager is gone says so never.
+// orphaned is the rule "an orphan moves", for a worker without a manager. An engine whose manager is gone never says so.
 func orphaned(v View) (Action, bool) {
 	if v.Engine.Manager || v.Member.Manager || v.Member.Node == "" || v.Member.Node != v.Engine.NodeID ||
 		slices.ContainsFunc(v.Peers, v.own) {
@@ -93,7 +93,7 @@ func orphaned(v View) (Action, bool) {
 	return Action{}, false
 }
 
-// rivalry decides for a manager that meets a manager of another swarm of its cluster: rule 6.
+// rivalry is the rule "an empty swarm yields", for a manager that meets a manager of another swarm of its cluster.
 func rivalry(v View) (Action, bool) {
 	for _, p := range v.Peers {
 		if v.rival(p) {
