@@ -12,7 +12,8 @@ BUILT   := $(shell awk '$$3 == "/" { print $$4; exit }' CHANGELOG.md)
 
 # Neither the Docker Engine nor a hello needs HTTP/2, which would be 0.6 MB of a small program.
 TAGS  := nethttpomithttp2
-BUILD := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -tags $(TAGS) -ldflags '-s -w -X main.version=$(VERSION) -X main.built=$(BUILT)'
+BUILD := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -tags $(TAGS) \
+	-ldflags '-s -w -X main.version=$(VERSION) -X main.built=$(BUILT)'
 
 # Debian packages that tests and demo need: for virtual Pis, whole Debian machines and the race detector.
 LAB_PACKAGES := gcc libc6-dev docker.io iproute2 iptables util-linux avahi-daemon avahi-utils dbus tcpdump \
@@ -90,7 +91,7 @@ unit: deps ## run the unit tests with the race detector, and name what is skippe
 	@$(RING) run -name=unit -- -race -skip '$(SLOW_UNITS)' -timeout 20m ./internal/... ./cmd/... ./packaging/... ./test/ring
 
 .PHONY: unit-rest
-unit-rest: ## run the slow unit tests: the engine interface on real engines, the simulation with the race detector and with broken rules
+unit-rest: ## run the slow unit tests: the engine interface on real engines, the simulation with broken rules
 	@$(RING) run -name=conformance -- -count=1 -run '$(SLOW_UNITS)' -timeout 30m $(BESIDE) ./internal/swarm
 	@SIM_SEEDS=60 nice $(RING) run -name=race -- -race -run '^TestSim$$' -timeout 30m ./internal/bootstrap
 	@nice $(MAKE) --no-print-directory sim
@@ -189,7 +190,7 @@ $(DEB): bin/pi-agent
 	packaging/build $(TAGS) amd64
 
 .PHONY: image
-image: deb ## build a card image for 64-bit Pis in dist/, with a fresh cluster key (KEY=... takes yours, KEY=none has none)
+image: deb ## build a card image for 64-bit Pis in dist/ with a fresh cluster key (KEY=... or KEY=none instead)
 	@$(NEED) $(IMAGE_PACKAGES)
 	KEY='$(KEY)' packaging/image/build $(VERSION)
 

@@ -28,6 +28,7 @@ var (
 	target  = regexp.MustCompile(`\[([^]]*)\]\([^)]*\)`)
 	number  = regexp.MustCompile(`(?m)^(\d+)\. \*\*([^*]+)\*\*`)
 	named   = regexp.MustCompile(`\brules? "([^"]+)"`)
+	mention = regexp.MustCompile(`\b(README\.md|docs/[a-z-]+\.[a-z.]*[a-z])(?:#([\w-]+))?`)
 	numeric = regexp.MustCompile(`\b[Rr]ules? \d`)
 )
 
@@ -92,7 +93,7 @@ func pages(t *testing.T) map[string]page {
 		switch {
 		case err != nil:
 			return err
-		case d.IsDir() && (slices.Contains([]string{"bin", "dist", "node_modules", "testdata"}, d.Name()) || len(d.Name()) > 1 && d.Name()[0] == '.'):
+		case d.IsDir() && aside(d.Name()):
 			return fs.SkipDir
 		case d.IsDir() || path.Ext(name) != ".md":
 			return nil
@@ -105,6 +106,11 @@ func pages(t *testing.T) map[string]page {
 		t.Fatal(err)
 	}
 	return all
+}
+
+// aside reports whether a directory holds what is not written by us, or not for people.
+func aside(dir string) bool {
+	return slices.Contains([]string{"bin", "dist", "node_modules", "testdata"}, dir) || len(dir) > 1 && dir[0] == '.'
 }
 
 func TestLinksLeadSomewhere(t *testing.T) {
@@ -121,6 +127,35 @@ func TestLinksLeadSomewhere(t *testing.T) {
 				t.Errorf("%s: the link %s leads to no heading of %s, which has %q", name, l, to, all[to].anchors)
 			}
 		}
+	}
+}
+
+// What the program, its manual, its units and their makers say of a page is as true as a link.
+func TestMentionedPagesAreThere(t *testing.T) {
+	all := pages(t)
+	var mentions int
+	err := fs.WalkDir(repository(), ".", func(name string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && aside(d.Name()):
+			return fs.SkipDir
+		case d.IsDir() || path.Dir(name) == "internal/docs" || slices.Contains([]string{".md", ".png", ".sum"}, path.Ext(name)):
+			return nil
+		}
+		text, err := fs.ReadFile(repository(), name)
+		for _, m := range mention.FindAllStringSubmatch(string(text), -1) {
+			mentions++
+			if _, err := fs.Stat(repository(), m[1]); err != nil {
+				t.Errorf("%s speaks of %s, which is not there", name, m[1])
+			} else if m[2] != "" && !slices.Contains(all[m[1]].anchors, m[2]) {
+				t.Errorf("%s speaks of %s#%s, and there is no such heading", name, m[1], m[2])
+			}
+		}
+		return err
+	})
+	if err != nil || mentions == 0 {
+		t.Fatalf("%d mentions, %v", mentions, err)
 	}
 }
 
@@ -204,7 +239,8 @@ func TestRulesAreNamed(t *testing.T) {
 }
 
 func TestRead(t *testing.T) {
-	p := read("# A `stack.yml`, and [more](x.md)\n\n```\n# no heading [no](link)\n```\n## Same\n## Same\n`[no](code)` but [yes](a/b.md#c-d) ![too](p.png)\n")
+	p := read("# A `stack.yml`, and [more](x.md)\n\n```\n# no heading [no](link)\n```\n## Same\n## Same\n" +
+		"`[no](code)` but [yes](a/b.md#c-d) ![too](p.png)\n")
 	if want := []string{"a-stackyml-and-more", "same", "same-1"}; !slices.Equal(p.anchors, want) {
 		t.Errorf("anchors %q, want %q", p.anchors, want)
 	}
