@@ -61,7 +61,7 @@ func (l *Loop) yield(ctx context.Context, swarmID string) (string, error) {
 		"journalctl -fu pi-agent tells how it goes.", own, name), nil
 }
 
-// rival is the manager of another swarm that rule 6 is about.
+// rival is the manager of the other swarm that the rule "two swarms" is about.
 func (l *Loop) rival() (policy.Peer, bool) {
 	v := l.view(time.Now())
 	for _, p := range v.Boards.Peers {

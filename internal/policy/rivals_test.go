@@ -23,7 +23,7 @@ var (
 	several  = peer.Contents{Nodes: 3}
 )
 
-// Rule 6.
+// The rule "an empty swarm yields".
 func TestDecideRivalry(t *testing.T) {
 	tests := []struct {
 		name   string
@@ -99,7 +99,7 @@ func TestDecideDivided(t *testing.T) {
 	}
 }
 
-// Rule 4.
+// The rule "an orphan moves".
 func TestDecideOrphaned(t *testing.T) {
 	const home = "10.77.0.1:2378"
 	long := func(v *View) { v.Swarm.Disowned = v.Now.Add(-patient.Parted - time.Minute) }

@@ -12,7 +12,7 @@ import (
 
 // The tests in this file have no cluster key.
 
-// What the README says of a cluster without a key, and the proof that the rogue bites.
+// What docs/security.md says of a cluster without a key, and the proof that the rogue bites.
 func TestRogueLeadsFreshPisWithoutAKey(t *testing.T) {
 	t.Parallel()
 	l := lab.New(t, lab.Options{N: 3})

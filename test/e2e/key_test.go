@@ -220,7 +220,7 @@ func guess(t *testing.T, capturePath string) {
 			return
 		}
 	}
-	t.Error("the passphrase is not found, so the README says too little of it")
+	t.Error("the passphrase is not found, so docs/security.md says too little of it")
 }
 
 // The service runs as a user of its own, and a person writes the key as root.

@@ -14,7 +14,7 @@ import (
 )
 
 // A Pi is stolen, with its key, a join token and the certificate of its node. The others get a new key by their cards and
-// deny it, as the README says, and the swarm goes on.
+// deny it, as docs/security.md says, and the swarm goes on.
 func TestStolenCard(t *testing.T) {
 	t.Parallel()
 	const quiet = "settle = \"5s\"\nhostname = \"keep\"\ndocker_without_sudo = false\n"

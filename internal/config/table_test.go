@@ -8,9 +8,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestReadme compares the table of settings in README.md with the one of the program, in its order.
-func TestReadme(t *testing.T) {
-	text, err := os.ReadFile("../../README.md")
+// TestSettingsTable compares the table of settings in docs/operations.md with the one of the program, in its order.
+func TestSettingsTable(t *testing.T) {
+	text, err := os.ReadFile("../../docs/operations.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -22,6 +22,6 @@ func TestReadme(t *testing.T) {
 		want = append(want, [2]string{s.key, s.byDefault})
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("README.md has other settings (-want +got):\n%s", diff)
+		t.Errorf("docs/operations.md has other settings (-want +got):\n%s", diff)
 	}
 }
