@@ -48,6 +48,7 @@ type Action struct {
 	Reason  string    // one plain sentence; it changes only when there is news
 	Trouble bool      // a person should look
 	Between bool      // the trouble is between this board and others, who see it themselves
+	Lost    bool      // the swarm that this worker is in is lost
 	Until   time.Time // when waiting ends by itself; zero when it does not
 	Target  Peer      // the manager to join, or to move to
 }
@@ -57,7 +58,7 @@ type Peer struct {
 	enroll.Peer              // its Addr is the best of Addrs
 	Addrs       []netip.Addr // where it was met
 	Met         time.Time    // its newest answer
-	Barred      error        // why this board may not move to its swarm; nil when it may, or when it manages none
+	Barred      error        // why this board may not move to a swarm of its; nil when it may
 	Able        time.Time    // since when it could have founded a swarm, or since it was first met
 }
 
@@ -97,6 +98,9 @@ type View struct {
 	Proposed  time.Time // since when this board has been electing; zero when it is not
 	Unasked   int       // boards heard of, and not asked since Proposed
 	Inquiring bool      // it has an address at which it has not yet asked by multicast who is there, and heard the answers
+
+	Own        []netip.Addr // addresses of this board
+	Unfollowed []Unfollowed // boards that answer as managers, and that this board does not follow, in order of address
 
 	Unreached  []Unreached // boards of this cluster that are heard and do not answer, in order of serial
 	Unanswered int         // boards of this cluster that are heard and have not answered since Proposed
@@ -216,6 +220,9 @@ func stay(v View) Action {
 	if a, is := doubled(v, Stay); is {
 		return a
 	}
+	if a, is := forsaken(v); is {
+		return a
+	}
 	var silent, asleep []Peer
 	for _, p := range v.Peers {
 		switch {
@@ -311,8 +318,15 @@ func blank(v View) Action {
 	if slices.ContainsFunc(v.Unreached, func(u Unreached) bool { return u.State == peer.Manager && v.toTell(u) }) {
 		return v.notReached(v.reached())
 	}
+	if len(v.Unfollowed) > 0 { // a swarm beside it would be a second one
+		return between("%s", anotherKey(v.Unfollowed[0].Serial.Name(), v.Serial.Name()))
+	}
 	for _, p := range v.Peers {
 		if p.Claim.State.InSwarm() && !p.Claim.Orphan && v.Now.Sub(p.Met) < v.Timing.Remembered {
+			if v.wasManaged(p) {
+				return wait("%s is in a swarm that this board managed with another card: it is lost with its services, secrets and configs. "+
+					"A new one is made as soon as %s has noticed", p.Claim.Serial.Name(), p.Claim.Serial.Name())
+			}
 			return wait("%s is in a swarm: waiting for its manager to answer", p.Claim.Serial.Name())
 		}
 	}

@@ -193,6 +193,8 @@ type Loop struct {
 	reach       reach
 	memory      memory
 	ids         sameIDs
+	loss        loss // the swarm that this board has left last because it was lost
+	strays      strays
 }
 
 // NewLoop returns the loop of a board.
@@ -384,6 +386,7 @@ func (l *Loop) observe(ctx context.Context) {
 	l.observeSwarms(ctx)
 	l.observeDoubles(now)
 	l.tellReach(now)
+	l.tellStrays(now)
 	l.keepAddrs(now)
 	l.compareIDs(now)
 	if text := l.near.news(heard.Others, now, l.Timing.NeighboursCalm); text != "" {
@@ -478,6 +481,7 @@ func (l *Loop) view(now time.Time) View {
 		Expect: l.Expect, Settle: l.Settle, Reset: l.wasReset, Named: l.contacts.unanswered(), Inquiring: l.inquiring,
 		Contents: l.contents, Answered: l.answered, Parted: l.parted, Left: l.left, Doubled: l.doubled, ForgetAsked: l.forgetAsked,
 		Clock: l.Clock(), Built: l.Built, ClockAsked: l.clockAsked, Taken: l.portTaken(),
+		Own: l.own(), Unfollowed: l.contacts.unfollowed(now),
 	}
 	for i, p := range v.Peers {
 		v.Peers[i].Barred = l.barred(p)
@@ -586,7 +590,7 @@ func (l *Loop) speak() {
 		c.Said++
 		l.claim.Store(&c)
 		l.contacts.hurry(func(k *contact) bool {
-			return k.met && (k.answer.Claim.State == peer.Manager || !c.State.InSwarm())
+			return k.met && (k.answer.Claim.State == peer.Manager || !c.State.InSwarm()) || errors.Is(k.err, enroll.ErrNotFollowed)
 		}, time.Now())
 	}
 	l.remember(c.Membership())
@@ -701,6 +705,8 @@ func (l *Loop) pace(c *contact) time.Duration {
 	switch {
 	case !self.InSwarm(), l.Member.From != "": // whose original may be among the workers
 		return l.Timing.Ask
+	case !l.parted.IsZero() && managedBy(l.status, Peer{Addrs: []netip.Addr{c.addr.Addr()}}): // the next answers decide
+		return l.Timing.Ask
 	case c.named, c.recalled && !c.met:
 		return l.Timing.AskIn
 	case self == peer.Worker && !c.met && c.hint.Serial == "": // an address that only the engine knows
@@ -727,6 +733,8 @@ func (l *Loop) hello(ctx context.Context, addr netip.AddrPort, claim peer.Claim)
 		if !l.meet(p, now) {
 			l.toldBy(p)
 		}
+	case report && errors.Is(err, enroll.ErrNotFollowed) && l.saysUnfollowed():
+		l.Log.Debug("A manager is not followed.", zap.Stringer("addr", addr), zap.Error(err))
 	case report && l.contacts.isNamed(addr):
 		l.Log.Warn(fmt.Sprintf("No board answers at %s, which peers in the settings names: is it on, and does the network let boards "+
 			"reach one another? Client isolation of an access point must be off.", addr.Addr()), zap.Error(err))

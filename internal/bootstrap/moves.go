@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -82,7 +83,7 @@ func orphaned(v View) (Action, bool) {
 		switch {
 		case !v.foreign(p) || p.Barred != nil:
 		case parted:
-			return Action{Kind: Move, Target: p, Reason: fmt.Sprintf(
+			return Action{Kind: Move, Target: p, Lost: v.elsewhere(p), Reason: fmt.Sprintf(
 				"The manager of this board does not know it any more: moving to the swarm of %s", p.Claim.Serial.Name())}, true
 		case v.Now.Sub(v.Answered) >= v.Timing.Orphaned:
 			return Action{Kind: Move, Target: p, Reason: fmt.Sprintf(
@@ -167,6 +168,7 @@ func (l *Loop) observeSwarms(ctx context.Context) {
 		l.parted = time.Time{}
 	case l.parted.IsZero():
 		l.parted = now
+		l.contacts.hurry(func(c *contact) bool { return managedBy(l.status, Peer{Addrs: []netip.Addr{c.addr.Addr()}}) }, now)
 	}
 	v.Parted = l.parted
 	l.orphan = v.deserted()
@@ -200,9 +202,9 @@ func (l *Loop) count(ctx context.Context) error {
 	return nil
 }
 
-// barred says why this board may not move to the swarm of p, a manager that answers.
+// barred says why this board may not move to a swarm that p manages, or would make.
 func (l *Loop) barred(p Peer) error {
-	if l.Pins == nil || p.Claim.State != peer.Manager {
+	if l.Pins == nil {
 		return nil
 	}
 	return l.Pins.MayMove(p.Key)
@@ -270,5 +272,8 @@ func (l *Loop) move(ctx context.Context, a Action) error {
 		return fmt.Errorf("leave the swarm for that of %s: %w", name, err)
 	}
 	l.left = time.Now()
+	if a.Lost {
+		l.mourn(l.left)
+	}
 	return nil
 }

@@ -96,7 +96,7 @@ func (l *Loop) draw(ctx context.Context) picture.Picture {
 		status = swarm.Status{}
 	}
 	if claim := l.Claim(); claim.State.InSwarm() || status.NodeID != "" {
-		p.Swarm = &picture.Swarm{ID: claim.Swarm, Node: cmp.Or(status.NodeID, claim.Node), Managers: len(status.Managers)}
+		p.Swarm = &picture.Swarm{ID: claim.Swarm, Node: cmp.Or(status.NodeID, claim.Node), Managers: len(status.Managers), Lost: seen.action.Lost}
 	}
 	var err error
 	switch {
@@ -264,7 +264,7 @@ func (s sketch) boards() {
 				b.Announced, b.Heard = true, later(b.Heard, h.Heard)
 			}
 		}
-		if b.State == picture.In && b.Role == picture.Worker && s.managerSilent() {
+		if b.State == picture.In && b.Role == picture.Worker && s.managerSilent() && !s.Swarm.Lost {
 			b.Why = whyManagerSilent
 		}
 		if b.State == picture.Down && b.Why == "" {
@@ -291,6 +291,9 @@ func (s sketch) boards() {
 func (s sketch) latest(p Peer, hints []discovery.Hint) Peer {
 	for _, h := range hints {
 		if s.Source == "" && h.Claim.Serial == p.Claim.Serial && h.Heard.After(p.Met) {
+			if !p.Claim.Clock.IsZero() {
+				p.Claim.Clock = p.Claim.Clock.Add(h.Heard.Sub(p.Met))
+			}
 			p.Met, p.Claim.State, p.Claim.Swarm, p.Claim.Waits = h.Heard, h.Claim.State, h.Claim.Swarm, ""
 		}
 	}
@@ -399,6 +402,11 @@ func (s sketch) out(b *picture.Board, why string) {
 	}
 }
 
+// ours reports whether that board may be in the swarm of this one, as far as is known.
+func (s sketch) ours(c peer.Claim) bool {
+	return s.Swarm == nil || s.Swarm.ID == "" || c.Swarm == "" || c.Swarm == s.Swarm.ID
+}
+
 // met takes in what the board of this entry has said.
 func (s sketch) met(b *picture.Board, p Peer, hints []discovery.Hint) {
 	b.Heard = later(b.Heard, p.Met)
@@ -407,14 +415,19 @@ func (s sketch) met(b *picture.Board, p Peer, hints []discovery.Hint) {
 		off := p.Claim.Clock.Sub(p.Met).Round(time.Second / 10).Seconds()
 		b.Clock = &off
 	}
+	why, unfollowed := s.unfollowed(p.Claim.Serial)
 	switch {
-	case b.Node == "" && p.Claim.State.InSwarm() && s.Source == "":
+	case b.Node == "" && unfollowed:
+		s.out(b, why)
+	case b.Node == "" && p.Claim.State.InSwarm() && s.Source == "" && s.ours(p.Claim):
 		b.State, b.Role = picture.In, roleOf(p.Claim.State)
 		if silent := s.now.Sub(p.Met); silent >= s.l.Timing.Rival {
 			b.State, b.Why = picture.Down, fmt.Sprintf(whyUnheard, minutes(silent))
 		}
 	case b.Node == "":
 		s.out(b, s.whyOut(p, b.Clock))
+	case b.State == picture.Ready && p.Claim.State == peer.Worker && p.Claim.Waits != "":
+		b.Why = sentence(p.Claim.Waits)
 	case b.State == picture.Ready && s.unicast(p, hints):
 		b.Why = whyUnicast
 	}
@@ -424,9 +437,12 @@ func (s sketch) met(b *picture.Board, p Peer, hints []discovery.Hint) {
 func (s sketch) silent(c contact) {
 	b := s.entry(c.hint, false)
 	b.Addrs = addrs(b.Addrs, c.addr.Addr())
+	why, unfollowed := s.unfollowed(c.hint.Serial)
 	switch {
 	case b.State != picture.Out:
-	case s.Source == "" && c.hint.State.InSwarm() && c.err == nil:
+	case unfollowed:
+		s.out(b, why)
+	case s.Source == "" && c.hint.State.InSwarm() && c.err == nil && s.ours(c.hint):
 		b.State, b.Role = picture.In, roleOf(c.hint.State)
 	default:
 		s.out(b, s.whySilent(c))
