@@ -318,7 +318,8 @@ func blank(v View) Action {
 	if slices.ContainsFunc(v.Unreached, func(u Unreached) bool { return u.State == peer.Manager && v.toTell(u) }) {
 		return v.notReached(v.reached())
 	}
-	if len(v.Unfollowed) > 0 { // a swarm beside it would be a second one
+	follows := func(p Peer) bool { return p.Claim.State == peer.Manager && v.Now.Sub(p.Met) < v.Timing.Rival }
+	if len(v.Unfollowed) > 0 && !slices.ContainsFunc(v.Peers, follows) { // a swarm beside it would be a second one
 		return between("%s", anotherKey(v.Unfollowed[0].Serial.Name(), v.Serial.Name()))
 	}
 	for _, p := range v.Peers {

@@ -66,6 +66,9 @@ func TestDecideOfALostSwarm(t *testing.T) {
 		{"a blank board, and a manager that it does not follow", swarm.Status{State: swarm.Inactive}, func(v *View) {
 			v.Unfollowed = stranger
 		}, Wait, another, false},
+		{"the same, and one that it follows and has not asked lately", swarm.Status{State: swarm.Inactive}, func(v *View) {
+			v.Unfollowed, v.Peers = stranger, []Peer{board(high, peer.Manager, met(time.Minute))}
+		}, Wait, "pi-000009 is in a swarm: waiting for its manager to answer", false},
 		{"the same, and one that it follows", swarm.Status{State: swarm.Inactive}, func(v *View) {
 			v.Unfollowed, v.Peers = stranger, []Peer{board(high, peer.Manager)}
 		}, Join, "Joining the swarm of pi-000009", false},
@@ -120,11 +123,8 @@ func texts(t *testing.T, p picture.Picture) string {
 // Without a cluster key the only manager gets a new card: all who are looked at say the one thing that helps, and nothing else,
 // also after docker swarm leave; done as it is said, it helps.
 func TestLostSwarmWithoutAKey(t *testing.T) {
-	for _, leaves := range []bool{false, true} {
-		name := "stays"
-		if leaves {
-			name = "leaves"
-		}
+	for _, name := range []string{"stays", "leaves", "late"} {
+		leaves, late := name == "leaves", name == "late"
 		t.Run(name, func(t *testing.T) {
 			formedWorld(t, 3, func(t *testing.T, w *world) {
 				w.keyless, w.step = true, time.Second
@@ -180,6 +180,22 @@ func TestLostSwarmWithoutAKey(t *testing.T) {
 					for _, wrong := range []string{"docker swarm leave", "Switch the managers on", "does not answer", "The clock of", "starts the swarm alone"} {
 						if strings.Contains(all, wrong) {
 							t.Errorf("%s says %q:\n%s", b.serial.Name(), wrong, all)
+						}
+					}
+				}
+				if late { // the new manager was switched on long ago, and the command is given on the workers only
+					leader.kill()
+					leader.switched = time.Now().Add(-patient.Pair)
+					leader.start(t.Context())
+					w.run(t, nil, 30*time.Second, nil)
+					for _, b := range workers {
+						b.pair()
+					}
+					w.run(t, nil, 2*time.Minute, nil)
+					for _, b := range append(workers, leader) {
+						all := texts(t, b.running().draw(t.Context()))
+						if want := `Its last attempt failed: move to the swarm of `; !strings.Contains(all, want) || !strings.Contains(all, `"sudo pi-agent pair" on it.`) {
+							t.Errorf("%s does not say what lacks:\n%s", b.serial.Name(), all)
 						}
 					}
 				}

@@ -91,6 +91,9 @@ func (l *Loop) draw(ctx context.Context) picture.Picture {
 		return p
 	}
 	p.Doing, p.Needs = sentence(seen.action.Reason), seen.action.Trouble
+	if w := l.Claim().Waits; w != "" && seen.action.Lost && seen.action.Kind == Move { // it is refused
+		p.Doing, p.Needs = p.Doing+" "+sentence(w), true
+	}
 	status := seen.view.Engine
 	if seen.view.EngineErr != nil {
 		status = swarm.Status{}

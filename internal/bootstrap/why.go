@@ -25,8 +25,11 @@ const whyUnicast = "It is reached by address only: its announcements do not arri
 // waits is what a claim says of why the board, in that state, is not in a swarm yet, or in one that is lost; empty when it is.
 func (l *Loop) waits(s peer.State) string {
 	switch {
-	case s.InSwarm() && l.last.Lost:
+	case s.InSwarm() && l.last.Lost && l.last.Kind == Stay:
 		return l.last.Reason
+	case s.InSwarm() && l.last.Lost && l.refusal != "":
+		return "Its last attempt failed: " + l.refusal
+	case s.InSwarm() && l.last.Lost:
 	case s.InSwarm():
 		return l.lostBefore(time.Now())
 	case l.refusal != "":

@@ -477,7 +477,7 @@ func TestLinkLocalRoute(t *testing.T) {
 			p.Link.Name, p.Agent = tt.link, tt.agent
 			root["proc/net/route"] = &fstest.MapFile{Data: []byte(table + tt.routes)}
 			want := Result{Check: "169.254 route", Verdict: tt.verdict, Text: tt.text, Remedy: tt.remedy}
-			if diff := cmp.Diff([]Result{want}, checkLinkLocalRoute(t.Context(), p)); diff != "" {
+			if diff := cmp.Diff([]Result{want}, checkLinkLocalRoute(t.Context(), p), cmp.AllowUnexported(Result{})); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)
 			}
 		})

@@ -292,11 +292,12 @@ func TestWipedManagerWithoutAKey(t *testing.T) {
 	if _, err := workers[1].Docker(t.Context(), "swarm", "leave"); err != nil {
 		t.Fatal(err)
 	}
-	await(t, time.Minute, func(context.Context) error {
-		if n := strings.Count(workers[1].Log(), remedy(workers[1])); n < 2 {
-			return fmt.Errorf("%s says what helps %d times", workers[1].Name, n)
+	await(t, time.Minute, func(ctx context.Context) error {
+		p, _, err := seen(ctx, workers[1])
+		if err == nil && (p.Swarm != nil || !p.Needs || !strings.HasPrefix(p.Doing, remedy(workers[1]))) {
+			err = fmt.Errorf("%s is in swarm %+v and says %q", workers[1].Name, p.Swarm, p.Doing)
 		}
-		return nil
+		return err
 	})
 	everywhere()
 
