@@ -24,7 +24,7 @@ var commands = []command{
 	{"status", "show the boards, the swarm and its services, and what is wrong with them", statusCommand},
 	{"doctor", "look for what is wrong with this board, and say what helps (with sudo it sees more)", doctorCommand},
 	{"key", "print a new cluster key, or set the one of this board: pi-agent key new, pi-agent key set", keyCommand},
-	{"pair", "without a cluster key: let new boards in for a while (on the manager, with sudo)", pairCommand},
+	{"pair", "without a cluster key: let new boards in for a while, and follow another manager (with sudo)", pairCommand},
 	{"reset", "take this board out of its swarm, a manager too (with sudo)", resetCommand},
 	{"yield", "of two swarms give up the one that this board manages: pi-agent yield SWARM-ID (with sudo)", yieldCommand},
 	{"prepare", "give this board its own name, a clock that is not in the past, and its user docker without sudo (as root, at boot)", prepareCommand},

@@ -88,6 +88,7 @@ A board that comes later joins what is there.
 .PP
 The agent gives up no swarm that holds a service, a secret, a config or another node unless a person says so.
 An empty one yields to another swarm of its cluster, and a worker whose manager is gone for good moves to the swarm that there is.
+What the swarm of an only manager held is lost with its card, and a worker that moves stops its containers.
 Stopping the agent, or removing its package, stops nothing but the agent.
 .PP
 .B journalctl \-u pi-agent

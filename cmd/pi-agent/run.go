@@ -166,7 +166,11 @@ func daemon(ctx context.Context, cfg config.Config, key clusterkey.Phrase, dir, 
 	}
 	g.Go(func() error { return runner.Run(ctx) })
 	g.Go(func() error {
-		if err := (control.Server{Pair: member.pair, Reset: loop.Reset, Yield: loop.Yield, Reached: loop.Reached}).Run(ctx, socket); err != nil {
+		pair := func() (string, error) {
+			defer loop.Reconsider()
+			return member.pair()
+		}
+		if err := (control.Server{Pair: pair, Reset: loop.Reset, Yield: loop.Yield, Reached: loop.Reached}).Run(ctx, socket); err != nil {
 			log.Warn(fmt.Sprintf("Commands on this board do not reach the agent: %v.", err))
 		}
 		return nil

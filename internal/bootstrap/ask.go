@@ -46,16 +46,23 @@ func (l *Loop) pace(c *roster.Contact) time.Duration {
 	switch {
 	case !self.InSwarm(), l.Member.From != "": // whose original may be among the workers
 		return l.Timing.Ask
+	case !l.disowned.IsZero() && l.isOwnManager(c): // the next answers decide
+		return l.Timing.Ask
 	case c.Named, c.Recalled && !c.Met:
 		return l.Timing.AskIn
 	case self == peer.Worker && !c.Met && c.Hint.Serial == "": // an address that only the engine knows
 		return l.Timing.AskIn
-	case self == peer.Worker && policy.Peer{Addrs: []netip.Addr{c.Addr.Addr()}}.IsManagerOf(l.status): // also one that has moved
+	case self == peer.Worker && l.isOwnManager(c): // also one that has moved
 		return l.Timing.AskIn
 	case manager, self == peer.Manager && c.Mute(time.Now(), l.Timing):
 		return l.Timing.AskIn
 	}
 	return 0
+}
+
+// isOwnManager reports whether the engine of this board knows a manager at that address.
+func (l *Loop) isOwnManager(c *roster.Contact) bool {
+	return policy.Peer{Addrs: []netip.Addr{c.Addr.Addr()}}.IsManagerOf(l.status)
 }
 
 func (l *Loop) hello(ctx context.Context, addr netip.AddrPort, claim peer.Claim) {
@@ -72,6 +79,8 @@ func (l *Loop) hello(ctx context.Context, addr netip.AddrPort, claim peer.Claim)
 		if !l.meet(p, now) {
 			l.toldBy(p)
 		}
+	case report && errors.Is(err, enroll.ErrNotFollowed) && l.saysUnfollowed():
+		l.Log.Debug("A manager is not followed.", zap.Stringer("addr", addr), zap.Error(err))
 	case report && l.roster.IsNamed(addr):
 		l.Log.Warn(fmt.Sprintf("No board answers at %s, which peers in the settings names: is it on, and does the network let boards "+
 			"reach one another? Client isolation of an access point must be off.", addr.Addr()), zap.Error(err))

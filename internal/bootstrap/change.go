@@ -149,6 +149,9 @@ func (l *Loop) move(ctx context.Context, a policy.Action) error {
 		return fmt.Errorf("leave the swarm for that of %s: %w", name, err)
 	}
 	l.left = time.Now()
+	if a.Lost {
+		l.mourn(l.left)
+	}
 	return nil
 }
 

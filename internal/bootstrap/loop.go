@@ -195,6 +195,8 @@ type Loop struct {
 	reach       reach
 	memory      memory
 	ids         sameIDs
+	loss        loss // the swarm that this board has left last because it was lost
+	strays      strays
 }
 
 // NewLoop returns the loop of a board.

@@ -53,6 +53,7 @@ func (l *Loop) observe(ctx context.Context) {
 	l.observeSwarms(ctx)
 	l.observeDuplicates(now)
 	l.tellReach(now)
+	l.tellStrays(now)
 	l.keepAddrs(now)
 	l.compareIDs(now)
 	if text := l.near.news(heard.Others, now, l.Timing.NeighboursCalm); text != "" {
@@ -145,6 +146,7 @@ func (l *Loop) observeSwarms(ctx context.Context) {
 		l.disowned = time.Time{}
 	case l.disowned.IsZero():
 		l.disowned = now
+		l.roster.Hurry(l.isOwnManager, now)
 	}
 	v.Swarm.Disowned = l.disowned
 	l.orphan = v.LongDisowned()
@@ -208,7 +210,7 @@ func (l *Loop) view(now time.Time) policy.View {
 		Settings: policy.Settings{Err: l.Settings, Expect: l.Expect, Settle: l.Settle, Unanswered: l.roster.Unanswered()},
 		Clock:    policy.Clock{Says: l.Clock(), Built: l.Built, Asked: l.clockAsked},
 		Network: policy.Network{
-			Link: l.linkErr, Linked: l.linked, Address: l.addrErr, Lost: l.lost, Listening: l.listening, Inquiring: l.inquiring,
+			Link: l.linkErr, Linked: l.linked, Address: l.addrErr, Lost: l.lost, Listening: l.listening, Inquiring: l.inquiring, Own: l.own(),
 		},
 		Engine: policy.Engine{
 			Status: l.status, Err: l.statusErr, Taken: l.portTaken(), Pending: l.pending, ForgetAsked: l.forgetAsked,
@@ -216,7 +218,7 @@ func (l *Loop) view(now time.Time) policy.View {
 		Swarm: policy.Swarm{
 			Contents: l.contents, Answered: l.answered, Disowned: l.disowned, Duplicate: l.duplicate, Left: l.left,
 		},
-		Boards:   policy.Boards{Peers: peers, SameSerial: twins, Newest: l.roster.Newest()},
+		Boards:   policy.Boards{Peers: peers, SameSerial: twins, Newest: l.roster.Newest(), Unfollowed: l.roster.Unfollowed(now)},
 		Election: policy.Election{Proposed: l.proposed},
 	}
 	for i, p := range v.Boards.Peers {
@@ -231,9 +233,9 @@ func (l *Loop) view(now time.Time) policy.View {
 	return v
 }
 
-// barred says why this board may not move to the swarm of p, a manager that answers.
+// barred says why this board may not move to a swarm that p manages, or would make.
 func (l *Loop) barred(p policy.Peer) error {
-	if l.Pins == nil || p.Claim.State != peer.Manager {
+	if l.Pins == nil {
 		return nil
 	}
 	return l.Pins.MayMove(p.Key)

@@ -95,12 +95,15 @@ func (l *Loop) draw(ctx context.Context) picture.Picture {
 		return p
 	}
 	p.Doing, p.Needs = sentence(seen.action.Reason), seen.action.Trouble
+	if w := l.Claim().Waits; w != "" && seen.action.Lost && seen.action.Kind == policy.Move { // it is refused
+		p.Doing, p.Needs = p.Doing+" "+sentence(w), true
+	}
 	status := seen.view.Engine.Status
 	if seen.view.Engine.Err != nil {
 		status = swarm.Status{}
 	}
 	if claim := l.Claim(); claim.State.InSwarm() || status.NodeID != "" {
-		p.Swarm = &picture.Swarm{ID: claim.Swarm, Node: cmp.Or(status.NodeID, claim.Node), Managers: len(status.Managers)}
+		p.Swarm = &picture.Swarm{ID: claim.Swarm, Node: cmp.Or(status.NodeID, claim.Node), Managers: len(status.Managers), Lost: seen.action.Lost}
 	}
 	var err error
 	switch {
@@ -268,7 +271,7 @@ func (s sketch) boards() {
 				b.Announced, b.Heard = true, timing.Later(b.Heard, h.Heard)
 			}
 		}
-		if b.State == picture.In && b.Role == picture.Worker && s.managerSilent() {
+		if b.State == picture.In && b.Role == picture.Worker && s.managerSilent() && !s.Swarm.Lost {
 			b.Why = whyManagerSilent
 		}
 		if b.State == picture.Down && b.Why == "" {
@@ -295,6 +298,9 @@ func (s sketch) boards() {
 func (s sketch) latest(p policy.Peer, hints []discovery.Hint) policy.Peer {
 	for _, h := range hints {
 		if s.Source == "" && h.Claim.Serial == p.Claim.Serial && h.Heard.After(p.Met) {
+			if !p.Claim.Clock.IsZero() {
+				p.Claim.Clock = p.Claim.Clock.Add(h.Heard.Sub(p.Met))
+			}
 			p.Met, p.Claim.State, p.Claim.Swarm, p.Claim.Waits = h.Heard, h.Claim.State, h.Claim.Swarm, ""
 		}
 	}
@@ -405,6 +411,11 @@ func (s sketch) out(b *picture.Board, why string) {
 	}
 }
 
+// ours reports whether that board may be in the swarm of this one, as far as is known.
+func (s sketch) ours(c peer.Claim) bool {
+	return s.Swarm == nil || s.Swarm.ID == "" || c.Swarm == "" || c.Swarm == s.Swarm.ID
+}
+
 // met takes in what the board of this entry has said.
 func (s sketch) met(b *picture.Board, p policy.Peer, hints []discovery.Hint) {
 	b.Heard = timing.Later(b.Heard, p.Met)
@@ -413,14 +424,19 @@ func (s sketch) met(b *picture.Board, p policy.Peer, hints []discovery.Hint) {
 		off := p.Claim.Clock.Sub(p.Met).Round(time.Second / 10).Seconds()
 		b.Clock = &off
 	}
+	why, unfollowed := s.unfollowed(p.Claim.Serial)
 	switch {
-	case b.Node == "" && p.Claim.State.InSwarm() && s.Source == "":
+	case b.Node == "" && unfollowed:
+		s.out(b, why)
+	case b.Node == "" && p.Claim.State.InSwarm() && s.Source == "" && s.ours(p.Claim):
 		b.State, b.Role = picture.In, roleOf(p.Claim.State)
 		if silent := s.now.Sub(p.Met); silent >= s.l.Timing.Rival {
 			b.State, b.Why = picture.Down, fmt.Sprintf(whyUnheard, minutes(silent))
 		}
 	case b.Node == "":
 		s.out(b, s.whyOut(p, b.Clock))
+	case b.State == picture.Ready && p.Claim.State == peer.Worker && p.Claim.Waits != "":
+		b.Why = sentence(p.Claim.Waits)
 	case b.State == picture.Ready && s.unicast(p, hints):
 		b.Why = whyUnicast
 	}
@@ -430,9 +446,12 @@ func (s sketch) met(b *picture.Board, p policy.Peer, hints []discovery.Hint) {
 func (s sketch) silent(c roster.Contact) {
 	b := s.entry(c.Hint, false)
 	b.Addrs = addrs(b.Addrs, c.Addr.Addr())
+	why, unfollowed := s.unfollowed(c.Hint.Serial)
 	switch {
 	case b.State != picture.Out:
-	case s.Source == "" && c.Hint.State.InSwarm() && c.Err == nil:
+	case unfollowed:
+		s.out(b, why)
+	case s.Source == "" && c.Hint.State.InSwarm() && c.Err == nil && s.ours(c.Hint):
 		b.State, b.Role = picture.In, roleOf(c.Hint.State)
 	default:
 		s.out(b, s.whySilent(c))

@@ -330,6 +330,25 @@ func (s scene) again(b *simBoard, change func()) {
 	s.run(s.t, nil, 10*time.Second, nil)
 }
 
+// foreign turns the late board on as a worker in a swarm whose manager has no agent.
+func (s scene) foreign() {
+	other := s.add("f000000000000002")
+	other.engine.PowerOn()
+	s.late.engine.PowerOn()
+	if err := other.engine.Init(s.t.Context(), swarm.InitRequest{Advertise: other.addr}); err != nil {
+		s.t.Fatal(err)
+	}
+	token, err := other.engine.WorkerToken(s.t.Context())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	join := swarm.JoinRequest{Advertise: s.late.addr, Managers: []netip.AddrPort{netip.AddrPortFrom(other.addr, swarm.Port)}, Token: token}
+	if err := s.late.engine.Join(s.t.Context(), join); err != nil {
+		s.t.Fatal(err)
+	}
+	s.late.start(s.t.Context())
+}
+
 // mute lets a firewall on the late board keep all hellos from it. It would found a swarm of its own if its settings let it.
 func (s scene) mute() {
 	s.late.settings = errors.New("no such setting")
@@ -387,28 +406,20 @@ func TestWhy(t *testing.T) {
 				s.t.Fatal(err)
 			}
 		}},
-		{name: "another swarm", want: "It is in another swarm, fake[0-9]+: docker swarm leave on it lets it join this one", cause: func(s scene) {
+		{name: "another swarm", want: "It manages another swarm fake[0-9]+[.]$", cause: func(s scene) {
 			s.leader.engine.Deploy()
 			s.apart()
 			s.late.engine.Deploy()
 		}},
-		{name: "a swarm that nobody knows", want: "It is in another swarm: docker swarm leave", cause: func(s scene) {
-			other := s.add("f000000000000002") // without an agent
-			other.engine.PowerOn()
-			s.late.engine.PowerOn()
-			if err := other.engine.Init(s.t.Context(), swarm.InitRequest{Advertise: other.addr}); err != nil {
-				s.t.Fatal(err)
-			}
-			token, err := other.engine.WorkerToken(s.t.Context())
-			if err != nil {
-				s.t.Fatal(err)
-			}
-			join := swarm.JoinRequest{Advertise: s.late.addr, Managers: []netip.AddrPort{netip.AddrPortFrom(other.addr, swarm.Port)}, Token: token}
-			if err := s.late.engine.Join(s.t.Context(), join); err != nil {
-				s.t.Fatal(err)
-			}
-			s.late.start(s.t.Context())
-		}},
+		{name: "a swarm that nobody knows", cause: scene.foreign,
+			want: "It is in another swarm. It moves to this one when that one is lost, or when no manager of that one has answered for 15 minutes"},
+		{name: "the same without a key", want: `It is in another swarm. If that one is lost, "sudo pi-agent pair" on it and on the manager of this one lets it move`,
+			cause: func(s scene) {
+				s.keyless = true
+				s.again(s.leader, func() {})
+				s.again(s.worker, func() {})
+				s.foreign()
+			}},
 		{name: "not ready", want: "It is not ready yet", alone: true, cause: func(s scene) { s.late.powerOn(s.t.Context(), time.Hour) }},
 		{name: "starting a swarm", want: "It is starting a swarm", alone: true, by: func(s scene) *simBoard { return s.late }, cause: func(s scene) {
 			for _, b := range s.boards { // on another LAN
@@ -419,6 +430,11 @@ func TestWhy(t *testing.T) {
 			s.late.powerOn(s.t.Context(), 0)
 		}},
 		{name: "about to join", want: "It is ready and about to join", alone: true, cause: func(s scene) { s.late.powerOn(s.t.Context(), 0) }},
+		{name: "about to join, and nobody lets it", want: "It is ready and waits for a manager to answer", alone: true,
+			by: func(s scene) *simBoard { return s.worker }, cause: func(s scene) {
+				s.leader.powerOff()
+				s.late.powerOn(s.t.Context(), 0)
+			}},
 		{name: "just announced", want: "It has just announced itself", cause: scene.mute},
 		{name: "a firewall", want: "It announces itself, and its port 2378 does not answer: .*no answer in time", cause: scene.mute},
 		{name: "a firewall and a swarm of its own", want: "It announces itself, and its port 2378 does not answer", cause: func(s scene) {

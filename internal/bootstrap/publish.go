@@ -4,10 +4,12 @@ package bootstrap
 // on its card.
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"time"
 
+	"github.com/pi-agent/pi-agent/internal/enroll"
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/policy"
 	"github.com/pi-agent/pi-agent/internal/roster"
@@ -58,7 +60,7 @@ func (l *Loop) speak() {
 		c.Said++
 		l.claim.Store(&c)
 		l.roster.Hurry(func(k *roster.Contact) bool {
-			return k.Met && (k.Answer.Claim.State == peer.Manager || !c.State.InSwarm())
+			return k.Met && (k.Answer.Claim.State == peer.Manager || !c.State.InSwarm()) || errors.Is(k.Err, enroll.ErrNotFollowed)
 		}, time.Now())
 	}
 	l.remember(c.Membership())
@@ -152,10 +154,16 @@ func (l *Loop) others(state peer.State, now time.Time) string {
 	return peer.JoinOthers(addrs)
 }
 
-// waits is what a claim says of why the board, in that state, is not in a swarm yet; empty when it is.
+// waits is what a claim says of why the board, in that state, is not in a swarm yet, or in one that is lost; empty when it is.
 func (l *Loop) waits(s peer.State) string {
 	switch {
+	case s.InSwarm() && l.last.Lost && l.last.Kind == policy.Stay:
+		return l.last.Reason
+	case s.InSwarm() && l.last.Lost && l.refusal != "":
+		return "Its last attempt failed: " + l.refusal
+	case s.InSwarm() && l.last.Lost:
 	case s.InSwarm():
+		return l.lostBefore(time.Now())
 	case l.refusal != "":
 		return "Its last attempt failed: " + l.refusal
 	case (s == peer.Waiting || l.last.Between) && l.last.Kind == policy.Wait:

@@ -57,6 +57,12 @@ func (b *simBoard) newTrust(log *zap.Logger) (enroll.Trust, Pins) {
 	return class, nil
 }
 
+// pair is sudo pi-agent pair.
+func (b *simBoard) pair() {
+	b.trusts().(*enroll.FirstUse).Pair()
+	b.running().Reconsider()
+}
+
 // addStranger puts a board on the LAN that is none of the class.
 func (w *world) addStranger(serial peer.Serial) *simBoard {
 	b := w.add(serial)

@@ -46,6 +46,9 @@ func (s sketch) whyOut(p policy.Peer, clock *float64) string {
 	case c.State == peer.Electing, c.State == peer.Founding:
 		return "It is starting a swarm."
 	}
+	if s.Source == "" && s.Swarm != nil {
+		return "It is ready and waits for a manager to answer."
+	}
 	return "It is ready and about to join."
 }
 
@@ -62,13 +65,21 @@ func minutes(d time.Duration) string { return picture.Ago(d.Round(time.Minute)) 
 
 // whyElsewhere says why a board that says that it is in a swarm is not listed by that of this one.
 func (s sketch) whyElsewhere(c peer.Claim) string {
-	switch {
-	case s.Swarm != nil && s.Swarm.ID != "" && c.Swarm == s.Swarm.ID:
-		return "It says that it is in this swarm, which does not list it: docker swarm leave on it lets it join anew."
-	case c.Swarm != "":
-		return fmt.Sprintf("It is in another swarm, %s: docker swarm leave on it lets it join this one.", c.Swarm)
+	own := s.Swarm != nil && s.Swarm.ID != "" && c.Swarm == s.Swarm.ID
+	id := ""
+	if c.Swarm != "" {
+		id = " " + c.Swarm
 	}
-	return "It is in another swarm: docker swarm leave on it lets it join this one."
+	switch {
+	case own:
+		return "It says that it is in this swarm, which does not list it: docker swarm leave on it lets it join anew."
+	case c.State == peer.Manager: // what becomes of two swarms is said where they have met
+		return fmt.Sprintf("It manages another swarm%s.", id)
+	case s.l.Pins != nil:
+		return fmt.Sprintf("It is in another swarm%s. If that one is lost, \"sudo pi-agent pair\" on it and on the manager of this one lets it move.", id)
+	}
+	return fmt.Sprintf("It is in another swarm%s. It moves to this one when that one is lost, or when no manager of that one has answered for "+
+		"%.0f minutes.", id, s.l.Timing.Orphaned.Minutes())
 }
 
 // unicast reports whether p answers, and its announcements have never arrived although there was time, nor do they now.

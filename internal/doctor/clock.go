@@ -21,7 +21,8 @@ func checkClock(_ context.Context, p *Patient) []Result {
 	synced, err := p.Synced()
 	switch {
 	case p.Now.Before(p.Built):
-		return with(fail(name, remedy, "It says %s, when there was no such pi-agent yet.", p.Now.Format(time.DateOnly)), "timedatectl", "set-ntp", "true")
+		return with(fail(name, "sudo timedatectl set-ntp true, and connect it to the internet; or set the clock with sudo timedatectl set-time",
+			"It says %s, when there was no such pi-agent yet.", p.Now.Format(time.DateOnly)), "timedatectl", "set-ntp", "true")
 	case err != nil:
 		return skip(name, "The kernel does not say: %v.", err)
 	case !synced:

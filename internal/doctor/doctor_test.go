@@ -457,6 +457,26 @@ func TestThisBoard(t *testing.T) {
 	}
 }
 
+// What helps with an address that has gone is what the agent says of it.
+func TestSwarmAddressRemedy(t *testing.T) {
+	for _, tt := range []struct {
+		addr      string
+		linkLocal bool
+		want      string
+	}{
+		{"169.254.8.151", true, "sudo systemctl restart pi-agent, and see journalctl -u pi-agent"},
+		{"169.254.8.151", false, `give address = "link-local" again`},
+		{"10.77.0.5", true, "give it that address again, by a fixed lease in the router"},
+		{"10.77.0.5", false, "give it that address again, by a fixed lease in the router"},
+	} {
+		p := &Patient{LinkLocal: tt.linkLocal, Has: func(netip.Addr) (bool, error) { return false, nil }}
+		p.Engine.Addr = netip.MustParseAddr(tt.addr)
+		if all := checkSwarmAddress(t.Context(), p); len(all) != 1 || all[0].Verdict != Fail || all[0].Remedy != tt.want {
+			t.Errorf("%s, %v: %+v, want the remedy %q", tt.addr, tt.linkLocal, all, tt.want)
+		}
+	}
+}
+
 // TestLinkLocalRoute is about advice that cuts nobody off: the other boards are where the agent looks for them.
 func TestLinkLocalRoute(t *testing.T) {
 	linkLocal := func(device string, metric int) address.Route { return over(device, "169.254.0.0/16", metric) }

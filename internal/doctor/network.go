@@ -39,10 +39,16 @@ func checkSwarmAddress(_ context.Context, p *Patient) []Result {
 	case err != nil:
 		return skip(name, "Own addresses are not known: %v.", err)
 	case !has:
-		return fail(name, "sudo systemctl restart pi-agent puts a link-local one back; another must be given by the router",
-			"The swarm knows this board as %s, an address that it does not have.", p.Engine.Addr)
+		remedy := "give it that address again, by a fixed lease in the router" // in the words of the agent
+		switch {
+		case p.Engine.Addr.IsLinkLocalUnicast() && p.LinkLocal:
+			remedy = "sudo systemctl restart pi-agent, and see journalctl -u pi-agent"
+		case p.Engine.Addr.IsLinkLocalUnicast():
+			remedy = `give address = "link-local" again`
+		}
+		return fail(name, remedy, "The swarm knows this board as %s, an address that it does not have.", p.Engine.Addr)
 	case !p.Engine.Addr.IsLinkLocalUnicast() && p.Engine.Manager:
-		return warn(name, "give this board a fixed lease in the router",
+		return warn(name, "give it a fixed lease in the router",
 			"The swarm relies on %s, and loses its workers if the router gives this board another.", p.Engine.Addr)
 	}
 	return pass(name, "The swarm knows this board as %s, which it has.", p.Engine.Addr)
@@ -151,7 +157,7 @@ func checkPowerSave(ctx context.Context, p *Patient) []Result {
 }
 
 func checkMulticast(_ context.Context, p *Patient) []Result {
-	const name, remedy = "multicast", "look for a firewall that drops UDP port 5353, and for an access point that filters multicast"
+	const name, remedy = "multicast", "look for a firewall that drops 5353/udp, turn off client isolation and IGMP snooping, or name another board in peers"
 	self := p.Picture.Board(p.Picture.Self)
 	switch {
 	case p.Agent != nil || self == nil:
@@ -164,7 +170,7 @@ func checkMulticast(_ context.Context, p *Patient) []Result {
 
 func checkMulticastOfPeers(_ context.Context, p *Patient) (all []Result) {
 	const name = "multicast of peers"
-	const remedy = "look for an access point or a switch that filters multicast, and for a firewall on that board"
+	const remedy = "look for a firewall on that board, turn off client isolation and IGMP snooping, or name one board in peers on all others"
 	if p.Agent != nil {
 		return nil
 	}

@@ -80,6 +80,8 @@ var (
 	ErrRefused = errors.New("refused")
 	// ErrNotPeer: trust does not accept the board at the other end.
 	ErrNotPeer = errors.New("not a peer")
+	// ErrNotFollowed: it is not accepted because it is a manager, and this board follows another one.
+	ErrNotFollowed = errors.New("it says that it is a manager, and this board follows another")
 )
 
 // helloWire is the answer to a hello.

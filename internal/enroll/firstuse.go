@@ -66,8 +66,7 @@ func (t *FirstUse) Peer(c Contact) error {
 	case t.pins.Follows(c.Key):
 		return nil
 	case pin != Fingerprint{}:
-		return fmt.Errorf("it says that it is a manager, and this board follows the one with key %s; "+
-			"\"sudo pi-agent pair\" here makes it follow another", pin)
+		return fmt.Errorf("%w, with key %s; \"sudo pi-agent pair\" on both makes this board follow it", ErrNotFollowed, pin)
 	case c.Asked && c.Purpose == Join && len(t.pins.Boards) > 0 && !time.Now().Before(t.paired):
 		return errors.New("this board has let others into a swarm of its own and follows nobody; " +
 			"\"sudo pi-agent pair\" here makes it follow a manager")

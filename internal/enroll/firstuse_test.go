@@ -60,7 +60,8 @@ func TestFirstManagerIsFollowedForGood(t *testing.T) {
 				if err := trust.Peer(asked(purpose, keyA, peer.Manager)); err != nil {
 					t.Errorf("its manager: %v", err)
 				}
-				if err := trust.Peer(asked(purpose, keyB, peer.Manager)); err == nil || !strings.Contains(err.Error(), keyA.String()) {
+				if err := trust.Peer(asked(purpose, keyB, peer.Manager)); !errors.Is(err, enroll.ErrNotFollowed) ||
+					!strings.Contains(err.Error(), keyA.String()) || !strings.Contains(err.Error(), `"sudo pi-agent pair" on both`) {
 					t.Errorf("another manager: %v", err)
 				}
 			}

@@ -52,6 +52,7 @@ type Swarm struct {
 	Majority  bool   `json:"majority"` // enough managers are there to change the swarm
 	// Leaderless: managers answer, and say that they are too few to change the swarm or to tell its nodes.
 	Leaderless bool           `json:"leaderless"`
+	Lost       bool           `json:"lost"`                       // none of its managers is left, and with them all that it held
 	CertDays   int            `json:"certificate_days,omitempty"` // for how long the certificate of a node is issued
 	RootEnds   time.Time      `json:"authority_ends,omitzero"`    // when the swarm's certificate authority ends
 	Pools      []netip.Prefix `json:"overlay_pools,omitempty"`    // where overlay networks take their subnets from

@@ -320,6 +320,14 @@ func TestWarnings(t *testing.T) {
 		{"the agent needs help", func(p *picture.Picture) { p.Needs = true }, "This board is a worker", true},
 		{"a board is down", func(p *picture.Picture) { p.Boards[0].State = picture.Down }, "pi-bbcc02 is down.", true},
 		{"a board has a handicap", func(p *picture.Picture) { p.Boards[0].Why = "No multicast." }, "pi-bbcc02: No multicast.", false},
+		{"all boards have the same one", func(p *picture.Picture) { p.Boards[0].Why, p.Boards[1].Why = "No multicast.", "No multicast." },
+			"pi-bbcc02, pi-bbcc05: No multicast.", false},
+		{"a swarm that is lost", func(p *picture.Picture) { p.Source, p.Swarm.Lost, p.Needs, p.Doing = "", true, true, "It is lost." },
+			"It is lost.", true},
+		{"what the agent needs help with is said of another board, too", func(p *picture.Picture) {
+			p.Source, p.Swarm.Lost, p.Needs, p.Doing = "", true, true, "It is lost."
+			p.Boards[0].State, p.Boards[0].Why = picture.Out, "It is lost."
+		}, "It is lost.", true},
 		{"no manager", func(p *picture.Picture) { p.Source = "" }, "No manager of the swarm answers", true},
 		{"no majority", func(p *picture.Picture) { p.Source, p.Swarm.Leaderless = "", true }, "The managers of the swarm have no majority", true},
 		{"a manager is gone", func(p *picture.Picture) { p.Swarm.Reachable = 2 }, "2 of 3 managers are reachable.", true},

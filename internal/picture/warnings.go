@@ -63,17 +63,34 @@ func (j *judge) agent() {
 }
 
 func (j *judge) boards() {
+	noted := map[string][]string{} // boards by what is noted of them, which may be the same of a whole class
+	for _, b := range j.Boards {
+		if b.State != Down && b.State != Out && b.Why != "" {
+			noted[b.Why] = append(noted[b.Why], b.Name)
+		}
+	}
 	for _, b := range j.Boards {
 		switch {
 		case b.State == Down:
 			j.trouble("", "%s is down. %s", b.Name, b.Why)
-		case b.State == Out && j.Needs && b.Serial == j.Self && (b.Why == "" || b.Why == j.Doing): // it is said already
+		case b.State == Out && j.Needs && (b.Serial == j.Self && b.Why == "" || b.Why == j.Doing): // it is said already
 		case b.State == Out:
 			j.trouble("", "%s is not in the swarm. %s", b.Name, b.Why)
-		case b.Why != "":
-			j.note("", "%s: %s", b.Name, b.Why)
+		case noted[b.Why] != nil:
+			j.note("", "%s: %s", namesOf(noted[b.Why]), b.Why)
+			delete(noted, b.Why)
 		}
 	}
+}
+
+// namesMax is how many boards one sentence names.
+const namesMax = 4
+
+func namesOf(all []string) string {
+	if more := len(all) - namesMax; more > 0 {
+		return fmt.Sprintf("%s, +%d", strings.Join(all[:namesMax], ", "), more)
+	}
+	return strings.Join(all, ", ")
 }
 
 func (j *judge) services() {
@@ -112,6 +129,8 @@ func (j *judge) swarm() {
 		return
 	}
 	switch {
+	case s.Lost: // what the board does says it
+		return
 	case s.Leaderless:
 		j.trouble("Switch on those that are off. Containers go on running meanwhile.",
 			"The managers of the swarm have no majority: it cannot be changed, and its nodes are not known.")

@@ -28,6 +28,7 @@ var rules = []rule{
 	{"no majority", noMajority},
 	{"two swarms", twoSwarms},
 	{"duplicate node", duplicateNode},
+	{"no manager left", noManagerLeft},
 	{"manager", manager},
 	{"divided cluster", dividedCluster},
 
@@ -52,6 +53,7 @@ var rules = []rule{
 	// A swarm is there.
 	{"join", join},
 	{"manager out of reach", managerOutOfReach},
+	{"unfollowed manager", unfollowedManager},
 	{"manager to come", managerToCome},
 
 	// No swarm is there: one of the boards founds it.

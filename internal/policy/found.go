@@ -46,6 +46,10 @@ func managerOutOfReach(v View) (Action, bool) {
 func managerToCome(v View) (Action, bool) {
 	for _, p := range v.Boards.Peers {
 		if p.Claim.State.InSwarm() && !p.Claim.Orphan && v.Now.Sub(p.Met) < v.Timing.Remembered {
+			if v.managedBefore(p) {
+				return wait("%s is in a swarm that this board managed with another card: it is lost with its services, secrets and configs. "+
+					"A new one is made as soon as %s has noticed", p.name(), p.name()), true
+			}
 			return wait("%s is in a swarm: waiting for its manager to answer", p.name()), true
 		}
 	}

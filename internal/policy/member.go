@@ -35,28 +35,6 @@ func (v View) asTrouble(format string, args ...any) Action {
 	return a
 }
 
-// lostSwarm moves a worker whose managers are gone for good to another swarm of its cluster. Its engine never says so.
-func lostSwarm(v View) (Action, bool) {
-	if !v.isWorker() && !v.isPending() || v.Engine.Manager || v.Member.Manager || v.Member.Node == "" ||
-		v.Member.Node != v.Engine.NodeID || slices.ContainsFunc(v.Boards.Peers, v.Leads) {
-		return Action{}, false
-	}
-	disowned := v.LongDisowned()
-	for _, p := range v.Boards.Peers { // in order of serial: all workers choose the same
-		switch {
-		case !v.foreign(p) || p.Barred != nil:
-		case disowned:
-			return Action{Kind: Move, Target: p, Reason: fmt.Sprintf(
-				"The manager of this board does not know it any more: moving to the swarm of %s", p.name())}, true
-		case v.Now.Sub(v.Swarm.Answered) >= v.Timing.Orphaned:
-			return Action{Kind: Move, Target: p, Reason: fmt.Sprintf(
-				"No manager of this board has answered for %.0f minutes: moving to the swarm of %s",
-				v.Timing.Orphaned.Minutes(), p.name())}, true
-		}
-	}
-	return Action{}, false
-}
-
 // lostAddress says that the other boards cannot reach this one any more where the swarm tells them.
 func lostAddress(v View) (Action, bool) {
 	addr := v.Engine.Addr

@@ -42,6 +42,7 @@ type Action struct {
 	Rule    string    // the name of the rule that has decided, see Rules
 	Reason  string    // one plain sentence without its full stop; it changes only when there is news
 	Trouble bool      // a person should look
+	Lost    bool      // the swarm that this worker is in is lost
 	Between bool      // the trouble is between this board and others, who see it themselves
 	Until   time.Time // when waiting ends by itself; zero when it does not
 	Target  Peer      // the manager to join, or to move to
@@ -55,7 +56,7 @@ type Peer struct {
 	Addrs  []netip.Addr     // where it was met
 	Met    time.Time        // its newest answer
 	Able   time.Time        // since when it could have founded a swarm, or since it was first met
-	Barred error            // why this board may not move to its swarm; nil when it may, or when it manages none
+	Barred error            // why this board may not move to a swarm of its; nil when it may
 }
 
 // At reports whether the board was met at addr.

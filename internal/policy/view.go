@@ -44,12 +44,13 @@ type Clock struct {
 
 // Network is this board's place in it.
 type Network struct {
-	Link      error     // why there is no usable address; nil when there is one
-	Linked    time.Time // since when there is
-	Address   error     // why there is none that a swarm can rely on; nil when there is one
-	Lost      time.Time // since when this board has not had the address by which its swarm knows it; zero when it has
-	Listening time.Time // since when this board has heard its own announcements; zero when it does not
-	Inquiring bool      // it has an address at which it has not yet asked by multicast who is there, and heard the answers
+	Link      error        // why there is no usable address; nil when there is one
+	Linked    time.Time    // since when there is
+	Address   error        // why there is none that a swarm can rely on; nil when there is one
+	Lost      time.Time    // since when this board has not had the address by which its swarm knows it; zero when it has
+	Own       []netip.Addr // addresses of this board at which others know it
+	Listening time.Time    // since when this board has heard its own announcements; zero when it does not
+	Inquiring bool         // it has an address at which it has not yet asked by multicast who is there, and heard the answers
 }
 
 // Engine is the Docker Engine of this board.
@@ -72,10 +73,11 @@ type Swarm struct {
 
 // Boards are the others.
 type Boards struct {
-	Peers      []Peer      // verified, other than this board, in order of serial
-	SameSerial []Peer      // verified boards with this board's serial
-	Newest     time.Time   // when the newest of Peers was first met; zero without any
-	Unreached  []Unreached // of this cluster, heard, and not answering, in order of serial
+	Peers      []Peer       // verified, other than this board, in order of serial
+	SameSerial []Peer       // verified boards with this board's serial
+	Newest     time.Time    // when the newest of Peers was first met; zero without any
+	Unfollowed []Unfollowed // that answer as managers, and that this board does not follow, in order of address
+	Unreached  []Unreached  // of this cluster, heard, and not answering, in order of serial
 }
 
 // Election is how far this board has come with founding a swarm.

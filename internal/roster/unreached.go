@@ -4,11 +4,13 @@ package roster
 
 import (
 	"cmp"
+	"errors"
 	"net/netip"
 	"slices"
 	"sort"
 	"time"
 
+	"github.com/pi-agent/pi-agent/internal/enroll"
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/policy"
 	"github.com/pi-agent/pi-agent/internal/timing"
@@ -98,5 +100,22 @@ func (r *Roster) Unmet() (all []Contact) {
 		}
 	}
 	sort.Slice(all, func(i, j int) bool { return all[i].Addr.Compare(all[j].Addr) < 0 })
+	return all
+}
+
+// Unfollowed lists the boards that answer as managers and that this board does not follow, in order of address.
+func (r *Roster) Unfollowed(now time.Time) (all []policy.Unfollowed) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, c := range r.all {
+		serial := c.Hint.Serial
+		if serial == "" && c.Met {
+			serial = c.Answer.Claim.Serial
+		}
+		if errors.Is(c.Err, enroll.ErrNotFollowed) && now.Sub(c.served) < r.timing.Rival && serial != "" {
+			all = append(all, policy.Unfollowed{Serial: serial, Addr: c.Addr.Addr()})
+		}
+	}
+	slices.SortFunc(all, func(a, b policy.Unfollowed) int { return a.Addr.Compare(b.Addr) })
 	return all
 }

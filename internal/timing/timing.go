@@ -118,6 +118,8 @@ type Timing struct {
 	// Orphaned is how long they may all be silent before a worker takes them for gone. A person who exchanges a card or waits
 	// for a disk check takes less.
 	Orphaned time.Duration
+	// Mourned is how long a board says that the swarm that it was in before was lost: a lesson.
+	Mourned time.Duration
 	// Count is how often a manager looks what is in its swarm while it knows of no other.
 	Count time.Duration
 	// Copy is how long after its start a board takes its membership for that of a copy when another board has the same one.
@@ -211,6 +213,7 @@ func Product() Timing {
 		Out:           45 * time.Second,
 		Parted:        30 * time.Second,
 		Orphaned:      15 * time.Minute,
+		Mourned:       time.Hour,
 		Count:         time.Minute,
 		Copy:          15 * time.Minute,
 		Doubled:       3 * time.Minute,

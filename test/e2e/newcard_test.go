@@ -18,14 +18,19 @@ import (
 	"github.com/pi-agent/pi-agent/test/lab"
 )
 
-// newCard puts a card that was flashed anew, with the cluster's key, into a Pi and turns it on.
+// newCard puts a card that was flashed anew, with the cluster's key where there is one, into a Pi and turns it on.
 func newCard(t *testing.T, pi *lab.Pi, key string) {
 	t.Helper()
 	for _, do := range []func() error{
 		pi.Reflash, pi.PowerOn,
 		func() error { return pi.StartEngine() },
 		func() error { return pi.WaitEngine(t.Context()) },
-		func() error { return pi.SetKey(key) },
+		func() error {
+			if key == "" {
+				return nil
+			}
+			return pi.SetKey(key)
+		},
 		func() error { return pi.StartAgent() },
 	} {
 		if err := do(); err != nil {

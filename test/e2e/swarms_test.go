@@ -3,6 +3,8 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -172,6 +174,30 @@ func swarmID(t *testing.T, manager *lab.Pi) string {
 	return i.Swarm.Cluster.ID
 }
 
+// told waits until pi-agent status on a Pi says all of this, needs a person, and says nothing of what would not help.
+func told(t *testing.T, pi *lab.Pi, limit time.Duration, wants ...string) {
+	t.Helper()
+	var shown string
+	await(t, limit, func(ctx context.Context) error {
+		out, status, err := tell(ctx, pi, nobody, "status")
+		shown = string(out)
+		for _, want := range wants {
+			if !strings.Contains(shown, want) {
+				return fmt.Errorf("%s does not say %q, exit status %d, %v:\n%s", pi.Name, want, status, err, shown)
+			}
+		}
+		if err == nil && status != 3 {
+			err = fmt.Errorf("%s: exit status %d:\n%s", pi.Name, status, shown)
+		}
+		return err
+	})
+	for _, wrong := range []string{"docker swarm leave", "Switch the managers on", "does not answer", "The clock of"} {
+		if strings.Contains(shown, wrong) {
+			t.Errorf("%s says %q, which does not help:\n%s", pi.Name, wrong, shown)
+		}
+	}
+}
+
 func TestWorkersOfAWipedManager(t *testing.T) {
 	t.Parallel()
 	l := lab.New(t, lab.Options{N: 3, Config: "settle = \"5s\""})
@@ -179,19 +205,117 @@ func TestWorkersOfAWipedManager(t *testing.T) {
 	key := clusterkey.Generate()
 	setKey(t, key, l.Pis...)
 	leader := lowest(l.Pis)
+	workers := slices.DeleteFunc(slices.Clone(l.Pis), func(pi *lab.Pi) bool { return pi == leader })
 	if err := l.StartAgents(); err != nil {
 		t.Fatal(err)
 	}
 	awaitSwarm(t, time.Minute, leader, l.Pis)
-	pause(t, 5*time.Second) // until the workers have learned their swarm's id
+	deploy(t, leader, "web")
+	lost := swarmID(t, leader)
+	for _, pi := range workers {
+		remembers(t, pi, lost)
+	}
 	newCard(t, leader, key)
-	took := gathered(t, 5*time.Minute, leader, l.Pis)
+	began := time.Now()
+	before := "No manager of swarm " + lost + " is left: " + serialName(leader) + " does not know it any more, as after a new card or pi-agent yield, " +
+		"and its services, secrets and configs are lost."
+	told(t, workers[0], time.Minute, before)
+	gathered(t, 5*time.Minute, leader, l.Pis)
+	took := time.Since(began)
+	says(t, leader, "is in a swarm that this board managed with another card: it is lost with its services, secrets and configs.")
+	for _, pi := range workers {
+		repaired(t, pi, "the only manager gets a new card with the cluster key, and its swarm is gone for ever",
+			"its workers say what is lost, leave, which stops their containers, and join the swarm that it makes then",
+			"The manager of this board does not know it any more: moving to the swarm of "+serialName(leader), took)
+		says(t, pi, before)
+		says(t, pi, "This board has left swarm "+lost+", which is lost with its services, secrets and configs: its containers are stopped.")
+	}
 	for _, pi := range l.Pis {
-		if pi != leader {
-			repaired(t, pi, "the only manager gets a new card, and its swarm is gone for ever", "its workers leave and join the swarm that it makes then",
-				"The manager of this board does not know it any more: moving to the swarm of "+serialName(leader), took)
+		await(t, time.Minute, func(ctx context.Context) error {
+			out, status, err := tell(ctx, pi, nobody, "status")
+			after := "It has left swarm " + lost + ", which is lost with its services, secrets and configs: deploy anew what shall run."
+			if err != nil || status != 0 || strings.Count(string(out), after) != 1 {
+				return fmt.Errorf("%s does not say what was lost, or not once, exit status %d, %v:\n%s", pi.Name, status, err, out)
+			}
+			return nil
+		})
+	}
+}
+
+// Without a cluster key a person must say that the board with another node key is theirs. Journal, status and doctor say so, on
+// the workers and on the manager, also after docker swarm leave; typed as it is shown, it helps.
+func TestWipedManagerWithoutAKey(t *testing.T) {
+	t.Parallel()
+	l := lab.New(t, lab.Options{N: 3, Pace: paceOf(3), Config: "settle = \"5s\""})
+	engines(t, l)
+	leader := lowest(l.Pis)
+	workers := slices.DeleteFunc(slices.Clone(l.Pis), func(pi *lab.Pi) bool { return pi == leader })
+	if err := l.StartAgents(); err != nil {
+		t.Fatal(err)
+	}
+	awaitSwarm(t, time.Minute, leader, l.Pis)
+	deploy(t, leader, "web")
+	lost := swarmID(t, leader)
+	for _, pi := range workers {
+		remembers(t, pi, lost)
+	}
+	newCard(t, leader, "")
+	await(t, 3*time.Minute, func(ctx context.Context) error {
+		i, err := infoOf(ctx, leader)
+		if err == nil && !i.Swarm.ControlAvailable {
+			err = fmt.Errorf("the board with the new card makes no swarm, it is %s", i.Swarm.LocalNodeState)
+		}
+		return err
+	})
+	remedy := func(pi *lab.Pi) string {
+		return serialName(leader) + " has another node key than the manager that " + serialName(pi) + " follows, as after a new card. If its card " +
+			"is new, the swarm of the old one is lost with its services, secrets and configs: \"sudo pi-agent pair\" on both"
+	}
+	everywhere := func() {
+		t.Helper()
+		for _, pi := range workers {
+			told(t, pi, 2*time.Minute, remedy(pi))
+			says(t, pi, remedy(pi))
+			if out, status, err := tell(t.Context(), pi, root, "doctor"); err != nil || status != 3 || !strings.Contains(string(out), "FAIL  agent") ||
+				!strings.Contains(string(out), "sudo pi-agent pair") {
+				t.Errorf("doctor of %s ends with %d, %v:\n%s", pi.Name, status, err, out)
+			}
+		}
+		told(t, leader, 2*time.Minute, remedy(workers[0]), remedy(workers[1]))
+	}
+	everywhere()
+	says(t, leader, "\"sudo pi-agent pair\" here and on each of them lets them join.")
+	repaired(t, workers[0], "the only manager gets a new card, there is no cluster key, and its swarm is gone for ever",
+		"its workers do not follow a board with another node key, and every board says what helps", remedy(workers[0]), 0)
+
+	// What looks as if it helped is no dead end.
+	if _, err := workers[1].Docker(t.Context(), "swarm", "leave"); err != nil {
+		t.Fatal(err)
+	}
+	await(t, time.Minute, func(ctx context.Context) error {
+		p, _, err := seen(ctx, workers[1])
+		if err == nil && (p.Swarm != nil || !p.Needs || !strings.HasPrefix(p.Doing, remedy(workers[1]))) {
+			err = fmt.Errorf("%s is in swarm %+v and says %q", workers[1].Name, p.Swarm, p.Doing)
+		}
+		return err
+	})
+	everywhere()
+
+	out, _, err := tell(t.Context(), workers[0], nobody, "status")
+	shown := regexp.MustCompile(`"sudo pi-agent ([a-z ]+)" on both`).FindSubmatch(out)
+	if err != nil || shown == nil {
+		t.Fatalf("no command is shown, %v:\n%s", err, out)
+	}
+	for _, pi := range l.Pis {
+		if out, status, err := tell(t.Context(), pi, root, strings.Fields(string(shown[1]))...); err != nil || status != 0 {
+			t.Fatalf("%s: exit status %d, %v: %s", pi.Name, status, err, out)
 		}
 	}
+	took := gathered(t, 2*time.Minute, leader, l.Pis)
+	repaired(t, workers[0], "a person says that the new card is theirs (`pi-agent pair` on both)",
+		"its workers leave the lost swarm, which stops their containers, and join the new one",
+		"The manager of this board does not know it any more: moving to the swarm of "+serialName(leader), took)
+	says(t, workers[0], "This board has left swarm "+lost+", which is lost with its services, secrets and configs: its containers are stopped.")
 }
 
 // The manager of a worker is off for a minute, while that of another swarm of the cluster is there: the worker stays.

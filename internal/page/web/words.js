@@ -42,7 +42,7 @@ export const words = {
 };
 
 // What the agent says, in the order of its sources: what a board does and waits for in bootstrap/decide.go and clock.go, the reasons of
-// bootstrap/why.go, the warnings of picture/warnings.go, ports/told.go and swarm/settings.go. A test holds them to these.
+// bootstrap/why.go and lost.go, the warnings of picture/warnings.go, ports/told.go and swarm/settings.go. A test holds them to these.
 const sentences = {
   es: [
     [/This board does nothing until its settings are put right: /, "Esta placa no hace nada hasta que se corrijan sus ajustes: "],
@@ -70,6 +70,7 @@ const sentences = {
     [/This board was reset and stays out of any swarm until it is switched off and on, or its agent is restarted/, "Esta placa se restableció y queda fuera de todo enjambre hasta que se apague y se encienda, o se reinicie su agente"],
     [/The Docker Engine has left its swarm: giving it a moment/, "Docker ha dejado su enjambre: se le da un momento"],
     [/Joining the swarm of (\S+)/, "Entrando en el enjambre de $1"],
+    [/(\S+) is in a swarm that this board managed with another card: it is lost with its services, secrets and configs\. A new one is made as soon as \S+ has noticed/, "$1 está en un enjambre que esta placa gestionaba con otra tarjeta: se ha perdido con sus servicios, secretos y configs. Se crea uno nuevo en cuanto $1 lo nota"],
     [/(\S+) is in a swarm: waiting for its manager to answer/, "$1 está en un enjambre: a la espera de que responda su gestora"],
     [/(\S+) manages a swarm: waiting for its Docker Engine/, "$1 gestiona un enjambre: a la espera de su Docker"],
     [/(\S+) is starting the swarm/, "$1 está creando el enjambre"],
@@ -101,9 +102,15 @@ const sentences = {
     [/Its clock is (.+), and certificates do not bear that: connect it to the internet, or give it a time server\./, "Su reloj va $1, y los certificados no lo admiten: conéctala a internet o dale un servidor de hora."],
     [/It is not ready yet: journalctl -u pi-agent on it tells what it waits for\./, "Aún no está lista: journalctl -u pi-agent en ella dice a qué espera."],
     [/It is starting a swarm\./, "Está creando un enjambre."],
+    [/It is ready and waits for a manager to answer\./, "Está lista y espera a que responda un gestor."],
     [/It is ready and about to join\./, "Está lista y a punto de unirse."],
     [/It says that it is in this swarm, which does not list it: docker swarm leave on it lets it join anew\./, "Dice que está en este enjambre, que no la tiene en su lista: docker swarm leave en ella le permite unirse de nuevo."],
-    [/It is in another swarm(, \S+)?: docker swarm leave on it lets it join this one\./, "Está en otro enjambre$1: docker swarm leave en ella le permite unirse a este."],
+    [/It manages another swarm( \S+)?\./, "Gestiona otro enjambre$1."],
+    [/It is in another swarm( \S+)?\. If that one is lost, (".+") on it and on the manager of this one lets it move\./, "Está en otro enjambre$1. Si ese se ha perdido, $2 en ella y en la gestora de este le permite pasar."],
+    [/It is in another swarm( \S+)?\. It moves to this one when that one is lost, or when no manager of that one has answered for (\S+) minutes\./, "Está en otro enjambre$1. Pasa a este cuando aquel se pierde, o cuando ningún gestor suyo responde durante $2 minutos."],
+    [/(\S+) has another node key than the manager that (\S+) follows, as after a new card\. If its card is new, the swarm of the old one is lost with its services, secrets and configs: (".+") on both lets \S+ join the new one, and stops its containers of the old one/, "$1 tiene otra clave de nodo que la gestora a la que sigue $2, como tras cambiar la tarjeta. Si su tarjeta es nueva, el enjambre de la anterior se ha perdido con sus servicios, secretos y configs: $3 en las dos permite a $2 unirse al nuevo, y detiene sus contenedores del anterior"],
+    [/No manager of swarm (\S+) is left: (\S+) does not know it any more, as after a new card or pi-agent yield, and its services, secrets and configs are lost\. (\S+) leaves it for the next one, and its containers are stopped then/, "No queda ningún gestor del enjambre $1: $2 ya no lo conoce, como tras una tarjeta nueva o pi-agent yield, y sus servicios, secretos y configs se han perdido. $3 lo deja por el siguiente, y entonces se detienen sus contenedores"],
+    [/It has left swarm (\S+), which is lost with its services, secrets and configs: deploy anew what shall run\./, "Ha dejado el enjambre $1, que se ha perdido con sus servicios, secretos y configs: despliega de nuevo lo que deba funcionar."],
     [/It has just announced itself\./, "Acaba de anunciarse."],
     [/It announces itself and says nothing more: sudo pi-agent doctor on it looks for the cause\./, "Se anuncia y no dice nada más: sudo pi-agent doctor en ella busca la causa."],
     [/It is not trusted, or does not trust this board: /, "No se confía en ella, o ella no confía en esta placa: "],
