@@ -11,7 +11,7 @@ import (
 )
 
 // Boards without a time server wake up in the past, each in its own: they become one swarm all the same, and none asks for a
-// join that certificates do not bear. Where a time server comes in time nobody's clock is touched.
+// join for which its clock makes certificates invalid. Where a time server comes in time nobody's clock is touched.
 func simClocks(t testing.TB, w *world, rnd *rand.Rand) {
 	w.addMany(rnd, 2+rnd.IntN(5))
 	w.built = w.began.Add(-60 * 24 * time.Hour)
@@ -48,7 +48,7 @@ func simClocks(t testing.TB, w *world, rnd *rand.Rand) {
 			t.Errorf("%s wanted its clock put forward, and a time server was about to", b.serial.Name())
 		}
 		if b.said("x509") {
-			t.Errorf("%s asked for a join that its clock does not bear", b.serial.Name())
+			t.Errorf("%s asked to join with a clock for which certificates are not valid", b.serial.Name())
 		}
 	}
 }

@@ -39,7 +39,7 @@ func (l *Loop) Reached(ctx context.Context) (map[string]map[string]string, error
 		wg.Go(func() {
 			shut, err := l.Asker.Knock(ctx, verified(p), claim)
 			if err != nil {
-				l.Log.Debug("A board was not to be had to knock at the ports of this one.", zap.String("board", name), zap.Error(err))
+				l.Log.Debug("A board did not probe the ports of this one.", zap.String("board", name), zap.Error(err))
 				return
 			}
 			mu.Lock()

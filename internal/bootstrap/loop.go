@@ -314,7 +314,7 @@ func (l *Loop) tell(a policy.Action, now time.Time) {
 	if known {
 		return
 	}
-	fields := []zap.Field{zap.String("rule", a.Rule)}
+	var fields []zap.Field
 	if !a.Until.IsZero() {
 		fields = append(fields, zap.Duration("at_most", a.Until.Sub(now).Round(time.Second)))
 	}

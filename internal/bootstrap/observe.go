@@ -164,7 +164,7 @@ func (l *Loop) observeSwarms(ctx context.Context) {
 	}
 	l.contents = peer.Contents{}
 	if err := l.count(ctx); err != nil {
-		l.Log.Debug("What is in the swarm is not to be had.", zap.Error(err))
+		l.Log.Debug("The engine does not say what is in the swarm.", zap.Error(err))
 	}
 }
 

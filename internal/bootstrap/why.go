@@ -33,7 +33,7 @@ func (s sketch) whyOut(p policy.Peer, clock *float64) string {
 	case c.Serial == s.l.Serial:
 		return "It has the serial of this board: give one of them another with serial in pi-agent.toml."
 	case clock != nil && *clock <= -policy.ClocksApart.Seconds() && !c.State.InSwarm():
-		return fmt.Sprintf("Its clock is %s, and certificates do not bear that: connect it to the internet, or give it a time server.",
+		return fmt.Sprintf("Its clock is %s, too far for certificates to be valid: connect it to the internet, or give it a time server.",
 			picture.Offset(*clock))
 	case c.Trouble != "":
 		return sentence(c.Trouble)

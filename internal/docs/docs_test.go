@@ -13,6 +13,10 @@ import (
 	"strings"
 	"testing"
 	"unicode"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/pi-agent/pi-agent/internal/policy"
 )
 
 // readmeMax is how long README.md may be, in bytes: it is to be read.
@@ -200,7 +204,7 @@ func TestReadmeIsShort(t *testing.T) {
 	}
 }
 
-// Comments call the rules of a decision by the names that docs/how-it-works.md gives them: numbers change.
+// The rules in docs/how-it-works.md are those of package policy, and comments call them by their names: numbers change.
 func TestRulesAreNamed(t *testing.T) {
 	text, err := fs.ReadFile(repository(), "docs/how-it-works.md")
 	if err != nil {
@@ -211,7 +215,10 @@ func TestRulesAreNamed(t *testing.T) {
 		if m[1] != fmt.Sprint(i+1) {
 			t.Errorf("rule %d has the number %s: %s", i+1, m[1], m[2])
 		}
-		rules = append(rules, strings.ToLower(strings.TrimSuffix(m[2], ".")))
+		rules = append(rules, strings.TrimSuffix(m[2], ":"))
+	}
+	if diff := cmp.Diff(policy.Rules(), rules); diff != "" {
+		t.Errorf("docs/how-it-works.md has other rules than package policy (-want +got):\n%s", diff)
 	}
 	files, err := fs.Glob(repository(), "internal/bootstrap/*.go")
 	if err != nil || len(files) == 0 || len(rules) == 0 {
@@ -225,7 +232,7 @@ func TestRulesAreNamed(t *testing.T) {
 		}
 		for _, m := range named.FindAllStringSubmatch(string(text), -1) {
 			cited++
-			if !slices.Contains(rules, strings.ToLower(m[1])) {
+			if !slices.Contains(rules, m[1]) {
 				t.Errorf("%s cites the rule %q; docs/how-it-works.md has %q", f, m[1], rules)
 			}
 		}

@@ -1,6 +1,6 @@
 package doctor
 
-// The clock: certificates do not bear one that is wrong.
+// The clock: with one that is wrong certificates are not valid.
 
 import (
 	"context"
@@ -40,7 +40,7 @@ func checkClocks(_ context.Context, p *Patient) (all []Result) {
 		}
 		switch off := time.Duration(math.Abs(*b.Clock) * float64(time.Second)); {
 		case off >= clockWrong:
-			all = append(all, fail(name, remedy, "The clock of %s is %s: certificates do not bear that.",
+			all = append(all, fail(name, remedy, "The clock of %s is %s, too far for certificates to be valid.",
 				b.Name, picture.Offset(*b.Clock))...)
 		case off >= clockAside:
 			all = append(all, warn(name, remedy, "The clock of %s is %s.", b.Name, picture.Offset(*b.Clock))...)

@@ -397,7 +397,7 @@ func TestFiles(t *testing.T) {
 			t.Errorf("%s has %q", f.Name(), found)
 		}
 	}
-	if total > 48<<10 {
+	if total > 56<<10 {
 		t.Errorf("the page has %d bytes", total)
 	}
 }

@@ -58,8 +58,8 @@ func expiredCertificate(v View) (Action, bool) {
 func expiredCertificateOfManager(v View) Action {
 	switch {
 	case !v.Member.Sole:
-		return trouble(expiredManager + ", and the Docker Engine does not enter its swarm. The swarm has more managers, which may know " +
-			"more than this one. If one of them works: " + leaveForTheRest)
+		return trouble("%s%s%s", expiredManager, ", and the Docker Engine does not enter its swarm. The swarm has more managers, which may know "+
+			"more than this one. If one of them works: ", leaveForTheRest)
 	case v.Engine.ForgetAsked.IsZero():
 		return Action{Kind: ForceNewCluster, Reason: bringingItBack}
 	case v.Now.Sub(v.Engine.ForgetAsked) < v.Timing.Forget:

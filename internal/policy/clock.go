@@ -65,7 +65,7 @@ func behind(v View, m Peer) (Action, bool) {
 	case asked < v.Timing.ClockSetting:
 		return waitUntil(v.Clock.Asked.Add(v.Timing.ClockSetting), "%s: putting it forward", text), true
 	}
-	return trouble("%s, and certificates do not bear that: set both clocks right, or give the boards one time server", text), true
+	return trouble("%s, too far for certificates to be valid: set both clocks right, or give the boards one time server", text), true
 }
 
 // apart finds a board outside any swarm whose clock differs from this one's.

@@ -45,7 +45,7 @@ func TestDecideClock(t *testing.T) {
 		{"not put forward", func(v *View) {
 			v.Boards.Peers = []Peer{board(low, peer.Manager, clock(3*time.Hour))}
 			v.Clock.Asked = ago(patient.ClockSetting)
-		}, Wait, "certificates do not bear that"},
+		}, Wait, "too far for certificates to be valid"},
 		{"to be put forward again", func(v *View) {
 			v.Boards.Peers = []Peer{board(low, peer.Manager, clock(3*time.Hour))}
 			v.Clock.Asked = ago(patient.ClockAgain)
@@ -53,7 +53,7 @@ func TestDecideClock(t *testing.T) {
 		{"of a worker", func(v *View) {
 			v.Boards.Peers, v.Engine.Status = []Peer{board(low, peer.Manager, clock(3*time.Hour))}, managed(swarm.Active)
 			v.Clock.Asked = ago(time.Minute)
-		}, Stay, "certificates do not bear that"},
+		}, Stay, "too far for certificates to be valid"},
 		{"of a worker that waits for its manager", func(v *View) {
 			v.Boards.Peers, v.Engine.Status = []Peer{board(low, peer.Manager, clock(3*time.Hour))}, managed(swarm.Pending)
 		}, SetClock, "putting it forward"},

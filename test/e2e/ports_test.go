@@ -29,7 +29,7 @@ func occupy(t *testing.T, pi *lab.Pi, port int, network string) (stop func()) {
 		t.Fatal(err)
 	}
 	if n, err := out.Read(make([]byte, 3)); n == 0 {
-		t.Fatalf("port %d/%s is not to be had: %v", port, network, err)
+		t.Fatalf("port %d/%s is not free: %v", port, network, err)
 	}
 	return func() {
 		cancel()
