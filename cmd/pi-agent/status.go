@@ -13,11 +13,11 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/pi-agent/pi-agent/internal/board"
-	"github.com/pi-agent/pi-agent/internal/bootstrap"
 	"github.com/pi-agent/pi-agent/internal/config"
 	"github.com/pi-agent/pi-agent/internal/control"
 	"github.com/pi-agent/pi-agent/internal/picture"
 	"github.com/pi-agent/pi-agent/internal/ports"
+	"github.com/pi-agent/pi-agent/internal/status"
 	"github.com/pi-agent/pi-agent/internal/swarm"
 )
 
@@ -143,7 +143,7 @@ func alone(ctx context.Context, configPath string, why error) (picture.Picture, 
 	}
 	engine := swarm.NewDocker(cfg.Docker, zap.NewNop())
 	defer engine.Close()
-	return bootstrap.Alone(ctx, picture.Board{Serial: this.Serial, Name: name, Model: this.Model}, cfg.Cluster, doing, engine), nil
+	return status.Alone(ctx, picture.Board{Serial: this.Serial, Name: name, Model: this.Model}, cfg.Cluster, doing, engine), nil
 }
 
 // named are warnings with what this process sees of programs that have ports of this board: root knows more than the agent.

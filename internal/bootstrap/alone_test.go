@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 
 	"github.com/pi-agent/pi-agent/internal/picture"
+	"github.com/pi-agent/pi-agent/internal/status"
 )
 
 func TestAlone(t *testing.T) {
@@ -14,7 +15,7 @@ func TestAlone(t *testing.T) {
 		said := map[string]bool{}
 		late := w.add("f000000000000001")
 		late.engine.PowerOn()
-		p := Alone(t.Context(), picture.Board{Serial: late.serial, Name: late.hostname}, "pi", "The agent does not run.", late.engine)
+		p := status.Alone(t.Context(), picture.Board{Serial: late.serial, Name: late.hostname}, "pi", "The agent does not run.", late.engine)
 		if e := entryOf(t, p, late); e.State != picture.Out || e.Engine == "" || p.Swarm != nil || !p.Trouble() {
 			t.Errorf("in no swarm it shows %+v", p)
 		}
@@ -23,7 +24,7 @@ func TestAlone(t *testing.T) {
 		for _, b := range w.boards {
 			b.kill()
 			self := picture.Board{Serial: b.serial, Name: b.hostname, Model: "Simulated Pi"}
-			p := Alone(t.Context(), self, "pi", "The agent does not run.", b.engine)
+			p := status.Alone(t.Context(), self, "pi", "The agent does not run.", b.engine)
 			boards, role := 1, picture.Worker
 			if b == leader {
 				boards, role = 3, picture.Leader
@@ -35,12 +36,12 @@ func TestAlone(t *testing.T) {
 			}
 			b.engine.StopEngine()
 			synctest.Wait()
-			p = Alone(t.Context(), self, "pi", "The agent does not run.", b.engine)
+			p = status.Alone(t.Context(), self, "pi", "The agent does not run.", b.engine)
 			if e := entryOf(t, p, b); e.State != picture.Out || !strings.Contains(p.Doing, "Nor can the Docker Engine be asked") {
 				t.Errorf("%s without engine shows %+v", b.hostname, p)
 			}
 			said[p.Doing] = true
 		}
-		everySentence(t, "alone.go", said)
+		everySentence(t, "../status/alone.go", said)
 	})
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/pi-agent/pi-agent/internal/enroll"
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/policy"
+	"github.com/pi-agent/pi-agent/internal/status"
 	"github.com/pi-agent/pi-agent/internal/swarm"
 )
 
@@ -43,7 +44,7 @@ func (l *Loop) meet(p enroll.Peer, now time.Time) (stale bool) {
 	}
 	l.compareNames(p)
 	if trouble {
-		l.Log.Warn(fmt.Sprintf("%s cannot take part: %s", p.Claim.Serial.Name(), sentence(p.Claim.Trouble)))
+		l.Log.Warn(fmt.Sprintf("%s cannot take part: %s", p.Claim.Serial.Name(), status.Sentence(p.Claim.Trouble)))
 	}
 	return false
 }
@@ -82,7 +83,7 @@ type nodeIDs struct {
 // Answer implements enroll.Host: the claim, and for a node whether it is one of ours, and how many there are.
 func (l *Loop) Answer(p enroll.Peer) peer.Claim {
 	c := l.Claim()
-	if seen := l.posed.Load(); seen != nil {
+	if seen := l.snapshot.Load(); seen != nil {
 		c.Unreached = slices.ContainsFunc(seen.view.Boards.Unreached, func(u policy.Unreached) bool {
 			return u.Serial == p.Claim.Serial && seen.view.Told(u)
 		})

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,6 +22,7 @@ import (
 	"github.com/pi-agent/pi-agent/internal/picture"
 	"github.com/pi-agent/pi-agent/internal/policy"
 	"github.com/pi-agent/pi-agent/internal/roster"
+	"github.com/pi-agent/pi-agent/internal/status"
 	"github.com/pi-agent/pi-agent/internal/swarm"
 	"github.com/pi-agent/pi-agent/internal/timing"
 )
@@ -139,16 +139,16 @@ type Options struct {
 // Loop observes, decides and acts for one board. It is also the enroll.Host of the board.
 type Loop struct {
 	Options
-	roster *roster.Roster
-	claim  atomic.Pointer[peer.Claim]
-	wake   chan struct{}
-	taken  atomic.Pointer[string]     // name of this board that another one has, too
-	asks   chan struct{}              // one element for each hello under way
-	ticket atomic.Pointer[ticketBase] // nil when this board is not a manager
-	place  atomic.Pointer[peer.Place] // the same
-	listed atomic.Pointer[nodeIDs]    // the nodes of the swarm, the same
-	posed  atomic.Pointer[pose]       // what the newest turn has seen
-	canvas canvas
+	roster   *roster.Roster
+	claim    atomic.Pointer[peer.Claim]
+	wake     chan struct{}
+	taken    atomic.Pointer[string]     // name of this board that another one has, too
+	asks     chan struct{}              // one element for each hello under way
+	ticket   atomic.Pointer[ticketBase] // nil when this board is not a manager
+	place    atomic.Pointer[peer.Place] // the same
+	listed   atomic.Pointer[nodeIDs]    // the nodes of the swarm, the same
+	snapshot atomic.Pointer[snapshot]   // of the newest turn
+	picture  latestPicture
 
 	orders chan order
 	decide func(policy.View) policy.Action // policy.Decide, except in tests of what goes wrong with another one
@@ -279,7 +279,7 @@ func (l *Loop) turn(ctx context.Context) time.Duration {
 	a := l.decide(v)
 	l.tell(a, v.Now)
 	l.tellStay(a, v)
-	l.posed.Store(&pose{view: v, action: a})
+	l.snapshot.Store(&snapshot{view: v, action: a})
 	if a.Kind != policy.Propose && a.Kind != policy.Init {
 		l.proposed = time.Time{}
 	}
@@ -322,7 +322,7 @@ func (l *Loop) tell(a policy.Action, now time.Time) {
 	if a.Trouble {
 		log = l.Log.Warn
 	}
-	log(sentence(a.Reason), fields...)
+	log(status.Sentence(a.Reason), fields...)
 }
 
 // tellStay shows the service manager how many nodes are ready, as this worker's manager has told lately.
@@ -336,12 +336,4 @@ func (l *Loop) tellStay(a policy.Action, v policy.View) {
 			return
 		}
 	}
-}
-
-// sentence ends a reason, which may be an engine's own words, with a full stop.
-func sentence(reason string) string {
-	if strings.HasSuffix(reason, ".") || strings.HasSuffix(reason, "?") {
-		return reason
-	}
-	return reason + "."
 }

@@ -16,12 +16,13 @@ import (
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/policy"
 	"github.com/pi-agent/pi-agent/internal/roster"
+	"github.com/pi-agent/pi-agent/internal/status"
 	"github.com/pi-agent/pi-agent/internal/swarm"
 )
 
 // saysUnfollowed reports whether what this board does names a manager that it does not follow. It may be called from any goroutine.
 func (l *Loop) saysUnfollowed() bool {
-	seen := l.posed.Load()
+	seen := l.snapshot.Load()
 	return seen != nil && seen.action.Trouble && slices.ContainsFunc(seen.view.Boards.Unfollowed, func(u policy.Unfollowed) bool {
 		return seen.action.Reason == policy.AnotherKey(u.Serial.Name(), l.Serial.Name())
 	})
@@ -92,11 +93,6 @@ func (l *Loop) tellStrays(now time.Time) {
 }
 
 // own are the addresses of this board at which others know it.
-func (l *Loop) own() (all []netip.Addr) { return addrs(nil, l.link.Addr, l.link.Stable, l.advertise) }
-
-// unfollowed reports whether that board is a manager that this one, which no other manager answers, does not follow, and says
-// what helps.
-func (s sketch) unfollowed(serial peer.Serial) (why string, is bool) {
-	is = s.Source == "" && slices.ContainsFunc(s.seen.view.Boards.Unfollowed, func(u policy.Unfollowed) bool { return u.Serial == serial })
-	return sentence(policy.AnotherKey(serial.Name(), s.l.Serial.Name())), is
+func (l *Loop) own() (all []netip.Addr) {
+	return status.Addrs(nil, l.link.Addr, l.link.Stable, l.advertise)
 }

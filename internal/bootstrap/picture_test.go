@@ -23,6 +23,7 @@ import (
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/picture"
 	"github.com/pi-agent/pi-agent/internal/sentences"
+	"github.com/pi-agent/pi-agent/internal/status"
 	"github.com/pi-agent/pi-agent/internal/swarm"
 )
 
@@ -205,7 +206,7 @@ func bigSwarm(t testing.TB) (leader *simBoard) {
 		claim := peer.Claim{Serial: b.serial, Cluster: "pi", State: peer.Worker, Node: s.NodeID, Hostname: b.hostname, Clock: time.Now()}
 		l.Met(enrollPeer(b, claim, netip.AddrPortFrom(b.addr, peer.Port)))
 	}
-	for l.ticket.Load() == nil || l.posed.Load() == nil { // until its first turns
+	for l.ticket.Load() == nil || l.snapshot.Load() == nil { // until its first turns
 		runtime.Gosched()
 	}
 	return leader
@@ -539,7 +540,7 @@ func TestWhy(t *testing.T) {
 		})
 	}
 	if played == len(tests) && !t.Failed() { // otherwise only some were asked for
-		everySentence(t, "why.go", said)
+		everySentence(t, "../status/why.go", said)
 	}
 }
 
@@ -619,7 +620,7 @@ func TestWarningsOfFewManagers(t *testing.T) {
 			}
 		}
 		leader.kill()
-		alone := Alone(t.Context(), picture.Board{Serial: leader.serial, Name: leader.hostname}, "pi", "The agent does not run.", leader.engine)
+		alone := status.Alone(t.Context(), picture.Board{Serial: leader.serial, Name: leader.hostname}, "pi", "The agent does not run.", leader.engine)
 		if !strings.HasPrefix(alone.Warnings[1].Text, "The managers of the swarm have no majority") {
 			t.Errorf("without its agent it warns %+v", alone.Warnings)
 		}
@@ -707,7 +708,7 @@ func TestUnicastEnds(t *testing.T) {
 			}
 			w.run(t, nil, 30*time.Second, nil)
 		}
-		if e := entryOf(t, leader.running().Picture(t.Context()), worker); e.Announced || e.Why != whyUnicast {
+		if e := entryOf(t, leader.running().Picture(t.Context()), worker); e.Announced || e.Why != "It is reached by address only: its announcements do not arrive, for multicast does not work between the two." {
 			t.Errorf("without multicast it is %+v", e)
 		}
 		w.deaf = nil
@@ -771,7 +772,7 @@ func TestPictureWithoutAManager(t *testing.T) {
 						if e.State != picture.Out && e.State != picture.Down || e.Why == "" {
 							t.Errorf("after %v %s shows the manager as %+v", after, b.hostname, e)
 						}
-					} else if e.State != picture.In || e.Role != picture.Worker || e.Why != whyManagerSilent {
+					} else if e.State != picture.In || e.Role != picture.Worker || e.Why != "It is a worker, and its manager does not answer." {
 						t.Errorf("after %v %s shows %s as %+v", after, b.hostname, other.hostname, e)
 					}
 				}

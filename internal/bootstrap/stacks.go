@@ -25,15 +25,15 @@ func (l *Loop) stacks(ctx context.Context, p picture.Picture) (wrong, advice []s
 	peers, _ := l.roster.Peers(l.Serial)
 	for _, m := range peers {
 		if m.Claim.Node == p.Boards[i].Node {
-			lent, err := l.lend(ctx, m)
+			lent, err := l.pictureOf(ctx, m)
 			return lent.StackErrors, lent.StackAdvice, err
 		}
 	}
 	return nil, nil, errors.New("the board that leads has not been met lately")
 }
 
-// lend asks a manager for its picture.
-func (l *Loop) lend(ctx context.Context, m policy.Peer) (picture.Picture, error) {
+// pictureOf asks a manager for its picture.
+func (l *Loop) pictureOf(ctx context.Context, m policy.Peer) (picture.Picture, error) {
 	shown, err := l.Asker.Picture(ctx, verified(m), l.Claim())
 	if err != nil {
 		return picture.Picture{}, err

@@ -41,7 +41,7 @@ export const words = {
   },
 };
 
-// What the agent says: what a board does and waits for in package policy, the reasons of bootstrap/why.go and lost.go, the warnings of picture/warnings.go, ports/told.go and swarm/settings.go. A test holds them to these.
+// What the agent says: what a board does and waits for in package policy, the reasons of status/why.go and bootstrap/lost.go, the warnings of picture/warnings.go, ports/told.go and swarm/settings.go. A test holds them to these.
 const sentences = {
   es: [
     [/This board does nothing until its settings are put right: /, "Esta placa no hace nada hasta que se corrijan sus ajustes: "],

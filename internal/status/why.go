@@ -1,4 +1,4 @@
-package bootstrap
+package status
 
 // Why a board is not in the swarm, one sentence each, for people who wonder.
 
@@ -25,47 +25,47 @@ const whyManagerSilent = "It is a worker, and its manager does not answer."
 const whyUnicast = "It is reached by address only: its announcements do not arrive, for multicast does not work between the two."
 
 // whyOut says why a board that was met is not in the swarm of this one.
-func (s sketch) whyOut(p policy.Peer, clock *float64) string {
+func (r render) whyOut(p policy.Peer, clock *float64) string {
 	c := p.Claim
-	switch silent := s.now.Sub(p.Met); {
-	case silent >= s.patience(c):
+	switch silent := r.Now.Sub(p.Met); {
+	case silent >= r.patience(c):
 		return fmt.Sprintf(whyUnheard, minutes(silent))
-	case c.Serial == s.l.Serial:
+	case c.Serial == r.View.Serial:
 		return "It has the serial of this board: give one of them another with serial in pi-agent.toml."
 	case clock != nil && *clock <= -policy.ClocksApart.Seconds() && !c.State.InSwarm():
 		return fmt.Sprintf("Its clock is %s, too far for certificates to be valid: connect it to the internet, or give it a time server.",
 			picture.Offset(*clock))
 	case c.Trouble != "":
-		return sentence(c.Trouble)
+		return Sentence(c.Trouble)
 	case c.Waits != "":
-		return sentence(c.Waits)
+		return Sentence(c.Waits)
 	case c.State.InSwarm():
-		return s.whyElsewhere(c)
+		return r.whyElsewhere(c)
 	case c.State == peer.Waiting:
 		return "It is not ready yet: journalctl -u pi-agent on it tells what it waits for."
 	case c.State == peer.Electing, c.State == peer.Founding:
 		return "It is starting a swarm."
 	}
-	if s.Source == "" && s.Swarm != nil {
+	if r.Source == "" && r.Swarm != nil {
 		return "It is ready and waits for a manager to answer."
 	}
 	return "It is ready and about to join."
 }
 
 // patience is how long the board that makes this claim may be silent.
-func (s sketch) patience(c peer.Claim) time.Duration {
+func (r render) patience(c peer.Claim) time.Duration {
 	if c.State.InSwarm() {
-		return s.l.Timing.Rival
+		return r.View.Timing.Rival
 	}
-	return s.l.Timing.Out
+	return r.View.Timing.Out
 }
 
 // minutes is a time span that changes in words once a minute: a picture in which nothing happens stays the same meanwhile.
 func minutes(d time.Duration) string { return picture.Ago(d.Round(time.Minute)) }
 
 // whyElsewhere says why a board that says that it is in a swarm is not listed by that of this one.
-func (s sketch) whyElsewhere(c peer.Claim) string {
-	own := s.Swarm != nil && s.Swarm.ID != "" && c.Swarm == s.Swarm.ID
+func (r render) whyElsewhere(c peer.Claim) string {
+	own := r.Swarm != nil && r.Swarm.ID != "" && c.Swarm == r.Swarm.ID
 	id := ""
 	if c.Swarm != "" {
 		id = " " + c.Swarm
@@ -75,26 +75,26 @@ func (s sketch) whyElsewhere(c peer.Claim) string {
 		return "It says that it is in this swarm, which does not list it: docker swarm leave on it lets it join anew."
 	case c.State == peer.Manager: // what becomes of two swarms is said where they have met
 		return fmt.Sprintf("It manages another swarm%s.", id)
-	case s.l.Pins != nil:
+	case r.Keyless:
 		return fmt.Sprintf("It is in another swarm%s. If that one is lost, \"sudo pi-agent pair\" on it and on the manager of this one lets it move.", id)
 	}
 	return fmt.Sprintf("It is in another swarm%s. It moves to this one when that one is lost, or when no manager of that one has answered for "+
-		"%.0f minutes.", id, s.l.Timing.Orphaned.Minutes())
+		"%.0f minutes.", id, r.View.Timing.Orphaned.Minutes())
 }
 
 // unicast reports whether p answers, and its announcements have never arrived although there was time, nor do they now.
-func (s sketch) unicast(p policy.Peer, hints []discovery.Hint) bool {
-	heard := slices.ContainsFunc(hints, func(h discovery.Hint) bool { return h.Claim.Serial == p.Claim.Serial })
-	return !heard && !s.seen.view.Network.Listening.IsZero() && s.now.Sub(p.Met) < s.l.Timing.Rival && s.now.Sub(p.Able) >= s.l.Timing.UnheardMax
+func (r render) unicast(p policy.Peer) bool {
+	heard := slices.ContainsFunc(r.Hints, func(h discovery.Hint) bool { return h.Claim.Serial == p.Claim.Serial })
+	return !heard && !r.View.Network.Listening.IsZero() && r.Now.Sub(p.Met) < r.View.Timing.Rival && r.Now.Sub(p.Able) >= r.View.Timing.UnheardMax
 }
 
 // whySilent says why a board that announces itself does not answer.
-func (s sketch) whySilent(c roster.Contact) string {
+func (r render) whySilent(c roster.Contact) string {
 	switch {
-	case c.Err == nil && s.now.Sub(c.Since) < 2*s.l.Timing.Hello:
+	case c.Err == nil && r.Now.Sub(c.Since) < 2*r.View.Timing.Hello:
 		return "It has just announced itself."
 	case c.Err == nil && c.Hint.State.InSwarm():
-		return s.whyElsewhere(c.Hint)
+		return r.whyElsewhere(c.Hint)
 	case c.Err == nil: // and a worker asks nobody but managers
 		return "It announces itself and says nothing more: sudo pi-agent doctor on it looks for the cause."
 	case errors.Is(c.Err, enroll.ErrNotPeer), errors.Is(c.Err, enroll.ErrRefused):
@@ -140,4 +140,11 @@ func whyNotOurs(n discovery.Neighbour, cluster, tag string) string {
 		return "It has a cluster key, and this cluster has none."
 	}
 	return "It has another cluster key."
+}
+
+// unfollowed reports whether that board is a manager that this one, which no other manager answers, does not follow, and says
+// what helps.
+func (r render) unfollowed(serial peer.Serial) (why string, is bool) {
+	is = r.Source == "" && slices.ContainsFunc(r.View.Boards.Unfollowed, func(u policy.Unfollowed) bool { return u.Serial == serial })
+	return Sentence(policy.AnotherKey(serial.Name(), r.View.Serial.Name())), is
 }

@@ -1,4 +1,4 @@
-package bootstrap
+package status
 
 import (
 	"context"
@@ -10,16 +10,19 @@ import (
 	"github.com/pi-agent/pi-agent/internal/timing"
 )
 
+// aloneMax is how long drawing may take: a manager that has just lost the majority leaves its callers hanging.
+const aloneMax = 4 * time.Second
+
 // Alone is the picture that can be drawn on a board whose agent does not run: of itself, and of its swarm as far as its
 // engine tells. doing says why nobody else draws it.
 func Alone(ctx context.Context, self picture.Board, cluster, doing string, engine swarm.Engine) picture.Picture {
-	ctx, cancel := context.WithTimeout(ctx, drawMax)
+	ctx, cancel := context.WithTimeout(ctx, aloneMax)
 	defer cancel()
 	p := picture.Picture{Version: picture.Version, Drawn: time.Now(), Cluster: cluster, Self: self.Serial, Doing: doing, Needs: true}
 	self.State, self.Why = picture.Out, ""
 	switch s, err := engine.Status(ctx); {
 	case err != nil:
-		p.Doing += fmt.Sprintf(" Nor can the Docker Engine be asked: %s", sentence(err.Error()))
+		p.Doing += fmt.Sprintf(" Nor can the Docker Engine be asked: %s", Sentence(err.Error()))
 	case s.State == swarm.Inactive:
 		self.Engine = s.Version
 		p.Doing += fmt.Sprintf(" Docker Engine %s is up, in no swarm.", s.Version)
@@ -31,9 +34,9 @@ func Alone(ctx context.Context, self picture.Board, cluster, doing string, engin
 		p.Swarm = &picture.Swarm{ID: s.SwarmID, Node: s.NodeID, Managers: len(s.Managers)}
 		p.Doing += fmt.Sprintf(" Docker Engine %s is up, and its swarm is %s.", s.Version, s.State)
 		if o, err := engine.Overview(ctx); err == nil {
-			paint(&p, o, self.Name)
+			FromEngine(&p, o, self.Name)
 		} else {
-			p.Swarm.Leaderless = s.Manager && leaderless(s, err)
+			p.Swarm.Leaderless = s.Manager && Leaderless(s, err)
 		}
 	}
 	found := false

@@ -1,0 +1,95 @@
+// Package status makes the picture of the cluster that people are shown, from values: what the loop of this board has seen and
+// decided in its newest turn, whom it hears and meets, and what a manager tells of the swarm. It asks nobody but, where the
+// agent does not run, the engine.
+package status
+
+// Facts are what this board knows, all of one moment.
+
+import (
+	"cmp"
+	"errors"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/pi-agent/pi-agent/internal/address"
+	"github.com/pi-agent/pi-agent/internal/discovery"
+	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/picture"
+	"github.com/pi-agent/pi-agent/internal/policy"
+	"github.com/pi-agent/pi-agent/internal/roster"
+	"github.com/pi-agent/pi-agent/internal/swarm"
+)
+
+type Facts struct {
+	Now     time.Time
+	Cluster string
+	Tag     string // of the cluster key, empty without one
+	Keyless bool   // there is none, and trust is on first use
+	View    policy.View
+	Action  policy.Action // decided in view of it
+	Claim   peer.Claim    // what the board says about itself
+	Link    address.Link  // valid when View.Network.Link is nil
+
+	Hints      []discovery.Hint // announcements of boards of this cluster
+	SelfHeard  time.Time        // when this board last heard its own
+	Neighbours []discovery.Neighbour
+	Unmet      []roster.Contact // where boards announce themselves that do not answer
+}
+
+// Name is what people call this board, also where it has no hostname that it can have.
+func (f Facts) Name() string { return cmp.Or(f.Claim.Hostname, f.Claim.Serial.Name()) }
+
+// Begin is the picture before anybody was asked about the swarm.
+func Begin(f Facts) picture.Picture {
+	p := picture.Picture{Version: picture.Version, Drawn: f.Now, Cluster: f.Cluster, Keyed: f.Tag != "", Self: f.View.Serial}
+	p.Doing, p.Needs = Sentence(f.Action.Reason), f.Action.Trouble
+	if w := f.Claim.Waits; w != "" && f.Action.Lost && f.Action.Kind == policy.Move { // it is refused
+		p.Doing, p.Needs = p.Doing+" "+Sentence(w), true
+	}
+	engine := f.Engine()
+	if f.Claim.State.InSwarm() || engine.NodeID != "" {
+		p.Swarm = &picture.Swarm{
+			ID: f.Claim.Swarm, Node: cmp.Or(engine.NodeID, f.Claim.Node), Managers: len(engine.Managers), Lost: f.Action.Lost,
+		}
+	}
+	return p
+}
+
+// Engine is what the engine has said, nothing where it did not answer.
+func (f Facts) Engine() swarm.Status {
+	if f.View.Engine.Err != nil {
+		return swarm.Status{}
+	}
+	return f.View.Engine.Status
+}
+
+// Finish adds the boards to a picture that has what is known of the swarm, and judges it.
+func Finish(p *picture.Picture, f Facts) {
+	render{p, f}.boards()
+	p.Judge()
+}
+
+// Sentence ends a reason, which may be an engine's own words, with a full stop.
+func Sentence(reason string) string {
+	if strings.HasSuffix(reason, ".") || strings.HasSuffix(reason, "?") {
+		return reason
+	}
+	return reason + "."
+}
+
+// Leaderless reports whether a swarm is not shown because its managers have no majority, and not for want of an answer.
+func Leaderless(s swarm.Status, err error) bool {
+	return s.Manager && (errors.Is(err, swarm.ErrNoLeader) || s.Fault() == swarm.NoMajority)
+}
+
+// Addrs puts first before the others, each once. Addresses that are not valid are left out.
+func Addrs(others []netip.Addr, first ...netip.Addr) (all []netip.Addr) {
+	for _, a := range append(slices.Clone(first), others...) {
+		if a.IsValid() && !slices.Contains(all, a) {
+			all = append(all, a)
+		}
+	}
+	return all
+}
