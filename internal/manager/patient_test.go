@@ -19,5 +19,3 @@ const (
 	mid  = peer.Serial("1000000000000006")
 	high = peer.Serial("1000000000000009")
 )
-
-func ago(d time.Duration) time.Time { return now.Add(-d) }
