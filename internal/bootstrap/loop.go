@@ -161,16 +161,16 @@ type Loop struct {
 	linkErr     error
 	linked      time.Time
 	advertise   netip.Addr
-	addrErr     error     // why advertise is not known; nil when it is
-	lost        time.Time // see policy.Network
-	risk        bool      // the risk of the address that the swarm relies on was told
+	addrErr     error        // why advertise is not known; nil when it is
+	lost        timing.Since // see policy.Network
+	risk        bool         // the risk of the address that the swarm relies on was told
 	status      swarm.Status
 	statusErr   error
 	statusAt    time.Time // zero makes the next turn ask the engine
 	started     time.Time
 	engineSeen  bool // whether the engine has answered since then
-	pending     time.Time
-	listening   time.Time
+	pending     timing.Since
+	listening   timing.Since
 	inquiring   bool // see policy.Network
 	proposed    time.Time
 	founding    bool
@@ -184,19 +184,19 @@ type Loop struct {
 	wasReset    bool
 	contents    peer.Contents // see policy.Swarm
 	answered    time.Time
-	disowned    time.Time
+	disowned    timing.Since
 	orphan      bool // parted for long
 	left        time.Time
 	forgetAsked time.Time
-	duplicate   time.Time
+	duplicate   timing.Since
 	contentsAt  time.Time
 	contested   bool // a manager of another swarm is met
 	clockAsked  time.Time
-	reach       reach
+	reach       timing.Notice // how the boards outside a swarm are reached
 	memory      memory
 	ids         sameIDs
-	loss        loss // the swarm that this board has left last because it was lost
-	strays      strays
+	loss        loss          // the swarm that this board has left last because it was lost
+	strays      timing.Notice // boards that would join if a person let them
 }
 
 // NewLoop returns the loop of a board.

@@ -59,12 +59,6 @@ func (l *Loop) lostBefore(now time.Time) string {
 	return fmt.Sprintf("It has left swarm %s, which is lost with its services, secrets and configs: deploy anew what shall run.", swarmName(l.loss.swarm))
 }
 
-// strays is whom a manager without a cluster key has told of, see tellStrays.
-type strays struct {
-	now, told string
-	since     time.Time
-}
-
 // tellStrays names the boards that would join this manager's swarm if a person said that they may. Each says so of itself, in its
 // journal; who looks into that of the manager shall find it, too.
 func (l *Loop) tellStrays(now time.Time) {
@@ -83,11 +77,7 @@ func (l *Loop) tellStrays(now time.Time) {
 				"here and on each of them lets them join.", strings.Join(names, ", "))
 		}
 	}
-	if text != l.strays.now {
-		l.strays.now, l.strays.since = text, now
-	}
-	if text != "" && text != l.strays.told && now.Sub(l.strays.since) >= l.Timing.ReachCalm {
-		l.strays.told = text
+	if l.strays.News(text, now, l.Timing.ReachCalm) {
 		l.Log.Warn(text)
 	}
 }

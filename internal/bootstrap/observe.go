@@ -30,12 +30,7 @@ func (l *Loop) observe(ctx context.Context) {
 	l.keepCard(time.Now())
 	heard := l.Discovery.Snapshot()
 	now := time.Now()
-	switch {
-	case heard.SelfHeard.IsZero():
-		l.listening = time.Time{}
-	case l.listening.IsZero():
-		l.listening = now
-	}
+	l.listening.Note(!heard.SelfHeard.IsZero(), now)
 	// Also the address that a swarm would rely on must be among those at which was asked: it may have come this moment.
 	l.inquiring = heard.Asked != l.link || l.addrErr == nil && l.advertise != l.link.Addr && l.advertise != l.link.Stable
 	l.roster.Heard(heard.Hints, now)
@@ -95,16 +90,13 @@ func (l *Loop) observeLink() {
 func (l *Loop) compareAddress(now time.Time) {
 	addr := l.status.Addr
 	if l.statusErr != nil || l.status.State != swarm.Active || !addr.IsValid() {
-		l.lost = time.Time{}
+		l.lost.Note(false, now)
 		return
 	}
-	switch has, err := l.Network.Has(addr); {
-	case err != nil:
+	if has, err := l.Network.Has(addr); err != nil {
 		l.Log.Debug("Own addresses are not known.", zap.Error(err))
-	case has:
-		l.lost = time.Time{}
-	case l.lost.IsZero():
-		l.lost = now
+	} else {
+		l.lost.Note(!has, now)
 	}
 	if l.status.Manager && !l.risk && l.advertise.IsLinkLocalUnicast() && !addr.IsLinkLocalUnicast() {
 		l.risk = true
@@ -127,28 +119,21 @@ func (l *Loop) observeEngine(ctx context.Context) {
 		return
 	}
 	l.status, l.engineSeen = status, true
-	if status.State != swarm.Pending && status.State != swarm.Failed {
-		l.pending = time.Time{}
-	} else if l.pending.IsZero() {
-		l.pending = l.statusAt
-	}
+	l.pending.Note(status.State == swarm.Pending || status.State == swarm.Failed, l.statusAt)
 }
 
 // observeSwarms brings up to date how this board stands to its managers, and what is in the swarm that it manages.
 func (l *Loop) observeSwarms(ctx context.Context) {
 	now := time.Now()
 	v := l.view(now)
-	_, disowned := v.Disowned()
-	switch {
-	case slices.ContainsFunc(v.Boards.Peers, v.Leads), l.statusErr != nil, l.status.Manager, l.status.State == swarm.Inactive:
-		l.answered, l.disowned = now, time.Time{}
-	case !disowned:
-		l.disowned = time.Time{}
-	case l.disowned.IsZero():
-		l.disowned = now
+	answered := slices.ContainsFunc(v.Boards.Peers, v.Leads) || l.statusErr != nil || l.status.Manager || l.status.State == swarm.Inactive
+	if answered {
+		l.answered = now
+	}
+	if _, disowned := v.Disowned(); l.disowned.Note(disowned && !answered, now) {
 		l.roster.Hurry(l.isOwnManager, now)
 	}
-	v.Swarm.Disowned = l.disowned
+	v.Swarm.Disowned = l.disowned.Time
 	l.orphan = v.LongDisowned()
 	rival := slices.ContainsFunc(v.Boards.Peers, func(p policy.Peer) bool {
 		return p.Claim.State == peer.Manager && p.Claim.Swarm != l.status.SwarmID
@@ -182,12 +167,8 @@ func (l *Loop) count(ctx context.Context) error {
 
 // observeDuplicates notes since when two boards have been one node.
 func (l *Loop) observeDuplicates(now time.Time) {
-	switch _, _, ok := l.view(now).DuplicateNode(); {
-	case !ok:
-		l.duplicate = time.Time{}
-	case l.duplicate.IsZero():
-		l.duplicate = now
-	}
+	_, _, ok := l.view(now).DuplicateNode()
+	l.duplicate.Note(ok, now)
 }
 
 // keepCard makes the membership of a card that was moved this board's own.
@@ -210,13 +191,13 @@ func (l *Loop) view(now time.Time) policy.View {
 		Settings: policy.Settings{Err: l.Settings, Expect: l.Expect, Settle: l.Settle, Unanswered: l.roster.Unanswered()},
 		Clock:    policy.Clock{Says: l.Clock(), Built: l.Built, Asked: l.clockAsked},
 		Network: policy.Network{
-			Link: l.linkErr, Linked: l.linked, Address: l.addrErr, Lost: l.lost, Listening: l.listening, Inquiring: l.inquiring, Own: l.own(),
+			Link: l.linkErr, Linked: l.linked, Address: l.addrErr, Lost: l.lost.Time, Listening: l.listening.Time, Inquiring: l.inquiring, Own: l.own(),
 		},
 		Engine: policy.Engine{
-			Status: l.status, Err: l.statusErr, Taken: l.portTaken(), Pending: l.pending, ForgetAsked: l.forgetAsked,
+			Status: l.status, Err: l.statusErr, Taken: l.portTaken(), Pending: l.pending.Time, ForgetAsked: l.forgetAsked,
 		},
 		Swarm: policy.Swarm{
-			Contents: l.contents, Answered: l.answered, Disowned: l.disowned, Duplicate: l.duplicate, Left: l.left,
+			Contents: l.contents, Answered: l.answered, Disowned: l.disowned.Time, Duplicate: l.duplicate.Time, Left: l.left,
 		},
 		Boards:   policy.Boards{Peers: peers, SameSerial: twins, Newest: l.roster.Newest(), Unfollowed: l.roster.Unfollowed(now)},
 		Election: policy.Election{Proposed: l.proposed},

@@ -11,12 +11,6 @@ import (
 // Where multicast is lost, boards are reached by address: those that the settings name, those where boards were met before
 // the last start, and those that another board names in its hello. Every address is only a hint, and is asked.
 
-// reach is how the other boards outside a swarm are reached, as it was told.
-type reach struct {
-	now, told string
-	since     time.Time
-}
-
 // tellReach says when boards are met that multicast does not tell of, and what leads to them instead.
 func (l *Loop) tellReach(now time.Time) {
 	text := ""
@@ -31,11 +25,7 @@ func (l *Loop) tellReach(now time.Time) {
 		text = fmt.Sprintf("Multicast does not pass this network: %d of %d boards are met by address only, %s. Turn off client isolation "+
 			"and IGMP snooping, or name one board in peers on all others.", n, boards, strings.Join(ways, ", "))
 	}
-	if text != l.reach.now {
-		l.reach.now, l.reach.since = text, now
-	}
-	if text != "" && text != l.reach.told && now.Sub(l.reach.since) >= l.Timing.ReachCalm {
-		l.reach.told = text
+	if l.reach.News(text, now, l.Timing.ReachCalm) {
 		l.Log.Warn(text)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/timing"
 )
 
 // Where boards were met is remembered through a power cut, and asked at the next start: a board that found the others by
@@ -16,21 +17,15 @@ import (
 
 // memory is what is remembered of where boards are met.
 type memory struct {
-	news  time.Time // since when there is something to write; zero when there is not
+	news  timing.Since // there is something to write
 	wrote time.Time
 }
 
 // keepAddrs remembers where boards are met. Addresses from before are dropped when there is no room for them.
 func (l *Loop) keepAddrs(now time.Time) {
 	known := peer.Remembered(l.roster.Places(), l.Known)
-	switch {
-	case !slices.ContainsFunc(known, func(a netip.Addr) bool { return !slices.Contains(l.Known, a) }):
-		l.memory.news = time.Time{}
-		return
-	case l.memory.news.IsZero():
-		l.memory.news = now
-	}
-	if now.Sub(l.memory.news) < l.Timing.RecallCalm || !l.memory.wrote.IsZero() && now.Sub(l.memory.wrote) < l.Timing.Recall {
+	l.memory.news.Note(slices.ContainsFunc(known, func(a netip.Addr) bool { return !slices.Contains(l.Known, a) }), now)
+	if !l.memory.news.For(l.Timing.RecallCalm, now) || !l.memory.wrote.IsZero() && now.Sub(l.memory.wrote) < l.Timing.Recall {
 		return
 	}
 	l.Known, l.memory = known, memory{wrote: now}
