@@ -12,7 +12,6 @@ import (
 	"github.com/google/renameio/v2"
 	"go.uber.org/zap"
 
-	"github.com/pi-agent/pi-agent/internal/bootstrap"
 	"github.com/pi-agent/pi-agent/internal/tame"
 )
 
@@ -22,9 +21,16 @@ const (
 	MotdName  = "motd"  // for pam_motd
 )
 
+// Notifier is whom the loop tells how it goes. sdnotify.Notifier is the one of the service manager.
+type Notifier interface {
+	Ready()
+	Status(text string)
+	Watchdog()
+}
+
 // Screen passes on what it is told, and writes the status to files when it has changed.
 type Screen struct {
-	bootstrap.Notifier
+	Notifier
 	Dir  string        // of the files; it must be there
 	Name func() string // of this board
 	Page func() string // address of its page; empty without one
@@ -37,7 +43,7 @@ type Screen struct {
 	shown  string
 }
 
-// Status implements bootstrap.Notifier.
+// Status implements Notifier.
 func (s *Screen) Status(text string) {
 	s.Notifier.Status(text)
 	s.mu.Lock()
@@ -46,7 +52,7 @@ func (s *Screen) Status(text string) {
 	s.show()
 }
 
-// Watchdog implements bootstrap.Notifier. It comes every few seconds, and is when the address of the page is looked at anew.
+// Watchdog implements Notifier. It comes every few seconds, and is when the address of the page is looked at anew.
 func (s *Screen) Watchdog() {
 	s.Notifier.Watchdog()
 	s.mu.Lock()

@@ -11,7 +11,7 @@ import (
 	"github.com/pi-agent/pi-agent/internal/screen"
 )
 
-// told is the bootstrap.Notifier behind the screen.
+// told is the Notifier behind the screen.
 type told struct{ status string }
 
 func (told) Ready()             {}
