@@ -89,7 +89,7 @@ func (l *Loop) hello(ctx context.Context, addr netip.AddrPort, claim peer.Claim)
 	default:
 		l.Log.Debug("A hello was not answered.", zap.Stringer("addr", addr), zap.Error(err))
 	}
-	l.nudge()
+	l.wakeUp()
 }
 
 // follow makes a worker that has joined without the agent being there to the end follow its manager.
@@ -115,7 +115,7 @@ func (l *Loop) toldBy(p enroll.Peer) {
 // askFellows asks the managers that this board follows when another one is no peer: it may be a manager that is new.
 func (l *Loop) askFellows(err error, now time.Time) {
 	if l.Pins != nil && errors.Is(err, enroll.ErrNotPeer) {
-		l.roster.Hurry(func(c *roster.Contact) bool { return c.Met && c.Answer.Claim.State == peer.Manager }, now)
+		l.roster.Reschedule(func(c *roster.Contact) bool { return c.Met && c.Answer.Claim.State == peer.Manager }, now)
 	}
 }
 

@@ -47,7 +47,7 @@ func (l *Loop) init(ctx context.Context) error {
 	l.founding = true
 	// A board whose init fails or is withdrawn stops electing, so that it cannot hold up the others.
 	defer func() { l.founding, l.proposed = false, time.Time{} }()
-	l.speak()
+	l.publish()
 	if again := l.decide(l.view(time.Now())); again.Kind != policy.Init {
 		return nil
 	}

@@ -23,7 +23,7 @@ import (
 // Met implements enroll.Host.
 func (l *Loop) Met(p enroll.Peer) {
 	l.meet(p, time.Now())
-	l.nudge()
+	l.wakeUp()
 }
 
 // Stranger implements enroll.Host.

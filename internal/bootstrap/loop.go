@@ -235,7 +235,7 @@ func (l *Loop) Run(ctx context.Context) error {
 	defer l.background.Wait()
 	defer stop()
 	l.background.Go(func() {
-		if err := l.Network.Watch(ctx, l.nudge); err != nil {
+		if err := l.Network.Watch(ctx, l.wakeUp); err != nil {
 			l.Log.Warn(fmt.Sprintf("Changes of the network are noticed a few seconds late: %v.", err))
 		}
 	})
@@ -265,7 +265,7 @@ func (l *Loop) Run(ctx context.Context) error {
 // Claim is what the board says about itself right now. It may be called from any goroutine.
 func (l *Loop) Claim() peer.Claim { return *l.claim.Load() }
 
-func (l *Loop) nudge() {
+func (l *Loop) wakeUp() {
 	select {
 	case l.wake <- struct{}{}:
 	default:
@@ -284,7 +284,7 @@ func (l *Loop) turn(ctx context.Context) time.Duration {
 		l.proposed = time.Time{}
 	}
 	acted := l.act(ctx, a)
-	l.speak()
+	l.publish()
 	pause := l.ask(ctx)
 	if acted {
 		return 0

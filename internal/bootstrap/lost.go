@@ -31,8 +31,8 @@ func (l *Loop) saysUnfollowed() bool {
 // Reconsider asks those boards anew that this one did not follow, for a person has said that it may. It may be called from any
 // goroutine.
 func (l *Loop) Reconsider() {
-	l.roster.Hurry(func(c *roster.Contact) bool { return errors.Is(c.Err, enroll.ErrNotFollowed) }, time.Now())
-	l.nudge()
+	l.roster.Reschedule(func(c *roster.Contact) bool { return errors.Is(c.Err, enroll.ErrNotFollowed) }, time.Now())
+	l.wakeUp()
 }
 
 // swarmName is the id of a swarm in a sentence.

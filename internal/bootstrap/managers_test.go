@@ -73,7 +73,7 @@ func TestMemberWhoseEngineStumbles(t *testing.T) {
 		Remember: func(m peer.Membership) error { t.Errorf("it remembers %+v", m); return nil },
 	})
 	l.status, l.engineSeen = swarm.Status{State: swarm.Failed, Error: "manager stopped: can't initialize raft node: connection error"}, true
-	l.speak()
+	l.publish()
 	if c := l.Claim(); c.Membership() != member || !c.State.InSwarm() {
 		t.Errorf("it says %+v", c)
 	}

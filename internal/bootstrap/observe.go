@@ -54,7 +54,7 @@ func (l *Loop) observe(ctx context.Context) {
 	if text := l.near.news(heard.Others, now, l.Timing.NeighboursCalm); text != "" {
 		l.Log.Info(text)
 	}
-	l.speak()
+	l.publish()
 }
 
 func (l *Loop) observeLink() {
@@ -80,7 +80,7 @@ func (l *Loop) observeLink() {
 		l.Log.Warn(fmt.Sprintf("The network is gone: %v.", err))
 	}
 	if link != l.link { // what was out of reach from the addresses before may be within that of the new one
-		l.roster.Hurry(func(c *roster.Contact) bool { return c.Failing() }, time.Now())
+		l.roster.Reschedule(func(c *roster.Contact) bool { return c.Failing() }, time.Now())
 	}
 	l.link, l.linkErr = link, err
 	l.Discovery.SetLink(link)
@@ -131,7 +131,7 @@ func (l *Loop) observeSwarms(ctx context.Context) {
 		l.answered = now
 	}
 	if _, disowned := v.Disowned(); l.disowned.Note(disowned && !answered, now) {
-		l.roster.Hurry(l.isOwnManager, now)
+		l.roster.Reschedule(l.isOwnManager, now)
 	}
 	v.Swarm.Disowned = l.disowned.Time
 	l.orphan = v.LongDisowned()

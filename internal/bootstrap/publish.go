@@ -16,8 +16,8 @@ import (
 	"github.com/pi-agent/pi-agent/internal/swarm"
 )
 
-// speak brings what the board says about itself in line with what was observed.
-func (l *Loop) speak() {
+// publish brings what the board says about itself in line with what was observed.
+func (l *Loop) publish() {
 	c := l.Claim()
 	old := c
 	c.Hostname = l.Hostname()
@@ -59,7 +59,7 @@ func (l *Loop) speak() {
 	if c = c.Sound(); c != old {
 		c.Said++
 		l.claim.Store(&c)
-		l.roster.Hurry(func(k *roster.Contact) bool {
+		l.roster.Reschedule(func(k *roster.Contact) bool {
 			return k.Met && (k.Answer.Claim.State == peer.Manager || !c.State.InSwarm()) || errors.Is(k.Err, enroll.ErrNotFollowed)
 		}, time.Now())
 	}

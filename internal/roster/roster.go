@@ -160,8 +160,8 @@ func (r *Roster) Expect(addr netip.AddrPort, now time.Time) {
 	}
 }
 
-// Hurry makes contacts due now, as far as they were not asked in this second.
-func (r *Roster) Hurry(which func(*Contact) bool, now time.Time) {
+// Reschedule makes contacts due now, as far as they were not asked in this second.
+func (r *Roster) Reschedule(which func(*Contact) bool, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, c := range r.all {
