@@ -110,8 +110,8 @@ func (c cache) split(own peer.Serial) (hints []Hint, twins []netip.Addr) {
 	return hints, twins
 }
 
-// known are the known answers to a question: the other boards that were heard and hold for at least half their TTL still, RFC
-// 6762 section 7.1.
+// known are the known answers to a question: the other boards that hold for at least half their TTL still (RFC 6762 section
+// 7.1).
 func (c cache) known(own peer.Serial, now time.Time) (known []dns.RR) {
 	hints, _ := c.split(own)
 	hints = slices.DeleteFunc(hints, func(h Hint) bool { return h.Expires.Sub(now) < h.Expires.Sub(h.Heard)/2 })

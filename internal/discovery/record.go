@@ -74,7 +74,8 @@ func (a announcement) same(b announcement) bool { return a.claim == b.claim && a
 
 // pack makes the packet that tells everybody, RFC 6762 section 8.3.
 func (a announcement) pack() ([]byte, error) {
-	return response(recordTTL, append(a.records.Records(pointersOf(metaName)), a.records.Records(pointersOf(serviceName))...)...)
+	kind := a.records.Records(pointersOf(metaName))
+	return response(recordTTL, append(kind, a.records.Records(pointersOf(serviceName))...)...)
 }
 
 // goodbye makes the packet that takes the announcement back, RFC 6762 section 10.1. The kind of service stays: other boards

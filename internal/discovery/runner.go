@@ -231,9 +231,9 @@ func (r *runner) announce(now time.Time) {
 	r.schedule.sent(now)
 }
 
-// ask asks who is there, which needs no route. The first questions are a survey: they come from each address of the link, and
-// without known answers, so that everybody announces itself at all of its addresses. For the others one address will do, and
-// the stable one is on everybody's link.
+// ask asks who is there, which needs no route. The first questions are a survey: they come from each address of the link,
+// and without known answers, so that everybody announces itself at all of its addresses. For the others one address will
+// do, and the stable one is on everybody's link.
 func (r *runner) ask(now time.Time) {
 	if due(r.inquiry.answers, now) {
 		r.inquiry.answered(r.got.link)

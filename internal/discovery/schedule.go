@@ -60,8 +60,8 @@ type inquiry struct {
 	asked   address.Link  // where the answers were in; zero is nowhere yet
 }
 
-// ask notes that a question is put at now. After the survey the pause has a jitter of an eighth to either side, so that boards
-// that were switched on together do not go on asking together.
+// ask notes that a question is put at now. After the survey the pause has a jitter of an eighth to either side, so that
+// boards that were switched on together do not go on asking together.
 func (i *inquiry) ask(now time.Time) {
 	i.put++
 	i.pause = min(max(2*i.pause, surveyWait), askMax)
