@@ -162,7 +162,7 @@ vuln: ## look for known vulnerabilities with govulncheck, where its database can
 .PHONY: units
 units: ## have systemd check the service files, and that they give away few rights
 	@$(NEED) systemd
-	@scripts/check-units 20
+	@scripts/check-units 21
 
 ##### Build it
 

@@ -507,7 +507,7 @@ func (b *simBoard) announceOften(ctx context.Context, loop *Loop) {
 	}
 }
 
-// inquire asks who is there where this board has an address that is new, twice so that everybody announces itself, and notes
+// inquire asks who is there where this board has an address that is new, three times so that everybody announces itself, and notes
 // when the answers are in; then ever less often, and whoever is known is silent. The caller must hold w.mu.
 func (b *simBoard) inquire() {
 	b.surveyed = address.Link{}
@@ -516,7 +516,7 @@ func (b *simBoard) inquire() {
 	if !b.asking || link == (address.Link{}) || b.w.deadEnds {
 		return
 	}
-	const survey, wait = 2, 1360 * time.Millisecond
+	const survey, wait = 3, 1360 * time.Millisecond
 	current := func() bool { return b.inquiry == mine && b.loop != nil }
 	answered := func() {
 		b.w.mu.Lock()
@@ -550,18 +550,30 @@ func (b *simBoard) inquire() {
 	go ask()
 }
 
-// ask asks everybody who is there, with known answers or without.
+// ask asks everybody who is there, with known answers from one address, or without from each.
 func (b *simBoard) ask(known bool) {
+	b.w.mu.Lock()
+	from := len(b.addrs())
+	b.w.mu.Unlock()
+	if known {
+		from = min(from, 1)
+	}
 	for _, to := range b.w.lan {
-		delay, lost := b.w.send(question, b, to)
-		if lost || to == b || known && b.knows(to) {
+		if to == b || known && b.knows(to) {
 			continue
 		}
-		time.AfterFunc(delay+100*time.Millisecond, func() {
-			if loop := to.running(); loop != nil {
-				to.announce(loop)
+		for range from {
+			delay, lost := b.w.send(question, b, to)
+			if lost {
+				continue
 			}
-		})
+			time.AfterFunc(delay+100*time.Millisecond, func() {
+				if loop := to.running(); loop != nil {
+					to.announce(loop)
+				}
+			})
+			break // a second question of that moment is answered together with the first
+		}
 	}
 }
 

@@ -615,7 +615,10 @@ func TestAsking(t *testing.T) {
 	})
 }
 
-// Whoever is known to the asker is silent, from its third question on; a board that was lost, or will be soon, answers.
+// surveyTakes is how long three questions take, of which the second and the third wait once and twice, with the answers.
+const surveyTakes = 4 * surveyWait
+
+// Whoever is known to the asker is silent, from its fourth question on; a board that was lost, or will be soon, answers.
 func TestAskingWithKnownAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := &lan{}
@@ -624,7 +627,7 @@ func TestAskingWithKnownAnswers(t *testing.T) {
 		defer b.leave(t)
 		pass(10 * time.Second)
 		a.SetAsking(true)
-		pass(2 * surveyWait)
+		pass(surveyTakes)
 		start := time.Now()
 		pass(20 * time.Second)
 		asked := l.questions(start, addrA)
@@ -705,7 +708,7 @@ func TestSurvey(t *testing.T) {
 		if got := a.Snapshot().Asked; got != (address.Link{}) {
 			t.Errorf("asked at %v after %v, once", got, surveyWait)
 		}
-		pass(surveyWait)
+		pass(surveyTakes - surveyWait)
 		if got := a.Snapshot().Asked; got != linkAt(addrA) {
 			t.Errorf("asked at %v, want %s", got, addrA)
 		}
@@ -720,7 +723,7 @@ func TestSurvey(t *testing.T) {
 			t.Errorf("asked at %v when another address has just come", got)
 		}
 		start := time.Now()
-		pass(2 * surveyWait)
+		pass(surveyTakes)
 		if got := a.Snapshot().Asked; got != more || !a.hasChanged() {
 			t.Errorf("asked at %v, want both addresses, and to be told", got)
 		}

@@ -14,7 +14,7 @@ const (
 	announceMax = 60 * time.Second          // in a row may be lost before a board is forgotten
 	answerMin   = 20 * time.Millisecond     // before an announcement that others will want to make too,
 	answerMax   = 120 * time.Millisecond    // RFC 6762 section 6
-	surveyTimes = 2                         // questions that everybody answers, for a packet may get lost
+	surveyTimes = 3                         // questions that everybody answers, for packets may get lost
 	surveyWait  = announceGap + 3*answerMax // for the answers: one who has just announced itself waits before the next
 	askMax      = time.Minute               // between two questions; from surveyWait on it doubles, RFC 6762 section 5.2
 )
