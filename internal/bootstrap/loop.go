@@ -283,6 +283,7 @@ func (l *Loop) turn(ctx context.Context) time.Duration {
 	if a.Kind != policy.Propose && a.Kind != policy.Init {
 		l.proposed = time.Time{}
 	}
+	soon := l.tooSoon()
 	acted := l.act(ctx, a)
 	l.publish()
 	pause := l.ask(ctx)
@@ -296,6 +297,9 @@ func (l *Loop) turn(ctx context.Context) time.Duration {
 	}
 	if !a.Until.IsZero() {
 		pause = min(pause, time.Until(a.Until))
+	}
+	if a.Kind == policy.Serve && soon > 0 { // what has woken this turn is looked at then
+		pause = min(pause, soon)
 	}
 	return max(0, pause)
 }

@@ -19,10 +19,9 @@ func (l *Loop) Place() peer.Place {
 	return peer.Place{}
 }
 
-// serve does what a manager owes its swarm.
+// serve does what a manager owes its swarm, when its newest look at the nodes is old enough.
 func (l *Loop) serve(ctx context.Context) {
-	now := time.Now()
-	if now.Sub(l.nodesAt) < statusAge {
+	if l.tooSoon() > 0 {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, nodesMax)
@@ -41,6 +40,9 @@ func (l *Loop) serve(ctx context.Context) {
 	l.manager.Reconcile(ctx, s)
 	l.place.Store(&peer.Place{Swarm: l.status.SwarmID, Leads: s.Leads(), Calm: l.manager.Calm()})
 }
+
+// tooSoon is how long it is until this manager may look at its nodes again; zero when it may.
+func (l *Loop) tooSoon() time.Duration { return max(0, statusAge-time.Since(l.nodesAt)) }
 
 // newManager is this board as a manager.
 func newManager(o Options) *manager.Manager {
