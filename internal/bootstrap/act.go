@@ -28,7 +28,7 @@ func (l *Loop) act(ctx context.Context, a policy.Action) bool {
 	limited, cancel := context.WithTimeout(ctx, actMax)
 	defer cancel()
 	err := l.change(limited, a)
-	l.statusAt = time.Time{}
+	l.engineAt = time.Time{}
 	if ctx.Err() == nil {
 		l.pause(err)
 	}

@@ -62,7 +62,7 @@ func (l *Loop) pace(c *roster.Contact) time.Duration {
 
 // isOwnManager reports whether the engine of this board knows a manager at that address.
 func (l *Loop) isOwnManager(c *roster.Contact) bool {
-	return policy.Peer{Addrs: []netip.Addr{c.Addr.Addr()}}.IsManagerOf(l.status)
+	return policy.Peer{Addrs: []netip.Addr{c.Addr.Addr()}}.IsManagerOf(l.engine)
 }
 
 func (l *Loop) hello(ctx context.Context, addr netip.AddrPort, claim peer.Claim) {
@@ -94,12 +94,12 @@ func (l *Loop) hello(ctx context.Context, addr netip.AddrPort, claim peer.Claim)
 
 // follow makes a worker that has joined without the agent being there to the end follow its manager.
 func (l *Loop) follow() {
-	if l.Pins == nil || l.statusErr != nil || l.status.State != swarm.Active || l.status.Manager {
+	if l.Pins == nil || l.engineErr != nil || l.engine.State != swarm.Active || l.engine.Manager {
 		return
 	}
 	peers, _ := l.roster.Peers(l.Serial)
 	for _, p := range peers {
-		if p.Claim.State == peer.Manager && p.IsManagerOf(l.status) {
+		if p.Claim.State == peer.Manager && p.IsManagerOf(l.engine) {
 			l.Pins.Follow(p.Key)
 		}
 	}
@@ -124,7 +124,7 @@ func (l *Loop) hinted(addrs []netip.Addr, now time.Time) {
 	if l.Claim().State.InSwarm() {
 		return
 	}
-	l.roster.Tell(addrs, now)
+	l.roster.AddTold(addrs, now)
 }
 
 // verified is a board that was met, as package enroll knows it.

@@ -18,6 +18,7 @@ import (
 	"github.com/pi-agent/pi-agent/internal/swarm"
 )
 
+// change does what an action wants that is more than waiting.
 func (l *Loop) change(ctx context.Context, a policy.Action) error {
 	switch a.Kind {
 	case policy.Join:
@@ -32,12 +33,13 @@ func (l *Loop) change(ctx context.Context, a policy.Action) error {
 		return l.setClock(a.Target)
 	case policy.ForceNewCluster:
 		return l.forceNewCluster(ctx)
-	default:
+	case policy.Abandon:
 		if err := l.Engine.Leave(ctx, false); err != nil {
 			return fmt.Errorf("end the pending join: %w", err)
 		}
 		return nil
 	}
+	return fmt.Errorf("nothing is known of how to %s", a.Kind)
 }
 
 // init founds the swarm. Before the engine is called, the claim says founding and the view is looked at once more: two
@@ -136,7 +138,7 @@ func (l *Loop) move(ctx context.Context, a policy.Action) error {
 	}
 	l.ticket.Store(nil) // nobody joins a swarm that ends
 	l.observeEngine(ctx)
-	if l.statusErr == nil && l.status.Manager {
+	if l.engineErr == nil && l.engine.Manager {
 		if err := l.count(ctx); err != nil {
 			return err
 		}
@@ -144,7 +146,7 @@ func (l *Loop) move(ctx context.Context, a policy.Action) error {
 	if again := l.decide(l.view(time.Now())); again.Kind != policy.Move || again.Target.Key != a.Target.Key {
 		return nil
 	}
-	err := l.Engine.Leave(ctx, l.status.Manager)
+	err := l.Engine.Leave(ctx, l.engine.Manager)
 	if err != nil && !errors.Is(err, swarm.ErrNotMember) {
 		return fmt.Errorf("leave the swarm for that of %s: %w", name, err)
 	}
@@ -167,7 +169,7 @@ func (l *Loop) leaveCopy(ctx context.Context) error {
 
 // forceNewCluster lets the engine forget its swarm, and when it has, makes it the manager of that swarm again.
 func (l *Loop) forceNewCluster(ctx context.Context) error {
-	if l.status.State == swarm.Inactive {
+	if l.engine.State == swarm.Inactive {
 		if err := l.Engine.Revive(ctx, l.Member.Revive); err != nil {
 			return fmt.Errorf("bring the swarm back: %w", err)
 		}
@@ -175,7 +177,7 @@ func (l *Loop) forceNewCluster(ctx context.Context) error {
 		return nil
 	}
 	m := l.Member
-	m.Revive = l.status.Addr
+	m.Revive = l.engine.Addr
 	if !m.Revive.IsValid() {
 		return errors.New("bring the swarm back: the Docker Engine does not say at which address it was")
 	}

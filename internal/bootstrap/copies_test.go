@@ -25,7 +25,7 @@ func TestKeepCard(t *testing.T) {
 	if len(kept) > 0 {
 		t.Fatalf("before its engine has answered it keeps %+v", kept)
 	}
-	l.status, l.statusErr, l.engineSeen = swarm.Status{State: swarm.Active, NodeID: "n", Manager: true, SwarmID: "a"}, nil, true
+	l.engine, l.engineErr, l.engineSeen = swarm.Status{State: swarm.Active, NodeID: "n", Manager: true, SwarmID: "a"}, nil, true
 	l.remember(peer.Membership{Swarm: "a", Node: "n", Manager: true})
 	l.keepCard(l.started.Add(patient.Copy - time.Second))
 	if want := (peer.Membership{Swarm: "a", Node: "n", Manager: true, From: low}); len(kept) != 1 || kept[0] != want {
@@ -36,7 +36,7 @@ func TestKeepCard(t *testing.T) {
 		t.Errorf("then it keeps %+v, want %+v", kept, want)
 	}
 	l.Member.From = low
-	l.status = swarm.Status{State: swarm.Inactive}
+	l.engine = swarm.Status{State: swarm.Inactive}
 	l.remember(peer.Membership{})
 	if l.Member != (peer.Membership{}) {
 		t.Errorf("outside a swarm it keeps %+v", l.Member)

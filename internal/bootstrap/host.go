@@ -40,7 +40,7 @@ func (l *Loop) meet(p enroll.Peer, now time.Time) (stale bool) {
 		l.hinted(p.Claim.Others(), now)
 	}
 	if first && p.Claim.Serial != l.Serial { // policy.Decide names a twin
-		l.found(p)
+		l.tellMet(p)
 	}
 	l.compareNames(p)
 	if trouble {
@@ -69,7 +69,7 @@ func (l *Loop) compareNames(p enroll.Peer) {
 	}
 }
 
-func (l *Loop) found(p enroll.Peer) {
+func (l *Loop) tellMet(p enroll.Peer) {
 	l.Log.Info(fmt.Sprintf("Found %s at %s.", p.Claim.Serial.Name(), p.Addr.Addr()), zap.String("serial", string(p.Claim.Serial)),
 		zap.String("model", p.Claim.Model), zap.String("state", string(p.Claim.State)))
 }

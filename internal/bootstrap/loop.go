@@ -143,7 +143,7 @@ type Loop struct {
 	claim    atomic.Pointer[peer.Claim]
 	wake     chan struct{}
 	taken    atomic.Pointer[string]     // name of this board that another one has, too
-	asks     chan struct{}              // one element for each hello under way
+	asks     chan struct{}              // one element for each hello under way to a board that has not answered lately
 	ticket   atomic.Pointer[ticketBase] // nil when this board is not a manager
 	place    atomic.Pointer[peer.Place] // the same
 	listed   atomic.Pointer[nodeIDs]    // the nodes of the swarm, the same
@@ -164,9 +164,9 @@ type Loop struct {
 	addrErr     error        // why advertise is not known; nil when it is
 	lost        timing.Since // see policy.Network
 	risk        bool         // the risk of the address that the swarm relies on was told
-	status      swarm.Status
-	statusErr   error
-	statusAt    time.Time // zero makes the next turn ask the engine
+	engine      swarm.Status
+	engineErr   error
+	engineAt    time.Time // zero makes the next turn ask the engine
 	started     time.Time
 	engineSeen  bool // whether the engine has answered since then
 	pending     timing.Since
@@ -213,7 +213,7 @@ func NewLoop(o Options) *Loop {
 		started: time.Now(),
 		linkErr: errors.New("not looked at yet"),
 		// An agent that is stopped before its engine has answered must not take it for one in no swarm, and forget its own.
-		statusErr: fmt.Errorf("%w: it was not asked yet", swarm.ErrUnreachable),
+		engineErr: fmt.Errorf("%w: it was not asked yet", swarm.ErrUnreachable),
 		answered:  time.Now(),
 	}
 	c := peer.Claim{Serial: o.Serial, Cluster: o.Cluster, Tag: o.Tag, State: peer.Waiting, Machine: o.Machine, Model: o.Model, Hostname: o.Hostname(),
@@ -311,7 +311,7 @@ func (l *Loop) tell(a policy.Action, now time.Time) {
 	}
 	known := l.last.Reason == a.Reason // Propose and Init have one reason
 	l.Notify.Status(a.Reason)
-	if !l.engineSeen && errors.Is(l.statusErr, swarm.ErrUnreachable) && now.Sub(l.started) < l.Timing.EngineStart {
+	if !l.engineSeen && errors.Is(l.engineErr, swarm.ErrUnreachable) && now.Sub(l.started) < l.Timing.EngineStart {
 		return
 	}
 	l.last = a
@@ -327,6 +327,7 @@ func (l *Loop) tell(a policy.Action, now time.Time) {
 		log = l.Log.Warn
 	}
 	log(status.Sentence(a.Reason), fields...)
+	l.Log.Debug("That was decided by a rule.", zap.String("rule", a.Rule))
 }
 
 // tellStay shows the service manager how many nodes are ready, as this worker's manager has told lately.

@@ -7,7 +7,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -16,7 +15,6 @@ import (
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/policy"
 	"github.com/pi-agent/pi-agent/internal/roster"
-	"github.com/pi-agent/pi-agent/internal/status"
 	"github.com/pi-agent/pi-agent/internal/swarm"
 )
 
@@ -63,12 +61,12 @@ func (l *Loop) lostBefore(now time.Time) string {
 // journal; who looks into that of the manager shall find it, too.
 func (l *Loop) tellStrays(now time.Time) {
 	text := ""
-	if l.Pins != nil && l.statusErr == nil && l.status.State == swarm.Active && l.status.Manager {
+	if l.Pins != nil && l.engineErr == nil && l.engine.State == swarm.Active && l.engine.Manager {
 		peers, _ := l.roster.Peers(l.Serial)
 		var names []string
 		for _, p := range peers {
 			c := p.Claim
-			if c.State == peer.Worker && c.Waits != "" && c.Swarm != "" && c.Swarm != l.status.SwarmID && now.Sub(p.Met) < l.Timing.Rival {
+			if c.State == peer.Worker && c.Waits != "" && c.Swarm != "" && c.Swarm != l.engine.SwarmID && now.Sub(p.Met) < l.Timing.Rival {
 				names = append(names, c.Serial.Name())
 			}
 		}
@@ -80,9 +78,4 @@ func (l *Loop) tellStrays(now time.Time) {
 	if l.strays.News(text, now, l.Timing.ReachCalm) {
 		l.Log.Warn(text)
 	}
-}
-
-// own are the addresses of this board at which others know it.
-func (l *Loop) own() (all []netip.Addr) {
-	return status.Addrs(nil, l.link.Addr, l.link.Stable, l.advertise)
 }

@@ -72,7 +72,7 @@ func TestMemberWhoseEngineStumbles(t *testing.T) {
 		Member: member, Hostname: func() string { return "" }, Log: zap.NewNop(),
 		Remember: func(m peer.Membership) error { t.Errorf("it remembers %+v", m); return nil },
 	})
-	l.status, l.engineSeen = swarm.Status{State: swarm.Failed, Error: "manager stopped: can't initialize raft node: connection error"}, true
+	l.engine, l.engineSeen = swarm.Status{State: swarm.Failed, Error: "manager stopped: can't initialize raft node: connection error"}, true
 	l.publish()
 	if c := l.Claim(); c.Membership() != member || !c.State.InSwarm() {
 		t.Errorf("it says %+v", c)

@@ -16,6 +16,7 @@ import (
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/policy"
 	"github.com/pi-agent/pi-agent/internal/roster"
+	"github.com/pi-agent/pi-agent/internal/status"
 	"github.com/pi-agent/pi-agent/internal/swarm"
 )
 
@@ -23,7 +24,7 @@ import (
 func (l *Loop) observe(ctx context.Context) {
 	l.observeLink()
 	l.advertise, l.addrErr = l.Network.Advertise()
-	if now := time.Now(); now.Sub(l.statusAt) >= statusAge {
+	if now := time.Now(); now.Sub(l.engineAt) >= statusAge {
 		l.observeEngine(ctx)
 	}
 	l.compareAddress(time.Now())
@@ -37,12 +38,12 @@ func (l *Loop) observe(ctx context.Context) {
 	for _, twin := range heard.Twins {
 		l.roster.Expect(netip.AddrPortFrom(twin, peer.Port), now)
 	}
-	if l.status.State != swarm.Inactive && !l.status.Manager {
-		for _, m := range l.status.Managers {
+	if l.engine.State != swarm.Inactive && !l.engine.Manager {
+		for _, m := range l.engine.Managers {
 			l.roster.Expect(netip.AddrPortFrom(m.Addr(), peer.Port), now)
 		}
 	}
-	l.roster.Name(l.Named, now)
+	l.roster.AddNamed(l.Named, now)
 	l.follow()
 	l.roster.Forget(now)
 	l.observeSwarms(ctx)
@@ -88,8 +89,8 @@ func (l *Loop) observeLink() {
 
 // compareAddress looks whether the swarm knows this board by an address that it has, and that it will keep.
 func (l *Loop) compareAddress(now time.Time) {
-	addr := l.status.Addr
-	if l.statusErr != nil || l.status.State != swarm.Active || !addr.IsValid() {
+	addr := l.engine.Addr
+	if l.engineErr != nil || l.engine.State != swarm.Active || !addr.IsValid() {
 		l.lost.Note(false, now)
 		return
 	}
@@ -98,7 +99,7 @@ func (l *Loop) compareAddress(now time.Time) {
 	} else {
 		l.lost.Note(!has, now)
 	}
-	if l.status.Manager && !l.risk && l.advertise.IsLinkLocalUnicast() && !addr.IsLinkLocalUnicast() {
+	if l.engine.Manager && !l.risk && l.advertise.IsLinkLocalUnicast() && !addr.IsLinkLocalUnicast() {
 		l.risk = true
 		l.Log.Warn(fmt.Sprintf("The swarm relies on %s, and loses its workers if this board gets another address: give it a fixed lease "+
 			"in the router. A swarm that is made anew relies on %s, which stays.", addr, l.advertise))
@@ -110,23 +111,23 @@ func (l *Loop) observeEngine(ctx context.Context) {
 	if ctx.Err() != nil {
 		return
 	}
-	l.statusAt = time.Now()
-	l.statusErr = err
+	l.engineAt = time.Now()
+	l.engineErr = err
 	if err != nil {
 		l.ticket.Store(nil)
 		l.place.Store(nil)
 		l.listed.Store(nil)
 		return
 	}
-	l.status, l.engineSeen = status, true
-	l.pending.Note(status.State == swarm.Pending || status.State == swarm.Failed, l.statusAt)
+	l.engine, l.engineSeen = status, true
+	l.pending.Note(status.State == swarm.Pending || status.State == swarm.Failed, l.engineAt)
 }
 
 // observeSwarms brings up to date how this board stands to its managers, and what is in the swarm that it manages.
 func (l *Loop) observeSwarms(ctx context.Context) {
 	now := time.Now()
 	v := l.view(now)
-	answered := slices.ContainsFunc(v.Boards.Peers, v.Leads) || l.statusErr != nil || l.status.Manager || l.status.State == swarm.Inactive
+	answered := slices.ContainsFunc(v.Boards.Peers, v.Leads) || l.engineErr != nil || l.engine.Manager || l.engine.State == swarm.Inactive
 	if answered {
 		l.answered = now
 	}
@@ -136,9 +137,9 @@ func (l *Loop) observeSwarms(ctx context.Context) {
 	v.Swarm.Disowned = l.disowned.Time
 	l.orphan = v.LongDisowned()
 	rival := slices.ContainsFunc(v.Boards.Peers, func(p policy.Peer) bool {
-		return p.Claim.State == peer.Manager && p.Claim.Swarm != l.status.SwarmID
+		return p.Claim.State == peer.Manager && p.Claim.Swarm != l.engine.SwarmID
 	})
-	if l.statusErr != nil || !l.status.Manager || l.status.SwarmID == "" {
+	if l.engineErr != nil || !l.engine.Manager || l.engine.SwarmID == "" {
 		l.contents, l.contentsAt = peer.Contents{}, time.Time{}
 		return
 	}
@@ -173,7 +174,7 @@ func (l *Loop) observeDuplicates(now time.Time) {
 
 // keepCard makes the membership of a card that was moved this board's own.
 func (l *Loop) keepCard(now time.Time) {
-	if l.Member.From == "" || l.statusErr != nil || l.status.NodeID == "" || now.Sub(l.started) < l.Timing.Copy {
+	if l.Member.From == "" || l.engineErr != nil || l.engine.NodeID == "" || now.Sub(l.started) < l.Timing.Copy {
 		return
 	}
 	l.Log.Info(fmt.Sprintf("The card of this board was in %s, which has not been met: its place in the swarm is this board's now.",
@@ -194,7 +195,7 @@ func (l *Loop) view(now time.Time) policy.View {
 			Link: l.linkErr, Linked: l.linked, Address: l.addrErr, Lost: l.lost.Time, Listening: l.listening.Time, Inquiring: l.inquiring, Own: l.own(),
 		},
 		Engine: policy.Engine{
-			Status: l.status, Err: l.statusErr, Taken: l.portTaken(), Pending: l.pending.Time, ForgetAsked: l.forgetAsked,
+			Status: l.engine, Err: l.engineErr, Taken: l.portTaken(), Pending: l.pending.Time, ForgetAsked: l.forgetAsked,
 		},
 		Swarm: policy.Swarm{
 			Contents: l.contents, Answered: l.answered, Disowned: l.disowned.Time, Duplicate: l.duplicate.Time, Left: l.left,
@@ -220,4 +221,9 @@ func (l *Loop) barred(p policy.Peer) error {
 		return nil
 	}
 	return l.Pins.MayMove(p.Key)
+}
+
+// own are the addresses of this board at which others know it.
+func (l *Loop) own() (all []netip.Addr) {
+	return status.Addrs(nil, l.link.Addr, l.link.Stable, l.advertise)
 }

@@ -1,7 +1,7 @@
 package bootstrap
 
 // The picture of the cluster for people: drawn when somebody looks, from what the loop has seen in its newest turn, what
-// contacts and discovery know, and one overview of the swarm. A manager asks its engine for that, a worker asks a manager.
+// the roster and discovery know, and one overview of the swarm. A manager asks its engine for that, a worker asks a manager.
 
 import (
 	"cmp"
@@ -113,10 +113,10 @@ func (l *Loop) draw(ctx context.Context) picture.Picture {
 
 // facts are what the newest turn has seen, and whom the board has heard and met since.
 func (l *Loop) facts(seen snapshot) status.Facts {
-	heard := l.Discovery.Snapshot()
+	heard, now := l.Discovery.Snapshot(), time.Now()
 	f := status.Facts{
-		Now: time.Now(), Cluster: l.Cluster, Tag: l.Tag, Keyless: l.Pins != nil, View: seen.view, Action: seen.action, Claim: l.Claim(),
-		Hints: heard.Hints, SelfHeard: heard.SelfHeard, Neighbours: l.Discovery.Nearby(), Unmet: l.roster.Unmet(),
+		Now: now, Cluster: l.Cluster, Tag: l.Tag, Keyless: l.Pins != nil, View: seen.view, Action: seen.action, Claim: l.Claim(),
+		Hints: heard.Hints, SelfHeard: heard.SelfHeard, Neighbours: l.Discovery.Nearby(), Unmet: l.roster.Unmet(now),
 	}
 	f.View.Boards.Peers, f.View.Boards.SameSerial = l.roster.Peers(l.Serial)
 	choice, err := l.Network.Link()

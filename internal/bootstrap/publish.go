@@ -21,34 +21,34 @@ func (l *Loop) publish() {
 	c := l.Claim()
 	old := c
 	c.Hostname = l.Hostname()
-	c.Engine = peer.Mark("engine", l.status.EngineID)
+	c.Engine = peer.Mark("engine", l.engine.EngineID)
 	c.Swarm, c.Node, c.Trouble, c.Waits, c.Contents, c.Orphan, c.Manages = "", "", "", "", peer.Contents{}, false, ""
-	member := l.statusErr == nil && l.status.State == swarm.Active
+	member := l.engineErr == nil && l.engine.State == swarm.Active
 	switch {
-	case l.statusErr != nil && old.State.InSwarm() && (l.engineSeen || time.Since(l.started) < l.Timing.Remembered):
+	case l.engineErr != nil && old.State.InSwarm() && (l.engineSeen || time.Since(l.started) < l.Timing.Remembered):
 		return // an engine that starts or restarts is still in its swarm
-	case l.statusErr == nil && (l.status.State == swarm.Failed && l.Member.Node != "" ||
-		l.status.State == swarm.Inactive && l.Member.Revive.IsValid()):
+	case l.engineErr == nil && (l.engine.State == swarm.Failed && l.Member.Node != "" ||
+		l.engine.State == swarm.Inactive && l.Member.Revive.IsValid()):
 		l.ticket.Store(nil)
 		return // and so is one that stumbles on the way back, or is brought back
-	case member && l.status.Manager:
-		c.State, c.Swarm, c.Node, c.Contents = peer.Manager, l.status.SwarmID, l.status.NodeID, l.contents
-	case member, l.statusErr == nil && l.status.NodeID != "":
-		c.State, c.Swarm, c.Node = peer.Worker, l.swarmOfManager(), l.status.NodeID
+	case member && l.engine.Manager:
+		c.State, c.Swarm, c.Node, c.Contents = peer.Manager, l.engine.SwarmID, l.engine.NodeID, l.contents
+	case member, l.engineErr == nil && l.engine.NodeID != "":
+		c.State, c.Swarm, c.Node = peer.Worker, l.swarmOfManager(), l.engine.NodeID
 		c.Orphan = l.orphan
-	case l.statusErr == nil && l.Member.Node != "" && (l.status.State == swarm.Failed || l.status.State == swarm.Locked):
+	case l.engineErr == nil && l.Member.Node != "" && (l.engine.State == swarm.Failed || l.engine.State == swarm.Locked):
 		c.State, c.Swarm, c.Node = peer.Worker, l.Member.Swarm, l.Member.Node // it cannot enter its swarm, and does not say which
 	case l.founding:
 		c.State = peer.Founding
 	case !l.proposed.IsZero():
 		c.State = peer.Electing
-	case l.wasReset || l.Settings != nil || l.statusErr != nil || l.linkErr != nil || policy.AddressRefused(l.addrErr) || l.status.State != swarm.Inactive ||
-		l.status.Excluded != nil, l.portTaken() != nil, l.Clock().Before(l.Built):
+	case l.wasReset || l.Settings != nil || l.engineErr != nil || l.linkErr != nil || policy.AddressRefused(l.addrErr) || l.engine.State != swarm.Inactive ||
+		l.engine.Excluded != nil, l.portTaken() != nil, l.Clock().Before(l.Built):
 		c.State = peer.Waiting
 	default:
 		c.State = peer.Blank
 	}
-	if l.statusErr != nil || l.status.State == swarm.Failed || l.status.State == swarm.Locked {
+	if l.engineErr != nil || l.engine.State == swarm.Failed || l.engine.State == swarm.Locked {
 		c.Manages = managed(l.Member)
 	}
 	if l.last.Trouble && l.last.Kind == policy.Wait && !l.last.Between {
@@ -65,14 +65,14 @@ func (l *Loop) publish() {
 	}
 	l.remember(c.Membership())
 	// A card from another board has that one's address, too, which must be given up if it is a copy.
-	l.Network.Rely(c.State.InSwarm() && l.Member.From == "" || l.founding || l.statusErr == nil && l.status.State == swarm.Pending)
+	l.Network.Rely(c.State.InSwarm() && l.Member.From == "" || l.founding || l.engineErr == nil && l.engine.State == swarm.Pending)
 	hint := c
 	hint.Contents, hint.Orphan, hint.Waits = peer.Contents{}, false, ""
 	hint.Boot, hint.Said, hint.Manages = 0, 0, "" // not announced, and so no news to announce
 	l.Discovery.SetClaim(hint)
 	l.Discovery.SetAsking(!c.State.InSwarm())
-	if member && l.status.Manager && l.Settings == nil {
-		l.ticket.Store(&ticketBase{advertise: l.status.Addr, managers: l.manager.InOrder(l.status.Managers), keys: l.manager.Keys()})
+	if member && l.engine.Manager && l.Settings == nil {
+		l.ticket.Store(&ticketBase{advertise: l.engine.Addr, managers: l.manager.InOrder(l.engine.Managers), keys: l.manager.Keys()})
 	} else {
 		l.ticket.Store(nil)
 		l.place.Store(nil)
@@ -97,16 +97,16 @@ func (l *Loop) remember(m peer.Membership) {
 	if m.Swarm == l.Member.Swarm {
 		m.Yields = l.Member.Yields
 	}
-	if m.Node == l.Member.Node && l.status.State != swarm.Active {
+	if m.Node == l.Member.Node && l.engine.State != swarm.Active {
 		m.Manager, m.Sole, m.Revive = l.Member.Manager, l.Member.Sole, l.Member.Revive
 	} else if m.Manager {
-		n := len(l.status.Managers) // none for a moment after the engine's start
+		n := len(l.engine.Managers) // none for a moment after the engine's start
 		m.Sole = n == 1 || n == 0 && l.Member.Sole
 	}
 	if m.Node != "" && (l.Member.Node == "" || l.Member.Node == m.Node) {
 		m.From = l.Member.From
 	}
-	if m == l.Member || l.statusErr != nil {
+	if m == l.Member || l.engineErr != nil {
 		return
 	}
 	l.keep(m)
@@ -122,12 +122,12 @@ func (l *Loop) keep(m peer.Membership) {
 
 // swarmOfManager is the id of the swarm that this worker is in, which its engine does not know and its manager does.
 func (l *Loop) swarmOfManager() string {
-	if l.Member.Node == l.status.NodeID && l.Member.Swarm != "" {
+	if l.Member.Node == l.engine.NodeID && l.Member.Swarm != "" {
 		return l.Member.Swarm // its manager may be another by now
 	}
 	peers, _ := l.roster.Peers(l.Serial)
 	for _, p := range peers {
-		if p.Claim.State == peer.Manager && !p.Claim.Unlisted && p.IsManagerOf(l.status) {
+		if p.Claim.State == peer.Manager && !p.Claim.Unlisted && p.IsManagerOf(l.engine) {
 			return p.Claim.Swarm
 		}
 	}
@@ -142,7 +142,7 @@ func (l *Loop) others(state peer.State, now time.Time) string {
 		return ""
 	case state == peer.Worker:
 		var managers []netip.Addr
-		for _, m := range l.status.Managers {
+		for _, m := range l.engine.Managers {
 			managers = append(managers, m.Addr())
 		}
 		return peer.JoinOthers(managers)

@@ -8,9 +8,6 @@ import (
 	"github.com/pi-agent/pi-agent/internal/roster"
 )
 
-// Where multicast is lost, boards are reached by address: those that the settings name, those where boards were met before
-// the last start, and those that another board names in its hello. Every address is only a hint, and is asked.
-
 // tellReach says when boards are met that multicast does not tell of, and what leads to them instead.
 func (l *Loop) tellReach(now time.Time) {
 	text := ""

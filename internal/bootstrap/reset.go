@@ -42,7 +42,7 @@ func (l *Loop) reset(ctx context.Context, swarmID string) error {
 	default:
 		err = l.Engine.Leave(ctx, false)
 	}
-	l.statusAt = time.Time{}
+	l.engineAt = time.Time{}
 	if err != nil {
 		return err
 	}

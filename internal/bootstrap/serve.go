@@ -36,9 +36,9 @@ func (l *Loop) serve(ctx context.Context) {
 	l.nodesAt = time.Now()
 	l.list(nodes)
 	peers, _ := l.roster.Peers(l.Serial)
-	s := manager.Snapshot{Now: l.nodesAt, Self: l.status.NodeID, Nodes: nodes, Peers: peers}
+	s := manager.Snapshot{Now: l.nodesAt, Self: l.engine.NodeID, Nodes: nodes, Peers: peers}
 	l.manager.Reconcile(ctx, s)
-	l.place.Store(&peer.Place{Swarm: l.status.SwarmID, Leads: s.Leads(), Calm: l.manager.Calm()})
+	l.place.Store(&peer.Place{Swarm: l.engine.SwarmID, Leads: s.Leads(), Calm: l.manager.Calm()})
 }
 
 // tooSoon is how long it is until this manager may look at its nodes again; zero when it may.

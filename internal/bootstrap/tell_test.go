@@ -21,7 +21,7 @@ func TestTellLateEngine(t *testing.T) {
 	l := &Loop{Options: Options{Timing: patient, Notify: noNotify{}, Log: zap.New(core)}, started: boot}
 	turn := func(at time.Duration, err error, a policy.Action, lines int) {
 		t.Helper()
-		l.statusErr = err
+		l.engineErr = err
 		l.tell(a, boot.Add(at))
 		if got := logs.TakeAll(); len(got) != lines {
 			t.Errorf("after %v: %v, want %d lines", at, got, lines)

@@ -23,15 +23,15 @@ func (l *Loop) Yield(ctx context.Context, swarmID string) (string, error) {
 // yield does it.
 func (l *Loop) yield(ctx context.Context, swarmID string) (string, error) {
 	l.observeEngine(ctx)
-	own := l.status.SwarmID
+	own := l.engine.SwarmID
 	switch {
-	case l.statusErr != nil:
-		return "", l.statusErr
-	case l.status.State != swarm.Active || !l.status.Manager || own == "":
+	case l.engineErr != nil:
+		return "", l.engineErr
+	case l.engine.State != swarm.Active || !l.engine.Manager || own == "":
 		return "", errors.New("this board does not manage a swarm: give the command on the manager of the swarm that is to be given up")
 	case swarmID != "" && swarmID != own:
 		return "", fmt.Errorf("this board manages swarm %s: only that one can be given up here", own)
-	case len(l.status.Managers) > 1:
+	case len(l.engine.Managers) > 1:
 		return "", errors.New("the swarm has other managers: give managers = 1 on every board, or \"docker node demote\" them, first")
 	}
 	if err := l.count(ctx); err != nil {
@@ -51,7 +51,7 @@ func (l *Loop) yield(ctx context.Context, swarmID string) (string, error) {
 			own, l.contents, name, own, name), nil
 	}
 	m := l.Member
-	m.Swarm, m.Node, m.Manager, m.Yields = own, l.status.NodeID, true, true
+	m.Swarm, m.Node, m.Manager, m.Yields = own, l.engine.NodeID, true, true
 	if err := l.Remember(m); err != nil {
 		return "", fmt.Errorf("keep the order on the card: %w", err)
 	}

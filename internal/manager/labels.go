@@ -17,9 +17,9 @@ const (
 	LabelSerial = "pi.serial"
 	LabelModel  = "pi.model"
 
-	// LabelKey is the fingerprint of a board's node key, where there is no cluster key: what one manager has verified when
+	// labelKey is the fingerprint of a board's node key, where there is no cluster key: what one manager has verified when
 	// it let the board in, all of them know.
-	LabelKey = "pi.key"
+	labelKey = "pi.key"
 
 	// LabelLeaving is put on a manager that is about to leave the swarm: nobody must make it a manager again meanwhile.
 	LabelLeaving = "pi.leaving"
@@ -88,13 +88,13 @@ func boardLabels(s peer.Serial, model string) map[string]string {
 // withKey adds a board's node key to its labels, where there is no cluster key.
 func (m *Manager) withKey(labels map[string]string, key peer.Fingerprint) map[string]string {
 	if m.Pins != nil {
-		labels[LabelKey] = hex.EncodeToString(key[:])
+		labels[labelKey] = hex.EncodeToString(key[:])
 	}
 	return labels
 }
 
-// share passes between the managers, through the labels of the nodes, whom each of them has let in, and keeps the keys of
-// all managers for those that follow one of them. Where there is a cluster key, nobody needs that.
+// share notes which managers are not reachable, for InOrder. Without a cluster key it also passes between the managers, through
+// the labels of the nodes, whom each of them has let in, and keeps the keys of all managers for those that follow one.
 func (m *Manager) share(s Snapshot) {
 	m.keys, m.unreachable = nil, nil
 	var others []peer.Fingerprint
@@ -104,7 +104,7 @@ func (m *Manager) share(s Snapshot) {
 			m.unreachable = append(m.unreachable, n.Addr)
 		}
 		var key peer.Fingerprint
-		if err := key.UnmarshalText([]byte(n.Labels[LabelKey])); err != nil || n.ID == s.Self {
+		if err := key.UnmarshalText([]byte(n.Labels[labelKey])); err != nil || n.ID == s.Self {
 			continue // no key is known, or it is this board's
 		}
 		if n.Manager {

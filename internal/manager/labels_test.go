@@ -21,7 +21,7 @@ func TestShare(t *testing.T) {
 		}
 		return swarm.Node{
 			ID: id, Addr: netip.AddrFrom4([4]byte{10, 77, 0, n}), Manager: manager, Reachable: manager && up, Ready: up,
-			Labels: map[string]string{LabelSerial: string(serial), LabelKey: string(text)},
+			Labels: map[string]string{LabelSerial: string(serial), labelKey: string(text)},
 		}
 	}
 	pins := &heldPins{}
@@ -30,7 +30,7 @@ func TestShare(t *testing.T) {
 		node("n1", mine, 1, true, true), node("n2", low, 2, true, false), node("n3", high, 3, true, true),
 		node("n4", mid, 4, false, true),
 		node("n5", mid, 5, false, false), // the card before
-		{ID: "n6", Manager: true, Reachable: true, Labels: map[string]string{LabelKey: "nonsense"}},
+		{ID: "n6", Manager: true, Reachable: true, Labels: map[string]string{labelKey: "nonsense"}},
 	}})
 	if diff := cmp.Diff([]peer.Fingerprint{key(2), key(3)}, pins.others); diff != "" {
 		t.Errorf("other managers (-want +got):\n%s", diff)

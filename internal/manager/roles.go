@@ -69,7 +69,7 @@ func (r roles) next() change {
 	switch {
 	case len(gone) > 0 && (many || even || len(gone) > 1):
 		last := gone[len(gone)-1]
-		return change{last, false, fmt.Sprintf("%s: %s made a worker", r.fate(last), r.what(last))}
+		return change{last, false, fmt.Sprintf("%s: %s made a worker", r.fate(last), r.subject(last))}
 	case len(gone) > 0 && len(candidates) > 0:
 		return change{gone[0], false, r.replaced(gone[0], candidates[0])}
 	case len(gone) > 0:
@@ -105,8 +105,8 @@ func (r roles) fate(n swarm.Node) string {
 	return fmt.Sprintf("%s, a manager, is back with a new card, as %s", nameOf(n), nameOf(back))
 }
 
-// what is the node that is gone, as the beginning of a sentence goes on.
-func (r roles) what(n swarm.Node) string {
+// subject is how a sentence goes on about the node that is gone.
+func (r roles) subject(n swarm.Node) string {
 	if _, is := successor(n, r.Nodes); is {
 		return "the node that it was is"
 	}
@@ -146,7 +146,7 @@ func (r roles) isGone(n swarm.Node) bool {
 // candidates are the boards that could become managers now, the next one first.
 func (r roles) candidates() (all []swarm.Node) {
 	for _, n := range r.Nodes {
-		known := serialOf(n) != "" && (!r.Keys || n.Labels[LabelKey] != "")
+		known := serialOf(n) != "" && (!r.Keys || n.Labels[labelKey] != "")
 		if known && !slices.Contains(r.Deny, serialOf(n)) && !n.Manager && n.Ready && n.Availability == swarm.Available && n.Labels[LabelLeaving] == "" {
 			all = append(all, n)
 		}

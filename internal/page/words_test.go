@@ -63,7 +63,7 @@ func TestSpanish(t *testing.T) {
 		}
 	}
 	for _, path := range []string{
-		"../policy/decide.go", "../policy/member.go", "../policy/lost.go", "../policy/rivals.go", "../policy/copies.go", "../policy/certificate.go",
+		"../policy/decide.go", "../policy/engine.go", "../policy/outside.go", "../policy/member.go", "../policy/lost.go", "../policy/rivals.go", "../policy/copies.go", "../policy/certificate.go",
 		"../policy/clock.go", "../policy/found.go", "../status/why.go", "../bootstrap/publish.go", "../bootstrap/lost.go", "../picture/warnings.go", "../picture/stacks.go",
 		"../stacks/stacks.go", "../stacks/advice.go", "../ports/told.go", "../swarm/settings.go",
 	} {

@@ -16,9 +16,9 @@ import (
 
 // The reasons of a manager whose certificate has expired.
 const (
-	expiredManager  = "The certificate of this manager has expired while it was off"
-	bringingItBack  = expiredManager + ": bringing its swarm back with all that is in it"
-	leaveForTheRest = "\"sudo docker swarm leave --force\" here, and this board joins anew"
+	expiredManager = "The certificate of this manager has expired while it was off"
+	bringingItBack = expiredManager + ": bringing its swarm back with all that is in it"
+	leaveByHand    = "\"sudo docker swarm leave --force\" here, and this board joins anew"
 )
 
 // forgottenSwarm brings a swarm back that the engine was made to forget: anything else would delete it.
@@ -39,7 +39,7 @@ func expiredCertificate(v View) (Action, bool) {
 		return Action{}, false
 	case v.Member.Node == "":
 		return trouble("The certificate of this board has expired while it was off, and it does not know any more whether it manages a " +
-			"swarm. If it does not: " + leaveForTheRest), true
+			"swarm. If it does not: " + leaveByHand), true
 	case v.Member.Manager:
 		return expiredCertificateOfManager(v), true
 	}
@@ -59,7 +59,7 @@ func expiredCertificateOfManager(v View) Action {
 	switch {
 	case !v.Member.Sole:
 		return trouble("%s%s%s", expiredManager, ", and the Docker Engine does not enter its swarm. The swarm has more managers, which may know "+
-			"more than this one. If one of them works: ", leaveForTheRest)
+			"more than this one. If one of them works: ", leaveByHand)
 	case v.Engine.ForgetAsked.IsZero():
 		return Action{Kind: ForceNewCluster, Reason: bringingItBack}
 	case v.Now.Sub(v.Engine.ForgetAsked) < v.Timing.Forget:

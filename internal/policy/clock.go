@@ -11,8 +11,8 @@ import (
 	"github.com/pi-agent/pi-agent/internal/picture"
 )
 
-// ClocksApart is how far the clock of a board may be behind that of its manager: the certificate of a swarm's authority begins
-// so long before it is made.
+// ClocksApart is how far the clock of a board may be behind that of its manager: the certificate of a swarm's authority is dated
+// back that far.
 const ClocksApart = 5 * time.Minute
 
 // clockOfThePast says that the clock shows a time at which there was no such program.

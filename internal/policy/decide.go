@@ -1,11 +1,7 @@
 package policy
 
 import (
-	"errors"
 	"strings"
-
-	"github.com/pi-agent/pi-agent/internal/address"
-	"github.com/pi-agent/pi-agent/internal/swarm"
 )
 
 // rule is one reason to do something. It reports whether it matches, and then what to do.
@@ -14,7 +10,7 @@ type rule struct {
 	decide func(View) (Action, bool)
 }
 
-// rules are tried in order, and the first that matches decides. Each may rely on none before it having matched.
+// rules are tried in order, and the first that matches decides. Each may assume that none before it matched.
 var rules = []rule{
 	// A board that knows too little to do anything.
 	{"settings", settings},
@@ -98,78 +94,4 @@ func settings(v View) (Action, bool) {
 		return Action{}, false
 	}
 	return trouble("This board does nothing until its settings are put right: %s", strings.ReplaceAll(v.Settings.Err.Error(), "\n", "; ")), true
-}
-
-// engine waits for one that cannot be asked.
-func engine(v View) (Action, bool) {
-	if v.Engine.Err == nil {
-		return Action{}, false
-	}
-	return engineTrouble(v.Engine.Err), true
-}
-
-// excludedEngine names a setting with which the engine takes part in no swarm.
-func excludedEngine(v View) (Action, bool) {
-	if v.Engine.Excluded == nil {
-		return Action{}, false
-	}
-	return engineTrouble(v.Engine.Excluded), true
-}
-
-func engineTrouble(err error) Action {
-	if errors.Is(err, swarm.ErrUnreachable) {
-		return wait("Waiting for the Docker Engine: %v", err)
-	}
-	return trouble("The Docker Engine cannot take part: %v", err)
-}
-
-// takenPort holds a board back that could not be a node among others.
-func takenPort(v View) (Action, bool) {
-	if v.Engine.Taken == nil {
-		return Action{}, false
-	}
-	return trouble("%v", v.Engine.Taken), true
-}
-
-// network waits for a link, and says when there will be no address to rely on before a person helps.
-func network(v View) (Action, bool) {
-	switch {
-	case v.Network.Link != nil:
-		return wait("Waiting for the network: %v", v.Network.Link), true
-	case AddressRefused(v.Network.Address):
-		return trouble(`There is no address that a swarm can rely on: %v; address = "interface" on every board does without`, v.Network.Address), true
-	}
-	return Action{}, false
-}
-
-// AddressRefused reports whether there will be no address to rely on before a person helps.
-func AddressRefused(err error) bool {
-	var refusal address.Refusal
-	return errors.As(err, &refusal)
-}
-
-// duplicateSerial names two boards of which none could be told from the other.
-func duplicateSerial(v View) (Action, bool) {
-	if len(v.Boards.SameSerial) == 0 {
-		return Action{}, false
-	}
-	return trouble("Two boards have the serial %s: this one and %s; give one of them another with serial in pi-agent.toml",
-		v.Serial, v.Boards.SameSerial[0].Addr.Addr()), true
-}
-
-// reset keeps a board out that a person has taken out.
-func reset(v View) (Action, bool) {
-	if !v.Reset {
-		return Action{}, false
-	}
-	return wait("This board was reset and stays out of any swarm until it is switched off and on, or its agent is restarted"), true
-}
-
-// justLeft gives the engine a moment.
-func justLeft(v View) (Action, bool) {
-	end := v.Swarm.Left.Add(v.Timing.Leaving)
-	if !v.Now.Before(end) {
-		return Action{}, false
-	}
-	return waitUntil(end, "The Docker Engine has left its swarm: giving it a moment"), true
 }

@@ -174,6 +174,8 @@ func turn(v View) (Action, bool) {
 		end := timing.Later(v.turnsBegin(), p.Able).Add(time.Duration(n+1) * v.Timing.Founding)
 		switch {
 		case !v.Now.Before(end):
+		case n > 0:
+			return waitUntil(end, "Waiting for %s, whose turn is next, to start the swarm", p.name()), true
 		case p.Claim.State == peer.Waiting:
 			return waitUntil(end, "Waiting for %s, which has the lowest serial, to get ready", p.name()), true
 		default:

@@ -131,9 +131,7 @@ func (v View) asleep(p Peer) bool {
 func (v View) Disowned() (oldest time.Time, ok bool) {
 	for _, m := range v.Engine.Managers {
 		i := slices.IndexFunc(v.Boards.Peers, func(p Peer) bool {
-			elsewhere := p.Claim.State == peer.Worker && v.Member.Swarm != "" && p.Claim.Swarm != "" && p.Claim.Swarm != v.Member.Swarm
-			ready := p.Claim.State == peer.Blank || p.Claim.State == peer.Electing || p.Claim.State == peer.Founding
-			return p.At(m.Addr()) && v.answers(p) && (elsewhere || ready || v.foreign(p))
+			return p.At(m.Addr()) && v.answers(p) && (v.elsewhere(p) || v.foreign(p))
 		})
 		if i < 0 {
 			return time.Time{}, false
@@ -145,8 +143,8 @@ func (v View) Disowned() (oldest time.Time, ok bool) {
 	return oldest, !oldest.IsZero()
 }
 
-// LongDisowned reports whether that has been so for long: one answer is not enough, for a manager learns of a new node a
-// moment after the node.
+// LongDisowned reports whether Disowned has held for Timing.Parted: one answer is not enough, for a manager learns of a new
+// node a moment after the node.
 func (v View) LongDisowned() bool {
 	oldest, ok := v.Disowned()
 	return ok && !v.Swarm.Disowned.IsZero() && oldest.Sub(v.Swarm.Disowned) >= v.Timing.Parted

@@ -3,8 +3,6 @@
 // being met means that the board has proven to be of this cluster.
 package roster
 
-// Bounds of what is remembered and told.
-
 import (
 	"cmp"
 	"errors"
@@ -24,6 +22,7 @@ import (
 	"github.com/pi-agent/pi-agent/internal/timing"
 )
 
+// Bounds of what is remembered and told.
 const (
 	// AskedAtOnce is how many hellos may be under way; invented boards keep each of them busy for a second.
 	AskedAtOnce = 64
@@ -102,7 +101,7 @@ func (r *Roster) at(addr netip.AddrPort, now time.Time) *Contact {
 		return c
 	}
 	if len(r.all) >= Max {
-		for at, old := range r.all { // in an order by chance
+		for at, old := range r.all { // in random order
 			if !old.Met && !old.asking && !old.Named {
 				delete(r.all, at)
 				if old.asked.IsZero() {
@@ -398,7 +397,7 @@ func (r *Roster) Newest() time.Time {
 }
 
 // Unasked counts the contacts whose newest answer, or silence, is older than proposed. Those that became known more than
-// electOpen later do not count: a few invented boards could hold the election up for ever. More than can be asked do hold
+// Timing.AskFirst later do not count: a few invented boards could hold the election up for ever. More than can be asked do hold
 // it up, for a board of ours may be among those that made way, and better no swarm than two.
 func (r *Roster) Unasked(proposed time.Time) (n int) {
 	r.mu.Lock()

@@ -17,7 +17,7 @@ import (
 )
 
 // Unreached lists the boards other than self that were heard lately, by an announcement or a hello of theirs, and have not
-// Answered lately, in order of serial. One that answers at one of its addresses is reached. since counts the boards heard
+// answered lately, in order of serial. One that answers at one of its addresses is reached. silent counts the boards heard
 // that have not answered since then.
 func (r *Roster) Unreached(self peer.Serial, since, now time.Time) (all []policy.Unreached, silent int) {
 	r.mu.Lock()
@@ -91,11 +91,11 @@ func before(a, b netip.Addr) bool {
 
 // Unmet lists the contacts at which a board announces itself that was never met there, or is outside any swarm and does not
 // answer any more, in order of address.
-func (r *Roster) Unmet() (all []Contact) {
+func (r *Roster) Unmet(now time.Time) (all []Contact) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, c := range r.all {
-		if c.Hint.Serial != "" && (!c.Met || c.Err != nil && c.Mute(time.Now(), r.timing)) {
+		if c.Hint.Serial != "" && (!c.Met || c.Err != nil && c.Mute(now, r.timing)) {
 			all = append(all, *c)
 		}
 	}

@@ -45,8 +45,8 @@ func (c *Contact) way() Way {
 	return byItself
 }
 
-// Name makes contacts of the addresses in the settings, which stay.
-func (r *Roster) Name(addrs []netip.Addr, now time.Time) {
+// AddNamed makes contacts of the addresses in the settings, which stay.
+func (r *Roster) AddNamed(addrs []netip.Addr, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, a := range addrs {
@@ -106,8 +106,8 @@ func (r *Roster) ByAddress(now time.Time) (addrs []netip.Addr, boards int, unhea
 	return addrs, len(met), unheard
 }
 
-// Tell makes contacts of addresses that another board named.
-func (r *Roster) Tell(addrs []netip.Addr, now time.Time) {
+// AddTold makes contacts of addresses that another board named.
+func (r *Roster) AddTold(addrs []netip.Addr, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, a := range addrs {

@@ -1,7 +1,5 @@
 package status
 
-// render adds the boards to a picture.
-
 import (
 	"cmp"
 	"fmt"
@@ -17,6 +15,7 @@ import (
 	"github.com/pi-agent/pi-agent/internal/timing"
 )
 
+// render adds the boards to a picture.
 type render struct {
 	*picture.Picture
 	Facts

@@ -3,8 +3,6 @@
 // agent does not run, the engine.
 package status
 
-// Facts are what this board knows, all of one moment.
-
 import (
 	"cmp"
 	"errors"
@@ -22,6 +20,7 @@ import (
 	"github.com/pi-agent/pi-agent/internal/swarm"
 )
 
+// Facts are what this board knows, all of one moment.
 type Facts struct {
 	Now     time.Time
 	Cluster string

@@ -1,7 +1,5 @@
 package status
 
-// FromEngine takes in the overview of a manager of that name.
-
 import (
 	"net/netip"
 
@@ -11,6 +9,7 @@ import (
 	"github.com/pi-agent/pi-agent/internal/swarm"
 )
 
+// FromEngine takes in the overview of a manager of that name.
 func FromEngine(p *picture.Picture, o swarm.Overview, name string) {
 	p.Source = name
 	s := p.Swarm

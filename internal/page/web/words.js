@@ -107,6 +107,7 @@ const sentences = {
     [/Waiting for the other boards to get ready, for one may be in a swarm already/, "A la espera de que las otras placas estén listas, pues alguna puede estar ya en un enjambre"],
     [/Waiting for (\S+), which has the lowest serial, to get ready/, "A la espera de que esté lista $1, que tiene el número de serie más bajo"],
     [/Waiting for (\S+), which has the lowest serial, to start the swarm/, "A la espera de que $1, que tiene el número de serie más bajo, cree el enjambre"],
+    [/Waiting for (\S+), whose turn is next, to start the swarm/, "A la espera de $1, a quien le toca ahora, para que inicie el enjambre"],
     [/This board has the lowest serial of the (\d+) seen and starts the swarm/, "Esta placa tiene el número de serie más bajo de las $1 vistas y crea el enjambre"],
     [/(\S+) did not start the swarm in its time: this board is next and starts it/, "$1 no creó el enjambre en su turno: esta placa es la siguiente y lo crea"],
     [/This board starts the swarm alone, as (.+) says/, "Esta placa crea el enjambre sola, como dice $1"],
