@@ -120,7 +120,7 @@ func TestPictureOfASwarm(t *testing.T) {
 			}
 		}
 		w.run(t, nil, 3*time.Minute, nil)
-		if e := entryOf(t, leader.running().Picture(t.Context()), gone); !strings.Contains(e.Why, "not been heard of for 4 min") {
+		if e := entryOf(t, leader.running().Picture(t.Context()), gone); !strings.Contains(e.Why, "not been heard from for 4 min") {
 			t.Errorf("after a while it is %+v", e)
 		}
 
@@ -393,7 +393,7 @@ func TestWhy(t *testing.T) {
 			s.again(s.worker, func() {})
 			s.late.powerOn(s.t.Context(), 0)
 		}},
-		{name: "gone again", want: "^It has not been heard of for [0-9]+ ", cause: func(s scene) {
+		{name: "gone again", want: "^It has not been heard from for [0-9]+ ", cause: func(s scene) {
 			unreached(s)
 			time.AfterFunc(10*time.Second, s.late.kill)
 		}},
@@ -461,7 +461,7 @@ func TestWhy(t *testing.T) {
 			by: func(s scene) *simBoard { return s.worker }, cause: func(s scene) { s.leader.powerOff() }},
 		{name: "unicast", want: "It is reached by address only", cause: func(s scene) { s.deaf = s.leader }},
 		{name: "a plug", want: "Its agent was heard of less than a minute ago: if it is on", alone: true, cause: func(s scene) { s.worker.powerOff() }},
-		{name: "a plug, later", want: "Its agent has not been heard of for 3 min either", alone: true, cause: func(s scene) { s.worker.powerOff() }},
+		{name: "a plug, later", want: "Its agent has not been heard from for 3 min either", alone: true, cause: func(s scene) { s.worker.powerOff() }},
 		{name: "a plug that nobody saw", want: "Nobody has heard of it", alone: true, cause: func(s scene) {
 			s.leader.kill()
 			s.worker.powerOff()

@@ -49,7 +49,7 @@ func class() picture.Picture {
 				Node: "xg42tbi2i5ihbtu1cnpuzxtz8", Role: picture.Worker, State: picture.Ready, Engine: "26.1.5", Heard: now, Clock: &off},
 			{Serial: "10000000aabbcc07", Name: "pi-bbcc07", Model: model, Addrs: addr("10.77.0.128"),
 				Node: "my1b", Role: picture.Worker, State: picture.Down, Engine: "26.1.5", Heard: now.Add(-10 * time.Minute),
-				Why: "Its agent has not been heard of for 10 min either: is it on, and on this network?"},
+				Why: "Its agent has not been heard from for 10 min either: is it on, and on this network?"},
 			{Serial: "10000000aabbcc08", Name: "pi-bbcc08", Addrs: addr("10.77.0.140"), State: picture.Out, Heard: now,
 				Why: "Waiting for the Docker Engine: docker engine does not answer."},
 		},
@@ -118,7 +118,7 @@ func classroom() picture.Picture {
 		}
 		if i == 2 || i == 22 || i == 23 {
 			b.State, b.Heard = picture.Down, now.Add(-time.Duration(i)*time.Hour)
-			b.Why = fmt.Sprintf("Its agent has not been heard of for %d h either: is it on, and on this network?", i)
+			b.Why = fmt.Sprintf("Its agent has not been heard from for %d h either: is it on, and on this network?", i)
 		}
 		p.Boards = append(p.Boards, b)
 		for s, n := range []int{2, i / 29, i % 2 * (30 - i) / 23} {

@@ -18,7 +18,7 @@ import (
 	"github.com/pi-agent/pi-agent/internal/timing"
 )
 
-const whyUnheard = "It has not been heard of for %s: is it on, and on this network?"
+const whyUnheard = "It has not been heard from for %s: is it on, and on this network?"
 
 const whyManagerSilent = "It is a worker, and its manager does not answer."
 
@@ -126,7 +126,7 @@ func whyDown(b picture.Board, newer *picture.Board, now time.Time, t timing.Timi
 	case silent < t.ManagerSilent:
 		return "Its agent was heard of less than a minute ago: if it is on, sudo pi-agent doctor on it looks for the cause."
 	}
-	return fmt.Sprintf("Its agent has not been heard of for %s either: is it on, and on this network?", minutes(silent))
+	return fmt.Sprintf("Its agent has not been heard from for %s either: is it on, and on this network?", minutes(silent))
 }
 
 // whyNotOurs says why a board that was heard does not count.
