@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"time"
 
@@ -158,20 +159,18 @@ func daemon(ctx context.Context, cfg config.Config, key clusterkey.Phrase, dir, 
 		kept.Run(ctx, patience.StateRetry, log)
 		return nil
 	})
-	// Who hears an announcement says hello at once, so the server comes first. The engine waits for the loop to be ready,
-	// and needs the address.
-	if wait(ctx, keeper.Ready(), server.Ready()) {
-		g.Go(func() error { return found.Run(ctx) })
-		g.Go(func() error { return loop.Run(ctx) })
-	}
 	g.Go(func() error { return runner.Run(ctx) })
+	heard := make(chan struct{})
+	listening := sync.OnceFunc(func() { close(heard) })
 	g.Go(func() error {
 		pair := func() (string, error) {
 			defer loop.Reconsider()
 			return member.pair()
 		}
-		if err := (control.Server{Pair: pair, Reset: loop.Reset, Yield: loop.Yield, Reached: loop.Reached}).Run(ctx, socket); err != nil {
+		commands := control.Server{Pair: pair, Reset: loop.Reset, Yield: loop.Yield, Reached: loop.Reached, Listening: listening}
+		if err := commands.Run(ctx, socket); err != nil {
 			log.Warn(fmt.Sprintf("Commands on this board do not reach the agent: %v.", err))
+			listening() // what does not come is not waited for
 		}
 		return nil
 	})
@@ -182,6 +181,12 @@ func daemon(ctx context.Context, cfg config.Config, key clusterkey.Phrase, dir, 
 		}
 		return nil
 	})
+	// Who hears an announcement says hello at once, so the server comes first. The engine waits for the loop to be ready,
+	// and needs the address; whoever has waited for the service gives it a command.
+	if wait(ctx, keeper.Ready(), server.Ready(), heard) {
+		g.Go(func() error { return found.Run(ctx) })
+		g.Go(func() error { return loop.Run(ctx) })
+	}
 	if cfg.Light {
 		led := &light.Light{
 			Dir: light.Dir, Keep: filepath.Join(filepath.Dir(socket), "light"), Log: log.Named("light"),

@@ -42,6 +42,8 @@ type Server struct {
 	Yield func(ctx context.Context, swarmID string) (string, error)
 	// Reached lets the other boards knock at the ports of this one, and returns by their names what each found shut, and why.
 	Reached func(ctx context.Context) (map[string]map[string]string, error)
+	// Listening is called once commands are taken; nil tells nobody.
+	Listening func()
 }
 
 // Run listens on the socket at path until ctx ends and then returns nil; an error means that it could not listen.
@@ -58,6 +60,9 @@ func (s Server) Run(ctx context.Context, path string) error {
 	h := &http.Server{Handler: mux, ReadTimeout: callMax, WriteTimeout: callMax, IdleTimeout: callMax}
 	stop := context.AfterFunc(ctx, func() { _ = h.Close() }) // no command is worth waiting for
 	defer stop()
+	if s.Listening != nil {
+		s.Listening()
+	}
 	if err := h.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("listen for commands: %w", err)
 	}
