@@ -123,6 +123,9 @@ func simFormation(t testing.TB, w *world, rnd *rand.Rand) {
 		w.expect = len(w.boards)
 	}
 	plan := w.startAll(t, rnd)
+	for i := range plan {
+		plan[i].at *= 2 // longer than the questions of the first take to be answered
+	}
 	w.run(t, plan, 3*time.Minute, w.formed)
 	w.wantLeader(t, w.lowest())
 	w.run(t, nil, time.Minute, nil)
