@@ -1,6 +1,7 @@
 package swarm
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -42,7 +43,8 @@ func (s *stub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path == "/_ping" {
 		return
 	}
-	_, _ = io.Copy(io.Discard, r.Body) // else the client may see its connection end before the answer
+	body, _ := io.ReadAll(r.Body) // at once, else the client may see its connection end before the answer
+	r.Body = io.NopCloser(bytes.NewReader(body))
 	if v := versioned.FindStringSubmatch(r.URL.Path); v != nil && v[1] > s.version {
 		text := "client version %s is too new. Maximum supported API version is %s"
 		refuse(w, http.StatusBadRequest, fmt.Sprintf(text, v[1], s.version))
