@@ -113,6 +113,9 @@ var texts = slices.Concat([]string{
 	"", ".rtf", ".rtfd", ".doc", ".docx", ".odt", ".pages", ".md", ".html", ".tml", ".conf", ".config", ".cfg", ".ini", ".json",
 }, plain, Key.endings, Settings.endings, Stack.endings)
 
+// unusual are in names that mean settings and have an ending that no settings have.
+var unusual = regexp.MustCompile(`t(o)?ml|conf|cfg|settings|ini$|ya?ml$|json$|env$|tom$`)
+
 // settingsWords are in names that mean settings.
 var settingsWords = regexp.MustCompile(`t(o)?ml|conf|cfg|settings|\.ini`)
 
@@ -139,9 +142,49 @@ func Aside(name string) bool {
 		slices.Contains([]string{".bak", ".old", ".orig", ".save", ".swp", ".tmp"}, strings.ToLower(filepath.Ext(name)))
 }
 
+// others are the endings of files that have our name and are none of ours: packages, images, signatures, and keys that were taken.
+var others = []string{".deb", ".rpm", ".img", ".xz", ".gz", ".zip", ".asc", ".sig", ".gpg", ".sha256", ".taken", ".dpkg-old", ".dpkg-dist", ".dpkg-new", ".ucf-old", ".ucf-dist"}
+
+// downloaded are the beginnings of our names, as fold leaves them, with an ending that a browser or a phone has added.
+var downloaded = regexp.MustCompile(`^(docker)?\.?(stack|compose)\.ya?ml`)
+
+// shortened are the names of our files as old programs shorten them.
+var shortened = map[string]Name{".key": Key, ".tom": Settings}
+
+// squeezed drops from a folded name all but letters and digits, and makes those that are as wide as a Japanese character what
+// they look like.
+func squeezed(name string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= '！' && r <= '～' {
+			r = unicode.ToLower(r - '！' + '!')
+		}
+		if unicode.IsLetter(r) || unicode.IsDigit(r) {
+			return r
+		}
+		return -1
+	}, name)
+}
+
 // guess is what the file at path is meant for, if it is meant for the agent. Its name is without what marks a copy.
 func guess(path, name string) (Name, bool) {
 	ending := strings.ToLower(filepath.Ext(name))
+	if slices.Contains(others, ending) {
+		return Name{}, false
+	}
+	if n, ok := shortened[ending]; ok && strings.HasPrefix(strings.ToLower(name), "pi-age~") {
+		return n, true
+	}
+	if downloaded.MatchString(fold(name)) && !slices.Contains(Stack.stems, fold(strings.TrimSuffix(name, filepath.Ext(name)))) {
+		return Stack, true
+	}
+	if _, after, ours := strings.Cut(squeezed(fold(name)), agent); ours && (!slices.Contains(texts, ending) || !strings.Contains(fold(name), agent)) {
+		switch isKey, isSettings := strings.Contains(after, "key"), unusual.MatchString(after); {
+		case isKey:
+			return Key, true
+		case isSettings:
+			return Settings, true
+		}
+	}
 	if !slices.Contains(texts, ending) {
 		return Name{}, false
 	}

@@ -3,6 +3,7 @@ package clusterkey
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -38,11 +39,15 @@ func generated(text string) (random string, ok bool, err error) {
 	}
 	groups := groupsOf(text)
 	chars := normal(groups)
+	pieces := piecesOf(text)
 	switch {
 	case isKeyChars(chars) || looksGenerated(groups):
 		return read(groups, chars)
-	case hasKey(groups):
-		return "", true, errors.New(`it has other text beside a key of "pi-agent key new": leave nothing but the key`)
+	case hasKey(pieces):
+		return "", true, errors.New(`it has other text beside a key of "pi-agent key new", or between its groups: leave nothing but the key`)
+	case looksGenerated(pieces) || looksRegrouped(pieces):
+		return "", true, fmt.Errorf(`it looks like a key of "pi-agent key new" with other text, or grouped otherwise, and is none: copy it again `+
+			"with nothing but the key, or, %s", asPassphrase)
 	}
 	return "", false, nil
 }
@@ -82,6 +87,41 @@ func groupsOf(text string) []string {
 	return strings.FieldsFunc(text, func(r rune) bool {
 		return unicode.IsSpace(r) || unicode.In(r, unicode.Pd, unicode.Zs) || strings.ContainsRune("−._,;:/|", r)
 	})
+}
+
+// markup is what programs write for a character that they do not want to show.
+var markup = regexp.MustCompile(`&#?[0-9A-Za-z]+;|%[0-9A-Fa-f]{2}`)
+
+// piecesOf are the letters and digits of a text, split at whatever else there is. Those that are as wide as a Japanese character
+// are what they look like.
+func piecesOf(text string) []string {
+	text = strings.Map(func(r rune) rune {
+		if r >= '！' && r <= '～' {
+			return r - '！' + '!'
+		}
+		return r
+	}, markup.ReplaceAllString(text, " "))
+	return strings.FieldsFunc(text, func(r rune) bool { return onlyKnown(r) < 0 })
+}
+
+// looksRegrouped reports whether pieces look like a key that was not grouped in fours: letters and digits are mixed in them, or
+// each is a character or two, and they change as often as in no sentence.
+func looksRegrouped(pieces []string) bool {
+	if len(pieces) < 2 {
+		return false
+	}
+	mixed, short, length := 0, 0, 0
+	for _, p := range pieces {
+		length += len(p)
+		if i := strings.IndexFunc(p, isDigit); i >= 0 && strings.ContainsFunc(p[i:], isLetter) { // not as in room101
+			mixed++
+		}
+		if len(p) <= 2 {
+			short++
+		}
+	}
+	off := length - allChars
+	return max(off, -off) <= 2 && (2*mixed > len(pieces) || short == len(pieces)) && looksRandom(strings.Join(pieces, ""))
 }
 
 // normal is the text of groups in the characters of a generated key, as far as they are some.

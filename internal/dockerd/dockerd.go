@@ -4,7 +4,9 @@
 package dockerd
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"io/fs"
 	"os"
@@ -13,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf16"
 )
 
 // DefaultRoot is where an engine keeps its data unless it is told otherwise.
@@ -56,7 +59,7 @@ func Read(root fs.FS, shown string) Setup {
 		s.File = path.Clean(file)
 	}
 	var file map[string]any
-	if json.Unmarshal(read(root, s.File), &file) == nil { // an engine with a file that is no JSON does not start
+	if json.Unmarshal(unmarked(read(root, s.File)), &file) == nil { // an engine with a file that is no JSON does not start
 		for name, value := range file {
 			if _, both := s.settings[name]; !both {
 				s.settings[name] = value
@@ -77,6 +80,29 @@ func read(root fs.FS, name string) []byte {
 		return nil
 	}
 	return text
+}
+
+// unmarked is a text in UTF-8 without the byte order mark that programs of Windows begin it with, in UTF-8 or UTF-16, which the
+// engine takes, too.
+func unmarked(text []byte) []byte {
+	switch {
+	case bytes.HasPrefix(text, []byte("\xef\xbb\xbf")):
+		return text[3:]
+	case bytes.HasPrefix(text, []byte("\xff\xfe")):
+		return utf8Of(text[2:], binary.LittleEndian)
+	case bytes.HasPrefix(text, []byte("\xfe\xff")):
+		return utf8Of(text[2:], binary.BigEndian)
+	}
+	return text
+}
+
+// utf8Of is a text in UTF-16 as UTF-8.
+func utf8Of(text []byte, order binary.ByteOrder) []byte {
+	units := make([]uint16, len(text)/2)
+	for i := range units {
+		units[i] = order.Uint16(text[2*i:])
+	}
+	return []byte(string(utf16.Decode(units)))
 }
 
 // service is the command of the engine's service, and the environment that is given to it.

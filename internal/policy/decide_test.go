@@ -274,7 +274,7 @@ func TestDecide(t *testing.T) {
 		}, Propose, "lowest serial of the 2 seen"},
 		{"a board is heard and not reached", func(v *View) { v.Boards.Unreached = []Unreached{heard(high, peer.Blank)} }, Wait,
 			"Heard, and not reached at port 2378/tcp: pi-000009 (10.77.0.9). This board makes no swarm meanwhile, for there could be two. " +
-				"Open the port there: sudo ufw allow 2378/tcp; or turn off client isolation of the access point; or do without, with expect = 1 here"},
+				"Open the port there: sudo ufw allow 2378/tcp; or turn off client isolation of the access point; or do without, with expect = 1 on this board and no other"},
 		{"a board has just been heard", func(v *View) {
 			v.Boards.Unreached = []Unreached{heard(high, peer.Blank)}
 			v.Boards.Unreached[0].Since = ago(patient.Reach - 1)
@@ -304,7 +304,7 @@ func TestDecide(t *testing.T) {
 		{"a person expects more than are reached", func(v *View) {
 			v.Settings.Expect, v.Boards.Unreached = 3, []Unreached{heard(high, peer.Blank)}
 			v.Boards.Peers = []Peer{board(mid, peer.Blank), board(high, peer.Blank)}
-		}, Wait, "with expect = 2 here"},
+		}, Wait, "with expect = 2 on this board and no other"},
 		{"a board that is not reached comes during the election", func(v *View) {
 			v.Election.Proposed, v.Boards.Unreached = ago(time.Second), []Unreached{heard(high, peer.Blank)}
 		}, Wait, "not reached"},

@@ -256,7 +256,7 @@ func (v View) notReached(boards int) Action {
 		return waitUntil(u.Ends, "Waiting for an answer from %s, which has announced itself", u.Serial.Name())
 	}
 	return between("Heard, and not reached at port %d/tcp: %s. This board makes no swarm meanwhile, for there could be two. Open the port "+
-		"there: sudo ufw allow %d/tcp; or turn off client isolation of the access point; or do without, with expect = %d here",
+		"there: sudo ufw allow %d/tcp; or turn off client isolation of the access point; or do without, with expect = %d on this board and no other",
 		peer.Port, listed(told), peer.Port, v.reached())
 }
 

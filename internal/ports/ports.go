@@ -5,6 +5,7 @@ package ports
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -131,7 +132,7 @@ func known(ctx context.Context, conn net.Conn, port uint16) error {
 			return strange(err)
 		}
 		certs := c.ConnectionState().PeerCertificates
-		if port == swarm.Port && (len(certs) == 0 || certs[0].Issuer.CommonName != "swarm-ca") {
+		if len(certs) == 0 || port == swarm.Port && certs[0].Issuer.CommonName != "swarm-ca" || port == peer.Port && !ofAgent(certs[0]) {
 			return ErrStranger
 		}
 	case gossip:
@@ -148,6 +149,11 @@ func known(ctx context.Context, conn net.Conn, port uint16) error {
 		}
 	}
 	return nil
+}
+
+// ofAgent reports whether a certificate has the form of those that agents make for themselves.
+func ofAgent(c *x509.Certificate) bool {
+	return c.PublicKeyAlgorithm == x509.Ed25519 && c.NotAfter.Year() == 9999
 }
 
 // strange is what an error in a conversation tells: who hangs up may be ours, and just ending or very busy.

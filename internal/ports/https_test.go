@@ -1,0 +1,28 @@
+package ports
+
+// Any HTTPS server at the port of hello and join is taken for an agent.
+
+import (
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"testing"
+
+	"github.com/pi-agent/pi-agent/internal/peer"
+)
+
+func TestHTTPSServerIsNoAgent(t *testing.T) {
+	l, err := net.Listen("tcp4", "127.0.0.77:2378")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := httptest.NewUnstartedServer(http.NotFoundHandler())
+	s.Listener.Close()
+	s.Listener = l
+	s.StartTLS()
+	defer s.Close()
+	if err := Probe(t.Context(), "tcp", netip.AddrPortFrom(netip.MustParseAddr("127.0.0.77"), peer.Port)); err == nil {
+		t.Error("the knock at an HTTPS server of somebody else is: it answers, for hello and join")
+	}
+}
