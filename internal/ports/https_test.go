@@ -18,7 +18,9 @@ func TestHTTPSServerIsNoAgent(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := httptest.NewUnstartedServer(http.NotFoundHandler())
-	s.Listener.Close()
+	if err := s.Listener.Close(); err != nil {
+		t.Fatal(err)
+	}
 	s.Listener = l
 	s.StartTLS()
 	defer s.Close()
