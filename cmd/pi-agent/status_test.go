@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/pi-agent/pi-agent/internal/control"
@@ -76,6 +77,8 @@ func showing(t *testing.T, draw func() picture.Picture) string {
 		}
 	}
 }
+
+func init() { portsOf = fstest.MapFS{} }
 
 func TestStatus(t *testing.T) {
 	warning := picture.Warning{Text: "1 manager: if pi-3f09a2 fails, the swarm cannot be changed."}

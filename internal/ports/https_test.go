@@ -1,7 +1,5 @@
 package ports
 
-// Any HTTPS server at the port of hello and join is taken for an agent.
-
 import (
 	"net"
 	"net/http"
@@ -12,6 +10,7 @@ import (
 	"github.com/pi-agent/pi-agent/internal/peer"
 )
 
+// An HTTPS server of somebody else at the port of hello and join is not taken for an agent.
 func TestHTTPSServerIsNoAgent(t *testing.T) {
 	l, err := net.Listen("tcp4", "127.0.0.77:2378")
 	if err != nil {
