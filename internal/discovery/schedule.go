@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/pi-agent/pi-agent/internal/address"
+	"github.com/pi-agent/pi-agent/internal/timing"
 )
 
 // Pace of announcements and questions.
@@ -28,13 +29,13 @@ type schedule struct {
 
 // news makes an announcement due: what we say, or where we say it, changed.
 func (s *schedule) news(now time.Time) {
-	s.due = later(now, s.last.Add(announceGap))
+	s.due = timing.Later(now, s.last.Add(announceGap))
 	s.repeat = true
 }
 
 // answer makes an announcement due soon: somebody wants to know us.
 func (s *schedule) answer(now time.Time) {
-	at := later(now.Add(between(answerMin, answerMax)), s.last.Add(announceGap))
+	at := timing.Later(now.Add(between(answerMin, answerMax)), s.last.Add(announceGap))
 	if at.Before(s.due) {
 		s.due = at
 	}
@@ -76,13 +77,6 @@ func (i *inquiry) ask(now time.Time) {
 
 // answered notes that the answers to the survey are in.
 func (i *inquiry) answered(on address.Link) { i.asked, i.answers = on, time.Time{} }
-
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
-}
 
 func between(low, high time.Duration) time.Duration {
 	return low + rand.N(high-low+1)
