@@ -7,47 +7,58 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/policy"
+	"github.com/pi-agent/pi-agent/internal/timing"
 )
 
-// act carries a decision out. It reports whether something was done, so that the next turn follows at once. What fails is
-// said, and decided anew after a pause.
-func (l *Loop) act(ctx context.Context, a policy.Action) bool {
+// act does the next step of a decision. It reports whether something was tried, so that the next turn looks at once what has
+// come of it, and decides anew. said is the state that the board had claimed before this turn.
+func (l *Loop) act(ctx context.Context, v policy.View, a policy.Action, said peer.State) bool {
+	if a.Kind != policy.Move {
+		l.actor.granted = peer.Fingerprint{}
+	}
 	switch {
 	case a.Kind == policy.Serve:
-		l.serve(ctx)
-		return false
-	case a.Kind == policy.Wait, a.Kind == policy.Stay, time.Now().Before(l.retryAt):
-		return false
-	case a.Kind == policy.Propose:
-		if l.proposed.IsZero() {
-			l.proposed = time.Now()
+		if l.serving.serve(ctx) {
+			l.show(v, a, l.Claim())
 		}
 		return false
+	case a.Kind == policy.Wait, a.Kind == policy.Stay, a.Kind == policy.Propose, time.Now().Before(l.refused.until):
+		return false
+	case a.Kind == policy.Init && said != peer.Founding:
+		// Two boards that elect at the same time have either seen each other electing by the next turn, and the higher serial
+		// yields, or one has seen the other founding, and yields.
+		return true
 	}
 	limited, cancel := context.WithTimeout(ctx, actMax)
 	defer cancel()
-	err := l.change(limited, a)
-	l.engineAt = time.Time{}
-	if ctx.Err() == nil {
-		l.pause(err)
+	done, err := l.actor.step(limited, a)
+	l.engine.expire()
+	l.ties.expire()
+	if (done || err != nil) && ctx.Err() == nil {
+		l.refused.note(err, l.Timing, l.Log)
 	}
-	return err == nil
+	return true
 }
 
-// pause makes the next change wait after one that failed.
-func (l *Loop) pause(err error) {
+// refused is why the newest attempt to do something failed, and how long the next one waits.
+type refused struct {
+	why   string // empty when it did not fail
+	until time.Time
+	times int // in a row
+}
+
+func (r *refused) note(err error, t timing.Timing, log *zap.Logger) {
 	if err == nil {
-		l.retries, l.retryAt, l.refusal = 0, time.Time{}, ""
+		*r = refused{}
 		return
 	}
-	wait := min(l.Timing.RetryFirst<<min(l.retries, 10), l.Timing.RetryMax)
-	l.retries++
-	l.retryAt = time.Now().Add(wait)
-	log := l.Log.Warn
-	if l.refusal == err.Error() {
-		log = l.Log.Debug
+	wait := min(t.RetryFirst<<min(r.times, 10), t.RetryMax)
+	tell := log.Warn
+	if r.why == err.Error() {
+		tell = log.Debug
 	}
-	l.refusal = err.Error()
-	log(fmt.Sprintf("That did not work, and will be tried again: %v.", err), zap.Duration("next_try_in", wait))
+	*r = refused{why: err.Error(), until: time.Now().Add(wait), times: r.times + 1}
+	tell(fmt.Sprintf("That did not work, and will be tried again: %v.", err), zap.Duration("next_try_in", wait))
 }

@@ -10,27 +10,28 @@ import (
 
 	"github.com/pi-agent/pi-agent/internal/discovery"
 	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/policy"
 	"github.com/pi-agent/pi-agent/internal/roster"
-	"github.com/pi-agent/pi-agent/internal/swarm"
 )
 
 // A manager asks boards that only announce themselves, to tell why they are not in. As many as can be invented cost it a few
 // hellos a second.
 func TestMuteBoardsCostLittle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := NewLoop(Options{Serial: "1", Hostname: func() string { return "" }, Engine: swarm.NewFakeNet().NewEngine("", netip.Addr{})})
-		l.claim.Store(&peer.Claim{Serial: "1", State: peer.Manager})
+		known := roster.New(peer.Fingerprint{}, patient)
 		begun, asks := time.Now(), 0
 		for time.Since(begun) < 10*time.Minute {
 			now := time.Now()
-			l.roster.Heard(invented(now), now)
-			addrs, _ := l.roster.Due(l.pace, time.Time{}, now)
+			known.Heard(invented(now), now)
+			addrs, _ := known.Due(func(c *roster.Contact) time.Duration {
+				return pace(c, policy.View{Timing: patient, Now: now}, peer.Manager)
+			}, time.Time{}, now)
 			if len(addrs) > 0 && now.Sub(begun) < patient.Hello {
 				t.Fatalf("%d boards are asked before they have said hello", len(addrs))
 			}
 			asks += len(addrs)
 			for _, a := range addrs {
-				l.roster.Answered(a, now, now, errors.New("no answer in time"))
+				known.Answered(a, now, now, errors.New("no answer in time"))
 			}
 			if err := nap(t.Context(), time.Second); err != nil {
 				t.Fatal(err)

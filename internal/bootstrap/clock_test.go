@@ -54,8 +54,8 @@ func simClocks(t testing.TB, w *world, rnd *rand.Rand) {
 }
 
 func TestSetClockThatFails(t *testing.T) {
-	l := NewLoop(Options{Hostname: func() string { return "" }, SetClock: func(time.Time) error { return errors.New("no such file") }})
-	if err := l.setClock(policy.Peer{}); err == nil || !strings.Contains(err.Error(), "put the clock forward: no such file") || l.clockAsked.IsZero() {
-		t.Errorf("%v, asked at %v", err, l.clockAsked)
+	a := &actor{setClock: func(time.Time) error { return errors.New("no such file") }}
+	if err := a.putForward(policy.Peer{}); err == nil || !strings.Contains(err.Error(), "put the clock forward: no such file") || a.clockAsked.IsZero() {
+		t.Errorf("%v, asked at %v", err, a.clockAsked)
 	}
 }

@@ -3,6 +3,7 @@ package bootstrap
 import (
 	"math/rand/v2"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/zap"
@@ -14,33 +15,41 @@ import (
 // The board of a card that was moved keeps what is on it, once the board before has not been met for a while.
 func TestKeepCard(t *testing.T) {
 	var kept []peer.Membership
-	l := NewLoop(Options{
-		Member: peer.Membership{From: low}, Hostname: func() string { return "" }, Log: zap.NewNop(),
-		Remember: func(m peer.Membership) error {
-			kept = append(kept, m)
-			return nil
-		},
-	})
-	l.remember(peer.Membership{}) // stopped before its engine has answered
-	if len(kept) > 0 {
-		t.Fatalf("before its engine has answered it keeps %+v", kept)
-	}
-	l.engine, l.engineErr, l.engineSeen = swarm.Status{State: swarm.Active, NodeID: "n", Manager: true, SwarmID: "a"}, nil, true
-	l.remember(peer.Membership{Swarm: "a", Node: "n", Manager: true})
-	l.keepCard(l.started.Add(patient.Copy - time.Second))
+	nobody := func(swarm.Status) string { return "" }
+	c := &card{Membership: peer.Membership{From: low}, log: zap.NewNop(), remember: func(m peer.Membership) error {
+		kept = append(kept, m)
+		return nil
+	}}
+	member := swarm.Status{State: swarm.Active, NodeID: "n", Manager: true, SwarmID: "a"}
+	c.note(member, nobody)
+	c.adopt(member, patient.Copy-time.Second, patient.Copy)
 	if want := (peer.Membership{Swarm: "a", Node: "n", Manager: true, From: low}); len(kept) != 1 || kept[0] != want {
 		t.Fatalf("at first it keeps %+v, want %+v", kept, want)
 	}
-	l.keepCard(l.started.Add(patient.Copy))
+	c.adopt(member, patient.Copy, patient.Copy)
 	if want := (peer.Membership{Swarm: "a", Node: "n", Manager: true}); len(kept) != 2 || kept[1] != want {
 		t.Errorf("then it keeps %+v, want %+v", kept, want)
 	}
-	l.Member.From = low
-	l.engine = swarm.Status{State: swarm.Inactive}
-	l.remember(peer.Membership{})
-	if l.Member != (peer.Membership{}) {
-		t.Errorf("outside a swarm it keeps %+v", l.Member)
+	c.From = low
+	c.note(swarm.Status{State: swarm.Inactive}, nobody)
+	if c.Membership != (peer.Membership{}) {
+		t.Errorf("outside a swarm it keeps %+v", c.Membership)
 	}
+}
+
+// A board that is stopped before its engine has answered keeps what is on its card.
+func TestSilentEngineForgetsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		b := w.add(mine)
+		b.kept = peer.Membership{Swarm: "a", Node: "n", From: low}
+		b.powerOn(t.Context(), time.Hour)
+		w.run(t, nil, 5*time.Minute, nil)
+		b.powerOff()
+		if want := (peer.Membership{Swarm: "a", Node: "n", From: low}); b.remembered() != want {
+			t.Errorf("it keeps %+v, want %+v", b.remembered(), want)
+		}
+	})
 }
 
 // spare forms a swarm that holds something, with a board beside it that has never been on.

@@ -1,14 +1,14 @@
 package bootstrap
 
-// The board as a host of others: what the server of package enroll asks of it.
-
 import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -16,117 +16,132 @@ import (
 	"github.com/pi-agent/pi-agent/internal/enroll"
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/policy"
+	"github.com/pi-agent/pi-agent/internal/roster"
 	"github.com/pi-agent/pi-agent/internal/status"
 	"github.com/pi-agent/pi-agent/internal/swarm"
 )
 
+// host is this board as others see it: what the server of package enroll asks of it, from any goroutine. It answers from the
+// newest snapshot, and takes in whom it meets.
+type host struct {
+	Options
+	shown
+	roster *roster.Roster
+	wake   chan struct{}          // one element makes the loop turn
+	taken  atomic.Pointer[string] // name of this board that another one has, too
+}
+
+// newHost is a board that has said nothing yet but where it was when it last ran: its engine may need minutes to start, and
+// nobody must found a swarm meanwhile. It does not say that it is a manager, for it can admit nobody yet.
+func newHost(o Options, known *roster.Roster) *host {
+	c := peer.Claim{
+		Serial: o.Serial, Cluster: o.Cluster, Tag: o.Tag, State: peer.Waiting, Machine: o.Machine, Model: o.Model,
+		Hostname: o.Hostname(), Boot: rand.Uint64() | 1, Said: 1,
+	}
+	if o.Member != (peer.Membership{}) {
+		c.State, c.Swarm, c.Node, c.Manages = peer.Worker, o.Member.Swarm, o.Member.Node, manages(o.Member)
+	}
+	h := &host{Options: o, roster: known, wake: make(chan struct{}, 1)}
+	h.Store(&snapshot{claim: c.Sound()})
+	return h
+}
+
+func (h *host) wakeUp() {
+	select {
+	case h.wake <- struct{}{}:
+	default:
+	}
+}
+
+// peers are the boards that were met, but for those with the serial of this one.
+func (h *host) peers() []policy.Peer {
+	others, _ := h.roster.Peers(h.Serial)
+	return others
+}
+
 // Met implements enroll.Host.
-func (l *Loop) Met(p enroll.Peer) {
-	l.meet(p, time.Now())
-	l.wakeUp()
+func (h *host) Met(p enroll.Peer) {
+	h.meet(p, time.Now())
+	h.wakeUp()
 }
 
 // Stranger implements enroll.Host.
-func (l *Loop) Stranger(c peer.Claim) { l.Discovery.Stranger(c) }
+func (h *host) Stranger(c peer.Claim) { h.Discovery.Stranger(c) }
 
 // meet takes in what another board says about itself, and logs what is news. It reports whether the board has said something
 // newer before.
-func (l *Loop) meet(p enroll.Peer, now time.Time) (stale bool) {
-	first, trouble, stale := l.roster.Meet(p, now)
+func (h *host) meet(p enroll.Peer, now time.Time) (stale bool) {
+	first, trouble, stale := h.roster.Meet(p, now)
 	if stale {
 		return true
 	}
-	if p.Key != l.Key {
-		l.hinted(p.Claim.Others(), now)
+	if p.Key != h.Key && !h.Claim().State.InSwarm() { // a member of a swarm knows whom it needs
+		h.roster.AddTold(p.Claim.Others(), now)
 	}
-	if first && p.Claim.Serial != l.Serial { // policy.Decide names a twin
-		l.tellMet(p)
+	if first && p.Claim.Serial != h.Serial { // policy.Decide names a twin
+		h.Log.Info(fmt.Sprintf("Found %s at %s.", p.Claim.Serial.Name(), p.Addr.Addr()), zap.String("serial", string(p.Claim.Serial)),
+			zap.String("model", p.Claim.Model), zap.String("state", string(p.Claim.State)))
 	}
-	l.compareNames(p)
+	h.compareNames(p)
 	if trouble {
-		l.Log.Warn(fmt.Sprintf("%s cannot take part: %s", p.Claim.Serial.Name(), status.Sentence(p.Claim.Trouble)))
+		h.Log.Warn(fmt.Sprintf("%s cannot take part: %s", p.Claim.Serial.Name(), status.Sentence(p.Claim.Trouble)))
 	}
 	return false
 }
 
 // compareNames finds that another board has the name of this one, and lets the one with the higher serial give way.
-func (l *Loop) compareNames(p enroll.Peer) {
-	name := l.Hostname()
-	if name == "" || !strings.EqualFold(name, p.Claim.Hostname) || p.Claim.Serial >= l.Serial {
+func (h *host) compareNames(p enroll.Peer) {
+	name := h.Hostname()
+	if name == "" || !strings.EqualFold(name, p.Claim.Hostname) || p.Claim.Serial >= h.Serial {
 		return
 	}
-	if was := l.taken.Swap(&name); was != nil && *was == name {
+	if was := h.taken.Swap(&name); was != nil && *was == name {
 		return
 	}
 	text := fmt.Sprintf("%s at %s is called %s, too", p.Claim.Serial.Name(), p.Addr.Addr(), name)
-	if l.Rename == nil {
-		l.Log.Warn(text + ": give one of them another name.")
+	if h.Rename == nil {
+		h.Log.Warn(text + ": give one of them another name.")
 		return
 	}
-	l.Log.Info(text + ": this board, with the higher serial, takes another name.")
-	if err := l.Rename(name); err != nil {
-		l.Log.Warn(fmt.Sprintf("The name stays: %v.", err))
+	h.Log.Info(text + ": this board, with the higher serial, takes another name.")
+	if err := h.Rename(name); err != nil {
+		h.Log.Warn(fmt.Sprintf("The name stays: %v.", err))
 	}
-}
-
-func (l *Loop) tellMet(p enroll.Peer) {
-	l.Log.Info(fmt.Sprintf("Found %s at %s.", p.Claim.Serial.Name(), p.Addr.Addr()), zap.String("serial", string(p.Claim.Serial)),
-		zap.String("model", p.Claim.Model), zap.String("state", string(p.Claim.State)))
-}
-
-// nodeIDs are the nodes of a swarm.
-type nodeIDs struct {
-	all   []string
-	ready int
 }
 
 // Answer implements enroll.Host: the claim, and for a node whether it is one of ours, and how many there are.
-func (l *Loop) Answer(p enroll.Peer) peer.Claim {
-	c := l.Claim()
-	if seen := l.snapshot.Load(); seen != nil {
-		c.Unreached = slices.ContainsFunc(seen.view.Boards.Unreached, func(u policy.Unreached) bool {
-			return u.Serial == p.Claim.Serial && seen.view.Told(u)
-		})
-	}
-	listed := l.listed.Load()
-	if c.State != peer.Manager || p.Claim.State != peer.Worker || p.Claim.Node == "" || listed == nil {
+func (h *host) Answer(p enroll.Peer) peer.Claim {
+	now := h.Load()
+	c := now.claim
+	c.Unreached = slices.ContainsFunc(now.view.Boards.Unreached, func(u policy.Unreached) bool {
+		return u.Serial == p.Claim.Serial && now.view.Told(u)
+	})
+	if c.State != peer.Manager || p.Claim.State != peer.Worker || p.Claim.Node == "" || now.nodes == nil {
 		return c
 	}
-	if slices.Contains(listed.all, p.Claim.Node) {
-		c.Nodes, c.Ready = len(listed.all), listed.ready
+	if slices.Contains(now.nodes.all, p.Claim.Node) {
+		c.Nodes, c.Ready = len(now.nodes.all), now.nodes.ready
 	} else {
 		c.Unlisted = true
 	}
 	return c
 }
 
-// list notes which nodes the swarm has, for Answer.
-func (l *Loop) list(nodes []swarm.Node) {
-	var ids nodeIDs
-	for _, n := range nodes {
-		ids.all = append(ids.all, n.ID)
-		if n.Ready {
-			ids.ready++
-		}
-	}
-	l.listed.Store(&ids)
-}
-
 // Ticket implements enroll.Host: a manager hands out the token for workers to a board that is in no swarm.
-func (l *Loop) Ticket(ctx context.Context, p enroll.Peer) (enroll.Ticket, error) {
-	base := l.ticket.Load()
+func (h *host) Ticket(ctx context.Context, p enroll.Peer) (enroll.Ticket, error) {
+	base := h.Load().ticket
 	if base == nil {
 		return enroll.Ticket{}, errors.New("this board is not a manager now")
 	}
 	if p.Claim.State.InSwarm() && !p.Claim.Moving {
 		return enroll.Ticket{}, fmt.Errorf("%s is in a swarm already", p.Claim.Serial.Name())
 	}
-	if l.Pins != nil {
-		if err := l.Pins.Admit(p); err != nil {
+	if h.Pins != nil {
+		if err := h.Pins.Admit(p); err != nil {
 			return enroll.Ticket{}, err
 		}
 	}
-	token, err := l.Engine.WorkerToken(ctx)
+	token, err := h.Engine.WorkerToken(ctx)
 	if err != nil {
 		return enroll.Ticket{}, fmt.Errorf("the engine gives no join token: %w", err)
 	}
@@ -136,25 +151,42 @@ func (l *Loop) Ticket(ctx context.Context, p enroll.Peer) (enroll.Ticket, error)
 			managers = append(managers, m)
 		}
 	}
-	log := l.Log.Info
+	log := h.Log.Info
 	if p.Claim.Moving {
-		log = l.Log.Debug // it asks again when it has left its swarm
+		log = h.Log.Debug // it asks again when it has left its swarm
 	}
 	log(fmt.Sprintf("Letting %s join as a worker.", p.Claim.Serial.Name()), zap.Stringer("addr", p.Addr.Addr()), zap.Stringer("key", p.Key))
 	return enroll.Ticket{Token: token, Managers: managers}, nil
 }
 
 // Managers implements enroll.Host.
-func (l *Loop) Managers() []enroll.Fingerprint {
-	if base := l.ticket.Load(); base != nil {
+func (h *host) Managers() []enroll.Fingerprint {
+	if base := h.Load().ticket; base != nil {
 		return base.keys
 	}
 	return nil
 }
 
-// ticketBase is what a manager needs to hand out tickets, beside the token.
-type ticketBase struct {
-	advertise netip.Addr
-	managers  []netip.AddrPort     // those that are reachable first
-	keys      []enroll.Fingerprint // of all managers, this board included; none with a cluster key
+// Place is where this board stands as a manager. It may be called from any goroutine.
+func (h *host) Place() peer.Place { return h.Load().place }
+
+// Standing is where this board stands, and whether that needs a person. It may be called from any goroutine, and asks nobody.
+func (h *host) Standing() (state peer.State, needs bool) {
+	now := h.Load()
+	return now.claim.State, now.action.Trouble
+}
+
+// Reconsider asks those boards anew that this one did not follow, for a person has said that it may. It may be called from any
+// goroutine.
+func (h *host) Reconsider() {
+	h.roster.Reschedule(func(c *roster.Contact) bool { return errors.Is(c.Err, enroll.ErrNotFollowed) }, time.Now())
+	h.wakeUp()
+}
+
+// saysUnfollowed reports whether what this board does names a manager that it does not follow.
+func (h *host) saysUnfollowed() bool {
+	now := h.Load()
+	return now.action.Trouble && slices.ContainsFunc(now.view.Boards.Unfollowed, func(u policy.Unfollowed) bool {
+		return now.action.Reason == policy.AnotherKey(u.Serial.Name(), h.Serial.Name())
+	})
 }

@@ -16,30 +16,29 @@ import (
 )
 
 // Knock implements enroll.Host.
-func (l *Loop) Knock(ctx context.Context, p enroll.Peer) (shut map[string]string) {
+func (h *host) Knock(ctx context.Context, p enroll.Peer) (shut map[string]string) {
 	return ports.Knock(ctx, p.Addr.Addr(), p.Claim.State == peer.Manager)
 }
 
 // Reached lets the other boards of the swarm knock at the ports of this one, and returns by their names what each found shut, and
 // why. Those that do not answer are left out. It may be called from any goroutine, and takes up to 8 s.
-func (l *Loop) Reached(ctx context.Context) (map[string]map[string]string, error) {
-	claim := l.Claim()
+func (h *host) Reached(ctx context.Context) (map[string]map[string]string, error) {
+	claim := h.Claim()
 	if !claim.State.InSwarm() {
 		return nil, errors.New("this board is in no swarm")
 	}
 	reached := map[string]map[string]string{}
 	var mu sync.Mutex
 	var wg sync.WaitGroup
-	peers, _ := l.roster.Peers(l.Serial)
-	for _, p := range peers {
+	for _, p := range h.peers() {
 		if !p.Claim.State.InSwarm() {
 			continue
 		}
 		name := cmp.Or(p.Claim.Hostname, p.Claim.Serial.Name())
 		wg.Go(func() {
-			shut, err := l.Asker.Knock(ctx, verified(p), claim)
+			shut, err := h.Asker.Knock(ctx, verified(p), claim)
 			if err != nil {
-				l.Log.Debug("A board did not probe the ports of this one.", zap.String("board", name), zap.Error(err))
+				h.Log.Debug("A board did not probe the ports of this one.", zap.String("board", name), zap.Error(err))
 				return
 			}
 			mu.Lock()

@@ -47,7 +47,7 @@ func TestReached(t *testing.T) {
 	if _, err := l.Reached(t.Context()); err == nil {
 		t.Error("a board outside a swarm, whose ports are shut for that reason, has others knock")
 	}
-	l.claim.Store(&peer.Claim{Serial: mine, State: peer.Worker})
+	l.Store(&snapshot{claim: peer.Claim{Serial: mine, State: peer.Worker}})
 	reached, err := l.Reached(t.Context())
 	if err != nil {
 		t.Fatal(err)

@@ -4,12 +4,9 @@ package bootstrap
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/netip"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -17,12 +14,10 @@ import (
 	"github.com/pi-agent/pi-agent/internal/address"
 	"github.com/pi-agent/pi-agent/internal/discovery"
 	"github.com/pi-agent/pi-agent/internal/enroll"
-	"github.com/pi-agent/pi-agent/internal/manager"
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/picture"
 	"github.com/pi-agent/pi-agent/internal/policy"
 	"github.com/pi-agent/pi-agent/internal/roster"
-	"github.com/pi-agent/pi-agent/internal/status"
 	"github.com/pi-agent/pi-agent/internal/swarm"
 	"github.com/pi-agent/pi-agent/internal/timing"
 )
@@ -136,96 +131,51 @@ type Options struct {
 	Log       *zap.Logger
 }
 
-// Loop observes, decides and acts for one board. It is also the enroll.Host of the board.
+// Loop observes, decides, publishes and acts for one board, turn by turn. Each of its parts is the one owner of what it keeps.
+// What belongs to Run's goroutine stays there; everybody else reads the newest snapshot, and the roster.
 type Loop struct {
-	Options
-	roster   *roster.Roster
-	claim    atomic.Pointer[peer.Claim]
-	wake     chan struct{}
-	taken    atomic.Pointer[string]     // name of this board that another one has, too
-	asks     chan struct{}              // one element for each hello under way to a board that has not answered lately
-	ticket   atomic.Pointer[ticketBase] // nil when this board is not a manager
-	place    atomic.Pointer[peer.Place] // the same
-	listed   atomic.Pointer[nodeIDs]    // the nodes of the swarm, the same
-	snapshot atomic.Pointer[snapshot]   // of the newest turn
-	picture  latestPicture
+	*host     // its settings, and what others ask of it
+	*gallery  // what people are shown
+	*commands // what a person tells it to do
 
-	orders chan order
-	decide func(policy.View) policy.Action // policy.Decide, except in tests of what goes wrong with another one
+	network *network
+	engine  *engine
+	card    *card
+	ties    *ties
+	asking  *asking
+	actor   *actor
+	serving *serving
+	notices *notices
+	places  *places
+
+	decide    func(policy.View) policy.Action // policy.Decide, except in tests of what goes wrong with another one
+	started   time.Time
+	told      policy.Action // the newest that was told
+	refused   refused
+	listening timing.Since // since when this board has heard its own announcements
+	elects    timing.Since // since when this board has said that it is electing, or founding
 
 	background sync.WaitGroup
-
-	// What follows belongs to the goroutine of Run.
-	link        address.Link
-	seen        address.Link // as it was last told
-	linkErr     error
-	linked      time.Time
-	advertise   netip.Addr
-	addrErr     error        // why advertise is not known; nil when it is
-	lost        timing.Since // see policy.Network
-	risk        bool         // the risk of the address that the swarm relies on was told
-	engine      swarm.Status
-	engineErr   error
-	engineAt    time.Time // zero makes the next turn ask the engine
-	started     time.Time
-	engineSeen  bool // whether the engine has answered since then
-	pending     timing.Since
-	listening   timing.Since
-	inquiring   bool // see policy.Network
-	proposed    time.Time
-	founding    bool
-	last        policy.Action
-	retryAt     time.Time
-	retries     int
-	refusal     string    // the newest one that was logged
-	nodesAt     time.Time // when the nodes of the swarm were last listed
-	manager     *manager.Manager
-	near        neighbours
-	wasReset    bool
-	contents    peer.Contents // see policy.Swarm
-	answered    time.Time
-	disowned    timing.Since
-	orphan      bool // parted for long
-	left        time.Time
-	forgetAsked time.Time
-	duplicate   timing.Since
-	contentsAt  time.Time
-	contested   bool // a manager of another swarm is met
-	clockAsked  time.Time
-	reach       timing.Notice // how the boards outside a swarm are reached
-	memory      memory
-	ids         sameIDs
-	loss        loss          // the swarm that this board has left last because it was lost
-	strays      timing.Notice // boards that would join if a person let them
 }
 
 // NewLoop returns the loop of a board.
 func NewLoop(o Options) *Loop {
 	o.Timing = o.Timing.Or(timing.Product())
-	l := &Loop{
-		Options: o,
-		roster:  roster.New(o.Key, o.Timing),
-		manager: newManager(o),
-		wake:    make(chan struct{}, 1),
-		asks:    make(chan struct{}, roster.AskedAtOnce),
-		orders:  make(chan order),
-		decide:  policy.Decide,
-		started: time.Now(),
-		linkErr: errors.New("not looked at yet"),
-		// An agent that is stopped before its engine has answered must not take it for one in no swarm, and forget its own.
-		engineErr: fmt.Errorf("%w: it was not asked yet", swarm.ErrUnreachable),
-		answered:  time.Now(),
-	}
-	c := peer.Claim{Serial: o.Serial, Cluster: o.Cluster, Tag: o.Tag, State: peer.Waiting, Machine: o.Machine, Model: o.Model, Hostname: o.Hostname(),
-		Boot: rand.Uint64() | 1, Said: 1}
-	if o.Member != (peer.Membership{}) {
-		// Its engine may need minutes to start, and nobody must found a swarm meanwhile. It does not say that it is a
-		// manager, for it can admit nobody yet.
-		c.State, c.Swarm, c.Node, c.Manages = peer.Worker, o.Member.Swarm, o.Member.Node, managed(o.Member)
-	}
-	c = c.Sound()
-	l.claim.Store(&c)
-	l.roster.Recall(o.Known, l.started)
+	l := &Loop{decide: policy.Decide, started: time.Now()}
+	known := roster.New(o.Key, o.Timing)
+	known.Recall(o.Known, l.started)
+	l.card = &card{Membership: o.Member, remember: o.Remember, log: o.Log}
+	l.engine = newEngine(o.Engine, l.started)
+	l.network = newNetwork(o.Network)
+	l.ties = &ties{timing: o.Timing, answered: l.started}
+	l.host = newHost(o, known)
+	l.asking = &asking{host: l.host, background: &l.background, slots: make(chan struct{}, roster.AskedAtOnce)}
+	l.actor = &actor{host: l.host, engine: l.engine, network: l.network, card: l.card, setClock: o.SetClock, forget: o.ForgetSwarm}
+	l.serving = newServing(o, l.engine, known)
+	l.notices = &notices{host: l.host}
+	l.places = &places{known: o.Known, write: o.RememberKnown}
+	l.gallery = &gallery{host: l.host}
+	l.commands = &commands{host: l.host, engine: l.engine, card: l.card, ties: l.ties, orders: make(chan order)}
 	return l
 }
 
@@ -262,37 +212,21 @@ func (l *Loop) Run(ctx context.Context) error {
 	}
 }
 
-// Claim is what the board says about itself right now. It may be called from any goroutine.
-func (l *Loop) Claim() peer.Claim { return *l.claim.Load() }
-
-func (l *Loop) wakeUp() {
-	select {
-	case l.wake <- struct{}{}:
-	default:
-	}
-}
-
-// turn is one round: observe, decide, act. It returns how long the next one may wait.
+// turn is one round: observe, decide, publish, act. It returns how long the next one may wait.
 func (l *Loop) turn(ctx context.Context) time.Duration {
-	l.observe(ctx)
-	v := l.view(time.Now())
+	v := l.observe(ctx)
 	a := l.decide(v)
-	l.tell(a, v.Now)
-	l.tellStay(a, v)
-	l.snapshot.Store(&snapshot{view: v, action: a})
-	if a.Kind != policy.Propose && a.Kind != policy.Init {
-		l.proposed = time.Time{}
-	}
-	soon := l.tooSoon()
-	acted := l.act(ctx, a)
-	l.publish()
-	pause := l.ask(ctx)
-	if acted {
+	l.tell(v, a)
+	said := l.Claim().State
+	l.publish(v, a)
+	pause := l.asking.ask(ctx, v, l.elects.Time)
+	soon := l.serving.tooSoon()
+	switch {
+	case l.act(ctx, v, a, said):
 		return 0
-	}
-	if l.Claim().State.InSwarm() {
+	case l.Claim().State.InSwarm():
 		pause = min(pause, l.Timing.TurnIn)
-	} else {
+	default:
 		pause = min(pause, l.Timing.Turn)
 	}
 	if !a.Until.IsZero() {
@@ -302,43 +236,4 @@ func (l *Loop) turn(ctx context.Context) time.Duration {
 		pause = min(pause, soon)
 	}
 	return max(0, pause)
-}
-
-// tell logs a decision that is news, and shows it to the service manager.
-func (l *Loop) tell(a policy.Action, now time.Time) {
-	if a.Kind == l.last.Kind && a.Reason == l.last.Reason {
-		return
-	}
-	known := l.last.Reason == a.Reason // Propose and Init have one reason
-	l.Notify.Status(a.Reason)
-	if !l.engineSeen && errors.Is(l.engineErr, swarm.ErrUnreachable) && now.Sub(l.started) < l.Timing.EngineStart {
-		return
-	}
-	l.last = a
-	if known {
-		return
-	}
-	var fields []zap.Field
-	if !a.Until.IsZero() {
-		fields = append(fields, zap.Duration("at_most", a.Until.Sub(now).Round(time.Second)))
-	}
-	log := l.Log.Info
-	if a.Trouble {
-		log = l.Log.Warn
-	}
-	log(status.Sentence(a.Reason), fields...)
-	l.Log.Debug("That was decided by a rule.", zap.String("rule", a.Rule))
-}
-
-// tellStay shows the service manager how many nodes are ready, as this worker's manager has told lately.
-func (l *Loop) tellStay(a policy.Action, v policy.View) {
-	if a.Kind != policy.Stay || a.Trouble {
-		return
-	}
-	for _, p := range v.Boards.Peers {
-		if c := p.Claim; c.Nodes > 0 && p.IsManagerOf(v.Engine.Status) && v.Now.Sub(p.Met) < l.Timing.ManagerSilent {
-			l.Notify.Status(fmt.Sprintf("Worker in the swarm of %s, %d of %d nodes ready", c.Serial.Name(), c.Ready, c.Nodes))
-			return
-		}
-	}
 }

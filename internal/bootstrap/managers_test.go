@@ -58,7 +58,7 @@ func TestTicketFromAnyManager(t *testing.T) {
 		for _, m := range managers {
 			l.roster.Meet(verified(m), now)
 		}
-		_, m, err := l.ticketFrom(t.Context(), tt.from)
+		_, m, err := l.actor.ticketFrom(t.Context(), tt.from)
 		if m.Claim.Serial != tt.want || !errors.Is(err, tt.err) {
 			t.Errorf("%s: %s, %v; want %s, %v", tt.name, m.Claim.Serial, err, tt.want, tt.err)
 		}
@@ -68,13 +68,12 @@ func TestTicketFromAnyManager(t *testing.T) {
 // An engine that stumbles when it is made a manager shows no node id for a while. It is a member all the same.
 func TestMemberWhoseEngineStumbles(t *testing.T) {
 	member := peer.Membership{Swarm: "aaa", Node: "n1"}
-	l := NewLoop(Options{
-		Member: member, Hostname: func() string { return "" }, Log: zap.NewNop(),
-		Remember: func(m peer.Membership) error { t.Errorf("it remembers %+v", m); return nil },
-	})
-	l.engine, l.engineSeen = swarm.Status{State: swarm.Failed, Error: "manager stopped: can't initialize raft node: connection error"}, true
-	l.publish()
-	if c := l.Claim(); c.Membership() != member || !c.State.InSwarm() {
-		t.Errorf("it says %+v", c)
+	stumbles := swarm.Status{State: swarm.Failed, Error: "manager stopped: can't initialize raft node: connection error"}
+	c := &card{Membership: member, log: zap.NewNop(), remember: func(m peer.Membership) error { t.Errorf("it remembers %+v", m); return nil }}
+	c.note(stumbles, func(swarm.Status) string { return "" })
+	v := policy.View{Timing: patient, Now: now, Member: c.Membership, Engine: policy.Engine{Status: stumbles, Pending: now}}
+	before := peer.Claim{Serial: mine, State: peer.Worker, Swarm: "aaa", Node: "n1"}
+	if claim := claimOf(v, policy.Decide(v), said{before: before}); claim.Membership() != member || !claim.State.InSwarm() {
+		t.Errorf("it says %+v", claim)
 	}
 }

@@ -206,7 +206,7 @@ func bigSwarm(t testing.TB) (leader *simBoard) {
 		claim := peer.Claim{Serial: b.serial, Cluster: "pi", State: peer.Worker, Node: s.NodeID, Hostname: b.hostname, Clock: time.Now()}
 		l.Met(enrollPeer(b, claim, netip.AddrPortFrom(b.addr, peer.Port)))
 	}
-	for l.ticket.Load() == nil || l.snapshot.Load() == nil { // until its first turns
+	for l.Load().ticket == nil { // until its first turns
 		runtime.Gosched()
 	}
 	return leader

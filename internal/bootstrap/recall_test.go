@@ -11,22 +11,21 @@ import (
 
 	"github.com/pi-agent/pi-agent/internal/enroll"
 	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/roster"
 )
 
 // Where boards are met is written seldom: those that come together at once, a later one after minutes, and nothing anew while
 // the same are met at the same places.
 func TestPlacesAreRememberedSeldom(t *testing.T) {
 	var wrote []string
-	l := NewLoop(Options{
-		Serial: mine, Key: enroll.Fingerprint{1}, Cluster: "pi", Hostname: func() string { return "" }, Log: zap.NewNop(),
-		RememberKnown: func(addrs []netip.Addr) error {
-			wrote = append(wrote, fmt.Sprint(addrs))
-			return nil
-		},
-	})
+	known := roster.New(enroll.Fingerprint{1}, patient)
+	p := &places{write: func(addrs []netip.Addr) error {
+		wrote = append(wrote, fmt.Sprint(addrs))
+		return nil
+	}}
 	meet := func(n byte, addr string, at time.Time) {
 		p := enroll.Peer{Key: enroll.Fingerprint{n}, Addr: netip.AddrPortFrom(netip.MustParseAddr(addr), peer.Port)}
-		l.roster.Meet(p, at)
+		known.Meet(p, at)
 	}
 	for second := range 1200 {
 		at := now.Add(time.Duration(second) * time.Second)
@@ -40,7 +39,7 @@ func TestPlacesAreRememberedSeldom(t *testing.T) {
 		case 60:
 			meet(4, "10.0.0.4", at)
 		}
-		l.keepAddrs(at)
+		p.keep(known.Places(), at, patient, zap.NewNop())
 	}
 	want := []string{"[169.254.7.2 10.0.0.2 10.0.0.3]", "[169.254.7.2 10.0.0.2 10.0.0.3 10.0.0.4]"}
 	if !slices.Equal(wrote, want) {

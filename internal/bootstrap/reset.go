@@ -17,47 +17,47 @@ import (
 // Reset takes this board out of its swarm, lets it forget whom it trusts, and keeps it out until the agent starts anew. A
 // manager becomes a worker first. The only manager of a swarm, which ends with it, goes only when the swarm is named by
 // its id. Reset returns what was done in a sentence, within a minute.
-func (l *Loop) Reset(ctx context.Context, swarmID string) (string, error) {
-	return l.order(ctx, func(ctx context.Context) (string, error) {
+func (c *commands) Reset(ctx context.Context, swarmID string) (string, error) {
+	return c.order(ctx, func(ctx context.Context) (string, error) {
 		return "This board has left its swarm and forgotten it. It stays out until it is switched off and on, or its agent is " +
-			"restarted. \"docker node ls\" on a manager still shows it; \"docker node rm\" takes it off the list.", l.reset(ctx, swarmID)
+			"restarted. \"docker node ls\" on a manager still shows it; \"docker node rm\" takes it off the list.", c.reset(ctx, swarmID)
 	})
 }
 
 // reset does it.
-func (l *Loop) reset(ctx context.Context, swarmID string) error {
+func (c *commands) reset(ctx context.Context, swarmID string) error {
 	ctx, cancel := context.WithTimeout(ctx, actMax)
 	defer cancel()
-	s, err := l.Engine.Status(ctx)
+	s, err := c.engine.Status(ctx)
 	switch {
 	case err != nil:
 		return err
 	case s.State == swarm.Inactive:
 	case s.Manager:
-		err = l.resign(ctx, s, swarmID)
-	case s.State == swarm.Locked, s.State == swarm.Failed && l.Member.Node != "":
+		err = c.resign(ctx, s, swarmID)
+	case s.State == swarm.Locked, s.State == swarm.Failed && c.card.Node != "":
 		// It may be the only manager, and would leave without a word.
 		return errors.New("the Docker Engine cannot enter its swarm, which may end with this board; " +
 			"if that is meant: docker swarm leave --force, and then reset again")
 	default:
-		err = l.Engine.Leave(ctx, false)
+		err = c.engine.Leave(ctx, false)
 	}
-	l.engineAt = time.Time{}
+	c.engine.expire()
 	if err != nil {
 		return err
 	}
-	l.wasReset = true
-	l.Log.Info("This board was reset: it is in no swarm and forgets the one it was in.")
-	if l.Pins != nil {
-		l.Pins.Forget()
+	c.wasReset = true
+	c.Log.Info("This board was reset: it is in no swarm and forgets the one it was in.")
+	if c.Pins != nil {
+		c.Pins.Forget()
 	}
-	l.Member = peer.Membership{}
-	return l.Remember(l.Member)
+	c.card.Membership = peer.Membership{}
+	return c.card.remember(c.card.Membership)
 }
 
 // resign makes this manager leave a swarm that lives on without it, or one that was named.
-func (l *Loop) resign(ctx context.Context, s swarm.Status, swarmID string) error {
-	nodes, err := l.Engine.Nodes(ctx)
+func (c *commands) resign(ctx context.Context, s swarm.Status, swarmID string) error {
+	nodes, err := c.engine.Nodes(ctx)
 	if errors.Is(err, swarm.ErrNoLeader) {
 		return errors.New("this board does not reach enough of the other managers to leave them without harm: " +
 			"try again when they are back")
@@ -73,39 +73,39 @@ func (l *Loop) resign(ctx context.Context, s swarm.Status, swarmID string) error
 	}
 	switch {
 	case managers > 1:
-		return l.resignFrom(ctx, s.NodeID)
+		return c.resignFrom(ctx, s.NodeID)
 	case swarmID != s.SwarmID:
 		return fmt.Errorf("this board is the only manager of swarm %s with %d nodes, which ends for all of them with its "+
 			"services and secrets; if that is meant: sudo pi-agent reset -swarm %s", s.SwarmID, len(nodes), s.SwarmID)
 	}
-	return l.Engine.Leave(ctx, true)
+	return c.engine.Leave(ctx, true)
 }
 
 // resignFrom makes this manager a worker, and then leaves.
-func (l *Loop) resignFrom(ctx context.Context, node string) error {
+func (c *commands) resignFrom(ctx context.Context, node string) error {
 	leaving := map[string]string{manager.LabelLeaving: "true"}
-	if err := l.Engine.Label(ctx, node, leaving); err != nil {
+	if err := c.engine.Label(ctx, node, leaving); err != nil {
 		return fmt.Errorf("make this manager a worker: %w", err)
 	}
-	if err := l.Engine.SetRole(ctx, node, false); err != nil {
+	if err := c.engine.SetRole(ctx, node, false); err != nil {
 		leaving[manager.LabelLeaving] = ""
-		if kept := l.Engine.Label(ctx, node, leaving); kept != nil {
+		if kept := c.engine.Label(ctx, node, leaving); kept != nil {
 			err = fmt.Errorf("%w; and it keeps its label %s: %w", err, manager.LabelLeaving, kept)
 		}
 		return fmt.Errorf("make this manager a worker: %w", err)
 	}
-	if err := l.becomeWorker(ctx); err != nil {
+	if err := c.becomeWorker(ctx); err != nil {
 		return err
 	}
-	return l.Engine.Leave(ctx, false)
+	return c.engine.Leave(ctx, false)
 }
 
 // becomeWorker waits until the engine is no manager any more.
-func (l *Loop) becomeWorker(ctx context.Context) error {
-	again := time.NewTicker(l.Timing.Resign)
+func (c *commands) becomeWorker(ctx context.Context) error {
+	again := time.NewTicker(c.Timing.Resign)
 	defer again.Stop()
 	for {
-		if s, err := l.Engine.Status(ctx); err == nil && !s.Manager {
+		if s, err := c.engine.Status(ctx); err == nil && !s.Manager {
 			return nil
 		}
 		select {

@@ -61,13 +61,13 @@ func (s sharing) help() string {
 
 // sharedIDs lists what boards share, as far as it concerns this one: a manager is concerned with all of them. It may be called
 // from any goroutine.
-func (l *Loop) sharedIDs() (all []sharing) {
-	self := l.Claim()
-	peers, _ := l.roster.Peers(l.Serial) // policy.Decide tells of boards with one serial
+func (h *host) sharedIDs() (all []sharing) {
+	self := h.Claim()
+	peers := h.peers() // policy.Decide tells of boards with one serial
 	for _, kind := range idKinds {
 		by := map[string][]peer.Serial{}
 		if mark := kind.mark(self); mark != "" {
-			by[mark] = []peer.Serial{l.Serial}
+			by[mark] = []peer.Serial{h.Serial}
 		}
 		for _, p := range peers {
 			if mark := kind.mark(p.Claim); mark != "" {
@@ -76,7 +76,7 @@ func (l *Loop) sharedIDs() (all []sharing) {
 		}
 		for _, mark := range slices.Sorted(maps.Keys(by)) {
 			serials := by[mark]
-			if len(serials) < 2 || self.State != peer.Manager && !slices.Contains(serials, l.Serial) {
+			if len(serials) < 2 || self.State != peer.Manager && !slices.Contains(serials, h.Serial) {
 				continue
 			}
 			slices.Sort(serials)
@@ -93,13 +93,14 @@ type sameIDs struct {
 	told  map[string]bool // by id and board
 }
 
-// compareIDs says which boards share an id. Each is told once; those that come within a moment, together.
-func (l *Loop) compareIDs(now time.Time) {
+// news takes in which boards share an id, and returns what to tell of it. Each is told once; those that come within a moment,
+// together.
+func (ids *sameIDs) news(shared []sharing, now time.Time, calm time.Duration) []string {
 	var texts, news []string
-	for _, s := range l.sharedIDs() {
+	for _, s := range shared {
 		before := len(news)
 		for _, serial := range s.serials {
-			if key := s.mark + string(serial); !l.ids.told[key] {
+			if key := s.mark + string(serial); !ids.told[key] {
 				news = append(news, key)
 			}
 		}
@@ -107,19 +108,17 @@ func (l *Loop) compareIDs(now time.Time) {
 			texts = append(texts, s.text()+" "+s.help())
 		}
 	}
-	if text := strings.Join(texts, "\n"); text != l.ids.now {
-		l.ids.now, l.ids.since = text, now
+	if text := strings.Join(texts, "\n"); text != ids.now {
+		ids.now, ids.since = text, now
 	}
-	if len(texts) == 0 || now.Sub(l.ids.since) < l.Timing.ReachCalm || len(l.ids.told)+len(news) > roster.Max { // boards may be invented
-		return
+	if len(texts) == 0 || now.Sub(ids.since) < calm || len(ids.told)+len(news) > roster.Max { // boards may be invented
+		return nil
 	}
-	for _, text := range texts {
-		l.Log.Warn(text)
-	}
-	if l.ids.told == nil {
-		l.ids.told = map[string]bool{}
+	if ids.told == nil {
+		ids.told = map[string]bool{}
 	}
 	for _, key := range news {
-		l.ids.told[key] = true
+		ids.told[key] = true
 	}
+	return texts
 }

@@ -18,11 +18,10 @@ import (
 func TestTellLateEngine(t *testing.T) {
 	core, logs := observer.New(zap.InfoLevel)
 	boot := time.Now()
-	l := &Loop{Options: Options{Timing: patient, Notify: noNotify{}, Log: zap.New(core)}, started: boot}
+	l := &Loop{host: &host{Options: Options{Timing: patient, Notify: noNotify{}, Log: zap.New(core)}}, engine: &engine{}, started: boot}
 	turn := func(at time.Duration, err error, a policy.Action, lines int) {
 		t.Helper()
-		l.engineErr = err
-		l.tell(a, boot.Add(at))
+		l.tell(policy.View{Now: boot.Add(at), Engine: policy.Engine{Err: err}}, a)
 		if got := logs.TakeAll(); len(got) != lines {
 			t.Errorf("after %v: %v, want %d lines", at, got, lines)
 		}
@@ -34,9 +33,9 @@ func TestTellLateEngine(t *testing.T) {
 	turn(patient.EngineStart, silent, without(silent), 1)
 	turn(time.Hour, silent, without(silent), 0)
 
-	l.last = policy.Action{}
+	l.told = policy.Action{}
 	turn(0, swarm.ErrLiveRestore, without(swarm.ErrLiveRestore), 1)
-	l.engineSeen = true // it restarts
+	l.engine.seen = true // it restarts
 	turn(time.Second, silent, without(silent), 1)
 	turn(2*time.Second, nil, wait("Looking for other boards"), 1)
 }

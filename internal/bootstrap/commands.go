@@ -4,8 +4,18 @@ import (
 	"context"
 )
 
-// order is what a person has told this board to do. It is carried out between two turns of the loop, to which everything
-// belongs that it looks at and changes.
+// commands are what a person tells this board to do. They are carried out between two turns of the loop, to which everything
+// belongs that they look at and change.
+type commands struct {
+	*host
+	engine   *engine
+	card     *card
+	ties     *ties
+	orders   chan order
+	wasReset bool // see policy.View
+}
+
+// order is one command.
 type order struct {
 	do   func(context.Context) (string, error)
 	done chan outcome
@@ -23,10 +33,10 @@ func (o order) carryOut(ctx context.Context) {
 }
 
 // order has the loop do something, and waits for the outcome. It may be called from any goroutine.
-func (l *Loop) order(ctx context.Context, do func(context.Context) (string, error)) (string, error) {
+func (c *commands) order(ctx context.Context, do func(context.Context) (string, error)) (string, error) {
 	o := order{do, make(chan outcome, 1)}
 	select {
-	case l.orders <- o:
+	case c.orders <- o:
 	case <-ctx.Done():
 		return "", ctx.Err()
 	}
