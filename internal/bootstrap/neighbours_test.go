@@ -8,11 +8,11 @@ import (
 )
 
 func TestNeighbours(t *testing.T) {
-	var n neighbours
+	n := &notices{}
 	var told []string
 	start := time.Unix(0, 0)
 	at := func(second int, heard int) {
-		if text := n.news(heard, start.Add(time.Duration(second)*time.Second), patient.NeighboursCalm); text != "" {
+		if text := n.nearby(heard); n.near.News(text, start.Add(time.Duration(second)*time.Second), patient.NeighboursCalm) {
 			told = append(told, text)
 		}
 	}

@@ -15,10 +15,10 @@ import (
 // notices are what a board tells once about others, when it has stayed the same for a while.
 type notices struct {
 	*host
-	reach      timing.Notice // how the boards outside a swarm are reached
-	strays     timing.Notice // boards that would join if a person let them
-	neighbours neighbours
-	ids        sameIDs
+	reach  timing.Notice // how the boards outside a swarm are reached
+	strays timing.Notice // boards that would join if a person let them
+	near   timing.Notice // other clusters
+	ids    sameIDs
 }
 
 // tell logs what is news in a view. others is how many other clusters are heard.
@@ -32,7 +32,7 @@ func (n *notices) tell(v policy.View, others int) {
 	for _, text := range n.ids.news(n.sharedIDs(), v.Now, n.Timing.ReachCalm) {
 		n.Log.Warn(text)
 	}
-	if text := n.neighbours.news(others, v.Now, n.Timing.NeighboursCalm); text != "" {
+	if text := n.nearby(others); n.near.News(text, v.Now, n.Timing.NeighboursCalm) {
 		n.Log.Info(text)
 	}
 }
@@ -74,27 +74,16 @@ func (n *notices) straying(v policy.View) string {
 		"here and on each of them lets them join.", strings.Join(names, ", "))
 }
 
-// neighbours is how many other clusters are heard.
-type neighbours struct {
-	heard, told int
-	since       time.Time // when heard was this number first
-}
-
-// news takes in the number heard at now, and returns what there is to tell of it when it has been the same for as long as
-// calm: boards are heard one after the other, and whoever wants to fill the journal can invent clusters.
-func (n *neighbours) news(heard int, now time.Time, calm time.Duration) string {
-	if heard != n.heard {
-		n.heard, n.since = heard, now
-	}
-	if n.heard == n.told || now.Sub(n.since) < calm {
+// nearby says how many other clusters are heard. Boards are heard one after the other, and whoever wants to fill the journal can
+// invent clusters, so that the number has to stay the same for a while.
+func (n *notices) nearby(others int) string {
+	switch {
+	case others == 0 && !n.near.Told():
 		return ""
-	}
-	n.told = n.heard
-	switch n.told {
-	case 0:
+	case others == 0:
 		return "No other cluster is nearby any more."
-	case 1:
+	case others == 1:
 		return "1 other cluster nearby, of another name or key: it is left alone."
 	}
-	return fmt.Sprintf("%d other clusters nearby, of other names or keys: they are left alone.", n.told)
+	return fmt.Sprintf("%d other clusters nearby, of other names or keys: they are left alone.", others)
 }

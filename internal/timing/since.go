@@ -38,3 +38,6 @@ func (n *Notice) News(text string, now time.Time, calm time.Duration) bool {
 	n.told = text
 	return true
 }
+
+// Told reports whether anything was ever told.
+func (n *Notice) Told() bool { return n.told != "" }
