@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 	"syscall"
 	"time"
@@ -74,7 +75,14 @@ func runCommand(ctx context.Context, args []string, _, stderr io.Writer) error {
 	return daemon(ctx, cfg, key, *dir, *stackDir, *socket, log)
 }
 
+// garbage is how much of the heap in use may be garbage, in percent. A small board has 512 MB for everything, and the heap of the
+// agent is so small that collecting it twice as often as usual costs nothing that shows.
+const garbage = 50
+
 func daemon(ctx context.Context, cfg config.Config, key clusterkey.Phrase, dir, stackDir, socket string, log *zap.Logger) error {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(garbage)
+	}
 	patience, err := patience()
 	if err != nil {
 		return err
