@@ -243,14 +243,13 @@ func timed(ctx context.Context, l *lab.Lab, form func(context.Context, *lab.Lab)
 	if err := form(ctx, l); err != nil {
 		return 0, err
 	}
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
 	engines := make([]*swarm.Docker, len(l.Pis))
 	for i, pi := range l.Pis {
 		engines[i] = swarm.NewDocker(pi.DockerHost(), zap.NewNop())
 		defer engines[i].Close()
 	}
-	for manager := (*swarm.Docker)(nil); ; {
+	var manager *swarm.Docker
+	err := lab.Wait(ctx, 20*time.Millisecond, func(ctx context.Context) error {
 		for _, e := range engines {
 			if manager != nil {
 				break
@@ -259,19 +258,20 @@ func timed(ctx context.Context, l *lab.Lab, form func(context.Context, *lab.Lab)
 				manager = e
 			}
 		}
-		if manager != nil {
-			nodes, err := manager.Nodes(ctx)
-			ready := slices.DeleteFunc(nodes, func(n swarm.Node) bool { return !n.Ready })
-			if err == nil && len(ready) == len(l.Pis) {
-				return time.Since(began).Seconds(), nil
-			}
+		if manager == nil {
+			return errors.New("nobody manages")
 		}
-		select {
-		case <-ctx.Done():
-			return 0, fmt.Errorf("no swarm of %d: %w", len(l.Pis), ctx.Err())
-		case <-tick.C:
+		nodes, err := manager.Nodes(ctx)
+		ready := slices.DeleteFunc(nodes, func(n swarm.Node) bool { return !n.Ready })
+		if err == nil && len(ready) != len(l.Pis) {
+			err = fmt.Errorf("%d nodes are ready", len(ready))
 		}
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("no swarm of %d: %w", len(l.Pis), err)
 	}
+	return time.Since(began).Seconds(), nil
 }
 
 // packets counts the multicast DNS packets that the boards send while nothing happens.

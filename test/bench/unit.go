@@ -91,19 +91,13 @@ func formMachines(ctx context.Context, machines []*lab.Machine, deb string) erro
 		return err
 	}
 	leader := slices.MinFunc(machines, func(a, b *lab.Machine) int { return strings.Compare(a.Serial, b.Serial) })
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for {
+	return lab.Wait(ctx, time.Second, func(ctx context.Context) error {
 		out, err := leader.Exec(ctx, "docker", "node", "ls", "--format", "{{.Status}}")
-		if err == nil && strings.Count(string(out), "Ready") == len(machines) {
-			return nil
+		if err == nil && strings.Count(string(out), "Ready") != len(machines) {
+			err = fmt.Errorf("no swarm of %d machines: they are %q", len(machines), out)
 		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("no swarm of %d machines: %w", len(machines), ctx.Err())
-		case <-tick.C:
-		}
-	}
+		return err
+	})
 }
 
 // inCgroup runs a script in the directory that is the unit's cgroup, and returns what it says.

@@ -138,7 +138,7 @@ func neverTwo(t *testing.T, infos map[*lab.Pi]system.Info) {
 // awaitSwarm waits until oneSwarm holds and returns how long that took.
 func awaitSwarm(t *testing.T, limit time.Duration, leader *lab.Pi, pis []*lab.Pi) time.Duration {
 	t.Helper()
-	return since(t, limit, func(ctx context.Context) error {
+	return await(t, limit, func(ctx context.Context) error {
 		infos, err := infosOf(ctx, pis)
 		neverTwo(t, infos)
 		if err != nil {
@@ -148,37 +148,10 @@ func awaitSwarm(t *testing.T, limit time.Duration, leader *lab.Pi, pis []*lab.Pi
 	})
 }
 
-// How often await looks: often at first, for what is measured, and then no more often than a person would.
-const (
-	lookFirst = 100 * time.Millisecond
-	lookMax   = time.Second
-)
-
-// busy is how many times as long as on an idle machine something may take: tests run beside each other, and beside whatever
-// else the machine does. What must be fast is measured, by make bench or by a test that is alone.
-const busy = 3
-
-// await repeats check until it succeeds, and fails the test when it has not within limit on an idle machine.
-func await(t *testing.T, limit time.Duration, check func(context.Context) error) {
+// await repeats check until it succeeds, and returns how long that took. It fails the test when that is too long.
+func await(t *testing.T, limit time.Duration, check func(context.Context) error) time.Duration {
 	t.Helper()
-	limit *= busy
-	ctx, cancel := context.WithTimeout(t.Context(), limit)
-	defer cancel()
-	var last error
-	for pace := lookFirst; ; pace = min(pace*5/4, lookMax) {
-		err := check(ctx)
-		if err == nil {
-			return
-		}
-		if ctx.Err() == nil || last == nil {
-			last = err // what a check says that was cut off in the middle tells nothing
-		}
-		select {
-		case <-ctx.Done():
-			t.Fatalf("after %v: %v", limit, last)
-		case <-time.After(pace):
-		}
-	}
+	return lab.Await(t, limit, check)
 }
 
 // limited is the test's context, for so long.

@@ -71,14 +71,6 @@ func allReady(ctx context.Context, manager *lab.Pi, n int) error {
 	return nil
 }
 
-// since runs await and returns how long it took.
-func since(t *testing.T, limit time.Duration, check func(context.Context) error) time.Duration {
-	t.Helper()
-	began := time.Now()
-	await(t, limit, check)
-	return time.Since(began).Round(100 * time.Millisecond)
-}
-
 func turnOn(t *testing.T, pi *lab.Pi) {
 	t.Helper()
 	if err := pi.PowerOn(); err != nil {
@@ -152,18 +144,18 @@ func TestThreeManagers(t *testing.T) {
 	if err := first.PowerOff(); err != nil {
 		t.Fatal(err)
 	}
-	took := since(t, time.Minute, func(ctx context.Context) error {
+	took := await(t, time.Minute, func(ctx context.Context) error {
 		_, err := second.Docker(ctx, "service", "scale", "--detach", "web=4")
 		return err
 	})
-	t.Logf("all tasks run on the other two after %v more", since(t, 2*time.Minute, func(ctx context.Context) error {
+	t.Logf("all tasks run on the other two after %v more", await(t, 2*time.Minute, func(ctx context.Context) error {
 		return allRun(ctx, third, 4)
 	}))
 	down := first.Name + " is down: "
 	repaired(t, whoSays(t, down, second, third), "one of three managers loses its power, the first",
 		"the other two go on, and the swarm can be changed", down, took)
 	turnOn(t, first)
-	t.Logf("the first is back after %v", since(t, time.Minute, func(ctx context.Context) error {
+	t.Logf("the first is back after %v", await(t, time.Minute, func(ctx context.Context) error {
 		if err := three(ctx); err != nil {
 			return err
 		}
@@ -179,7 +171,7 @@ func TestThreeManagers(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	t.Logf("one manager after %v", since(t, 2*time.Minute, func(ctx context.Context) error {
+	t.Logf("one manager after %v", await(t, 2*time.Minute, func(ctx context.Context) error {
 		for _, pi := range l.Pis[:3] {
 			if i, err := infoOf(ctx, pi); err == nil && i.Swarm.ControlAvailable {
 				if err := managersAre(ctx, pi); err != nil {
@@ -209,7 +201,7 @@ func TestFiveManagers(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	took := since(t, 2*time.Minute, func(ctx context.Context) error { return writable(ctx, left[0]) })
+	took := await(t, 2*time.Minute, func(ctx context.Context) error { return writable(ctx, left[0]) })
 	await(t, time.Minute, func(ctx context.Context) error { return allReady(ctx, left[0], 3) })
 	down := lost[0].Name + " is down: "
 	repaired(t, whoSays(t, down, left...), "two of five managers lose their power", "the other three go on, and the swarm can be changed", down, took)
@@ -224,7 +216,7 @@ func TestFiveManagers(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	t.Logf("three managers of five boards after %v", since(t, 3*time.Minute, func(ctx context.Context) error {
+	t.Logf("three managers of five boards after %v", await(t, 3*time.Minute, func(ctx context.Context) error {
 		var managers []*lab.Pi
 		for _, pi := range l.Pis {
 			if i, err := infoOf(ctx, pi); err == nil && i.Swarm.ControlAvailable {
@@ -267,7 +259,7 @@ func TestManagerIsReplaced(t *testing.T) {
 	repaired(t, whoSays(t, said, second, third), "one of three managers is gone for good",
 		"after five minutes, in which it could be back, another board takes its place", said, took)
 	turnOn(t, first)
-	t.Logf("the first is back as a worker after %v", since(t, 2*time.Minute, func(ctx context.Context) error {
+	t.Logf("the first is back as a worker after %v", await(t, 2*time.Minute, func(ctx context.Context) error {
 		i, err := infoOf(ctx, first)
 		if err == nil && (i.Swarm.ControlAvailable || i.Swarm.LocalNodeState != "active") {
 			return fmt.Errorf("the first is %s, manager %v", i.Swarm.LocalNodeState, i.Swarm.ControlAvailable)
@@ -296,7 +288,7 @@ func TestManagerIsTakenOut(t *testing.T) {
 	first, second, third, fourth := bySerial[0], bySerial[1], bySerial[2], bySerial[3]
 	await(t, 2*time.Minute, func(ctx context.Context) error { return managersAre(ctx, first, second, third) })
 	reset(t, l, first, "", "-yes")
-	took := since(t, 3*time.Minute, func(ctx context.Context) error {
+	took := await(t, 3*time.Minute, func(ctx context.Context) error {
 		if err := managersAre(ctx, second, third, fourth); err != nil {
 			return err
 		}
@@ -354,7 +346,7 @@ func TestThreeManagersWithoutAKey(t *testing.T) {
 	if _, err := worker.Docker(t.Context(), "swarm", "leave", "--force"); err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("the worker is in the swarm again after %v", since(t, 2*time.Minute, func(ctx context.Context) error {
+	t.Logf("the worker is in the swarm again after %v", await(t, 2*time.Minute, func(ctx context.Context) error {
 		i, err := infoOf(ctx, worker)
 		if err == nil && (i.Swarm.LocalNodeState != "active" || i.Swarm.NodeID == was.Swarm.NodeID) {
 			err = fmt.Errorf("the worker is %s", i.Swarm.LocalNodeState)

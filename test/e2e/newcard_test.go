@@ -83,7 +83,7 @@ func TestNewCard(t *testing.T) {
 		t.Fatal(err)
 	}
 	newCard(t, worker, key)
-	took := since(t, 2*time.Minute, func(ctx context.Context) error {
+	took := await(t, 2*time.Minute, func(ctx context.Context) error {
 		if now, err := infoOf(ctx, worker); err != nil || now.Swarm.NodeID == "" || now.Swarm.NodeID == was.Swarm.NodeID {
 			return fmt.Errorf("the worker is node %q, was %q, %v", now.Swarm.NodeID, was.Swarm.NodeID, err)
 		}
@@ -146,7 +146,7 @@ func TestCopiedCard(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	took := since(t, 2*time.Minute, func(ctx context.Context) error {
+	took := await(t, 2*time.Minute, func(ctx context.Context) error {
 		now, err := infoOf(ctx, original)
 		if err == nil && now.Swarm.NodeID != was.Swarm.NodeID {
 			err = fmt.Errorf("the original is node %q, was %q", now.Swarm.NodeID, was.Swarm.NodeID)
@@ -278,7 +278,7 @@ func TestCopiedManager(t *testing.T) {
 	if err := errors.Join(original.StartEngine(), other.StartEngine(), original.StartAgent(), other.StartAgent()); err != nil {
 		t.Fatal(err)
 	}
-	took := since(t, 2*time.Minute, func(ctx context.Context) error {
+	took := await(t, 2*time.Minute, func(ctx context.Context) error {
 		for i, pi := range []*lab.Pi{worker, original} {
 			now, err := infoOf(ctx, pi)
 			if err != nil {
@@ -325,7 +325,7 @@ func TestMovedManager(t *testing.T) {
 	if err := errors.Join(broken.PowerOff(), other.StartAgent(), other.StartEngine()); err != nil {
 		t.Fatal(err)
 	}
-	took := since(t, 3*time.Minute, func(ctx context.Context) error {
+	took := await(t, 3*time.Minute, func(ctx context.Context) error {
 		nodes, err := nodesOf(ctx, other)
 		if err != nil {
 			return err

@@ -35,7 +35,7 @@ func formedApart(t *testing.T, l *lab.Lab) (together []*lab.Pi, alone *lab.Pi) {
 // gathered waits until all Pis are Ready nodes of the swarm of leader, which may list others, and returns how long that took.
 func gathered(t *testing.T, limit time.Duration, leader *lab.Pi, pis []*lab.Pi) time.Duration {
 	t.Helper()
-	return since(t, limit, func(ctx context.Context) error {
+	return await(t, limit, func(ctx context.Context) error {
 		nodes, err := nodesOf(ctx, leader)
 		if err != nil {
 			return err

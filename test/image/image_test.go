@@ -37,19 +37,10 @@ func await(t *testing.T, limit time.Duration, check func(context.Context) error)
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
-	tick := time.NewTicker(5 * time.Second)
-	defer tick.Stop()
-	for {
-		err := check(ctx)
-		if err == nil {
-			return time.Since(began)
-		}
-		select {
-		case <-ctx.Done():
-			t.Fatalf("after %v: %v", limit, err)
-		case <-tick.C:
-		}
+	if err := lab.Wait(ctx, 5*time.Second, check); err != nil {
+		t.Fatalf("after %v: %v", limit, err)
 	}
+	return time.Since(began)
 }
 
 // nodes are the lines of docker node ls, sorted: name, status and manager status.

@@ -143,19 +143,13 @@ func (m *Machine) WaitBoot(ctx context.Context) error { return m.WaitUnit(ctx, "
 
 // WaitUnit returns when a unit is active.
 func (m *Machine) WaitUnit(ctx context.Context, unit string) error {
-	again := time.NewTicker(200 * time.Millisecond)
-	defer again.Stop()
-	for {
+	return Wait(ctx, 200*time.Millisecond, func(ctx context.Context) error {
 		out, err := m.Exec(ctx, "systemctl", "is-active", unit)
-		if err == nil {
-			return nil
+		if err != nil {
+			return fmt.Errorf("%s: %s is %q: %w", m.Name, unit, strings.TrimSpace(string(out)), err)
 		}
-		select {
-		case <-again.C:
-		case <-ctx.Done():
-			return fmt.Errorf("%s: %s is %q: %w", m.Name, unit, strings.TrimSpace(string(out)), ctx.Err())
-		}
-	}
+		return nil
+	})
 }
 
 // Journal returns what a unit has written since the machine was flashed, a line each, without time and sender.

@@ -58,27 +58,24 @@ func (p *Pi) WaitEngine(ctx context.Context) error {
 			return new(net.Dialer).DialContext(ctx, "unix", p.DockerSocket())
 		},
 	}}
-	again := time.NewTicker(50 * time.Millisecond)
-	defer again.Stop()
-	for {
+	return Wait(ctx, 50*time.Millisecond, func(ctx context.Context) error {
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://docker/_ping", nil)
 		if err != nil {
-			return err
+			return final{err}
 		}
-		if answer, err := client.Do(request); err == nil {
+		answer, err := client.Do(request)
+		if err == nil {
 			answer.Body.Close()
 			if answer.StatusCode == http.StatusOK {
 				return nil
 			}
+			err = errors.New(answer.Status)
 		}
-		select {
-		case <-again.C:
-		case <-proc.Done():
-			return fmt.Errorf("%s: engine ended: %w", p.Name, errors.Join(proc.Wait(), errors.New(p.lastLines(engineName))))
-		case <-ctx.Done():
-			return fmt.Errorf("%s: engine does not answer: %w", p.Name, ctx.Err())
+		if !proc.Running() {
+			return final{fmt.Errorf("%s: engine ended: %w", p.Name, errors.Join(proc.Wait(), errors.New(p.lastLines(engineName))))}
 		}
-	}
+		return fmt.Errorf("%s: engine does not answer: %w", p.Name, err)
+	})
 }
 
 // DockerSocket is the engine's socket as this process reaches it; empty while the Pi is off. It changes with every

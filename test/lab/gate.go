@@ -98,10 +98,8 @@ func enter(ctx context.Context, o Options) (p pass, err error) {
 		return nil, err
 	}
 	defer queue.Close()
-	again := time.NewTicker(50 * time.Millisecond)
-	defer again.Stop()
 	held := map[int]bool{}
-	for {
+	err = Wait(ctx, 50*time.Millisecond, func(context.Context) error {
 		for i := range all {
 			if held[i] {
 				continue
@@ -112,16 +110,16 @@ func enter(ctx context.Context, o Options) (p pass, err error) {
 			}
 			held[i], p = true, append(p, f)
 			if len(p) == cost {
-				return p, nil
+				return nil
 			}
 		}
-		select {
-		case <-again.C:
-		case <-ctx.Done():
-			p.leave()
-			return nil, ctx.Err()
-		}
+		return fmt.Errorf("%d of %d engines are others', and %d are needed", all-len(p), all, cost)
+	})
+	if err != nil {
+		p.leave()
+		return nil, err
 	}
+	return p, nil
 }
 
 // leave lets others have the engines.

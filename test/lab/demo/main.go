@@ -106,7 +106,7 @@ func practise(ctx context.Context, l *lab.Lab, manager *lab.Pi) error {
 	if err := victim.PowerOff(); err != nil {
 		return err
 	}
-	if err := await(ctx, 90*time.Second, func() error { return nodeState(ctx, manager, victim.Name, "Down") }); err != nil {
+	if err := await(ctx, 90*time.Second, func(context.Context) error { return nodeState(ctx, manager, victim.Name, "Down") }); err != nil {
 		return err
 	}
 	if err := answering(ctx, l, manager, 2, 2); err != nil {
@@ -124,7 +124,7 @@ func practise(ctx context.Context, l *lab.Lab, manager *lab.Pi) error {
 	if err := errors.Join(victim.StartEngine(), victim.StartAgent()); err != nil {
 		return err
 	}
-	if err := await(ctx, 90*time.Second, func() error { return nodeState(ctx, manager, victim.Name, "Ready") }); err != nil {
+	if err := await(ctx, 90*time.Second, func(context.Context) error { return nodeState(ctx, manager, victim.Name, "Ready") }); err != nil {
 		return err
 	}
 	return show(ctx, manager, "node", "ls")
@@ -133,7 +133,7 @@ func practise(ctx context.Context, l *lab.Lab, manager *lab.Pi) error {
 // formed waits for one swarm of all Pis and returns its manager, which must be the Pi with the lowest serial.
 func formed(ctx context.Context, l *lab.Lab) (*lab.Pi, error) {
 	lowest := slices.MinFunc(l.Pis, func(a, b *lab.Pi) int { return strings.Compare(a.Serial, b.Serial) })
-	return lowest, await(ctx, 2*time.Minute, func() error {
+	return lowest, await(ctx, 2*time.Minute, func(context.Context) error {
 		out, err := lowest.Docker(ctx, "node", "ls", "--format", "{{.Status}}")
 		if n := strings.Count(string(out), "Ready"); err != nil || n != len(l.Pis) {
 			return fmt.Errorf("%d of %d nodes are ready at %s", n, len(l.Pis), lowest.Name)
@@ -145,7 +145,7 @@ func formed(ctx context.Context, l *lab.Lab) (*lab.Pi, error) {
 // answering waits until the service has n tasks that all answer, from at least this many Pis.
 func answering(ctx context.Context, l *lab.Lab, manager *lab.Pi, n, boards int) error {
 	var answers []string
-	err := await(ctx, time.Minute, func() error {
+	err := await(ctx, time.Minute, func(context.Context) error {
 		running, err := manager.Docker(ctx, "service", "ps", "web", "--filter", "desired-state=running", "--format", "{{.CurrentState}}")
 		if got := strings.Count(string(running), "Running"); err != nil || got != n {
 			return fmt.Errorf("%d of %d tasks run", got, n)
@@ -217,23 +217,11 @@ func nodeState(ctx context.Context, manager *lab.Pi, name, want string) error {
 	return nil
 }
 
-// await repeats check every 300 ms until it succeeds; its last error is returned when the time is over.
-func await(ctx context.Context, limit time.Duration, check func() error) error {
-	limited, cancel := context.WithTimeout(ctx, limit)
+// await is lab.Wait with a limit.
+func await(ctx context.Context, limit time.Duration, check func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	tick := time.NewTicker(300 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := check()
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-limited.Done():
-			return errors.Join(ctx.Err(), fmt.Errorf("after %v: %w", limit, err))
-		case <-tick.C:
-		}
-	}
+	return lab.Wait(ctx, 300*time.Millisecond, check)
 }
 
 // show runs a docker command on a Pi as a person at its keyboard would, and prints both.
