@@ -25,9 +25,7 @@ func TestIntoImage(t *testing.T) {
 	deb := filepath.Join(t.TempDir(), "pi-agent_arm64.deb")
 	write := func(name, text string) {
 		t.Helper()
-		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
+		must(t, os.WriteFile(name, []byte(text), 0o644))
 	}
 	write(deb, "a package")
 
@@ -103,9 +101,7 @@ func TestIntoImage(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			image := image(t, data)
 			before, err := os.ReadFile(image)
-			if err != nil {
-				t.Fatal(err)
-			}
+			must(t, err)
 			if out, err := into(image, key); err == nil || !strings.Contains(out, "user-data") {
 				t.Errorf("%v, says %q", err, out)
 			}

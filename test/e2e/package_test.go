@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/pi-agent/pi-agent/internal/clusterkey"
 	"github.com/pi-agent/pi-agent/test/lab"
@@ -91,7 +90,7 @@ func TestPackage(t *testing.T) {
 	tasks := serve(t, l)
 	untouched := func() {
 		t.Helper()
-		awaitSame(t, time.Minute, l.Machines, ids)
+		awaitSame(t, soon, l.Machines, ids)
 		for m, before := range tasks {
 			if now, err := containers(t.Context(), m); err != nil || now != before {
 				t.Errorf("%s ran container %s, runs %q, %v", m.Name, before, now, err)
@@ -167,7 +166,7 @@ func TestPackage(t *testing.T) {
 		running()
 		untouched()
 		for _, m := range l.Machines {
-			await(t, time.Minute, func(ctx context.Context) error {
+			await(t, soon, func(ctx context.Context) error {
 				status, err := property(ctx, m, "StatusText")
 				if err == nil && !strings.Contains(status, "swarm") {
 					err = fmt.Errorf("%s: status is %q", m.Name, status)
@@ -181,14 +180,8 @@ func TestPackage(t *testing.T) {
 // serve starts a service with a task on every machine and returns the ids of the containers.
 func serve(t *testing.T, l *lab.Lab) map[*lab.Machine]string {
 	t.Helper()
-	if err := l.LoadWeb(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := lowestOf(l.Machines).Docker(t.Context(), "service", "create", "--quiet", "--name", "web", "--mode", "global",
-		"--network", "host", "--no-resolve-image", "--mount", "type=bind,src=/etc/hostname,dst=/etc/hostname,readonly",
-		lab.WebImage); err != nil {
-		t.Fatal(err)
-	}
+	withWeb(t, l)
+	deployWeb(t, lowestOf(l.Machines), "--mode=global", "--network=host")
 	return awaitTasks(t, l)
 }
 
@@ -197,7 +190,7 @@ func awaitTasks(t *testing.T, l *lab.Lab) map[*lab.Machine]string {
 	t.Helper()
 	tasks := map[*lab.Machine]string{}
 	for _, m := range l.Machines {
-		await(t, time.Minute, func(ctx context.Context) (err error) {
+		await(t, soon, func(ctx context.Context) (err error) {
 			tasks[m], err = containers(ctx, m)
 			if err == nil && tasks[m] == "" {
 				err = fmt.Errorf("%s runs no container", m.Name)
@@ -222,9 +215,7 @@ func TestPackageInImage(t *testing.T) {
 	deb := needDeb(t)
 	lab.NeedMachines(t)
 	system, err := lab.RootFS(t.Context(), "trixie")
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	key := clusterkey.Generate()
 	preseed := func(key string) string {
 		return `echo "pi-agent pi-agent/key password ` + key + `" | debconf-set-selections; export DEBIAN_FRONTEND=noninteractive
@@ -287,9 +278,7 @@ func TestPackagedPrograms(t *testing.T) {
 			here(t, "dpkg-deb", "--extract", file, dir)
 			path := filepath.Join(dir, "usr/bin/pi-agent")
 			program, err := elf.Open(path)
-			if err != nil {
-				t.Fatal(err)
-			}
+			must(t, err)
 			defer func() { _ = program.Close() }() // it was only read
 			if program.Machine != tt.cpu || program.Type != elf.ET_EXEC {
 				t.Errorf("%v for %v, want a program for %v", program.Type, program.Machine, tt.cpu)
@@ -300,13 +289,9 @@ func TestPackagedPrograms(t *testing.T) {
 				}
 			}
 			info, err := buildinfo.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
+			must(t, err)
 			licences, err := os.ReadFile(filepath.Join(dir, "usr/share/doc/pi-agent/copyright"))
-			if err != nil {
-				t.Fatal(err)
-			}
+			must(t, err)
 			for _, m := range info.Deps {
 				if !strings.Contains(string(licences), " "+m.Path+"@"+m.Version+"/*\n") {
 					t.Errorf("%s is linked in, and not in the copyright file", m.Path)
@@ -336,9 +321,7 @@ func TestPackageRefuses(t *testing.T) {
 		{"amd64", "x86_64", false},
 	} {
 		bin := t.TempDir()
-		if err := os.WriteFile(filepath.Join(bin, "uname"), []byte("#!/bin/sh\necho "+tt.machine+"\n"), 0o755); err != nil {
-			t.Fatal(err)
-		}
+		must(t, os.WriteFile(filepath.Join(bin, "uname"), []byte("#!/bin/sh\necho "+tt.machine+"\n"), 0o755))
 		c := exec.CommandContext(t.Context(), "sh", "../../packaging/debian/pi-agent.preinst", "install")
 		c.Env = []string{"PATH=" + bin + ":" + os.Getenv("PATH"), "DPKG_MAINTSCRIPT_ARCH=" + tt.arch}
 		out, err := c.CombinedOutput()

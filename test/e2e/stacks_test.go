@@ -13,44 +13,29 @@ import (
 	"github.com/pi-agent/pi-agent/test/lab"
 )
 
+// lookTime is longer than it takes a manager to look at the files of its stacks once more.
+const lookTime = 15 * time.Second
+
 // A Compose file on the manager's card is a running service without anybody having typed anything, spread over all boards.
 // A broken one keeps nobody from forming a swarm, is said with its line, and is deployed once it is put right.
 func TestStacks(t *testing.T) {
 	t.Parallel()
-	l := lab.New(t, lab.Options{N: 3, Config: "expect = 3"})
-	engines(t, l)
-	if err := l.LoadWeb(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	l := withEngines(t, lab.Options{N: 3, Config: "expect = 3"}, withWeb)
 	leader := lowest(l.Pis)
 	file := stacks.Dir + "/practice.yml"
 	write := func(replicas string) {
 		t.Helper()
 		text := "version: \"3.8\"\nservices:\n  web:\n    image: " + lab.WebImage + "\n    deploy:\n      replicas: " + replicas +
 			"\n    volumes:\n      - /etc/hostname:/etc/hostname:ro\n"
-		if err := leader.WriteFile(file, text, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	says := func(text string) {
-		t.Helper()
-		await(t, time.Minute, func(context.Context) error {
-			if !strings.Contains(leader.Log(), text) {
-				return fmt.Errorf("the journal does not say %q:\n%s", text, leader.Log())
-			}
-			return nil
-		})
+		must(t, leader.WriteFile(file, text, 0o644))
 	}
 	write("three")
-	if err := l.StartAgents(); err != nil {
-		t.Fatal(err)
-	}
-	awaitSwarm(t, time.Minute, leader, l.Pis)
+	becomeOne(t, soon, l.Pis)
 	bad := "Stack practice is not deployed: " + file + ":6: services.web.deploy.replicas must be a integer: write it in digits, without quotes."
-	says(bad)
+	says(t, leader, bad)
 	shown := func(want ...string) { // on every board, and on the screen of the one that leads
 		t.Helper()
-		await(t, 30*time.Second, func(ctx context.Context) error {
+		await(t, soon, func(ctx context.Context) error {
 			for _, p := range l.Pis {
 				got, status, err := seen(ctx, p)
 				if err != nil || !slices.Equal(got.StackErrors, want) || (status == 3) != (len(want) > 0) {
@@ -72,10 +57,10 @@ func TestStacks(t *testing.T) {
 
 	write("3")
 	began := time.Now()
-	says("Deployed stack practice from " + file + ".")
+	says(t, leader, "Deployed stack practice from "+file+".")
 	on := func(want int) {
 		t.Helper()
-		await(t, time.Minute, func(ctx context.Context) error {
+		await(t, soon, func(ctx context.Context) error {
 			out, err := leader.Docker(ctx, "stack", "ps", "practice", "--filter", "desired-state=running", "--format", "{{.Node}} {{.CurrentState}}")
 			if err != nil {
 				return err
@@ -99,29 +84,21 @@ func TestStacks(t *testing.T) {
 	on(1)
 
 	// Nothing is deployed twice: not by an agent that starts anew, and not on the other cards.
-	services := func() string {
-		out, err := leader.Docker(t.Context(), "service", "inspect", "--format", "{{.Version.Index}}", "practice_web")
-		if err != nil {
-			t.Fatal(err)
-		}
-		return string(out)
+	version := func() string {
+		return docker(t, leader, "service", "inspect", "--format", "{{.Version.Index}}", "practice_web")
 	}
-	before := services()
-	if err := leader.StopAgent(); err != nil {
-		t.Fatal(err)
-	}
+	before := version()
+	stopAgents(t, leader)
 	lines := logLines(leader)
-	if err := leader.StartAgent(); err != nil {
-		t.Fatal(err)
-	}
-	await(t, time.Minute, func(context.Context) error {
+	startAgents(t, leader)
+	await(t, soon, func(context.Context) error {
 		if !strings.Contains(strings.Join(strings.SplitAfter(leader.Log(), "\n")[lines:], ""), "This board is a manager") {
 			return fmt.Errorf("the agent has not found its place:\n%s", leader.Log())
 		}
 		return nil
 	})
-	pause(t, 15*time.Second)
-	if after := services(); after != before {
+	pause(t, lookTime)
+	if after := version(); after != before {
 		t.Errorf("the service has version %s after a restart of the agent, %s before", after, before)
 	}
 }
@@ -130,21 +107,15 @@ func TestStacks(t *testing.T) {
 // on the page and in status of every board, and which image is not on which board. What the stack reads is deployed when it changes.
 func TestStackAdvice(t *testing.T) {
 	t.Parallel()
-	l := lab.New(t, lab.Options{N: 2, Config: "expect = 2"})
-	engines(t, l)
-	if err := l.LoadWeb(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	l := withEngines(t, lab.Options{N: 2, Config: "expect = 2"}, withWeb)
 	leader := lowest(l.Pis)
 	write := func(name, text string) {
 		t.Helper()
-		if err := leader.WriteFile(stacks.Dir+"/"+name, text, 0o644); err != nil {
-			t.Fatal(err)
-		}
+		must(t, leader.WriteFile(stacks.Dir+"/"+name, text, 0o644))
 	}
-	says := func(text string) {
+	saysOnce := func(text string) {
 		t.Helper()
-		await(t, time.Minute, func(context.Context) error {
+		await(t, soon, func(context.Context) error {
 			if strings.Count(leader.Log(), text) != 1 {
 				return fmt.Errorf("the journal does not say %q once:\n%s", text, leader.Log())
 			}
@@ -153,14 +124,9 @@ func TestStackAdvice(t *testing.T) {
 	}
 	shows := func(status int, text string) { // on every board
 		t.Helper()
-		await(t, time.Minute, func(ctx context.Context) error {
-			for _, p := range l.Pis {
-				if out, got, err := tell(ctx, p, nobody, "status"); err != nil || got != status || !strings.Contains(string(out), text) {
-					return fmt.Errorf("%s has exit status %d, %v, and shows not %q:\n%s", p.Name, got, err, text, out)
-				}
-			}
-			return nil
-		})
+		for _, p := range l.Pis {
+			await(t, soon, tells(p, nobody, "status", status, text))
+		}
 	}
 	file := stacks.Dir + "/home.yml"
 	head := "version: \"3.8\"\nservices:\n  web:\n    image: " + lab.WebImage + "\n    privileged: true\n    devices: [/dev/null]\n" +
@@ -169,23 +135,20 @@ func TestStackAdvice(t *testing.T) {
 	write("web.env", "ROOM=12\n")
 	write("web.conf", "one\n")
 	write("home.yml", head+"    mem_limit: 100m\n"+conf)
-	if err := l.StartAgents(); err != nil {
-		t.Fatal(err)
-	}
-	awaitSwarm(t, time.Minute, leader, l.Pis)
+	becomeOne(t, soon, l.Pis)
 	bad := "Stack home is not deployed: " + file + ":9: mem_limit of service web is not for a swarm: write deploy: {resources: {limits: {memory: 100m}}}."
-	says(bad)
+	saysOnce(bad)
 	shows(3, "! "+bad)
 
 	write("home.yml", head+conf)
-	says("Deployed stack home from " + file + ".")
+	saysOnce("Deployed stack home from " + file + ".")
 	advice := "Stack home: service web runs without devices and privileged, which Docker ignores in a swarm (" + file + ":5)."
-	says(advice)
+	saysOnce(advice)
 	shows(0, "- "+advice)
 
 	room := func(want string) {
 		t.Helper()
-		await(t, time.Minute, func(ctx context.Context) error {
+		await(t, soon, func(ctx context.Context) error {
 			out, err := leader.Docker(ctx, "service", "inspect", "--format", "{{.Spec.TaskTemplate.ContainerSpec.Env}}", "home_web")
 			if err == nil && !strings.Contains(string(out), "ROOM="+want) {
 				err = fmt.Errorf("the service has %s, want ROOM=%s", out, want)
@@ -202,14 +165,14 @@ func TestStackAdvice(t *testing.T) {
 	write("web.conf", "two\n")
 	bad = "Stack home is not deployed: " + file + ":11: config home_conf has changed, and Docker changes none that is there: " +
 		"write name: home_conf_2 there, which makes a new one."
-	says(bad)
+	saysOnce(bad)
 	shows(3, "! "+bad)
 	write("home.yml", head+conf+"    name: home_conf_2\n")
 	shows(0, "- "+advice)
 
 	write("gone.yml", "version: \"3.8\"\nservices:\n  gone:\n    image: registry.invalid/gone:1\n    deploy: {mode: global}\n")
 	shows(3, "! gone_gone runs 0 of 2 tasks: there is no image registry.invalid/gone:1 on ")
-	await(t, time.Minute, func(ctx context.Context) error {
+	await(t, soon, func(ctx context.Context) error {
 		out, _, err := tell(ctx, leader, nobody, "status")
 		for _, p := range l.Pis {
 			if _, on, _ := strings.Cut(string(out), "registry.invalid/gone:1 on "); err == nil && !strings.Contains(strings.SplitN(on, "\n", 2)[0], p.Name) {

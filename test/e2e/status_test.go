@@ -1,100 +1,28 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"os/exec"
 	"strings"
-	"sync"
 	"testing"
 	"time"
-
-	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/pi-agent/pi-agent/internal/doctor"
 	"github.com/pi-agent/pi-agent/internal/picture"
 	"github.com/pi-agent/pi-agent/test/lab"
 )
 
-// tell runs a command of the program on a Pi, as that user, and returns what it prints with its exit status.
-func tell(ctx context.Context, pi *lab.Pi, uid string, args ...string) (out []byte, status int, err error) {
-	path, err := pi.AgentPath()
-	if err != nil {
-		return nil, 0, err
-	}
-	argv := []string{"setpriv", "--reuid=" + uid, "--regid=" + uid, "--clear-groups", path}
-	out, err = pi.Exec(ctx, append(argv, args...)...)
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
-		return out, exit.ExitCode(), nil
-	}
-	return out, 0, err
-}
-
-const (
-	root   = "0"
-	nobody = "65534"
-)
-
-// seen is the picture that a Pi shows to everybody.
-func seen(ctx context.Context, pi *lab.Pi) (p picture.Picture, status int, err error) {
-	out, status, err := tell(ctx, pi, nobody, "status", "-json")
-	if err != nil {
-		return p, status, err
-	}
-	if p, err = picture.Decode(out); err != nil {
-		return p, status, err
-	}
-	schema, err := statusSchema()
-	if err != nil {
-		return p, status, err
-	}
-	form, err := jsonschema.UnmarshalJSON(bytes.NewReader(out))
-	if err != nil {
-		return p, status, err
-	}
-	return p, status, schema.Validate(form)
-}
-
-// statusSchema is the form that a status has for programs.
-var statusSchema = sync.OnceValues(func() (*jsonschema.Schema, error) {
-	c := jsonschema.NewCompiler()
-	c.AssertFormat()
-	return c.Compile("../../docs/status.schema.json")
-})
-
 // TestStatus looks at one swarm from all of its boards, while boards, engines and agents go and come.
 func TestStatus(t *testing.T) {
 	t.Parallel()
-	l := lab.New(t, lab.Options{N: 3, Config: "expect = 3"})
-	engines(t, l)
-	if err := l.LoadWeb(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if err := l.StartAgents(); err != nil {
-		t.Fatal(err)
-	}
-	leader := lowest(l.Pis)
-	awaitSwarm(t, time.Minute, leader, l.Pis)
-	var workers []*lab.Pi
-	for _, pi := range l.Pis {
-		if pi != leader {
-			workers = append(workers, pi)
-		}
-	}
-	_, err := leader.Docker(t.Context(), "service", "create", "--detach", "--quiet", "--no-resolve-image", "--name", "web", "--replicas", "4",
-		"--mount", "type=bind,src=/etc/hostname,dst=/etc/hostname,readonly", lab.WebImage)
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := formed(t, lab.Options{N: 3, Config: "expect = 3"}, withWeb)
+	leader, workers := l.leader, l.workers
+	deployWeb(t, leader, "--replicas=4")
 
 	// shows waits until a Pi shows these Pis as ready, and four tasks that run on them.
 	shows := func(t *testing.T, at *lab.Pi, ready ...*lab.Pi) {
 		t.Helper()
-		await(t, 2*time.Minute, func(ctx context.Context) error {
+		await(t, later, func(ctx context.Context) error {
 			p, _, err := seen(ctx, at)
 			if err != nil {
 				return err
@@ -143,16 +71,10 @@ func TestStatus(t *testing.T) {
 	})
 	results := func(t *testing.T, pi *lab.Pi) map[string]doctor.Result {
 		t.Helper()
-		out, _, err := tell(t.Context(), pi, root, "doctor", "-json")
-		if err != nil {
-			t.Fatal(err)
-		}
-		var told struct{ Results []doctor.Result }
-		if err := json.Unmarshal(out, &told); err != nil {
-			t.Fatalf("%v: %s", err, out)
-		}
+		found, err := diagnosis(t.Context(), pi)
+		must(t, err)
 		all := map[string]doctor.Result{}
-		for _, r := range told.Results {
+		for _, r := range found {
 			all[r.Check] = r
 		}
 		return all
@@ -201,9 +123,7 @@ func TestStatus(t *testing.T) {
 	})
 	t.Run("without its agent", func(t *testing.T) {
 		for _, pi := range []*lab.Pi{leader, workers[0]} {
-			if err := pi.StopAgent(); err != nil {
-				t.Fatal(err)
-			}
+			stopAgents(t, pi)
 			out, status, err := tell(t.Context(), pi, root, "status", "-config", "/etc/pi-agent/pi-agent.toml")
 			want := "Docker Engine"
 			if pi == leader {
@@ -216,18 +136,14 @@ func TestStatus(t *testing.T) {
 			if r := results(t, pi)["agent"]; r.Verdict != doctor.Fail {
 				t.Errorf("%+v", r)
 			}
-			if err := pi.StartAgent(); err != nil {
-				t.Fatal(err)
-			}
+			startAgents(t, pi)
 			shows(t, pi, l.Pis...)
 		}
 	})
 	t.Run("without its engine", func(t *testing.T) {
 		pi := workers[0]
-		if err := pi.StopEngine(); err != nil {
-			t.Fatal(err)
-		}
-		await(t, time.Minute, func(ctx context.Context) error {
+		must(t, pi.StopEngine())
+		await(t, soon, func(ctx context.Context) error {
 			p, status, err := seen(ctx, pi)
 			if err == nil && (status != 3 || !strings.Contains(p.Doing, "Waiting for the Docker Engine")) {
 				err = fmt.Errorf("exit status %d, %q", status, p.Doing)
@@ -237,16 +153,12 @@ func TestStatus(t *testing.T) {
 		if r := results(t, pi)["engine"]; r.Verdict != doctor.Fail {
 			t.Errorf("%+v", r)
 		}
-		if err := pi.StartEngine(); err != nil {
-			t.Fatal(err)
-		}
+		must(t, pi.StartEngine())
 		shows(t, pi, l.Pis...)
 	})
 	t.Run("a pulled plug", func(t *testing.T) {
 		began := time.Now()
-		if err := workers[1].PowerOff(); err != nil {
-			t.Fatal(err)
-		}
+		powerOff(t, workers[1])
 		shows(t, workers[0], leader, workers[0])
 		took := time.Since(began)
 		p, status, err := seen(t.Context(), leader)
@@ -256,12 +168,4 @@ func TestStatus(t *testing.T) {
 		out, _, err := tell(t.Context(), workers[0], nobody, "status")
 		t.Logf("shown on the other worker after %.1f s: %v\n%s", took.Seconds(), err, out)
 	})
-}
-
-// firewall changes the rules for what comes in, as iptables takes them.
-func firewall(t *testing.T, pi *lab.Pi, how string, rule []string) {
-	t.Helper()
-	if _, err := pi.Exec(t.Context(), append([]string{"iptables", "-w", how, "INPUT"}, rule...)...); err != nil {
-		t.Fatal(err)
-	}
 }

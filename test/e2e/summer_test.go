@@ -133,8 +133,8 @@ func (a *authority) expire(ctx context.Context, pi *lab.Computer) error {
 // reign makes a the authority of a swarm and of these nodes of it, the first of which manages it.
 func (a *authority) reign(t *testing.T, nodes ...*lab.Computer) {
 	t.Helper()
-	await(t, time.Minute, func(ctx context.Context) error { return a.rule(ctx, nodes[0]) }) // an exchange may still be under way
-	await(t, time.Minute, func(ctx context.Context) error {
+	await(t, soon, func(ctx context.Context) error { return a.rule(ctx, nodes[0]) }) // an exchange may still be under way
+	await(t, soon, func(ctx context.Context) error {
 		var g errgroup.Group
 		for _, c := range nodes {
 			g.Go(func() error { return a.rules(ctx, c) })
@@ -145,29 +145,16 @@ func (a *authority) reign(t *testing.T, nodes ...*lab.Computer) {
 
 func TestExpiredWorker(t *testing.T) {
 	t.Parallel()
-	l := lab.New(t, lab.Options{N: 2, Config: "settle = \"5s\""})
-	engines(t, l)
-	setKey(t, clusterkey.Generate(), l.Pis...)
-	if err := l.StartAgents(); err != nil {
-		t.Fatal(err)
-	}
-	leader, worker := lowest(l.Pis), l.Pis[0]
-	if worker == leader {
-		worker = l.Pis[1]
-	}
-	awaitSwarm(t, time.Minute, leader, l.Pis)
+	l := formed(t, lab.Options{N: 2, Config: quick}, withKey(clusterkey.Generate()))
+	leader, worker := l.leader, l.workers[0]
 	deploy(t, leader, "web")
 	a, err := newAuthority()
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	a.reign(t, &leader.Computer, &worker.Computer)
-	err = errors.Join(worker.StopAgent(), worker.StopEngine(), a.expire(t.Context(), &worker.Computer), worker.StartEngine(),
-		worker.WaitEngine(t.Context()), worker.StartAgent())
-	if err != nil {
-		t.Fatal(err)
-	}
-	took := gathered(t, time.Minute, leader, l.Pis)
+	stopAgents(t, worker)
+	restartEngine(t, worker, func() { must(t, a.expire(t.Context(), &worker.Computer)) })
+	startAgents(t, worker)
+	took := gathered(t, soon, leader, l.Pis)
 	repaired(t, worker, "a summer on the shelf: the certificate of a worker has expired", "it leaves and joins anew",
 		"The certificate of this worker has expired while it was off: joining the swarm of "+serialName(leader)+" anew", took)
 	noPortTrouble(t, worker)
@@ -182,6 +169,9 @@ func TestExpiredManager(t *testing.T) {
 	t.Run("trixie, data-root", func(t *testing.T) { expiredManager(t, map[int]string{1: elsewhere}, "bookworm", "trixie") })
 }
 
+// forgottenMax is how long a machine may take from its start until its engine is made to forget its swarm.
+const forgottenMax = 6 * time.Minute
+
 func expiredManager(t *testing.T, script map[int]string, suites ...string) {
 	l, ids := formOn(t, script, suites...)
 	worker, leader := l.Machines[0], l.Machines[1]
@@ -189,57 +179,30 @@ func expiredManager(t *testing.T, script map[int]string, suites ...string) {
 	if want := script != nil; want != (root == elsewhereRoot) {
 		t.Fatalf("the data of the engine are in %s", root)
 	}
-	for _, args := range [][]string{
-		{"secret", "create", "s", "/etc/hostname"},
-		{"service", "create", "--detach", "--no-resolve-image", "--replicas=0", "--name=web", "nothing"},
-	} {
-		if _, err := leader.Docker(t.Context(), args...); err != nil {
-			t.Fatal(err)
-		}
-	}
+	docker(t, leader, "secret", "create", "s", "/etc/hostname")
+	deploy(t, leader, "web")
 	a, err := newAuthority()
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	a.reign(t, &leader.Computer, &worker.Computer)
 	holds := func() string {
 		t.Helper()
-		var all string
-		for _, args := range [][]string{{"service", "ls", "--quiet"}, {"secret", "ls", "--quiet"}, {"swarm", "join-token", "--quiet", "worker"}} {
-			out, err := leader.Docker(t.Context(), args...)
-			if err != nil {
-				t.Fatal(err)
-			}
-			all += string(out)
-		}
-		return all
+		return docker(t, leader, "service", "ls", "--quiet") + "\n" + docker(t, leader, "secret", "ls", "--quiet") + "\n" +
+			docker(t, leader, "swarm", "join-token", "--quiet", "worker")
 	}
 	was := holds()
 	note := root + "/swarm/docker-state.json"
-	await(t, time.Minute, func(ctx context.Context) error {
-		_, err := leader.Exec(ctx, "grep", "--quiet", `"sole": true`, "/var/lib/pi-agent/state.json")
-		return err
-	})
-	if _, err := leader.Exec(t.Context(), "systemctl", "stop", "docker.socket", "docker.service"); err != nil {
-		t.Fatal(err)
-	}
-	if err := errors.Join(a.expire(t.Context(), &leader.Computer), leader.PowerOff(), leader.Boot(t.Context())); err != nil {
-		t.Fatal(err)
-	}
+	remembers(t, leader, `"sole": true`)
+	run(t, leader, "systemctl", "stop", "docker.socket", "docker.service")
+	must(t, a.expire(t.Context(), &leader.Computer), leader.PowerOff(), leader.Boot(t.Context()))
 	// It is there for a second or two only.
-	if _, err := leader.Exec(limited(t, 6*time.Minute), "sh", "-c", "until [ -e "+note+".expired ]; do sleep 0.02; done"); err != nil {
-		t.Fatal(err)
-	}
-	if err := errors.Join(leader.PowerOff(), leader.Boot(t.Context())); err != nil {
-		t.Fatal(err)
-	}
-	began := time.Now()
-	awaitSame(t, 3*time.Minute, l.Machines, ids)
-	took := time.Since(began)
+	_, err = leader.Exec(limited(t, forgottenMax), "sh", "-c", "until [ -e "+note+".expired ]; do sleep 0.02; done")
+	must(t, err)
+	must(t, leader.PowerOff(), leader.Boot(t.Context()))
+	took := awaitSame(t, atLast, l.Machines, ids)
 	if is := holds(); is != was {
 		t.Errorf("it holds %q, held %q", is, was)
 	}
-	await(t, time.Minute, func(ctx context.Context) error {
+	await(t, soon, func(ctx context.Context) error {
 		leaf, err := leafOf(ctx, &leader.Computer)
 		if err == nil && leaf.NotAfter.Before(time.Now()) {
 			err = fmt.Errorf("the certificate is valid until %v", leaf.NotAfter)
@@ -253,9 +216,7 @@ func expiredManager(t *testing.T, script map[int]string, suites ...string) {
 		}
 	}
 	story, err := leader.Journal(t.Context(), service)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	const sentence = "The certificate of this manager has expired while it was off: bringing its swarm back with all that is in it."
 	if !slices.Contains(story, sentence) {
 		t.Errorf("its journal lacks %q:\n%s", sentence, strings.Join(story, "\n"))
