@@ -1,6 +1,6 @@
-// Command bench measures what matters to the people who use pi-agent, all in one run on one machine: how long three boards
-// take to become a swarm, beside the least that the same engines can do it in; the size of the binaries; memory, CPU time
-// and traffic of a formed swarm. Ratios and targets hold across machines, seconds do not.
+// Command bench measures what matters to the people who use pi-agent, all in one run on one machine: how long three
+// boards take to become a swarm, beside the least that the same engines can do it in; the size of the binaries; memory,
+// CPU time and traffic of a formed swarm. Ratios and targets hold across machines, seconds do not.
 package main
 
 import (
@@ -196,7 +196,8 @@ func byHand(ctx context.Context, l *lab.Lab) error {
 		return err
 	}
 	for _, pi := range l.Pis[1:] {
-		if _, err := pi.Docker(ctx, "swarm", "join", "--token", strings.TrimSpace(string(token)), first.Addr.Addr().String()+":2377"); err != nil {
+		if _, err := pi.Docker(ctx, "swarm", "join", "--token", strings.TrimSpace(string(token)),
+			first.Addr.Addr().String()+":2377"); err != nil {
 			return err
 		}
 	}
@@ -301,7 +302,8 @@ func (b *bench) packets(ctx context.Context, l *lab.Lab) error {
 		most = max(most, n)
 	}
 	perMinute := b.watch.Minutes()
-	b.target(fmt.Sprintf("  multicast packets per node and minute, N = %d, mean", len(l.Pis)), float64(all)/float64(len(l.Pis))/perMinute, 4, "")
+	b.target(fmt.Sprintf("  multicast packets per node and minute, N = %d, mean", len(l.Pis)),
+		float64(all)/float64(len(l.Pis))/perMinute, 4, "")
 	b.target(fmt.Sprintf("  the same, busiest node, N = %d", len(l.Pis)), float64(most)/perMinute, 4, "")
 	return nil
 }

@@ -127,7 +127,8 @@ func replicas(ctx context.Context, hosts []host) ([]replica, error) {
 		if len(id) != 1 {
 			return nil, fmt.Errorf("%s runs %d containers of web", nameOf(h), len(id))
 		}
-		out, err := h.Docker(ctx, "inspect", "--format", `{"pid": {{.State.Pid}}, "addr": "{{.NetworkSettings.Networks.mesh.IPAddress}}"}`, id[0])
+		out, err := h.Docker(ctx, "inspect", "--format",
+			`{"pid": {{.State.Pid}}, "addr": "{{.NetworkSettings.Networks.mesh.IPAddress}}"}`, id[0])
 		if err != nil {
 			return nil, err
 		}
@@ -274,7 +275,9 @@ func flushedTo(t *testing.T, h host, dev, what string, remove func() error) {
 	gone := time.Now()
 	must(t, remove())
 	removed := time.Now()
-	err := lab.Wait(limited(t, 10*backMax), 5*time.Millisecond, func(ctx context.Context) error { return hasAddress(ctx, h, dev) })
+	err := lab.Wait(limited(t, 10*backMax), 5*time.Millisecond, func(ctx context.Context) error {
+		return hasAddress(ctx, h, dev)
+	})
 	if err != nil {
 		t.Fatalf("%s: %v", what, err)
 	}
@@ -348,7 +351,8 @@ func TestRenumberedLAN(t *testing.T) {
 	pause(t, downTime)
 	w.end(t, "all addresses in another subnet")
 	took := awaitSwarm(t, soon, leader, l.Pis)
-	repaired(t, leader, "DHCP gives all boards other addresses", "no node is lost for a moment, for the swarm relies on addresses that stay",
+	repaired(t, leader, "DHCP gives all boards other addresses",
+		"no node is lost for a moment, for the swarm relies on addresses that stay",
 		fmt.Sprintf("Using eth0 with address 10.88.0.%d.", 100+slices.Index(l.Pis, leader)), took)
 
 	t.Run("power cut of all", func(t *testing.T) {
@@ -378,7 +382,8 @@ func TestRenumberedLANWithInterfaceAddresses(t *testing.T) {
 	renumber(t, l.Lab, otherSubnet)
 	words := fmt.Sprintf("The swarm knows this board as %s, an address that it no longer has", leader.Addr.Addr())
 	t.Logf("the manager says so after %v", saysWithin(t, soon, leader, words))
-	repaired(t, leader, "DHCP gives all boards other addresses, and the swarm relies on them (`address = \"interface\"`, or made by hand)",
+	repaired(t, leader,
+		"DHCP gives all boards other addresses, and the swarm relies on them (`address = \"interface\"`, or made by hand)",
 		"says so, and what helps: a fixed lease", words, 0)
 	nodes, err := nodesOf(t.Context(), leader)
 	must(t, err)
@@ -452,7 +457,8 @@ func TestAddressConflicts(t *testing.T) {
 
 	// A foreign host takes the manager's address, and looks for somebody with it.
 	held := nodeAddr(t, leader)
-	inLAN(fmt.Sprintf("ip addr del %s/16 dev br0; ip addr add %s/16 dev br0 scope link; echo >/dev/udp/169.254.0.9/9; sleep 1; ip addr del %[2]s/16 dev br0",
+	inLAN(fmt.Sprintf("ip addr del %s/16 dev br0; ip addr add %s/16 dev br0 scope link; echo >/dev/udp/169.254.0.9/9; "+
+		"sleep 1; ip addr del %[2]s/16 dev br0",
 		taken, held))
 	says(t, leader, fmt.Sprintf("uses %s, which the swarm relies on: this board defends it", held))
 	pause(t, downTime) // workers may not speak to the wrong host

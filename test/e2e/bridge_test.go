@@ -11,7 +11,8 @@ import (
 	"github.com/pi-agent/pi-agent/test/lab"
 )
 
-// The tests in this file give boards more interfaces than one: bridges on top of the cable, and those of other programs.
+// The tests in this file give boards more interfaces than one: bridges on top of the cable, and those of other
+// programs.
 
 // intoBridge makes eth0 a port of br0, which gets its address and the default route.
 func intoBridge(t *testing.T, l *lab.Lab, pi *lab.Pi) {
@@ -53,8 +54,9 @@ func examined(t *testing.T, pi *lab.Pi, dev string) {
 		for _, r := range results {
 			used := r.Check != "network" || strings.HasPrefix(r.Text, dev+" is used, ")
 			reached := r.Check != "169.254 route" || r.Text == "169.254.0.0/16 is reached over "+dev+"."
-			wrong := r.Verdict == doctor.Fail && (r.Check == "network" || r.Check == "169.254 route" || r.Check == "swarm address" ||
-				r.Check == "multicast" || r.Check == "agent" || r.Check == "own ports")
+			wrong := r.Verdict == doctor.Fail &&
+				(r.Check == "network" || r.Check == "169.254 route" || r.Check == "swarm address" ||
+					r.Check == "multicast" || r.Check == "agent" || r.Check == "own ports")
 			if !used || !reached || wrong {
 				return fmt.Errorf("the doctor of %s says %+v", pi.Name, r)
 			}
@@ -63,8 +65,8 @@ func examined(t *testing.T, pi *lab.Pi, dev string) {
 	})
 }
 
-// TestBridgeUnderARunningSwarm makes eth0 of the only manager a port of a bridge while the swarm runs, takes it out again,
-// and does the same before a boot.
+// TestBridgeUnderARunningSwarm makes eth0 of the only manager a port of a bridge while the swarm runs, takes it out
+// again, and does the same before a boot.
 func TestBridgeUnderARunningSwarm(t *testing.T) {
 	t.Parallel()
 	l := formed(t, lab.Options{N: 3, Config: "expect = 3"})
@@ -103,7 +105,8 @@ func TestBridgeUnderARunningSwarm(t *testing.T) {
 	showLogs(t, leader)
 }
 
-// TestBridgeWithoutAddress starts boards without addresses: one with eth0 in a bridge, one beside a VPN, one with neither.
+// TestBridgeWithoutAddress starts boards without addresses: one with eth0 in a bridge, one beside a VPN, one with
+// neither.
 func TestBridgeWithoutAddress(t *testing.T) {
 	t.Parallel()
 	l := lab.New(t, lab.Options{N: 3, Off: true})

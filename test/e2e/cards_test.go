@@ -84,9 +84,9 @@ func TestCardsOfOneImage(t *testing.T) {
 			}
 			return isUp(ctx, typo, 0)
 		})
-		for m, words := range map[*lab.Machine]string{typo: wrong, others[0]: name(typo) + " cannot take part", others[1]: wrong} {
-			journalHas(t, m, service, words)
-		}
+		journalHas(t, typo, service, wrong)
+		journalHas(t, others[0], service, name(typo)+" cannot take part")
+		journalHas(t, others[1], service, wrong)
 		if i := infoNow(t, typo); i.Swarm.LocalNodeState != "inactive" {
 			t.Errorf("its engine is %q", i.Swarm.LocalNodeState)
 		}
@@ -112,7 +112,8 @@ func TestCardsOfOneImage(t *testing.T) {
 			shellWants(t, m, "getent hosts $(hostname) | tr -s ' '", "127.0.1.1 "+name(m))
 		}
 		// The other machines see it at once under its new name, though avahi ran before.
-		shellWants(t, l.Machines[0], "avahi-resolve -4 -n "+name(l.Machines[1])+".local | cut -f1", name(l.Machines[1])+".local")
+		shellWants(t, l.Machines[0], "avahi-resolve -4 -n "+name(l.Machines[1])+".local | cut -f1",
+			name(l.Machines[1])+".local")
 	})
 
 	t.Run("docker without sudo", func(t *testing.T) {
@@ -147,11 +148,12 @@ func TestCardsOfOneImage(t *testing.T) {
 	})
 }
 
-// cloudInit stands in for what cloud-init does at every boot of a card from Raspberry Pi Imager (manage_etc_hosts: true), in
-// the order of the unit of that name: it calls the machine kitchen, and takes its time. Where it finds that a
+// cloudInit stands in for what cloud-init does at every boot of a card from Raspberry Pi Imager (manage_etc_hosts:
+// true), in the order of the unit of that name: it calls the machine kitchen, and takes its time. Where it finds that a
 // person has changed the hostname it writes hosts only, as the unit cloud-init.service does here.
 func cloudInit(unit string) string {
-	order := "DefaultDependencies=no\nConflicts=shutdown.target\nBefore=sysinit.target network-online.target shutdown.target\n"
+	order := "DefaultDependencies=no\nConflicts=shutdown.target\n" +
+		"Before=sysinit.target network-online.target shutdown.target\n"
 	if unit == "cloud-config.service" {
 		order = "After=network-online.target\nWants=network-online.target\n"
 	}
@@ -162,7 +164,8 @@ if [ "$1" != cloud-init.service ]; then echo kitchen >/etc/hostname; hostname ki
 printf '127.0.1.1 kitchen kitchen\n127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n' >/etc/hosts
 ` + "END\nchmod 755 /usr/local/sbin/stand-in\n" +
 		"cat >/etc/systemd/system/" + unit + " <<'END'\n[Unit]\n" + order +
-		"[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/usr/local/sbin/stand-in %N.service\n[Install]\nWantedBy=multi-user.target\nEND\n" +
+		"[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/usr/local/sbin/stand-in %N.service\n" +
+		"[Install]\nWantedBy=multi-user.target\nEND\n" +
 		"systemctl enable " + unit + " 2>&1\n/usr/local/sbin/stand-in\n"
 }
 
@@ -219,6 +222,7 @@ func TestNamesAreResetAtEveryBoot(t *testing.T) {
 	last := l.Machines[2]
 	run(t, last, "sh", "-ec", `printf 'k\374che\n' >/etc/hostname`)
 	shellWants(t, last, "hostname", peer.Serial(last.Serial).Name())
-	shellWants(t, last, "getent hosts $(hostname) | tr -s ' ' | cut -d' ' -f1,2", "127.0.1.1 "+peer.Serial(last.Serial).Name())
+	shellWants(t, last, "getent hosts $(hostname) | tr -s ' ' | cut -d' ' -f1,2",
+		"127.0.1.1 "+peer.Serial(last.Serial).Name())
 	nodeNames(t, l.Machines, name(lowest), name(l.Machines[1]), peer.Serial(last.Serial).Name())
 }

@@ -179,8 +179,8 @@ func areOneSwarm(ctx context.Context, leader *lab.Pi, infos map[*lab.Pi]system.I
 	return nil
 }
 
-// neverTwo fails the test when two Pis manage different swarms. An agent that heals such a thing later would pass every look
-// at the end.
+// neverTwo fails the test when two Pis manage different swarms. An agent that heals such a thing later would pass every
+// look at the end.
 func neverTwo(t *testing.T, infos map[*lab.Pi]system.Info) {
 	t.Helper()
 	swarms := map[string]string{}
@@ -285,7 +285,8 @@ func ready(manager *lab.Pi, n int) check {
 	}
 }
 
-// gathered waits until all Pis are Ready nodes of the swarm of leader, which may list others, and returns how long that took.
+// gathered waits until all Pis are Ready nodes of the swarm of leader, which may list others, and returns how long that
+// took.
 func gathered(t *testing.T, limit time.Duration, leader *lab.Pi, pis []*lab.Pi) time.Duration {
 	t.Helper()
 	return await(t, limit, func(ctx context.Context) error {

@@ -9,9 +9,9 @@ import (
 	"github.com/pi-agent/pi-agent/test/lab"
 )
 
-// TestMixedBoards runs the packaged program for the oldest Pis beside the one for 64-bit ones, each on its own CPU, emulated:
-// they meet, and prove to each other to have the same key. They meet by address, for the emulator has no multicast, and
-// neither has an engine.
+// TestMixedBoards runs the packaged program for the oldest Pis beside the one for 64-bit ones, each on its own CPU,
+// emulated: they meet, and prove to each other to have the same key. They meet by address, for the emulator has no
+// multicast, and neither has an engine.
 func TestMixedBoards(t *testing.T) {
 	t.Parallel()
 	deb := needDeb(t)

@@ -49,8 +49,8 @@ func without(t *testing.T, d time.Duration, pis []*lab.Pi) {
 	}
 }
 
-// A firewall lets multicast through, and no hello, as ufw does: boards that are heard and not reached hold up the first swarm,
-// and a person is told whose port to open.
+// A firewall lets multicast through, and no hello, as ufw does: boards that are heard and not reached hold up the first
+// swarm, and a person is told whose port to open.
 func TestFirewall(t *testing.T) {
 	t.Parallel()
 	l := withEngines(t, lab.Options{N: 3})
@@ -71,7 +71,8 @@ func TestFirewall(t *testing.T) {
 				wall(t, pi, up)
 			}
 		}, map[*lab.Pi]string{l.Pis[0]: heard, l.Pis[1]: heard, l.Pis[2]: heard}},
-		{"one of three is shut", func(up bool) { wall(t, leader, up) }, map[*lab.Pi]string{leader: shut, other: heard + serialName(leader)}},
+		{"one of three is shut", func(up bool) { wall(t, leader, up) },
+			map[*lab.Pi]string{leader: shut, other: heard + serialName(leader)}},
 		{"shut one way", func(up bool) { wall(t, leader, up, "-m", "mac", "--mac-source", other.MAC) },
 			map[*lab.Pi]string{leader: shut + serialName(other), other: heard + serialName(leader)}},
 		{"shut at the address that stays", func(up bool) {
@@ -118,8 +119,8 @@ func TestFirewall(t *testing.T) {
 // aloneTime is longer than a board with the setting quick waits before it makes a swarm alone.
 const aloneTime = 20 * time.Second
 
-// The only manager is off, and a worker gets a new card: whatever its settings let it do, it finds the worker that is left
-// before it makes a swarm, also while it has no address by which the members of a swarm know each other.
+// The only manager is off, and a worker gets a new card: whatever its settings let it do, it finds the worker that is
+// left before it makes a swarm, also while it has no address by which the members of a swarm know each other.
 func TestNewCardWithoutManager(t *testing.T) {
 	t.Parallel()
 	key := clusterkey.Generate()

@@ -127,8 +127,8 @@ func TestClustersOnOneLANDoNotMix(t *testing.T) {
 	guess(t, l.CapturePath())
 }
 
-// guess does what a stranger can who has listened: he tries a list of 1000 passphrases on the tags that were announced, and
-// finds the one that is on it. The keys of "pi-agent key new" are on no list.
+// guess does what a stranger can who has listened: he tries a list of 1000 passphrases on the tags that were announced,
+// and finds the one that is on it. The keys of "pi-agent key new" are on no list.
 func guess(t *testing.T, capturePath string) {
 	t.Helper()
 	packets, err := os.ReadFile(capturePath)
@@ -141,7 +141,8 @@ func guess(t *testing.T, capturePath string) {
 		t.Fatalf("%d keys announce themselves, want 3", len(tags))
 	}
 	var list []string
-	for _, fruit := range strings.Fields("raspberries strawberries blackberries blueberries cherries apples pears plums lemons oranges") {
+	fruits := "raspberries strawberries blackberries blueberries cherries apples pears plums lemons oranges"
+	for _, fruit := range strings.Fields(fruits) {
 		for _, colour := range strings.Fields("black white green red blue yellow brown grey pink golden") {
 			for _, number := range strings.Fields("one two three four five six seven eight nine ten") {
 				list = append(list, number+" "+colour+" "+fruit)
@@ -199,7 +200,8 @@ func TestKeyOfAService(t *testing.T) {
 	isKept("")
 	answer := clusterkey.Generate()
 	l.Secret(answer)
-	wants("echo 'pi-agent pi-agent/key password "+answer+"' | debconf-set-selections; DEBIAN_FRONTEND=noninteractive dpkg-reconfigure pi-agent", "")
+	wants("echo 'pi-agent pi-agent/key password "+answer+"' | debconf-set-selections; "+
+		"DEBIAN_FRONTEND=noninteractive dpkg-reconfigure pi-agent", "")
 	isKept(answer)
 	onCard := clusterkey.Generate()
 	l.Secret(onCard)
@@ -208,8 +210,10 @@ func TestKeyOfAService(t *testing.T) {
 	unitSays(t, m, prepareService, "The cluster key in /boot/firmware/pi-agent.key replaces the one in "+clusterkey.Path)
 	isKept(onCard)
 
-	wants("echo short >/boot/firmware/pi-agent.key; systemctl restart pi-agent-prepare "+service+" || true; cat /boot/firmware/pi-agent.key", "short")
-	tells("This board does nothing until its settings are put right: the cluster key in /boot/firmware/pi-agent.key is not usable: it has 5 characters")
+	wants("echo short >/boot/firmware/pi-agent.key; systemctl restart pi-agent-prepare "+service+" || true; "+
+		"cat /boot/firmware/pi-agent.key", "short")
+	tells("This board does nothing until its settings are put right: " +
+		"the cluster key in /boot/firmware/pi-agent.key is not usable: it has 5 characters")
 	isKept(onCard)
 	wants("rm /boot/firmware/pi-agent.key", "")
 	if seen, err := l.Find("There is no cluster key"); err != nil || !slices.Contains(seen, m.Name+"/journal") {
@@ -244,6 +248,7 @@ func TestThreeGroupsOnOneLAN(t *testing.T) {
 		for _, pis := range groups {
 			awaitSwarm(t, soon, lowest(pis), pis)
 		}
-		t.Logf("round %2d (%s): three swarms of three, %.1f s after the last start", round+1, kind, time.Since(began).Seconds())
+		t.Logf("round %2d (%s): three swarms of three, %.1f s after the last start", round+1, kind,
+			time.Since(began).Seconds())
 	}
 }

@@ -199,17 +199,20 @@ func readable(t *testing.T, machines []*lab.Machine) {
 			t.Errorf("%v, no status line in\n%s", err, status)
 		}
 		shown, err := m.Exec(ctx, as(nobody, "pi-agent", "status")...)
-		if want := fmt.Sprintf("%d of %[1]d boards ready", len(machines)); err != nil || !strings.Contains(string(shown), want) {
+		if want := fmt.Sprintf("%d of %[1]d boards ready", len(machines)); err != nil ||
+			!strings.Contains(string(shown), want) {
 			t.Errorf("%v, everybody on %s should be shown %q:\n%s", err, m.Name, want, shown)
 		}
 	}
 }
 
-// screens checks that a monitor and an ssh login show where each machine stands, and that its page is there for the others.
+// screens checks that a monitor and an ssh login show where each machine stands, and that its page is there for the
+// others.
 func screens(t *testing.T, machines []*lab.Machine) {
 	t.Helper()
 	for _, m := range machines {
-		for _, show := range [][]string{{"script", "--quiet", "--command", "agetty --show-issue", "/dev/null"}, {"cat", "/etc/motd.d/pi-agent"}} {
+		for _, show := range [][]string{{"script", "--quiet", "--command", "agetty --show-issue", "/dev/null"},
+			{"cat", "/etc/motd.d/pi-agent"}} {
 			out, err := m.Exec(t.Context(), show...)
 			if err != nil || !strings.Contains(string(out), "the swarm") || !strings.Contains(string(out), ":7380/") {
 				t.Errorf("%s: %v shows %s, %v", m.Name, show, out, err)

@@ -37,7 +37,8 @@ func allRun(manager *lab.Pi, n int) check {
 	}
 }
 
-// threeOfFour makes a lab of four Pis of which those with the lowest serials become managers: three, as the settings want.
+// threeOfFour makes a lab of four Pis of which those with the lowest serials become managers: three, as the settings
+// want.
 func threeOfFour(t *testing.T, prepare ...preparation) (l *lab.Lab, first, second, third, fourth *lab.Pi) {
 	t.Helper()
 	l = withEngines(t, lab.Options{N: 4, Config: "expect = 4\nmanagers = 3"}, prepare...)
@@ -59,7 +60,8 @@ func TestThreeManagers(t *testing.T) {
 	t.Logf("three managers after %.1f s", time.Since(began).Seconds())
 	says(t, first, "Making "+second.Name+" a manager, for 3 are wanted.")
 	says(t, first, "Making "+third.Name+" a manager, for 3 are wanted.")
-	repaired(t, first, "more managers are wanted (`managers`) than there are", "makes the boards with the next lowest serials managers",
+	repaired(t, first, "more managers are wanted (`managers`) than there are",
+		"makes the boards with the next lowest serials managers",
 		"Making "+second.Name+" a manager, for 3 are wanted.", time.Since(began))
 	says(t, third, "This board is a manager of swarm ")
 	brief(t, logMax, nil, l.Pis[:3]...)
@@ -102,7 +104,8 @@ func TestFiveManagers(t *testing.T) {
 	took := await(t, later, writable(left[0]))
 	await(t, soon, ready(left[0], 3))
 	down := lost[0].Name + " is down: "
-	repaired(t, whoSays(t, down, left...), "two of five managers lose their power", "the other three go on, and the swarm can be changed", down, took)
+	repaired(t, whoSays(t, down, left...), "two of five managers lose their power",
+		"the other three go on, and the swarm can be changed", down, took)
 	turnOn(t, lost...)
 	await(t, later, managed(all...))
 
@@ -154,19 +157,20 @@ func TestManagerIsReplaced(t *testing.T) {
 	}
 }
 
-// A manager, through which all others have joined, is taken out for good. An engine that joined through it cannot become
-// a manager any more, and joins anew.
+// A manager, through which all others have joined, is taken out for good. An engine that joined through it cannot
+// become a manager any more, and joins anew.
 func TestManagerIsTakenOut(t *testing.T) {
 	t.Parallel()
 	l, first, second, third, fourth := threeOfFour(t, withKey(clusterkey.Generate()))
 	reset(t, l, first, "", "-yes")
 	took := await(t, atLast, allOf(managed(second, third, fourth), ready(second, 3)))
-	repaired(t, fourth, "a manager is taken out for good (`pi-agent reset`)", "it is made a worker first, and another board takes its place; where its engine cannot, it joins anew",
+	repaired(t, fourth, "a manager is taken out for good (`pi-agent reset`)",
+		"it is made a worker first, and another board takes its place; where its engine cannot, it joins anew",
 		"The Docker Engine cannot become a manager, for it asks one that is gone: leaving the swarm to join it anew", took)
 }
 
-// Without a cluster key a board follows the managers that its manager has named, and no others: when the first one is lost
-// for good, the boards that it let in still find their way back.
+// Without a cluster key a board follows the managers that its manager has named, and no others: when the first one is
+// lost for good, the boards that it let in still find their way back.
 func TestThreeManagersWithoutAKey(t *testing.T) {
 	t.Parallel()
 	l, first, second, third, worker := threeOfFour(t)

@@ -30,7 +30,8 @@ func TestWithoutMulticast(t *testing.T) {
 	for _, pi := range l.Pis[1:] {
 		says(t, pi, "1 named in the settings")
 	}
-	repaired(t, l.Pis[1], "multicast is lost, and the settings name one board (`peers`)", "asks there, and the boards tell one another of the rest",
+	repaired(t, l.Pis[1], "multicast is lost, and the settings name one board (`peers`)",
+		"asks there, and the boards tell one another of the rest",
 		"Multicast does not pass this network: 2 of 2 boards are met by address only, 1 named in the settings", took)
 }
 
@@ -50,8 +51,8 @@ func knows(pi *lab.Pi, pis []*lab.Pi) error {
 // writtenMax is how long an agent in a swarm may keep to itself whom it has met: it spares the card.
 const writtenMax = 7 * time.Minute
 
-// The boards form a swarm, then multicast is lost for good, and the power. They find each other where they met before, also
-// when somebody has taken them all out of the swarm.
+// The boards form a swarm, then multicast is lost for good, and the power. They find each other where they met before,
+// also when somebody has taken them all out of the swarm.
 func TestMulticastIsLost(t *testing.T) {
 	t.Parallel()
 	l := formed(t, lab.Options{N: 3}, withKey(clusterkey.Generate()))
@@ -78,7 +79,8 @@ func TestMulticastIsLost(t *testing.T) {
 	}
 	took := powerCut()
 	for _, pi := range l.Pis {
-		repaired(t, pi, "multicast is lost later, and no settings name anybody", "asks at the addresses where it met the others before",
+		repaired(t, pi, "multicast is lost later, and no settings name anybody",
+			"asks at the addresses where it met the others before",
 			"Multicast does not pass this network: 2 of 2 boards are met by address only, 2 remembered from last time.", took)
 		if log := pi.Log(); strings.Contains(log, "No board answers") || strings.Contains(log, "announces itself at") {
 			t.Errorf("%s complains of what it remembers:\n%s", pi.Name, log)
@@ -95,8 +97,8 @@ func TestClientIsolation(t *testing.T) {
 		must(t, pi.SetConfig(naming(l.Pis[1-i])))
 	}
 	startAgents(t, l.Pis...)
-	const sentence = "No board answers at %v, which peers in the settings names: is it on, and does the network let boards " +
-		"reach one another? Client isolation of an access point must be off."
+	const sentence = "No board answers at %v, which peers in the settings names: is it on, " +
+		"and does the network let boards reach one another? Client isolation of an access point must be off."
 	for i, pi := range l.Pis {
 		says(t, pi, fmt.Sprintf(sentence, l.Pis[1-i].Addr.Addr()))
 	}
@@ -106,6 +108,7 @@ func TestClientIsolation(t *testing.T) {
 	leader := lowest(l.Pis)
 	other := others(leader, l.Pis)[0]
 	took := awaitSwarm(t, later, leader, l.Pis)
-	repaired(t, other, "client isolation of the access point: no board reaches another", "waits for the board that the settings name, and joins when isolation is off",
+	repaired(t, other, "client isolation of the access point: no board reaches another",
+		"waits for the board that the settings name, and joins when isolation is off",
 		fmt.Sprintf(sentence, leader.Addr.Addr()), took)
 }

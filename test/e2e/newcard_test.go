@@ -17,20 +17,22 @@ import (
 	"github.com/pi-agent/pi-agent/test/lab"
 )
 
-// A worker gets a new card: its new node has the labels and the availability that a person gave to the old one, which is
-// off the list.
+// A worker gets a new card: its new node has the labels and the availability that a person gave to the old one, which
+// is off the list.
 func TestNewCard(t *testing.T) {
 	t.Parallel()
 	key := clusterkey.Generate()
 	l := formed(t, lab.Options{N: 2, Config: "expect = 2"}, withKey(key))
 	leader, worker := l.leader, l.workers[0]
-	const form = `{{.Spec.Availability}} {{index .Spec.Labels "disk"}} {{index .Spec.Labels "pi.serial"}} {{.Status.State}}`
+	const form = `{{.Spec.Availability}} {{index .Spec.Labels "disk"}} {{index .Spec.Labels "pi.serial"}} ` +
+		`{{.Status.State}}`
 	drained := func(ctx context.Context) error {
 		ids, err := leader.Docker(ctx, "node", "ls", "--quiet", "--filter", "name="+worker.Name)
 		if err != nil {
 			return err
 		}
-		out, err := leader.Docker(ctx, append([]string{"node", "inspect", "--format", form}, strings.Fields(string(ids))...)...)
+		out, err := leader.Docker(ctx,
+			append([]string{"node", "inspect", "--format", form}, strings.Fields(string(ids))...)...)
 		want := "drain ssd " + worker.Serial + " ready"
 		if got := strings.TrimSpace(string(out)); err == nil && got != want {
 			err = fmt.Errorf("the worker's nodes are %q, want %q", got, want)
@@ -47,8 +49,10 @@ func TestNewCard(t *testing.T) {
 		}
 		return drained(ctx)
 	})
-	repaired(t, leader, "a worker gets a new card", "it joins; labels and availability of the old node go to the new one, and the old one is removed",
-		worker.Name+" has a new card: the node of the old one is removed from the swarm, and its labels and availability go to the new one.", took)
+	repaired(t, leader, "a worker gets a new card",
+		"it joins; labels and availability of the old node go to the new one, and the old one is removed",
+		worker.Name+" has a new card: the node of the old one is removed from the swarm, "+
+			"and its labels and availability go to the new one.", took)
 }
 
 // copyCard gives a Pi what engine and agent, which are down on both, have on the card of another one.
@@ -70,8 +74,8 @@ func onlyWeb(t *testing.T, manager *lab.Pi) {
 	}
 }
 
-// The card of a worker is copied and put into another Pi, beside the original: the copy leaves, and joins under its own name.
-// The original stays what it is.
+// The card of a worker is copied and put into another Pi, beside the original: the copy leaves, and joins under its own
+// name. The original stays what it is.
 func TestCopiedCard(t *testing.T) {
 	t.Parallel()
 	l := withEngines(t, lab.Options{N: 3, Config: quick}, withKey(clusterkey.Generate()))
@@ -105,11 +109,14 @@ func TestCopiedCard(t *testing.T) {
 		}
 		return nil
 	})
-	repaired(t, other, "a card is copied, and used in another board beside the original", "the copy leaves, which the original does not notice, and joins under its own name",
-		"The card of this board is a copy of that of "+serialName(original)+", which is there as well: leaving the swarm as its copy.", took)
+	repaired(t, other, "a card is copied, and used in another board beside the original",
+		"the copy leaves, which the original does not notice, and joins under its own name",
+		"The card of this board is a copy of that of "+serialName(original)+
+			", which is there as well: leaving the swarm as its copy.", took)
 }
 
-// Two cards are copies of one, made before it was in a swarm: the boards form one all the same, and say what they share.
+// Two cards are copies of one, made before it was in a swarm: the boards form one all the same, and say what they
+// share.
 func TestSharedIDs(t *testing.T) {
 	t.Parallel()
 	l := withEngines(t, lab.Options{N: 2, Config: "expect = 2"}, withKey(clusterkey.Generate()))
@@ -136,12 +143,15 @@ func TestSharedIDs(t *testing.T) {
 	leader := lowest(l.Pis)
 	high := others(leader, l.Pis)[0]
 	both := fmt.Sprintf("%s and %s are copies of one card and have the same ", serialName(leader), serialName(high))
-	const remedy = "D=$(sudo docker info -f {{.DockerRootDir}}) && sudo systemctl stop docker.socket docker && sudo rm -f $D/engine-id /etc/docker/key.json && sudo systemctl start docker."
+	const remedy = "D=$(sudo docker info -f {{.DockerRootDir}}) && sudo systemctl stop docker.socket docker && " +
+		"sudo rm -f $D/engine-id /etc/docker/key.json && sudo systemctl start docker."
 	for _, pi := range l.Pis {
-		repaired(t, pi, "two boards have the same machine id", "they form one swarm, for the serial counts, and name each other with the remedy", both+
-			"machine id, by which routers may give them one address. On "+serialName(high)+
-			": sudo rm -f /etc/machine-id /var/lib/dbus/machine-id && sudo systemd-machine-id-setup && sudo reboot.", took)
-		repaired(t, pi, "two boards have the same Docker Engine id", "they form one swarm, for the node id counts, and name each other with the remedy",
+		repaired(t, pi, "two boards have the same machine id",
+			"they form one swarm, for the serial counts, and name each other with the remedy",
+			both+"machine id, by which routers may give them one address. On "+serialName(high)+
+				": sudo rm -f /etc/machine-id /var/lib/dbus/machine-id && sudo systemd-machine-id-setup && sudo reboot.", took)
+		repaired(t, pi, "two boards have the same Docker Engine id",
+			"they form one swarm, for the node id counts, and name each other with the remedy",
 			both+"Docker Engine id. On "+serialName(high)+": "+remedy, took)
 	}
 
@@ -150,12 +160,13 @@ func TestSharedIDs(t *testing.T) {
 	restartEngine(t, high, func() { run(t, high, "rm", "-f", "/var/lib/docker/engine-id", "/etc/docker/key.json") })
 	awaitSwarm(t, soon, leader, l.Pis)
 	if after := infoNow(t, high); after.ID == before.ID || after.Swarm.NodeID != before.Swarm.NodeID {
-		t.Errorf("engine and node are %q and %q, were %q and %q", after.ID, after.Swarm.NodeID, before.ID, before.Swarm.NodeID)
+		t.Errorf("engine and node are %q and %q, were %q and %q", after.ID, after.Swarm.NodeID, before.ID,
+			before.Swarm.NodeID)
 	}
 }
 
-// The card of the only manager is copied and put into another Pi, beside the original: the copy leaves without harm to the
-// swarm, and joins it under its own name.
+// The card of the only manager is copied and put into another Pi, beside the original: the copy leaves without harm to
+// the swarm, and joins it under its own name.
 func TestCopiedManager(t *testing.T) {
 	t.Parallel()
 	l := withEngines(t, lab.Options{N: 3, Config: quick}, withKey(clusterkey.Generate()))
@@ -172,11 +183,12 @@ func TestCopiedManager(t *testing.T) {
 	onlyWeb(t, original)
 	repaired(t, other, "the card of the only manager is copied, and used in another board beside the original",
 		"the copy leaves its copy of the swarm, which the original does not notice, and joins under its own name",
-		"The card of this board is a copy of that of "+serialName(original)+", which is there as well: leaving the swarm as its copy.", took)
+		"The card of this board is a copy of that of "+serialName(original)+
+			", which is there as well: leaving the swarm as its copy.", took)
 }
 
-// The board of the only manager breaks, and its card goes into another Pi, which goes on with the swarm at the address by
-// which the worker knows it.
+// The board of the only manager breaks, and its card goes into another Pi, which goes on with the swarm at the address
+// by which the worker knows it.
 func TestMovedManager(t *testing.T) {
 	t.Parallel()
 	l := withEngines(t, lab.Options{N: 3, Config: quick}, withKey(clusterkey.Generate()))
@@ -202,5 +214,6 @@ func TestMovedManager(t *testing.T) {
 	})
 	onlyWeb(t, other)
 	repaired(t, other, "the board of the only manager breaks, and its card goes into another one",
-		"goes on with the swarm, at the address by which the workers know their manager", "This board is a manager of swarm ", took)
+		"goes on with the swarm, at the address by which the workers know their manager",
+		"This board is a manager of swarm ", took)
 }

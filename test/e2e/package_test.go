@@ -16,8 +16,8 @@ import (
 	"github.com/pi-agent/pi-agent/test/lab"
 )
 
-// The tests in this file look at the Debian packages: the one for this CPU through its whole life on machines, and in an
-// image that is being built, and the others as far as that goes without a board.
+// The tests in this file look at the Debian packages: the one for this CPU through its whole life on machines, and in
+// an image that is being built, and the others as far as that goes without a board.
 
 // needDeb returns the package whose path is the environment's PI_AGENT_DEB. Without one the test is skipped.
 func needDeb(t *testing.T) string {
@@ -157,7 +157,8 @@ func TestPackage(t *testing.T) {
 	t.Run("purge", func(t *testing.T) {
 		onAll(`apt-get purge --yes pi-agent
 			[ ! -e /etc/pi-agent ]; [ ! -e /var/lib/pi-agent ]; not getent passwd pi-agent; not getent group pi-agent
-			left=$(find /etc /run /usr /var -xdev -name '*pi-agent*' ! -path '/var/cache/apt/*'); echo "left: $left"; [ -z "$left" ]`)
+			left=$(find /etc /run /usr /var -xdev -name '*pi-agent*' ! -path '/var/cache/apt/*')
+			echo "left: $left"; [ -z "$left" ]`)
 		untouched()
 	})
 
@@ -218,7 +219,8 @@ func TestPackageInImage(t *testing.T) {
 	must(t, err)
 	key := clusterkey.Generate()
 	preseed := func(key string) string {
-		return `echo "pi-agent pi-agent/key password ` + key + `" | debconf-set-selections; export DEBIAN_FRONTEND=noninteractive
+		return `echo "pi-agent pi-agent/key password ` + key + `" | debconf-set-selections
+			export DEBIAN_FRONTEND=noninteractive
 			`
 	}
 	for name, install := range map[string]string{
@@ -231,11 +233,13 @@ func TestPackageInImage(t *testing.T) {
 			dpkg-reconfigure pi-agent; apt-get install --reinstall --yes /root/pi-agent.deb; check ` + key + `
 			` + preseed(passphrase) + `dpkg-reconfigure pi-agent; check "` + passphrase + `"`,
 		"with a key that is none": preseed("himbeere") + `not apt-get install --yes /root/pi-agent.deb >/root/said 2>&1
-			grep -F 'this is no cluster key: it has 8 characters' /root/said; not grep -F himbeere /root/said; [ ! -e /etc/pi-agent/key ]
+			grep -F 'this is no cluster key: it has 8 characters' /root/said; not grep -F himbeere /root/said
+			[ ! -e /etc/pi-agent/key ]
 			not dpkg --configure -a
 			` + preseed("") + `dpkg --configure -a; [ ! -e /etc/pi-agent/key ]`,
 		"with an engine": `DEBIAN_FRONTEND=noninteractive apt-get install --yes /root/pi-agent.deb`,
-		"without an engine": `dpkg --purge --force-depends docker.io; if getent group docker; then delgroup docker; fi; not command -v dockerd
+		"without an engine": `dpkg --purge --force-depends docker.io; if getent group docker; then delgroup docker; fi
+			not command -v dockerd
 			dpkg --install --force-depends /root/pi-agent.deb`,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -325,7 +329,8 @@ func TestPackageRefuses(t *testing.T) {
 		c := exec.CommandContext(t.Context(), "sh", "../../packaging/debian/pi-agent.preinst", "install")
 		c.Env = []string{"PATH=" + bin + ":" + os.Getenv("PATH"), "DPKG_MAINTSCRIPT_ARCH=" + tt.arch}
 		out, err := c.CombinedOutput()
-		if (err != nil) != tt.refused || tt.refused != strings.Contains(string(out), "cannot run on this CPU ("+tt.machine+")") {
+		if (err != nil) != tt.refused ||
+			tt.refused != strings.Contains(string(out), "cannot run on this CPU ("+tt.machine+")") {
 			t.Errorf("%s on %s: %v, says %q", tt.arch, tt.machine, err, out)
 		}
 	}

@@ -26,8 +26,8 @@ const knownMax = 15 * time.Second
 // drawTime is longer than a page takes to draw anew, every 2 s.
 const drawTime = 3 * time.Second
 
-// TestPage looks at the pages of a manager and of a worker in a browser while the plug of another worker is pulled. With
-// PAGE_SHOTS, pictures of both are left in that directory.
+// TestPage looks at the pages of a manager and of a worker in a browser while the plug of another worker is pulled.
+// With PAGE_SHOTS, pictures of both are left in that directory.
 func TestPage(t *testing.T) {
 	t.Parallel()
 	l := formed(t, lab.Options{N: 3, Config: "expect = 3"}, withWeb)
@@ -97,7 +97,8 @@ func TestPage(t *testing.T) {
 		rest = append(rest, line)
 	}
 	text := strings.Join(rest, "\n")
-	for _, want := range []string{workers[1].Name + " is down.", "moves from " + workers[1].Name, "2 de 3 placas listas", "no complaints"} {
+	for _, want := range []string{workers[1].Name + " is down.", "moves from " + workers[1].Name, "2 de 3 placas listas",
+		"no complaints"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the browser does not say %q but\n%s", want, text)
 		}

@@ -84,7 +84,8 @@ func TestTakenPorts(t *testing.T) {
 	})
 }
 
-// A setting with which the engine takes part in no swarm is named, also when the engine of a member does not start for it.
+// A setting with which the engine takes part in no swarm is named, also when the engine of a member does not start for
+// it.
 func TestExcludingSettingsAreNamed(t *testing.T) {
 	t.Parallel()
 	l := lab.New(t, lab.Options{N: 1, Config: "expect = 1"})

@@ -28,16 +28,16 @@ var particulars = []struct {
 	{regexp.MustCompile(`\b[a-z0-9]{25}\b`), "ID"},
 }
 
-// repaired ends the story of a fault: the journal of pi has the sentence, and the table has a row for it. took is the time
-// until all was well again, zero where a person must act.
+// repaired ends the story of a fault: the journal of pi has the sentence, and the table has a row for it. took is the
+// time until all was well again, zero where a person must act.
 func repaired(t *testing.T, pi *lab.Pi, fault, does, sentence string, took time.Duration) {
 	t.Helper()
 	says(t, pi, sentence)
 	recorded(t, fault, does, sentence, took)
 }
 
-// paceOf is how many times faster than the product's the patience of agents ends in a test, see lab.Options: n times, but not
-// where the table of faults is measured.
+// paceOf is how many times faster than the product's the patience of agents ends in a test, see lab.Options: n times,
+// but not where the table of faults is measured.
 func paceOf(n int) int {
 	if os.Getenv("PI_AGENT_REPAIRS") != "" {
 		return 1

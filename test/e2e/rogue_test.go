@@ -131,7 +131,8 @@ func TestFormingInAFlood(t *testing.T) {
 		told   string // by the leader
 	}{
 		{name: "announcements, with a key", attack: []string{"-rate=3000", "flood"}, key: true},
-		{name: "announcements, without a key", attack: []string{"-rate=3000", "flood"}, told: "Too many boards announce themselves"},
+		{name: "announcements, without a key", attack: []string{"-rate=3000", "flood"},
+			told: "Too many boards announce themselves"},
 		{name: "half-open TLS", attack: []string{to, "-rate=300", "half"}},
 		{name: "idle connections", attack: []string{to, "-rate=100", "idle"}},
 		{name: "slow requests", attack: []string{to, "-rate=100", "slow"}},
@@ -155,7 +156,8 @@ func TestFormingInAFlood(t *testing.T) {
 	}
 }
 
-// A stranger who has no key asks for the token without end, and a Pi that has it is let in as if there were nobody else.
+// A stranger who has no key asks for the token without end, and a Pi that has it is let in as if there were nobody
+// else.
 func TestStrangerAsksForTheToken(t *testing.T) {
 	t.Parallel()
 	l, pis, stranger := withStranger(t, 3)
@@ -207,7 +209,8 @@ func TestStrangerBeyondARouter(t *testing.T) {
 	tries := stranger.LogOf("rogue")
 	for _, path := range []string{"/v1/hello", "/v1/join"} {
 		refused := fmt.Sprintf("refused %s by %s: 403 Forbidden", path, leader.Addr.Addr())
-		if !strings.Contains(tries, refused) || !strings.Contains(tries, "it is not on this network") || strings.Contains(tries, "got ") {
+		if !strings.Contains(tries, refused) || !strings.Contains(tries, "it is not on this network") ||
+			strings.Contains(tries, "got ") {
 			t.Errorf("from beyond a router he is not refused %s:\n%s", path, tries)
 		}
 	}
@@ -221,7 +224,8 @@ func TestStrangerBeyondARouter(t *testing.T) {
 	}
 }
 
-// A man in the middle between two Pis with a key reads only what is of no use to him, and can keep them apart, not more.
+// A man in the middle between two Pis with a key reads only what is of no use to him, and can keep them apart, not
+// more.
 func TestManInTheMiddle(t *testing.T) {
 	t.Parallel()
 	_, pis, stranger := withStranger(t, 2)

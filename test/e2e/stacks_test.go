@@ -16,8 +16,8 @@ import (
 // lookTime is longer than it takes a manager to look at the files of its stacks once more.
 const lookTime = 15 * time.Second
 
-// A Compose file on the manager's card is a running service without anybody having typed anything, spread over all boards.
-// A broken one keeps nobody from forming a swarm, is said with its line, and is deployed once it is put right.
+// A Compose file on the manager's card is a running service without anybody having typed anything, spread over all
+// boards. A broken one keeps nobody from forming a swarm, is said with its line, and is deployed once it is put right.
 func TestStacks(t *testing.T) {
 	t.Parallel()
 	l := withEngines(t, lab.Options{N: 3, Config: "expect = 3"}, withWeb)
@@ -25,13 +25,15 @@ func TestStacks(t *testing.T) {
 	file := stacks.Dir + "/practice.yml"
 	write := func(replicas string) {
 		t.Helper()
-		text := "version: \"3.8\"\nservices:\n  web:\n    image: " + lab.WebImage + "\n    deploy:\n      replicas: " + replicas +
+		text := "version: \"3.8\"\nservices:\n  web:\n    image: " + lab.WebImage + "\n    deploy:\n      replicas: " +
+			replicas +
 			"\n    volumes:\n      - /etc/hostname:/etc/hostname:ro\n"
 		must(t, leader.WriteFile(file, text, 0o644))
 	}
 	write("three")
 	becomeOne(t, soon, l.Pis)
-	bad := "Stack practice is not deployed: " + file + ":6: services.web.deploy.replicas must be a integer: write it in digits, without quotes."
+	bad := "Stack practice is not deployed: " + file +
+		":6: services.web.deploy.replicas must be a integer: write it in digits, without quotes."
 	says(t, leader, bad)
 	shown := func(want ...string) { // on every board, and on the screen of the one that leads
 		t.Helper()
@@ -39,7 +41,8 @@ func TestStacks(t *testing.T) {
 			for _, p := range l.Pis {
 				got, status, err := seen(ctx, p)
 				if err != nil || !slices.Equal(got.StackErrors, want) || (status == 3) != (len(want) > 0) {
-					return fmt.Errorf("%s shows stacks %q, with exit status %d, %v, want %q", p.Name, got.StackErrors, status, err, want)
+					return fmt.Errorf("%s shows stacks %q, with exit status %d, %v, want %q", p.Name, got.StackErrors, status, err,
+						want)
 				}
 				out, _, err := tell(ctx, p, nobody, "status")
 				if err != nil || strings.Contains(string(out), "! "+bad) != (len(want) > 0) {
@@ -61,7 +64,8 @@ func TestStacks(t *testing.T) {
 	on := func(want int) {
 		t.Helper()
 		await(t, soon, func(ctx context.Context) error {
-			out, err := leader.Docker(ctx, "stack", "ps", "practice", "--filter", "desired-state=running", "--format", "{{.Node}} {{.CurrentState}}")
+			out, err := leader.Docker(ctx, "stack", "ps", "practice", "--filter", "desired-state=running", "--format",
+				"{{.Node}} {{.CurrentState}}")
 			if err != nil {
 				return err
 			}
@@ -103,8 +107,9 @@ func TestStacks(t *testing.T) {
 	}
 }
 
-// What Docker says of a stack is seen where people look: what it refuses with its line and a remedy, what it leaves out as advice
-// on the page and in status of every board, and which image is not on which board. What the stack reads is deployed when it changes.
+// What Docker says of a stack is seen where people look: what it refuses with its line and a remedy, what it leaves out
+// as advice on the page and in status of every board, and which image is not on which board. What the stack reads is
+// deployed when it changes.
 func TestStackAdvice(t *testing.T) {
 	t.Parallel()
 	l := withEngines(t, lab.Options{N: 2, Config: "expect = 2"}, withWeb)
@@ -129,27 +134,31 @@ func TestStackAdvice(t *testing.T) {
 		}
 	}
 	file := stacks.Dir + "/home.yml"
-	head := "version: \"3.8\"\nservices:\n  web:\n    image: " + lab.WebImage + "\n    privileged: true\n    devices: [/dev/null]\n" +
+	head := "version: \"3.8\"\nservices:\n  web:\n    image: " + lab.WebImage +
+		"\n    privileged: true\n    devices: [/dev/null]\n" +
 		"    restart: unless-stopped\n    env_file: web.env\n"
 	conf := "    configs: [conf]\nconfigs:\n  conf:\n    file: ./web.conf\n"
 	write("web.env", "ROOM=12\n")
 	write("web.conf", "one\n")
 	write("home.yml", head+"    mem_limit: 100m\n"+conf)
 	becomeOne(t, soon, l.Pis)
-	bad := "Stack home is not deployed: " + file + ":9: mem_limit of service web is not for a swarm: write deploy: {resources: {limits: {memory: 100m}}}."
+	bad := "Stack home is not deployed: " + file +
+		":9: mem_limit of service web is not for a swarm: write deploy: {resources: {limits: {memory: 100m}}}."
 	saysOnce(bad)
 	shows(3, "! "+bad)
 
 	write("home.yml", head+conf)
 	saysOnce("Deployed stack home from " + file + ".")
-	advice := "Stack home: service web runs without devices and privileged, which Docker ignores in a swarm (" + file + ":5)."
+	advice := "Stack home: service web runs without devices and privileged, which Docker ignores in a swarm (" + file +
+		":5)."
 	saysOnce(advice)
 	shows(0, "- "+advice)
 
 	room := func(want string) {
 		t.Helper()
 		await(t, soon, func(ctx context.Context) error {
-			out, err := leader.Docker(ctx, "service", "inspect", "--format", "{{.Spec.TaskTemplate.ContainerSpec.Env}}", "home_web")
+			out, err := leader.Docker(ctx, "service", "inspect", "--format", "{{.Spec.TaskTemplate.ContainerSpec.Env}}",
+				"home_web")
 			if err == nil && !strings.Contains(string(out), "ROOM="+want) {
 				err = fmt.Errorf("the service has %s, want ROOM=%s", out, want)
 			}
@@ -163,26 +172,30 @@ func TestStackAdvice(t *testing.T) {
 	t.Logf("from a changed env_file to the service: %v", time.Since(began).Round(time.Second/10))
 
 	write("web.conf", "two\n")
-	bad = "Stack home is not deployed: " + file + ":11: config home_conf has changed, and Docker changes none that is there: " +
+	bad = "Stack home is not deployed: " + file +
+		":11: config home_conf has changed, and Docker changes none that is there: " +
 		"write name: home_conf_2 there, which makes a new one."
 	saysOnce(bad)
 	shows(3, "! "+bad)
 	write("home.yml", head+conf+"    name: home_conf_2\n")
 	shows(0, "- "+advice)
 
-	write("gone.yml", "version: \"3.8\"\nservices:\n  gone:\n    image: registry.invalid/gone:1\n    deploy: {mode: global}\n")
+	write("gone.yml",
+		"version: \"3.8\"\nservices:\n  gone:\n    image: registry.invalid/gone:1\n    deploy: {mode: global}\n")
 	shows(3, "! gone_gone runs 0 of 2 tasks: there is no image registry.invalid/gone:1 on ")
 	await(t, soon, func(ctx context.Context) error {
 		out, _, err := tell(ctx, leader, nobody, "status")
 		for _, p := range l.Pis {
-			if _, on, _ := strings.Cut(string(out), "registry.invalid/gone:1 on "); err == nil && !strings.Contains(strings.SplitN(on, "\n", 2)[0], p.Name) {
+			if _, on, _ := strings.Cut(string(out), "registry.invalid/gone:1 on "); err == nil &&
+				!strings.Contains(strings.SplitN(on, "\n", 2)[0], p.Name) {
 				err = fmt.Errorf("the image is not said to be missing on %s:\n%s", p.Name, out)
 			}
 		}
 		return err
 	})
 	// A service that is not tried again says the same.
-	write("once.yml", "version: \"3.8\"\nservices:\n  once:\n    image: registry.invalid/once:1\n    deploy: {restart_policy: {condition: none}}\n")
+	write("once.yml", "version: \"3.8\"\nservices:\n  once:\n    image: registry.invalid/once:1\n    deploy: "+
+		"{restart_policy: {condition: none}}\n")
 	shows(3, "! once_once runs 0 of 1 tasks: there is no image registry.invalid/once:1 on ")
 	out, _, err := tell(t.Context(), leader, nobody, "status")
 	t.Logf("%v\n%s", err, out)

@@ -83,9 +83,9 @@ func TestStatus(t *testing.T) {
 		for _, pi := range []*lab.Pi{leader, workers[0]} {
 			all := results(t, pi)
 			for _, check := range []string{
-				"agent", "engine", "settings of docker", "certificate", "networks of docker", "programs at ports", "name", "serial", "network", "swarm address", "169.254 route",
-				"overlay pool", "multicast", "multicast of peers", "clocks of boards", "port 2378/tcp", "port 7946/tcp", "port 7946/udp",
-				"port 4789/udp", "own ports", "disk",
+				"agent", "engine", "settings of docker", "certificate", "networks of docker", "programs at ports", "name",
+				"serial", "network", "swarm address", "169.254 route", "overlay pool", "multicast", "multicast of peers",
+				"clocks of boards", "port 2378/tcp", "port 7946/tcp", "port 7946/udp", "port 4789/udp", "own ports", "disk",
 			} {
 				if r := all[check]; r.Verdict != doctor.Pass {
 					t.Errorf("%s: %s: %+v", pi.Name, check, r)
@@ -105,7 +105,8 @@ func TestStatus(t *testing.T) {
 		}{
 			{[]string{"-p", "tcp", "--dport", "7946", "-j", "DROP"}, "port 7946/tcp"},
 			{[]string{"-p", "tcp", "--dport", "2377", "-j", "REJECT"}, "port 2377/tcp"},
-			{[]string{"-p", "udp", "--dport", "4789", "-j", "REJECT", "--reject-with", "icmp-admin-prohibited"}, "port 4789/udp"},
+			{[]string{"-p", "udp", "--dport", "4789", "-j", "REJECT", "--reject-with", "icmp-admin-prohibited"},
+				"port 4789/udp"},
 		} {
 			firewall(t, leader, "-I", c.rule)
 			for check, r := range results(t, workers[0]) {
@@ -129,7 +130,8 @@ func TestStatus(t *testing.T) {
 			if pi == leader {
 				want = "3 of 3 boards ready"
 			}
-			if err != nil || status != 4 || !strings.Contains(string(out), "The agent does not run on this board: sudo systemctl start") ||
+			if err != nil || status != 4 ||
+				!strings.Contains(string(out), "The agent does not run on this board: sudo systemctl start") ||
 				!strings.Contains(string(out), want) {
 				t.Errorf("%v, exit status %d:\n%s", err, status, out)
 			}

@@ -12,8 +12,8 @@ import (
 	"github.com/pi-agent/pi-agent/test/lab"
 )
 
-// A Pi is stolen, with its key, a join token and the certificate of its node. The others get a new key by their cards and
-// deny it, as docs/security.md says, and the swarm goes on.
+// A Pi is stolen, with its key, a join token and the certificate of its node. The others get a new key by their cards
+// and deny it, as docs/security.md says, and the swarm goes on.
 func TestStolenCard(t *testing.T) {
 	t.Parallel()
 	const quiet = quick + "\nhostname = \"keep\"\ndocker_without_sudo = false\n"
@@ -39,8 +39,10 @@ func TestStolenCard(t *testing.T) {
 		card := "/boot/firmware/" + []string{"pi-agent.key.txt", "PI-AGENT.KEY"}[i] // as people call it
 		must(t, pi.WriteFile(card, "\ufeff"+key+"\r\n", 0o644))
 		stopAgents(t, pi)
-		out, err := pi.Exec(t.Context(), "sh", "-ec", `"$1" prepare 2>&1; [ ! -e "$2" ]; stat -c %a /etc/pi-agent/key`, "sh", agent, card)
-		if err != nil || !strings.Contains(string(out), card+" replaces the one in "+clusterkey.Path) || !strings.Contains(string(out), "600") {
+		out, err := pi.Exec(t.Context(), "sh", "-ec", `"$1" prepare 2>&1; [ ! -e "$2" ]; stat -c %a /etc/pi-agent/key`, "sh",
+			agent, card)
+		if err != nil || !strings.Contains(string(out), card+" replaces the one in "+clusterkey.Path) ||
+			!strings.Contains(string(out), "600") {
 			t.Fatalf("%s takes the key: %s, %v", pi.Name, out, err)
 		}
 		startAgents(t, pi)
@@ -71,7 +73,8 @@ func TestStolenCard(t *testing.T) {
 	same("with his old certificate")
 
 	leaveSwarm(t, thief)
-	if out, err := thief.Docker(t.Context(), "swarm", "join", "--token", token, netip.AddrPortFrom(leader.Addr.Addr(), 2377).String()); err == nil {
+	if out, err := thief.Docker(t.Context(), "swarm", "join", "--token", token,
+		netip.AddrPortFrom(leader.Addr.Addr(), 2377).String()); err == nil {
 		t.Errorf("the old token lets him in: %s", out)
 	}
 	awaitSwarm(t, soon, thief, []*lab.Pi{thief})

@@ -17,18 +17,18 @@ import (
 	"github.com/pi-agent/pi-agent/test/lab"
 )
 
-// This file is the home of what the stories of the tests have in common: how long they wait, how a swarm comes to be, and
-// what is done to boards.
+// This file is the home of what the stories of the tests have in common: how long they wait, how a swarm comes to be,
+// and what is done to boards.
 
-// How long a test waits for what, on an idle machine; await gives it several times as long on a busy one. A wait ends as soon
-// as its condition holds, so these are generous: what must be fast is measured.
+// How long a test waits for what, on an idle machine; await gives it several times as long on a busy one. A wait ends
+// as soon as its condition holds, so these are generous: what must be fast is measured.
 const (
 	// atOnce is for what has happened already, and only has to be seen.
 	atOnce = 10 * time.Second
 	// soon is for what boards do by themselves in seconds: form a swarm, join, say and show what they notice.
 	soon = time.Minute
-	// later is for what waits for an announcement, which boards in a swarm send once a minute, or for Docker, which takes a
-	// while to miss a node and to start its tasks elsewhere.
+	// later is for what waits for an announcement, which boards in a swarm send once a minute, or for Docker, which takes
+	// a while to miss a node and to start its tasks elsewhere.
 	later = 2 * time.Minute
 	// atLast is for what boards do only after minutes of patience, or in several steps of the above.
 	atLast = 5 * time.Minute
@@ -36,8 +36,8 @@ const (
 
 // How long a test lets pass in which nothing may happen.
 const (
-	// downTime is how long the nodes of a swarm may be silent before it calls them Down, and some more: a worker that has lost
-	// its manager is Down by then.
+	// downTime is how long the nodes of a swarm may be silent before it calls them Down, and some more: a worker that has
+	// lost its manager is Down by then.
 	downTime = 25 * time.Second
 	// settledTime is twice the settle of quick: a board that would make a swarm has made one by then.
 	settledTime = 10 * time.Second
@@ -107,8 +107,8 @@ type cluster struct {
 	took    time.Duration // from the start of the agents
 }
 
-// formed makes a lab whose Pis become one swarm, led by the one with the lowest serial. Before their agents start they are
-// prepared, such as with a key.
+// formed makes a lab whose Pis become one swarm, led by the one with the lowest serial. Before their agents start they
+// are prepared, such as with a key.
 func formed(t *testing.T, o lab.Options, prepare ...preparation) cluster {
 	t.Helper()
 	return forms(t, withEngines(t, o, prepare...))

@@ -24,8 +24,8 @@ import (
 	"github.com/pi-agent/pi-agent/test/lab"
 )
 
-// The tests in this file have nodes whose certificates have expired. The clock of an engine cannot be set without that of
-// the whole machine, so the swarm gets a certificate authority of the test's, which signs certificates of last year.
+// The tests in this file have nodes whose certificates have expired. The clock of an engine cannot be set without that
+// of the whole machine, so the swarm gets a certificate authority of the test's, which signs certificates of last year.
 
 const nodeCert = "swarm/certificates/swarm-node.crt" // below the engine's data
 
@@ -61,7 +61,8 @@ func newAuthority() (*authority, error) {
 	}
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "swarm-ca"}, IsCA: true, BasicConstraintsValid: true,
-		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign, NotBefore: time.Now().AddDate(-2, 0, 0), NotAfter: time.Now().AddDate(20, 0, 0),
+		KeyUsage:  x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
+		NotBefore: time.Now().AddDate(-2, 0, 0), NotAfter: time.Now().AddDate(20, 0, 0),
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
@@ -81,7 +82,8 @@ func (a *authority) rule(ctx context.Context, manager *lab.Computer) error {
 	if err := manager.WriteFile("/root/ca.crt", string(cert), 0o600); err != nil {
 		return err
 	}
-	if err := manager.WriteFile("/root/ca.key", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})), 0o600); err != nil {
+	if err := manager.WriteFile("/root/ca.key", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})),
+		0o600); err != nil {
 		return err
 	}
 	_, err = manager.Docker(ctx, "swarm", "ca", "--rotate", "--quiet", "--ca-cert=/root/ca.crt", "--ca-key=/root/ca.key")
@@ -160,13 +162,15 @@ func TestExpiredWorker(t *testing.T) {
 	noPortTrouble(t, worker)
 }
 
-// The certificate of the only manager has expired. Its swarm comes back with all that is in it, though the plug is pulled
-// when its engine has forgotten that it is in one.
+// The certificate of the only manager has expired. Its swarm comes back with all that is in it, though the plug is
+// pulled when its engine has forgotten that it is in one.
 func TestExpiredManager(t *testing.T) {
 	t.Parallel()
-	// The second has the lowest serial. The engine of one has its data at the usual place, and that of the other elsewhere.
+	// The second has the lowest serial. The engine of one has its data at the usual place, and that of the other
+	// elsewhere.
 	t.Run("bookworm", func(t *testing.T) { expiredManager(t, nil, "trixie", "bookworm") })
-	t.Run("trixie, data-root", func(t *testing.T) { expiredManager(t, map[int]string{1: elsewhere}, "bookworm", "trixie") })
+	t.Run("trixie, data-root",
+		func(t *testing.T) { expiredManager(t, map[int]string{1: elsewhere}, "bookworm", "trixie") })
 }
 
 // forgottenMax is how long a machine may take from its start until its engine is made to forget its swarm.
@@ -210,17 +214,20 @@ func expiredManager(t *testing.T, script map[int]string, suites ...string) {
 		return err
 	})
 	diagnosis, _ := leader.Exec(t.Context(), "pi-agent", "doctor") // it has more to say of a machine that is no Pi
-	for _, want := range []string{root + " has ", "The certificate of this node is valid for", "The engine is from the package docker.io"} {
+	for _, want := range []string{root + " has ", "The certificate of this node is valid for",
+		"The engine is from the package docker.io"} {
 		if !strings.Contains(string(diagnosis), want) {
 			t.Errorf("doctor does not say %q:\n%s", want, diagnosis)
 		}
 	}
 	story, err := leader.Journal(t.Context(), service)
 	must(t, err)
-	const sentence = "The certificate of this manager has expired while it was off: bringing its swarm back with all that is in it."
+	const sentence = "The certificate of this manager has expired while it was off: " +
+		"bringing its swarm back with all that is in it."
 	if !slices.Contains(story, sentence) {
 		t.Errorf("its journal lacks %q:\n%s", sentence, strings.Join(story, "\n"))
 	}
 	recorded(t, "a summer on the shelf: the certificate of the only manager has expired",
-		"its engine is made to forget the swarm, and then the manager of that swarm again, with all that it holds", sentence, took)
+		"its engine is made to forget the swarm, and then the manager of that swarm again, with all that it holds",
+		sentence, took)
 }

@@ -33,7 +33,8 @@ func TestEmptySwarmYields(t *testing.T) {
 	leader := lowest(together)
 	must(t, alone.Mend())
 	took := gathered(t, later, leader, l.Pis)
-	repaired(t, alone, "two swarms, formed apart, and one is empty", "the manager of the empty one leaves it and joins the other",
+	repaired(t, alone, "two swarms, formed apart, and one is empty",
+		"the manager of the empty one leaves it and joins the other",
 		"There are two swarms, and that of this board is empty: moving to the swarm of "+serialName(leader), took)
 	says(t, alone, "This board is a worker in the swarm of "+serialName(leader))
 	noPortTrouble(t, alone)
@@ -47,7 +48,8 @@ func TestOfTwoEmptySwarmsOneYields(t *testing.T) {
 	leader := lowest(l.Pis)
 	other := others(leader, l.Pis)[0]
 	took := gathered(t, later, leader, l.Pis)
-	repaired(t, other, "two swarms, formed apart, and both are empty", "the manager with the higher serial leaves its own and joins the other",
+	repaired(t, other, "two swarms, formed apart, and both are empty",
+		"the manager with the higher serial leaves its own and joins the other",
 		"There are two swarms, and that of this board is empty: moving to the swarm of "+serialName(leader), took)
 	noPortTrouble(t, other)
 }
@@ -75,11 +77,13 @@ func TestTwoSwarmsAreLeftAlone(t *testing.T) {
 			says(t, pi, serialName(manager)+" manages "+swarmID(t, manager))
 		}
 	}
-	repaired(t, leader, "two swarms, formed apart, and neither is empty", "touches nothing, and every node says which two, how much is in each, and the command",
+	repaired(t, leader, "two swarms, formed apart, and neither is empty",
+		"touches nothing, and every node says which two, how much is in each, and the command",
 		`"sudo pi-agent yield" on one of these two tells how to give its swarm up`, 0)
 	mine := swarmID(t, leader)
 	out, status, err := tell(t.Context(), leader, root, "yield")
-	if err != nil || status != 0 || !strings.Contains(string(out), mine) || !strings.Contains(string(out), "2 nodes, 1 service") {
+	if err != nil || status != 0 || !strings.Contains(string(out), mine) ||
+		!strings.Contains(string(out), "2 nodes, 1 service") {
 		t.Errorf("pi-agent yield ends with %d, %v: %s", status, err, out)
 	}
 	if out, status, err := tell(t.Context(), leader, root, "yield", swarmID(t, alone)); err != nil || status == 0 {
@@ -92,7 +96,8 @@ func TestTwoSwarmsAreLeftAlone(t *testing.T) {
 		t.Fatalf("pi-agent yield ends with %d, %v: %s", status, err, out)
 	}
 	took := gathered(t, atLast, alone, l.Pis)
-	repaired(t, leader, "a person gives one of two swarms up (`pi-agent yield`)", "its manager and its workers move to the other",
+	repaired(t, leader, "a person gives one of two swarms up (`pi-agent yield`)",
+		"its manager and its workers move to the other",
 		"A person has given swarm "+mine+" up: moving to the swarm of "+serialName(alone), took)
 	for _, pi := range others(leader, together) {
 		says(t, pi, "The manager of this board does not know it any more: moving to the swarm of "+serialName(alone))
@@ -121,23 +126,27 @@ func TestWorkersOfAWipedManager(t *testing.T) {
 	lost := somethingToLose(t, l)
 	newCard(t, leader, key)
 	began := time.Now()
-	before := "No manager of swarm " + lost + " is left: " + serialName(leader) + " does not know it any more, as after a new card or pi-agent yield, " +
+	before := "No manager of swarm " + lost + " is left: " + serialName(leader) +
+		" does not know it any more, as after a new card or pi-agent yield, " +
 		"and its services, secrets and configs are lost."
 	told(t, workers[0], soon, before)
 	gathered(t, atLast, leader, l.Pis)
 	took := time.Since(began)
-	says(t, leader, "is in a swarm that this board managed with another card: it is lost with its services, secrets and configs.")
+	says(t, leader, "is in a swarm that this board managed with another card: "+
+		"it is lost with its services, secrets and configs.")
 	for _, pi := range workers {
 		repaired(t, pi, "the only manager gets a new card with the cluster key, and its swarm is gone for ever",
 			"its workers say what is lost, leave, which stops their containers, and join the swarm that it makes then",
 			"The manager of this board does not know it any more: moving to the swarm of "+serialName(leader), took)
 		says(t, pi, before)
-		says(t, pi, "This board has left swarm "+lost+", which is lost with its services, secrets and configs: its containers are stopped.")
+		says(t, pi, "This board has left swarm "+lost+", which is lost with its services, secrets and configs: "+
+			"its containers are stopped.")
 	}
 	for _, pi := range l.Pis {
 		await(t, soon, func(ctx context.Context) error {
 			out, status, err := tell(ctx, pi, nobody, "status")
-			after := "It has left swarm " + lost + ", which is lost with its services, secrets and configs: deploy anew what shall run."
+			after := "It has left swarm " + lost +
+				", which is lost with its services, secrets and configs: deploy anew what shall run."
 			if err != nil || status != 0 || strings.Count(string(out), after) != 1 {
 				return fmt.Errorf("%s does not say what was lost, or not once, exit status %d, %v:\n%s", pi.Name, status, err, out)
 			}
@@ -146,8 +155,8 @@ func TestWorkersOfAWipedManager(t *testing.T) {
 	}
 }
 
-// Without a cluster key a person must say that the board with another node key is theirs. Journal, status and doctor say so, on
-// the workers and on the manager, also after docker swarm leave; typed as it is shown, it helps.
+// Without a cluster key a person must say that the board with another node key is theirs. Journal, status and doctor
+// say so, on the workers and on the manager, also after docker swarm leave; typed as it is shown, it helps.
 func TestWipedManagerWithoutAKey(t *testing.T) {
 	t.Parallel()
 	l := formed(t, lab.Options{N: 3, Pace: paceOf(3), Config: quick})
@@ -162,7 +171,8 @@ func TestWipedManagerWithoutAKey(t *testing.T) {
 		return err
 	})
 	remedy := func(pi *lab.Pi) string {
-		return serialName(leader) + " has another node key than the manager that " + serialName(pi) + " follows, as after a new card. If its card " +
+		return serialName(leader) + " has another node key than the manager that " + serialName(pi) +
+			" follows, as after a new card. If its card " +
 			"is new, the swarm of the old one is lost with its services, secrets and configs: \"sudo pi-agent pair\" on both"
 	}
 	everywhere := func() {
@@ -170,7 +180,8 @@ func TestWipedManagerWithoutAKey(t *testing.T) {
 		for _, pi := range workers {
 			told(t, pi, later, remedy(pi))
 			says(t, pi, remedy(pi))
-			if out, status, err := tell(t.Context(), pi, root, "doctor"); err != nil || status != 3 || !strings.Contains(string(out), "FAIL  agent") ||
+			if out, status, err := tell(t.Context(), pi, root, "doctor"); err != nil || status != 3 ||
+				!strings.Contains(string(out), "FAIL  agent") ||
 				!strings.Contains(string(out), "sudo pi-agent pair") {
 				t.Errorf("doctor of %s ends with %d, %v:\n%s", pi.Name, status, err, out)
 			}
@@ -207,7 +218,8 @@ func TestWipedManagerWithoutAKey(t *testing.T) {
 	repaired(t, workers[0], "a person says that the new card is theirs (`pi-agent pair` on both)",
 		"its workers leave the lost swarm, which stops their containers, and join the new one",
 		"The manager of this board does not know it any more: moving to the swarm of "+serialName(leader), took)
-	says(t, workers[0], "This board has left swarm "+lost+", which is lost with its services, secrets and configs: its containers are stopped.")
+	says(t, workers[0], "This board has left swarm "+lost+", which is lost with its services, secrets and configs: "+
+		"its containers are stopped.")
 }
 
 // The manager of a worker is off for a minute, while that of another swarm of the cluster is there: the worker stays.
@@ -227,7 +239,8 @@ func TestShortOutage(t *testing.T) {
 	pause(t, (timing.Product().ManagerSilent+15*time.Second)/time.Duration(pace)) // they would move by then, if they did
 	turnOn(t, leader)
 	took := gathered(t, soon, leader, together)
-	repaired(t, worker, "the manager is off for a minute", "its workers stay, though another swarm of the cluster is there",
+	repaired(t, worker, "the manager is off for a minute",
+		"its workers stay, though another swarm of the cluster is there",
 		" does not answer; containers go on running.", took)
 	now, err := infoOf(t.Context(), worker)
 	if err != nil || now.Swarm.NodeID != was.Swarm.NodeID || strings.Contains(worker.Log(), "moving to") {

@@ -47,7 +47,8 @@ func TestPowerCutOfAll(t *testing.T) {
 	if after := ids(); after != before {
 		t.Errorf("nodes\n%s\nafter the power cut, before it\n%s", after, before)
 	}
-	repaired(t, leader, "the power of all boards is cut", "all are the nodes that they were", "This board is a manager of swarm "+swarmID(t, leader)+".", took)
+	repaired(t, leader, "the power of all boards is cut", "all are the nodes that they were",
+		"This board is a manager of swarm "+swarmID(t, leader)+".", took)
 }
 
 func TestLiveRestoreIsNamed(t *testing.T) {
@@ -112,15 +113,16 @@ func TestClustersOfDifferentNamesDoNotMix(t *testing.T) {
 	}
 }
 
-// The clocks of all boards stand before the day when their pi-agent was made. A clock cannot be set for a virtual Pi alone, so
-// that day is in the future, until a program that was made earlier stands for clocks that are right.
+// The clocks of all boards stand before the day when their pi-agent was made. A clock cannot be set for a virtual Pi
+// alone, so that day is in the future, until a program that was made earlier stands for clocks that are right.
 func TestClocksInThePast(t *testing.T) {
 	t.Parallel()
 	agent := filepath.Join(t.TempDir(), "pi-agent")
 	made := func(on time.Time) {
 		t.Helper()
 		next := agent + ".next" // the old one may be running
-		out, err := exec.CommandContext(t.Context(), "go", "build", "-ldflags", "-X main.built="+on.Format(time.DateOnly), "-o", next,
+		out, err := exec.CommandContext(t.Context(), "go", "build", "-ldflags", "-X main.built="+on.Format(time.DateOnly),
+			"-o", next,
 			"github.com/pi-agent/pi-agent/cmd/pi-agent").CombinedOutput()
 		if err == nil {
 			err = os.Rename(next, agent)
@@ -140,6 +142,8 @@ func TestClocksInThePast(t *testing.T) {
 	made(time.Now().AddDate(0, -1, 0))
 	restartAgents(t, l.Pis...)
 	took := awaitSwarm(t, soon, lowest(l.Pis), l.Pis)
-	repaired(t, l.Pis[0], "the clock stands before the day when pi-agent was made", "makes no swarm, whose certificates would be of the past",
-		"when there was no such pi-agent yet: connect it to the internet, or set the clock with sudo timedatectl set-time.", took)
+	repaired(t, l.Pis[0], "the clock stands before the day when pi-agent was made",
+		"makes no swarm, whose certificates would be of the past",
+		"when there was no such pi-agent yet: connect it to the internet, "+
+			"or set the clock with sudo timedatectl set-time.", took)
 }

@@ -62,8 +62,8 @@ func journal(ctx context.Context, b *lab.Board) (string, error) {
 	return string(out), err
 }
 
-// TestThreeCards powers three boards on whose cards were flashed from one image. The one with the lowest serial in its device
-// tree becomes the manager. They serve as a class has them serve.
+// TestThreeCards powers three boards on whose cards were flashed from one image. The one with the lowest serial in its
+// device tree becomes the manager. They serve as a class has them serve.
 func TestThreeCards(t *testing.T) {
 	l := lab.New(t, lab.Options{Boards: true})
 	const first, second, third = "10000000aabbcc02", "10000000aabbcc05", "10000000aabbcc07"
@@ -110,9 +110,9 @@ func TestThreeCards(t *testing.T) {
 	class{t, l, slices.Clone(boards), leader}.practise()
 }
 
-// TestLateCards has a board of which the swarm is there already. Another card of the same image joins, with a clock that stood
-// still for months. One with another key on its card does not, and neither does its broken stack.yml keep it from a swarm of
-// its own.
+// TestLateCards has a board of which the swarm is there already. Another card of the same image joins, with a clock
+// that stood still for months. One with another key on its card does not, and neither does its broken stack.yml keep it
+// from a swarm of its own.
 func TestLateCards(t *testing.T) {
 	l := lab.New(t, lab.Options{Boards: true})
 	const first, late, stranger = "10000000aabbcc02", "10000000aabbcc09", "10000000aabbcc01"
@@ -158,7 +158,8 @@ func TestLateCards(t *testing.T) {
 	t.Logf("from power to another Ready node: %v", took.Round(time.Second))
 	wound(t, behind)
 	listed(other, name(stranger)+" Ready Leader")
-	if out, err := other.Exec(t.Context(), "cat /etc/pi-agent/key; ls /boot/firmware"); err != nil || !strings.HasPrefix(string(out), key+"\n") ||
+	if out, err := other.Exec(t.Context(), "cat /etc/pi-agent/key; ls /boot/firmware"); err != nil ||
+		!strings.HasPrefix(string(out), key+"\n") ||
 		strings.Contains(string(out), "pi-agent.key") {
 		t.Errorf("the key of the card was not taken from it: %v", err)
 	}
@@ -166,8 +167,8 @@ func TestLateCards(t *testing.T) {
 	listed(leader, name(first)+" Ready Leader\n"+name(late)+" Ready")
 }
 
-// TestOldestBoard powers on a 32-bit board with the oldest engine and a 64-bit one, with a key that was put on their cards. The
-// older one has the lower serial and leads; what is wrong with its stack is seen on both.
+// TestOldestBoard powers on a 32-bit board with the oldest engine and a 64-bit one, with a key that was put on their
+// cards. The older one has the lower serial and leads; what is wrong with its stack is seen on both.
 func TestOldestBoard(t *testing.T) {
 	l := lab.New(t, lab.Options{Boards: true})
 	const oldest, other = "00000000aabbcc22", "10000000aabbcc05"
@@ -200,7 +201,8 @@ func TestOldestBoard(t *testing.T) {
 		return err
 	})
 	t.Logf("from power to two Ready nodes, led by one with ARMv7: %v", took.Round(time.Second))
-	out, err := old.Exec(t.Context(), `uname -m; dpkg --print-architecture; dpkg-query --show -f '${db:Status-Abbrev}\n' pi-agent`)
+	out, err := old.Exec(t.Context(),
+		`uname -m; dpkg --print-architecture; dpkg-query --show -f '${db:Status-Abbrev}\n' pi-agent`)
 	if want := "armv7l\narmhf\nii \n"; err != nil || string(out) != want {
 		t.Errorf("the 32-bit board is %q, %v, want %q", out, err, want)
 	}
@@ -208,7 +210,8 @@ func TestOldestBoard(t *testing.T) {
 	shows(t, young) // for what the manager says is everybody's
 }
 
-// differ compares what must not be the same on two cards of one image, and looks whether the system has taken all of its card.
+// differ compares what must not be the same on two cards of one image, and looks whether the system has taken all of
+// its card.
 func differ(t *testing.T, boards []*lab.Board) {
 	t.Helper()
 	whose := map[string]string{}
@@ -262,7 +265,8 @@ services:
 `
 
 // complaint is what every board says of it.
-const complaint = `Stack stack is not deployed: /boot/firmware/stack.yml:5: services.web.ports must be a list: write ports: ["80"].`
+const complaint = `Stack stack is not deployed: /boot/firmware/stack.yml:5: services.web.ports must be a list: ` +
+	`write ports: ["80"].`
 
 // complains waits until a manager with a broken stack.yml says so wherever people look.
 func complains(t *testing.T, b *lab.Board) {
@@ -309,13 +313,14 @@ func shows(t *testing.T, b *lab.Board) {
 	t.Logf("%s$ pi-agent status\n%s%v", name(b.Serial), out, err)
 }
 
-// keep writes the journals of boards where PI_AGENT_JOURNALS says, or the ends of their consoles into the log of a test that
-// failed.
+// keep writes the journals of boards where PI_AGENT_JOURNALS says, or the ends of their consoles into the log of a test
+// that failed.
 func keep(t *testing.T, boards ...*lab.Board) {
 	for _, b := range boards {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
-		journal, err := b.Exec(ctx, "journalctl -u pi-agent -u pi-agent-prepare -o short-precise --no-pager; systemd-analyze; systemd-analyze blame | head -20")
+		journal, err := b.Exec(ctx, "journalctl -u pi-agent -u pi-agent-prepare -o short-precise --no-pager; "+
+			"systemd-analyze; systemd-analyze blame | head -20")
 		if t.Failed() {
 			console := b.Console()
 			t.Logf("%s: %v\n%s\nconsole:\n%s", b.Name, err, journal, console[max(0, len(console)-3000):])

@@ -74,7 +74,8 @@ func (c class) practise() {
 	c.state(victim, "Down")
 	c.tasks(2)
 	c.answered(80, 1)
-	c.Logf("Down was noticed, and two tasks answer again, %v after the plug was pulled", time.Since(pulled).Round(time.Second))
+	c.Logf("Down was noticed, and two tasks answer again, %v after the plug was pulled",
+		time.Since(pulled).Round(time.Second))
 	c.show("docker node ls")
 	c.show("docker service ps web")
 	if err := victim.PowerOn(); err != nil {
@@ -113,7 +114,9 @@ func (c class) practise() {
 // managers does with three managers what a class does last: it pulls the plug of the first.
 func (c class) managers(back time.Time) {
 	first := c.boards[0]
-	await(c.T, 15*time.Minute, func(ctx context.Context) error { return c.managed(ctx, "Leader", "Reachable", "Reachable") })
+	await(c.T, 15*time.Minute, func(ctx context.Context) error {
+		return c.managed(ctx, "Leader", "Reachable", "Reachable")
+	})
 	c.Logf("three boards manage the swarm %v after the power came back", time.Since(back).Round(time.Second))
 	c.show("docker node ls")
 
@@ -123,21 +126,26 @@ func (c class) managers(back time.Time) {
 		c.Fatal(err)
 	}
 	c.manager = c.boards[1]
-	await(c.T, 5*time.Minute, func(ctx context.Context) error { return c.managed(ctx, "Leader", "Reachable", "Unreachable") })
+	await(c.T, 5*time.Minute, func(ctx context.Context) error {
+		return c.managed(ctx, "Leader", "Reachable", "Unreachable")
+	})
 	c.Logf("another board leads %v later", time.Since(pulled).Round(time.Second))
 	c.state(first, "Down")
 	c.show("docker service scale --detach web=3")
 	c.tasks(3)
 	c.answered(80, 2)
 	c.answered(8080, 1)
-	c.Logf("three tasks run on the other boards, and both pages are answered, %v after the plug was pulled", time.Since(pulled).Round(time.Second))
+	c.Logf("three tasks run on the other boards, and both pages are answered, %v after the plug was pulled",
+		time.Since(pulled).Round(time.Second))
 	c.show("docker node ls")
 	back = time.Now()
 	if err := first.PowerOn(); err != nil {
 		c.Fatal(err)
 	}
 	c.state(first, "Ready")
-	await(c.T, 5*time.Minute, func(ctx context.Context) error { return c.managed(ctx, "Leader", "Reachable", "Reachable") })
+	await(c.T, 5*time.Minute, func(ctx context.Context) error {
+		return c.managed(ctx, "Leader", "Reachable", "Reachable")
+	})
 	c.Logf("the first is a manager again %v after it was switched on", time.Since(back).Round(time.Second))
 	c.show("docker node ls")
 	c.show("pi-agent status || true")
@@ -157,7 +165,8 @@ func (c class) managed(ctx context.Context, want ...string) error {
 // identity are the ids of the swarm and of its nodes, which the swarm keeps for as long as it lives.
 func (c class) identity() string {
 	c.Helper()
-	out, err := c.manager.Exec(c.Context(), `docker info --format "{{.Swarm.Cluster.ID}}"; docker node ls --format "{{.ID}} {{.Hostname}}" | sort`)
+	out, err := c.manager.Exec(c.Context(),
+		`docker info --format "{{.Swarm.Cluster.ID}}"; docker node ls --format "{{.ID}} {{.Hostname}}" | sort`)
 	if err != nil {
 		c.Fatal(err)
 	}
@@ -219,7 +228,8 @@ func (c class) tasks(n int) {
 
 // running are the names of the boards that run tasks of service web, one for each.
 func (c class) running(ctx context.Context) (on []string, err error) {
-	out, err := c.manager.Exec(ctx, `docker service ps web --filter desired-state=running --format "{{.Node}} {{.CurrentState}}"`)
+	out, err := c.manager.Exec(ctx,
+		`docker service ps web --filter desired-state=running --format "{{.Node}} {{.CurrentState}}"`)
 	for line := range strings.Lines(string(out)) {
 		if f := strings.Fields(line); len(f) > 1 && f[1] == "Running" {
 			on = append(on, f[0])
@@ -245,8 +255,8 @@ func (c class) workerWithTask() *lab.Board {
 	return nil
 }
 
-// answered waits until the page is answered at every board that is on, whether it runs a task or not, by tasks on at least
-// this many boards.
+// answered waits until the page is answered at every board that is on, whether it runs a task or not, by tasks on at
+// least this many boards.
 func (c class) answered(port uint16, boards int) {
 	c.Helper()
 	var all []string

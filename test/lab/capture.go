@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// Capture records all packets on the LAN until the lab ends, in the file CapturePath. It returns when that has begun. A lab of
-// New does so from the start.
+// Capture records all packets on the LAN until the lab ends, in the file CapturePath. It returns when that has begun. A
+// lab of New does so from the start.
 func (l *Lab) Capture(ctx context.Context) error {
 	if _, err := os.Stat(l.CapturePath()); err == nil {
 		return nil

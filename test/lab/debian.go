@@ -14,9 +14,9 @@ import (
 	"time"
 )
 
-// Machine is a whole Debian on the LAN, as a freshly flashed Raspberry Pi: systemd is its process 1, NetworkManager gets
-// its address by DHCP, and docker.io, avahi-daemon and a user pi are there. Every machine calls itself raspberrypi at
-// first; machine id, hardware address and the serial in /proc/cpuinfo are its own.
+// Machine is a whole Debian on the LAN, as a freshly flashed Raspberry Pi: systemd is its process 1, NetworkManager
+// gets its address by DHCP, and docker.io, avahi-daemon and a user pi are there. Every machine calls itself raspberrypi
+// at first; machine id, hardware address and the serial in /proc/cpuinfo are its own.
 //
 // What is written to its disk, the journal and /var/lib/docker too, stays through power cuts.
 type Machine struct {
@@ -196,8 +196,8 @@ mount -t proc proc ../root/proc
 cp "$3" ../root/var/cache/apt/archives/
 DEBIAN_FRONTEND=noninteractive chroot ../root apt-get install --yes "/var/cache/apt/archives/${3##*/}"`
 
-// Bake is Install on the card of a machine that is off, as into an image that is being built: nothing of the package runs
-// before the first boot.
+// Bake is Install on the card of a machine that is off, as into an image that is being built: nothing of the package
+// runs before the first boot.
 func (m *Machine) Bake(ctx context.Context, deb string) error {
 	if m.On() {
 		return fmt.Errorf("%s is on", m.Name)

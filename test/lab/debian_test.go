@@ -221,7 +221,8 @@ func TestMachineOnLAN(t *testing.T) {
 	moved := netip.MustParsePrefix("192.168.7.0/24")
 	must(t, l.Renumber(moved))
 	must(t, m.Unplug())
-	must(t, lab.Wait(ctx, 100*time.Millisecond, func(context.Context) error { // NetworkManager waits some seconds for the cable to come back
+	// NetworkManager waits some seconds for the cable to come back
+	must(t, lab.Wait(ctx, 100*time.Millisecond, func(context.Context) error {
 		if a, err := m.Addr(ctx); err == nil {
 			return fmt.Errorf("still has %v", a)
 		}

@@ -33,8 +33,8 @@ func (p *Pi) StartEngine(args ...string) error {
 	return err
 }
 
-// StopEngine stops dockerd as systemd does, and waits for its end. Docker 20.10 sometimes panics on its way out, when its
-// networks get news from the swarm that it is just leaving: that is an end, too.
+// StopEngine stops dockerd as systemd does, and waits for its end. Docker 20.10 sometimes panics on its way out, when
+// its networks get news from the swarm that it is just leaving: that is an end, too.
 func (p *Pi) StopEngine() error {
 	err := p.stop(engineName)
 	if err != nil && strings.Contains(p.lastLines(engineName), "libnetwork.(*controller).clusterAgentInit") {
@@ -72,7 +72,8 @@ func (p *Pi) WaitEngine(ctx context.Context) error {
 			err = errors.New(answer.Status)
 		}
 		if !proc.Running() {
-			return final{fmt.Errorf("%s: engine ended: %w", p.Name, errors.Join(proc.Wait(), errors.New(p.lastLines(engineName))))}
+			return final{fmt.Errorf("%s: engine ended: %w", p.Name,
+				errors.Join(proc.Wait(), errors.New(p.lastLines(engineName))))}
 		}
 		return fmt.Errorf("%s: engine does not answer: %w", p.Name, err)
 	})
@@ -85,8 +86,9 @@ func (c *Computer) DockerSocket() string { return c.Path("/run/docker.sock") }
 // DockerHost is DockerSocket in the form that DOCKER_HOST and client.WithHost take.
 func (c *Computer) DockerHost() string { return "unix://" + c.DockerSocket() }
 
-// API is a client of the computer's engine. It makes a connection for each call, as an engine that is being stopped wants
-// it, so it need not be closed; it holds for one boot. A look through it costs a tenth of one with the docker command.
+// API is a client of the computer's engine. It makes a connection for each call, as an engine that is being stopped
+// wants it, so it need not be closed; it holds for one boot. A look through it costs a tenth of one with the docker
+// command.
 func (c *Computer) API() (*client.Client, error) {
 	return client.NewClientWithOpts(
 		client.WithHTTPClient(&http.Client{

@@ -122,7 +122,8 @@ func makeCgroups(name string) ([]string, error) {
 	return groups, nil
 }
 
-// delegate makes every controller that a cgroup has available below it. The hierarchies of cgroup v1 have no such thing.
+// delegate makes every controller that a cgroup has available below it. The hierarchies of cgroup v1 have no such
+// thing.
 func delegate(group string) error {
 	b, err := os.ReadFile(filepath.Join(group, "cgroup.controllers"))
 	if errors.Is(err, fs.ErrNotExist) {

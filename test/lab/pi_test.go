@@ -15,7 +15,8 @@ import (
 	"github.com/pi-agent/pi-agent/test/lab"
 )
 
-// reach tells whether the LAN's gateway can open a connection to the Pi's usual address, within the time it has for that.
+// reach tells whether the LAN's gateway can open a connection to the Pi's usual address, within the time it has for
+// that.
 func reach(t *testing.T, l *lab.Lab, p *lab.Pi, patience time.Duration) error {
 	t.Helper()
 	var listener net.Listener

@@ -24,8 +24,8 @@ type Process struct {
 	err  error // how it ended; valid after done
 }
 
-// Start starts a long-running program inside the computer, such as avahi-daemon or tcpdump. Its output is appended to the
-// log of that name. One name runs once at a time.
+// Start starts a long-running program inside the computer, such as avahi-daemon or tcpdump. Its output is appended to
+// the log of that name. One name runs once at a time.
 func (c *Computer) Start(name string, argv ...string) (*Process, error) {
 	return c.start(name, c.Command(context.Background(), argv...))
 }

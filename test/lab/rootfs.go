@@ -16,7 +16,8 @@ import (
 // systemPackages are what a whole machine has: of Raspberry Pi OS what matters to the agent, and what its package
 // depends on, so that it installs without a network.
 var systemPackages = []string{
-	"adduser", "apt", "avahi-daemon", "avahi-utils", "ca-certificates", "curl", "dbus", "docker.io", "iproute2", "iptables",
+	"adduser", "apt", "avahi-daemon", "avahi-utils", "ca-certificates", "curl", "dbus", "docker.io", "iproute2",
+	"iptables",
 	"kmod", "libnss-mdns", "network-manager", "procps", "systemd", "systemd-sysv",
 }
 

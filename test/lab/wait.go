@@ -19,12 +19,12 @@ const (
 	lookMax   = time.Second
 )
 
-// busy is how many times as long as on an idle machine something may take: tests run beside each other, and beside whatever
-// else the machine does. What must be fast is measured, by make bench or by a test that is alone.
+// busy is how many times as long as on an idle machine something may take: tests run beside each other, and beside
+// whatever else the machine does. What must be fast is measured, by make bench or by a test that is alone.
 const busy = 3
 
-// Await is Wait for a test: it fails the test when check has not succeeded within limit on an idle machine, shows what was
-// seen last, and returns how long it took.
+// Await is Wait for a test: it fails the test when check has not succeeded within limit on an idle machine, shows what
+// was seen last, and returns how long it took.
 func Await(t testing.TB, limit time.Duration, check func(context.Context) error) (took time.Duration) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), limit*busy)

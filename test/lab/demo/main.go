@@ -1,5 +1,5 @@
-// Command demo shows the main job: three virtual Pis with real Docker Engines become one swarm by themselves, and then do
-// what a class does with it. It ends with a verdict, and with status 1 when something was not as it should be.
+// Command demo shows the main job: three virtual Pis with real Docker Engines become one swarm by themselves, and then
+// do what a class does with it. It ends with a verdict, and with status 1 when something was not as it should be.
 package main
 
 import (
@@ -65,7 +65,8 @@ func run(ctx context.Context) (err error) {
 	if manager, err = formed(ctx, l); err != nil {
 		return err
 	}
-	fmt.Printf("\n  A swarm of three after %.1f s; the manager is %s, which has the lowest serial.\n", time.Since(began).Seconds(), manager.Name)
+	fmt.Printf("\n  A swarm of three after %.1f s; the manager is %s, which has the lowest serial.\n",
+		time.Since(began).Seconds(), manager.Name)
 	if err := show(ctx, manager, "node", "ls"); err != nil {
 		return err
 	}
@@ -79,7 +80,8 @@ func practise(ctx context.Context, l *lab.Lab, manager *lab.Pi) error {
 	if err := l.LoadWeb(ctx); err != nil {
 		return err
 	}
-	if err := show(ctx, manager, "service", "create", "--detach", "--name", "web", "--replicas", "2", "--publish", "mode=host,target=80",
+	if err := show(ctx, manager, "service", "create", "--detach", "--name", "web", "--replicas", "2", "--publish",
+		"mode=host,target=80",
 		"--mount", "type=bind,src=/etc/hostname,dst=/etc/hostname,readonly", "--no-resolve-image", lab.WebImage); err != nil {
 		return err
 	}
@@ -106,13 +108,15 @@ func practise(ctx context.Context, l *lab.Lab, manager *lab.Pi) error {
 	if err := victim.PowerOff(); err != nil {
 		return err
 	}
-	if err := await(ctx, 90*time.Second, func(context.Context) error { return nodeState(ctx, manager, victim.Name, "Down") }); err != nil {
+	if err := await(ctx, 90*time.Second,
+		func(context.Context) error { return nodeState(ctx, manager, victim.Name, "Down") }); err != nil {
 		return err
 	}
 	if err := answering(ctx, l, manager, 2, 2); err != nil {
 		return err
 	}
-	fmt.Printf("\n  Down was noticed and the replica runs elsewhere %.0f s after the plug was pulled.\n", time.Since(pulled).Seconds())
+	fmt.Printf("\n  Down was noticed and the replica runs elsewhere %.0f s after the plug was pulled.\n",
+		time.Since(pulled).Seconds())
 	if err := show(ctx, manager, "node", "ls"); err != nil {
 		return err
 	}
@@ -124,7 +128,8 @@ func practise(ctx context.Context, l *lab.Lab, manager *lab.Pi) error {
 	if err := errors.Join(victim.StartEngine(), victim.StartAgent()); err != nil {
 		return err
 	}
-	if err := await(ctx, 90*time.Second, func(context.Context) error { return nodeState(ctx, manager, victim.Name, "Ready") }); err != nil {
+	if err := await(ctx, 90*time.Second,
+		func(context.Context) error { return nodeState(ctx, manager, victim.Name, "Ready") }); err != nil {
 		return err
 	}
 	return show(ctx, manager, "node", "ls")
@@ -146,7 +151,8 @@ func formed(ctx context.Context, l *lab.Lab) (*lab.Pi, error) {
 func answering(ctx context.Context, l *lab.Lab, manager *lab.Pi, n, boards int) error {
 	var answers []string
 	err := await(ctx, time.Minute, func(context.Context) error {
-		running, err := manager.Docker(ctx, "service", "ps", "web", "--filter", "desired-state=running", "--format", "{{.CurrentState}}")
+		running, err := manager.Docker(ctx, "service", "ps", "web", "--filter", "desired-state=running", "--format",
+			"{{.CurrentState}}")
 		if got := strings.Count(string(running), "Running"); err != nil || got != n {
 			return fmt.Errorf("%d of %d tasks run", got, n)
 		}

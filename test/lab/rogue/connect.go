@@ -38,7 +38,8 @@ var holds = map[string]func(net.Conn, *tls.Config) error{
 	},
 	"huge": func(c net.Conn, config *tls.Config) error { // a request of a gigabyte
 		t := tls.Client(c, config)
-		if _, err := io.WriteString(t, "POST /v1/hello HTTP/1.1\r\nHost: pi\r\nContent-Length: 1073741824\r\n\r\n"); err != nil {
+		if _, err := io.WriteString(t,
+			"POST /v1/hello HTTP/1.1\r\nHost: pi\r\nContent-Length: 1073741824\r\n\r\n"); err != nil {
 			return err
 		}
 		chunk := make([]byte, 16<<10)
