@@ -70,11 +70,7 @@ func pause(t *testing.T, d time.Duration) {
 // must fails the test, which cannot go on, when something has failed.
 func must(t *testing.T, errs ...error) {
 	t.Helper()
-	for _, err := range errs {
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
+	lab.Must(t, errs...)
 }
 
 // docker runs a docker command, which must succeed, and returns what it says.

@@ -40,6 +40,16 @@ func need(t testing.TB, tools ...string) {
 	}
 }
 
+// Must fails the test, which cannot go on, when something has failed.
+func Must(t testing.TB, errs ...error) {
+	t.Helper()
+	for _, err := range errs {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func missing(tools []string) string {
 	if os.Getuid() != 0 {
 		return "a lab needs root"

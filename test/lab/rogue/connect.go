@@ -62,18 +62,12 @@ const heldMax = 1000
 // connect opens so many connections a second to each of the boards in turn, and holds them in one of these ways.
 func (r *rogue) connect(boards []netip.Addr, hold func(net.Conn, *tls.Config) error, rate int) {
 	config := &tls.Config{InsecureSkipVerify: true, Certificates: []tls.Certificate{r.cert}}
-	slots := make(chan struct{}, heldMax)
+	held := make(slots, heldMax)
 	var opened tally
 	go opened.report("connections")
 	often(rate, func() {
 		for _, at := range boards {
-			select {
-			case slots <- struct{}{}:
-			default: // they let us wait
-				continue
-			}
-			go func() {
-				defer func() { <-slots }()
+			held.try(func() {
 				c, err := r.dial(context.Background(), "tcp4", netip.AddrPortFrom(at, 2378).String())
 				if err != nil {
 					return
@@ -81,7 +75,7 @@ func (r *rogue) connect(boards []netip.Addr, hold func(net.Conn, *tls.Config) er
 				defer c.Close()
 				opened.n.Add(1)
 				_ = hold(c, config) // it always ends with an error: they hang up
-			}()
+			})
 		}
 	})
 }
