@@ -20,7 +20,7 @@ import (
 	"github.com/pi-agent/pi-agent/test/lab"
 )
 
-// The tests in this file take the ground from under a swarm: addresses, DHCP server, router.
+// The tests in this file pull the rug from under a swarm: addresses, DHCP server, router.
 
 const (
 	notReadyMax = 30 * time.Second // how long a node may leave Ready
@@ -28,7 +28,7 @@ const (
 	backMax = 5 * time.Second
 )
 
-// otherSubnet is not that of a lab.
+// otherSubnet is one that no lab has at first.
 var otherSubnet = netip.MustParsePrefix("10.88.0.0/24")
 
 // host is a Pi or a whole machine.
@@ -237,7 +237,7 @@ func watchSwarm(t *testing.T, manager host, containers []replica) *watch {
 	return w
 }
 
-// end stops looking, and tells what was seen.
+// end stops looking, and reports what was seen.
 func (w *watch) end(t *testing.T, what string) {
 	t.Helper()
 	w.stop()
@@ -373,7 +373,7 @@ func TestRenumberedLAN(t *testing.T) {
 	})
 }
 
-// The same with the addresses that DHCP gives, to see what the others are good for.
+// The same with the addresses that DHCP gives, which shows what the stable ones are good for.
 func TestRenumberedLANWithInterfaceAddresses(t *testing.T) {
 	t.Parallel()
 	l := formed(t, lab.Options{N: 3, Config: "expect = 3\naddress = \"interface\""})
@@ -481,7 +481,7 @@ func leased(t *testing.T, machines []*lab.Machine, subnet netip.Prefix) {
 	await(t, soon, func(ctx context.Context) error {
 		for _, m := range machines {
 			if addr, err := m.Addr(ctx); err != nil || !subnet.Contains(addr) {
-				return fmt.Errorf("%s has %v, %w", m.Name, addr, err)
+				return fmt.Errorf("%s has %v, %v", m.Name, addr, err)
 			}
 		}
 		return nil

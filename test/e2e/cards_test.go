@@ -11,8 +11,8 @@ import (
 	"github.com/pi-agent/pi-agent/test/lab"
 )
 
-// The tests in this file run machines that were flashed with one image, and look at what makes boards of them: names of
-// their own, a user who may use docker, settings written to the card from another computer.
+// The tests in this file run machines that were flashed with one image, and look at what makes each a board of its own:
+// its name, a user who may use docker, settings written to the card by another computer.
 
 const bootSettings = "/boot/firmware/pi-agent.toml"
 
@@ -80,7 +80,7 @@ func TestCardsOfOneImage(t *testing.T) {
 		awaitMachines(t, later, others)
 		await(t, soon, func(ctx context.Context) error {
 			if status, err := property(ctx, typo, "StatusText"); err != nil || !strings.Contains(status, wrong) {
-				return fmt.Errorf("status is %q, %w", status, err)
+				return fmt.Errorf("status is %q, %v", status, err)
 			}
 			return isUp(ctx, typo, 0)
 		})

@@ -60,7 +60,7 @@ func TestBadCards(t *testing.T) {
 		for _, pi := range l.Pis {
 			stopAgents(t, pi)
 			if _, err := pi.Exec(t.Context(), "sh", "-ec", strings.ReplaceAll(damage.script, "DIR", state)); err != nil {
-				t.Fatalf("%s: %v", damage.name, err)
+				t.Fatalf("make the card of %s %s: %v", pi.Name, damage.name, err)
 			}
 			startAgents(t, pi)
 		}

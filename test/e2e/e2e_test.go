@@ -32,10 +32,10 @@ type node struct {
 	ManagerStatus string // Leader, Reachable or Unreachable; empty for a worker
 }
 
-// check is a condition for which a test waits: nil when it holds, and else what is seen instead.
+// check is a condition for which a test waits: nil when it holds, otherwise what is seen instead.
 type check = func(context.Context) error
 
-// allOf is that all of these conditions hold, looked at in this order.
+// allOf holds when all of these conditions do, which are looked at in this order.
 func allOf(checks ...check) check {
 	return func(ctx context.Context) error {
 		for _, holds := range checks {
@@ -63,7 +63,7 @@ func infoOf(ctx context.Context, e engine) (system.Info, error) {
 	return c.Info(ctx)
 }
 
-// infoNow is infoOf an engine that must answer.
+// infoNow is infoOf for an engine that must answer.
 func infoNow(t *testing.T, e engine) system.Info {
 	t.Helper()
 	i, err := infoOf(t.Context(), e)
@@ -71,7 +71,7 @@ func infoNow(t *testing.T, e engine) system.Info {
 	return i
 }
 
-// inSwarm is that the engine of a Pi is a node of a swarm.
+// inSwarm holds when the engine of a Pi is a node of a swarm.
 func inSwarm(pi *lab.Pi) check {
 	return func(ctx context.Context) error {
 		i, err := infoOf(ctx, pi)
@@ -118,7 +118,7 @@ func nodesOf(ctx context.Context, manager engine) ([]node, error) {
 	return nodes, nil
 }
 
-// oneSwarm is that the Pis are the nodes of one swarm, all ready, led by leader, and that nothing else is.
+// oneSwarm holds when these Pis, and nothing else, are the nodes of one swarm, all ready and led by leader.
 func oneSwarm(leader *lab.Pi, pis []*lab.Pi) check {
 	return func(ctx context.Context) error {
 		infos, err := infosOf(ctx, pis)
@@ -129,7 +129,7 @@ func oneSwarm(leader *lab.Pi, pis []*lab.Pi) check {
 	}
 }
 
-// sameNode is that the engine of a Pi is the node that it was.
+// sameNode holds when the engine of a Pi is the node that it was.
 func sameNode(pi *lab.Pi, was system.Info) check {
 	return func(ctx context.Context) error {
 		now, err := infoOf(ctx, pi)
@@ -140,7 +140,7 @@ func sameNode(pi *lab.Pi, was system.Info) check {
 	}
 }
 
-// infosOf is infoOf of all that answer, and what the others say instead.
+// infosOf is infoOf for all that answer, and the errors of the others.
 func infosOf(ctx context.Context, pis []*lab.Pi) (infos map[*lab.Pi]system.Info, errs error) {
 	infos = map[*lab.Pi]system.Info{}
 	for _, pi := range pis {
@@ -179,8 +179,8 @@ func areOneSwarm(ctx context.Context, leader *lab.Pi, infos map[*lab.Pi]system.I
 	return nil
 }
 
-// neverTwo fails the test when two Pis manage different swarms. An agent that heals such a thing later would pass every
-// look at the end.
+// neverTwo fails the test when two Pis manage different swarms. An agent that mends this later would pass a check that
+// is made at the end.
 func neverTwo(t *testing.T, infos map[*lab.Pi]system.Info) {
 	t.Helper()
 	swarms := map[string]string{}
@@ -207,14 +207,14 @@ func awaitSwarm(t *testing.T, limit time.Duration, leader *lab.Pi, pis []*lab.Pi
 	})
 }
 
-// limited is the test's context, for so long.
+// limited is the context of the test, with a time limit.
 func limited(t *testing.T, d time.Duration) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), d)
 	t.Cleanup(cancel)
 	return ctx
 }
 
-// managed is that these Pis are the managers that the swarm of one of them has, all reachable, and one leads.
+// managed holds when these Pis are the managers of one swarm, all of them reachable, and one leads.
 func managed(pis ...*lab.Pi) check {
 	return func(ctx context.Context) error {
 		nodes, err := nodesOf(ctx, pis[0])
@@ -257,7 +257,7 @@ func managersAmong(ctx context.Context, pis []*lab.Pi) (managers []*lab.Pi) {
 	return managers
 }
 
-// writable is that the swarm can be changed on this Pi.
+// writable holds when the swarm can be changed from this Pi.
 func writable(pi *lab.Pi) check {
 	return func(ctx context.Context) error {
 		_, err := pi.Docker(ctx, "node", "update", "--label-add", "probe="+fmt.Sprint(time.Now().UnixNano()), pi.Name)
@@ -265,7 +265,7 @@ func writable(pi *lab.Pi) check {
 	}
 }
 
-// ready is that so many nodes of the swarm are Ready.
+// ready holds when this many nodes of the swarm are Ready.
 func ready(manager *lab.Pi, n int) check {
 	return func(ctx context.Context) error {
 		nodes, err := nodesOf(ctx, manager)
@@ -366,12 +366,12 @@ var statusSchema = sync.OnceValues(func() (*jsonschema.Schema, error) {
 	return c.Compile("../../docs/status.schema.json")
 })
 
-// as is a command that another one runs as that user.
+// as is the command line that runs a command as that user.
 func as(uid string, argv ...string) []string {
 	return append([]string{"setpriv", "--reuid=" + uid, "--regid=" + uid, "--clear-groups"}, argv...)
 }
 
-// tells is that a command, run as that user, says this and ends with that status.
+// tells holds when a command of the program, run as that user, says this and exits with that status.
 func tells(pi *lab.Pi, uid, command string, status int, words string) check {
 	return func(ctx context.Context) error {
 		out, got, err := tell(ctx, pi, uid, command)
@@ -408,7 +408,7 @@ func told(t *testing.T, pi *lab.Pi, limit time.Duration, wants ...string) {
 			}
 		}
 		if err == nil && status != 3 {
-			err = fmt.Errorf("%s: exit status %d:\n%s", pi.Name, status, shown)
+			err = fmt.Errorf("%s: exit status %d, want 3:\n%s", pi.Name, status, shown)
 		}
 		return err
 	})

@@ -16,7 +16,7 @@ import (
 	"github.com/pi-agent/pi-agent/test/lab"
 )
 
-// rounds is how often chance gets its chance: a few times whenever the tests run, and as often as PI_AGENT_ROUNDS says.
+// rounds is how often a test with random timing is repeated: a few times, or as often as PI_AGENT_ROUNDS says.
 func rounds(t *testing.T) int {
 	t.Helper()
 	text := os.Getenv("PI_AGENT_ROUNDS")
@@ -123,14 +123,14 @@ func labelled(t *testing.T, manager *lab.Pi, pis ...*lab.Pi) {
 		for _, pi := range pis {
 			out, err := manager.Docker(ctx, "node", "ls", "--quiet", "--filter", "node.label=pi.serial="+pi.Serial)
 			if err != nil || strings.TrimSpace(string(out)) == "" {
-				return fmt.Errorf("no node is labelled with the serial of %s: %w", pi.Name, err)
+				return fmt.Errorf("no node is labelled with the serial of %s: %v", pi.Name, err)
 			}
 		}
 		return nil
 	})
 }
 
-// objects are the versions of all that a swarm has: each change of a node or of the swarm counts one up.
+// objects are the versions of a swarm and its nodes: each change increases that of what is changed.
 func objects(t *testing.T, manager *lab.Pi) map[string]uint64 {
 	t.Helper()
 	versions := map[string]uint64{}
@@ -155,7 +155,7 @@ func objects(t *testing.T, manager *lab.Pi) map[string]uint64 {
 	must(t, json.Unmarshal(out, &cluster))
 	versions[cluster.ID] = cluster.Version.Index
 	if len(versions) < 2 {
-		t.Fatalf("objects %v", versions)
+		t.Fatalf("the swarm has only the objects %v", versions)
 	}
 	return versions
 }

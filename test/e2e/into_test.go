@@ -95,7 +95,7 @@ func TestIntoImage(t *testing.T) {
 	t.Run("with what is no key", func(t *testing.T) {
 		image := image(t, template)
 		if out, err := into(image, "too short"); err == nil || !strings.Contains(out, "KEY is no cluster key") {
-			t.Errorf("%v, says %q", err, out)
+			t.Errorf("a bad key: %v, says %q", err, out)
 		}
 		if data := read(t, image, "user-data"); data != strings.TrimSpace(template) {
 			t.Errorf("user-data is\n%s", data)
@@ -108,7 +108,7 @@ func TestIntoImage(t *testing.T) {
 			before, err := os.ReadFile(image)
 			must(t, err)
 			if out, err := into(image, key); err == nil || !strings.Contains(out, "user-data") {
-				t.Errorf("%v, says %q", err, out)
+				t.Errorf("%s: %v, says %q", name, err, out)
 			}
 			if after, err := os.ReadFile(image); err != nil || string(after) != string(before) {
 				t.Errorf("the image was changed: %v", err)

@@ -40,7 +40,7 @@ func TestRogueWithoutTheKeyIsIgnored(t *testing.T) {
 	}
 }
 
-// burden is what an agent costs its Pi at a moment.
+// burden is what an agent costs its Pi at some moment.
 type burden struct {
 	resident float64 // MB
 	cpu      time.Duration
@@ -138,7 +138,7 @@ func guess(t *testing.T, capturePath string) {
 		tags[string(m[1])] = true
 	}
 	if len(tags) != 3 {
-		t.Fatalf("%d keys announce themselves, want 3", len(tags))
+		t.Fatalf("%d different tags are announced, want 3", len(tags))
 	}
 	var list []string
 	fruits := "raspberries strawberries blackberries blueberries cherries apples pears plums lemons oranges"

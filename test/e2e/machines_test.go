@@ -109,7 +109,7 @@ func property(ctx context.Context, m *lab.Machine, name string) (string, error) 
 	return strings.TrimSpace(string(out)), err
 }
 
-// isUp is an error unless the agent runs and systemd has restarted it so often since the machine was booted.
+// isUp is an error unless the agent runs and systemd has restarted it exactly this often since the machine was booted.
 func isUp(ctx context.Context, m *lab.Machine, restarts int) error {
 	for name, want := range map[string]string{"ActiveState": "active", "NRestarts": strconv.Itoa(restarts)} {
 		got, err := property(ctx, m, name)
@@ -182,7 +182,7 @@ func formOn(t *testing.T, script map[int]string, suites ...string) (*lab.Lab, ma
 	return l, ids
 }
 
-// readable checks what a person sees who looks after the service once there is a swarm.
+// readable checks what somebody sees who looks at the service once there is a swarm.
 func readable(t *testing.T, machines []*lab.Machine) {
 	t.Helper()
 	ctx := t.Context()
@@ -192,11 +192,11 @@ func readable(t *testing.T, machines []*lab.Machine) {
 		must(t, err)
 		t.Logf("%s, serial %s:\n%s", m.Name, m.Serial, strings.Join(story, "\n"))
 		if len(story) > logMax {
-			t.Errorf("the journal of %s has %d lines", m.Name, len(story))
+			t.Errorf("the journal of %s has %d lines, want at most %d", m.Name, len(story), logMax)
 		}
 		status, err := m.Exec(ctx, "systemctl", "status", "--no-pager", service)
 		if err != nil || !strings.Contains(string(status), "Status: \"") {
-			t.Errorf("%v, no status line in\n%s", err, status)
+			t.Errorf("%s: %v, no status line in\n%s", m.Name, err, status)
 		}
 		shown, err := m.Exec(ctx, as(nobody, "pi-agent", "status")...)
 		if want := fmt.Sprintf("%d of %[1]d boards ready", len(machines)); err != nil ||

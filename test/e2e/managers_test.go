@@ -13,7 +13,7 @@ import (
 	"github.com/pi-agent/pi-agent/test/lab"
 )
 
-// The tests in this file wait for minutes, and do so beside each other.
+// The tests in this file wait for minutes, and so run beside each other.
 
 // fourBoards are boards of which three become managers; the fourth has the highest serial.
 func fourBoards(t *testing.T, pace int) (l *lab.Lab, first, second, third, fourth *lab.Pi) {
@@ -24,7 +24,7 @@ func fourBoards(t *testing.T, pace int) (l *lab.Lab, first, second, third, fourt
 	return l, l.Pis[1], l.Pis[0], l.Pis[2], l.Pis[3]
 }
 
-// allRun is that the service web has so many tasks, and all of them run.
+// allRun holds when the service web has this many tasks, and all of them run.
 func allRun(manager *lab.Pi, n int) check {
 	return func(ctx context.Context) error {
 		out, err := manager.Docker(ctx, "service", "ls", "--format", "{{.Replicas}}")
@@ -48,7 +48,7 @@ func threeOfFour(t *testing.T, prepare ...preparation) (l *lab.Lab, first, secon
 	return l, all[0], all[1], all[2], all[3]
 }
 
-// The first of three managers loses its power: the swarm can be changed, and a service that ran there runs on.
+// The first of three managers loses its power: the swarm can still be changed, and a service that ran there runs on.
 func TestThreeManagers(t *testing.T) {
 	t.Parallel()
 	l, first, second, third, _ := fourBoards(t, 1)
@@ -86,7 +86,7 @@ func TestThreeManagers(t *testing.T) {
 	t.Logf("one manager after %v", await(t, later, func(ctx context.Context) error {
 		managers := managersAmong(ctx, l.Pis[:3])
 		if len(managers) == 0 {
-			return errors.New("nobody manages")
+			return errors.New("no board is a manager")
 		}
 		return allOf(managed(managers[0]), ready(managers[0], 3))(ctx)
 	}))
@@ -114,7 +114,7 @@ func TestFiveManagers(t *testing.T) {
 	t.Logf("three managers of five boards after %v", await(t, atLast, func(ctx context.Context) error {
 		managers := managersAmong(ctx, l.Pis)
 		if len(managers) != 3 {
-			return fmt.Errorf("%d boards manage, want 3 of 5", len(managers))
+			return fmt.Errorf("%d of 5 boards are managers, want 3", len(managers))
 		}
 		return allOf(managed(managers...), ready(managers[0], 5))(ctx)
 	}))
@@ -153,7 +153,7 @@ func TestManagerIsReplaced(t *testing.T) {
 		return ready(second, 4)(ctx)
 	}))
 	if err := replaced(t.Context()); err != nil {
-		t.Errorf("with the first back: %v", err)
+		t.Errorf("after the first has come back: %v", err)
 	}
 }
 

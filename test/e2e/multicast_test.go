@@ -48,7 +48,7 @@ func knows(pi *lab.Pi, pis []*lab.Pi) error {
 	return err
 }
 
-// writtenMax is how long an agent in a swarm may keep to itself whom it has met: it spares the card.
+// writtenMax is how long an agent in a swarm may take to write whom it has met: it spares the card.
 const writtenMax = 7 * time.Minute
 
 // The boards form a swarm, then multicast is lost for good, and the power. They find each other where they met before,

@@ -17,8 +17,8 @@ import (
 	"github.com/pi-agent/pi-agent/test/lab"
 )
 
-// A worker gets a new card: its new node has the labels and the availability that a person gave to the old one, which
-// is off the list.
+// A worker gets a new card: its new node gets the labels and the availability that a person gave to the old one, which
+// is removed.
 func TestNewCard(t *testing.T) {
 	t.Parallel()
 	key := clusterkey.Generate()
@@ -55,7 +55,7 @@ func TestNewCard(t *testing.T) {
 			"and its labels and availability go to the new one.", took)
 }
 
-// copyCard gives a Pi what engine and agent, which are down on both, have on the card of another one.
+// copyCard gives a Pi what the engine and the agent of another one have on its card. They are down on both.
 func copyCard(t *testing.T, from, to *lab.Pi) {
 	t.Helper()
 	for _, dir := range []string{"/var/lib/docker/swarm", "/var/lib/pi-agent"} {
@@ -135,7 +135,7 @@ func TestSharedIDs(t *testing.T) {
 		copied++
 	}
 	if copied < 2 {
-		t.Fatalf("%d ids are copied", copied)
+		t.Fatalf("%d ids are copied, want 2 at least", copied)
 	}
 	must(t, other.StartEngine())
 	awaitEngine(t, other)

@@ -64,7 +64,7 @@ func repacked(t *testing.T, deb, version, script string) string {
 	return to
 }
 
-// not is what a shell lacks that ends at the first error: a command that ends it when another one succeeds.
+// not ends a script, for which the shell has nothing, when a command succeeds.
 const not = `not() { if "$@"; then exit 1; fi; }
 `
 

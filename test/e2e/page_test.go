@@ -54,7 +54,7 @@ func TestPage(t *testing.T) {
 				return nil
 			}
 		}
-		return fmt.Errorf("%v, %v", nodes, err)
+		return fmt.Errorf("%s is not Down: %+v, %v", workers[1].Name, nodes, err)
 	})
 	known := time.Now()
 	next("moved")

@@ -9,7 +9,7 @@ import (
 	"github.com/pi-agent/pi-agent/test/lab"
 )
 
-// listens has a port and takes every connection without a word.
+// listens occupies a port, and accepts every connection without a word.
 const listens = `use IO::Socket::INET; my $s = IO::Socket::INET->new(LocalPort => $ARGV[0], Proto => $ARGV[1], ` +
 	`$ARGV[1] eq "tcp" ? (Listen => 5, ReuseAddr => 1) : ()) or die $!; $| = 1; print "up\n"; sleep 1 while 1;`
 
@@ -78,13 +78,13 @@ func TestTakenPorts(t *testing.T) {
 	await(t, soon, func(ctx context.Context) error {
 		out, _, err := tell(ctx, other, nobody, "status")
 		if err == nil && strings.Contains(string(out), " is taken by ") {
-			err = fmt.Errorf("status goes on:\n%s", out)
+			err = fmt.Errorf("status still says that a port is taken:\n%s", out)
 		}
 		return err
 	})
 }
 
-// A setting with which the engine takes part in no swarm is named, also when the engine of a member does not start for
+// A setting that keeps the engine out of any swarm is named, also when the engine of a member does not start because of
 // it.
 func TestExcludingSettingsAreNamed(t *testing.T) {
 	t.Parallel()
@@ -111,7 +111,7 @@ func TestExcludingSettingsAreNamed(t *testing.T) {
 	named(`ocker has "live-restore" on, which swarm mode does not support`)
 }
 
-// On a whole system the agent may not look at other programs, and is told their units by the kernel.
+// On a whole system the agent may not look into other programs, and learns their units from the kernel.
 func TestTakenPortByUnit(t *testing.T) {
 	t.Parallel()
 	l, ids := form(t, "trixie")
@@ -142,7 +142,7 @@ systemctl start docker.service`
 	await(t, soon, func(ctx context.Context) error {
 		out, err := m.Exec(ctx, "pi-agent", "status")
 		if err == nil && strings.Contains(string(out), " is taken by ") {
-			err = fmt.Errorf("status goes on:\n%s", out)
+			err = fmt.Errorf("status still says that a port is taken:\n%s", out)
 		}
 		return err
 	})

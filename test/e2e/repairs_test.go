@@ -45,7 +45,7 @@ func paceOf(n int) int {
 	return n
 }
 
-// recorded is repaired where the test has looked into the journal itself.
+// recorded is repaired for a test that has looked into the journal itself.
 func recorded(t *testing.T, fault, does, sentence string, took time.Duration) {
 	t.Helper()
 	test, _, _ := strings.Cut(t.Name(), "/")
@@ -85,7 +85,7 @@ func recorded(t *testing.T, fault, does, sentence string, took time.Duration) {
 	must(t, os.WriteFile(repairsPath, []byte(strings.Join(lines, "\n")+"\n"), 0o644))
 }
 
-// Each row of the table names a test that there is, and what it has measured.
+// Each row of the table names an existing test, and what it has measured.
 func TestRepairsTable(t *testing.T) {
 	t.Parallel()
 	table, err := os.ReadFile(repairsPath)

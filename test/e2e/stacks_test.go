@@ -16,8 +16,9 @@ import (
 // lookTime is longer than it takes a manager to look at the files of its stacks once more.
 const lookTime = 15 * time.Second
 
-// A Compose file on the manager's card is a running service without anybody having typed anything, spread over all
-// boards. A broken one keeps nobody from forming a swarm, is said with its line, and is deployed once it is put right.
+// A Compose file on the manager's card becomes a running service, spread over all boards, without anybody typing
+// anything. A broken one keeps nobody from forming a swarm, is reported with its line, and is deployed once it is put
+// right.
 func TestStacks(t *testing.T) {
 	t.Parallel()
 	l := withEngines(t, lab.Options{N: 3, Config: "expect = 3"}, withWeb)

@@ -10,7 +10,7 @@ import (
 	"github.com/pi-agent/pi-agent/test/lab"
 )
 
-// What is not there yet when the agent starts on pi1 must not keep the three from becoming a swarm once it is.
+// What is not there yet when the agent of pi1 starts must not keep the three from becoming a swarm once it is.
 func TestStartedTooEarly(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -131,5 +131,5 @@ func browsed(out string, pi *lab.Pi) error {
 		}
 		return nil
 	}
-	return fmt.Errorf("%s is not there", pi.Name)
+	return fmt.Errorf("%s is not listed", pi.Name)
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/pi-agent/pi-agent/test/lab"
 )
 
-// TestStatus looks at one swarm from all of its boards, while boards, engines and agents go and come.
+// TestStatus looks at one swarm from all of its boards, while boards, engines and agents come and go.
 func TestStatus(t *testing.T) {
 	t.Parallel()
 	l := formed(t, lab.Options{N: 3, Config: "expect = 3"}, withWeb)
@@ -62,7 +62,7 @@ func TestStatus(t *testing.T) {
 			out, _, err := tell(t.Context(), pi, nobody, "status")
 			if err != nil || !strings.Contains(string(out), "3 of 3 boards ready, 1 manager, 1 service.") ||
 				!strings.Contains(string(out), "- 1 manager: if "+leader.Name+" fails") {
-				t.Errorf("%v:\n%s", err, out)
+				t.Errorf("status on %s: %v:\n%s", pi.Name, err, out)
 			}
 			if pi == leader {
 				t.Logf("status takes %v with the start of the program:\n%s", took.Round(time.Millisecond), out)
@@ -88,11 +88,11 @@ func TestStatus(t *testing.T) {
 				"clocks of boards", "port 2378/tcp", "port 7946/tcp", "port 7946/udp", "port 4789/udp", "own ports", "disk",
 			} {
 				if r := all[check]; r.Verdict != doctor.Pass {
-					t.Errorf("%s: %s: %+v", pi.Name, check, r)
+					t.Errorf("the doctor of %s says of %s: %+v", pi.Name, check, r)
 				}
 			}
 			if r := all["port 2377/tcp"]; (r.Verdict == doctor.Pass) != (pi != leader) { // there is no other manager
-				t.Errorf("%s: %+v", pi.Name, r)
+				t.Errorf("the doctor of %s says %+v", pi.Name, r)
 			}
 		}
 		out, _, err := tell(t.Context(), workers[0], root, "doctor")
@@ -133,10 +133,10 @@ func TestStatus(t *testing.T) {
 			if err != nil || status != 4 ||
 				!strings.Contains(string(out), "The agent does not run on this board: sudo systemctl start") ||
 				!strings.Contains(string(out), want) {
-				t.Errorf("%v, exit status %d:\n%s", err, status, out)
+				t.Errorf("without its agent, status on %s: %v, exit status %d:\n%s", pi.Name, err, status, out)
 			}
 			if r := results(t, pi)["agent"]; r.Verdict != doctor.Fail {
-				t.Errorf("%+v", r)
+				t.Errorf("without its agent, the doctor of %s says %+v", pi.Name, r)
 			}
 			startAgents(t, pi)
 			shows(t, pi, l.Pis...)
@@ -153,7 +153,7 @@ func TestStatus(t *testing.T) {
 			return err
 		})
 		if r := results(t, pi)["engine"]; r.Verdict != doctor.Fail {
-			t.Errorf("%+v", r)
+			t.Errorf("without its engine, the doctor of %s says %+v", pi.Name, r)
 		}
 		must(t, pi.StartEngine())
 		shows(t, pi, l.Pis...)
@@ -165,7 +165,7 @@ func TestStatus(t *testing.T) {
 		took := time.Since(began)
 		p, status, err := seen(t.Context(), leader)
 		if err != nil || status != 3 || !p.Trouble() {
-			t.Errorf("%v, exit status %d, %+v", err, status, p.Warnings)
+			t.Errorf("with a board down, status: %v, exit status %d, warnings %+v", err, status, p.Warnings)
 		}
 		out, _, err := tell(t.Context(), workers[0], nobody, "status")
 		t.Logf("shown on the other worker after %.1f s: %v\n%s", took.Seconds(), err, out)

@@ -17,11 +17,11 @@ import (
 	"github.com/pi-agent/pi-agent/test/lab"
 )
 
-// This file is the home of what the stories of the tests have in common: how long they wait, how a swarm comes to be,
-// and what is done to boards.
+// This file has what the tests share to tell their stories: how long they wait, how a swarm comes about, and what is
+// done to boards.
 
-// How long a test waits for what, on an idle machine; await gives it several times as long on a busy one. A wait ends
-// as soon as its condition holds, so these are generous: what must be fast is measured.
+// How long tests wait, on an idle machine; await allows several times as long, for a busy one. A wait ends as soon as
+// its condition holds, so these are generous. What must be fast is measured instead.
 const (
 	// atOnce is for what has happened already, and only has to be seen.
 	atOnce = 10 * time.Second
@@ -34,19 +34,18 @@ const (
 	atLast = 5 * time.Minute
 )
 
-// How long a test lets pass in which nothing may happen.
+// How long tests watch that nothing happens.
 const (
-	// downTime is how long the nodes of a swarm may be silent before it calls them Down, and some more: a worker that has
-	// lost its manager is Down by then.
+	// downTime is longer than a swarm takes to call a silent node Down: by then a worker that has lost its manager is.
 	downTime = 25 * time.Second
-	// settledTime is twice the settle of quick: a board that would make a swarm has made one by then.
+	// settledTime is twice the settle of quick: by then a board that would make a swarm has made it.
 	settledTime = 10 * time.Second
 )
 
-// handTime is how long a class takes to switch its boards on, one after the other, at the most.
+// handTime is how long a class takes at most to switch on its boards, one after the other.
 const handTime = 5 * time.Second
 
-// quick is the setting of boards that wait for more boards for a third of the usual time.
+// quick is a setting with which boards wait for others only a third of the usual time.
 const quick = `settle = "5s"`
 
 // await repeats check until it succeeds, and returns how long that took. It fails the test when that is too long.
@@ -132,13 +131,13 @@ func withKey(key string) preparation {
 	}
 }
 
-// withWeb lets the engines of all Pis have lab.WebImage.
+// withWeb loads lab.WebImage into all engines.
 func withWeb(t *testing.T, l *lab.Lab) {
 	t.Helper()
 	must(t, l.LoadWeb(t.Context()))
 }
 
-// forms lets all Pis of a lab become one swarm.
+// forms starts the agents of all Pis, which become one swarm.
 func forms(t *testing.T, l *lab.Lab) cluster {
 	t.Helper()
 	c := cluster{Lab: l, leader: lowest(l.Pis)}
@@ -156,12 +155,12 @@ func becomeOne(t *testing.T, limit time.Duration, pis []*lab.Pi) (took time.Dura
 
 func lowest(pis []*lab.Pi) *lab.Pi { return bySerial(pis)[0] }
 
-// bySerial are the Pis in the order of their serials.
+// bySerial sorts Pis by their serials.
 func bySerial(pis []*lab.Pi) []*lab.Pi {
 	return slices.SortedFunc(slices.Values(pis), func(a, b *lab.Pi) int { return strings.Compare(a.Serial, b.Serial) })
 }
 
-// others are the Pis without one of them, in the order in which they are given.
+// others are the given Pis without one of them, in the same order.
 func others(than *lab.Pi, pis []*lab.Pi) []*lab.Pi {
 	return slices.DeleteFunc(slices.Clone(pis), func(pi *lab.Pi) bool { return pi == than })
 }
@@ -209,7 +208,7 @@ func stopAgents(t *testing.T, pis ...*lab.Pi) {
 	}
 }
 
-// restartAgents lets the agents of these Pis start anew, one after the other.
+// restartAgents restarts the agents of these Pis one by one.
 func restartAgents(t *testing.T, pis ...*lab.Pi) {
 	t.Helper()
 	for _, pi := range pis {
@@ -218,7 +217,7 @@ func restartAgents(t *testing.T, pis ...*lab.Pi) {
 	}
 }
 
-// anHourLater restarts the agents of Pis so that they take themselves to have been up for an hour.
+// anHourLater restarts the agents of these Pis so that they believe they have been up for an hour.
 func anHourLater(t *testing.T, pis ...*lab.Pi) {
 	t.Helper()
 	for _, pi := range pis {
@@ -287,7 +286,7 @@ func blank(t *testing.T, l *lab.Lab) {
 	engines(t, l)
 }
 
-// newCard puts a card that was flashed anew, with the cluster's key where there is one, into a Pi and turns it on.
+// newCard puts a freshly flashed card into a Pi, with the cluster key where there is one, and turns it on.
 func newCard(t *testing.T, pi *lab.Pi, key string) {
 	t.Helper()
 	must(t, pi.Reflash())
@@ -316,7 +315,7 @@ func shuffled(t *testing.T, rnd *rand.Rand, pis []*lab.Pi, spread time.Duration)
 	must(t, g.Wait())
 }
 
-// random is a source whose seed is in the test's log, so that a failure can be looked into.
+// random is a source whose seed is in the test's log, so that a failure can be repeated.
 func random(t *testing.T) *rand.Rand {
 	t.Helper()
 	seed := rand.Uint64()
@@ -331,7 +330,7 @@ func setConfig(t *testing.T, pis []*lab.Pi, lines string) {
 	}
 }
 
-// naming is the setting of boards that ask at the address of this Pi.
+// naming is the setting that names the address of this Pi as one of a peer.
 func naming(pi *lab.Pi) string { return fmt.Sprintf("peers = [%q]", pi.Addr.Addr()) }
 
 // setKey gives the Pis a cluster key.
@@ -348,7 +347,7 @@ func deploy(t *testing.T, manager engine, name string) {
 	docker(t, manager, "service", "create", "--detach", "--no-resolve-image", "--replicas=0", "--name="+name, "nothing")
 }
 
-// deployWeb lets the swarm run tasks of lab.WebImage, which its engines have, as service web.
+// deployWeb runs lab.WebImage, which is loaded, as the service web.
 func deployWeb(t *testing.T, manager engine, how ...string) {
 	t.Helper()
 	args := append([]string{"service", "create", "--detach", "--quiet", "--name=web", "--no-resolve-image",
@@ -371,7 +370,7 @@ func logLinesOf(pis []*lab.Pi) map[*lab.Pi]int {
 	return lines
 }
 
-// showLogs has what the agents of these Pis have written in the test's log.
+// showLogs puts what the agents of these Pis have written into the test's log.
 func showLogs(t *testing.T, pis ...*lab.Pi) {
 	t.Helper()
 	for _, pi := range pis {
@@ -379,7 +378,8 @@ func showLogs(t *testing.T, pis ...*lab.Pi) {
 	}
 }
 
-// brief fails the test when the agent of one of these Pis has written too much since it had written so many lines.
+// brief fails the test when one of these agents has written more than most lines since it had written those before, or
+// ever where there are none.
 func brief(t *testing.T, most int, before map[*lab.Pi]int, pis ...*lab.Pi) {
 	t.Helper()
 	for _, pi := range pis {
@@ -389,7 +389,7 @@ func brief(t *testing.T, most int, before map[*lab.Pi]int, pis ...*lab.Pi) {
 	}
 }
 
-// readState reads what the agent of a Pi has written to remember.
+// readState decodes the state file of a Pi.
 func readState(pi *lab.Pi, state any) error {
 	b, err := os.ReadFile(pi.Path("/var/lib/pi-agent/state.json"))
 	if err != nil {
@@ -398,7 +398,7 @@ func readState(pi *lab.Pi, state any) error {
 	return json.Unmarshal(b, state)
 }
 
-// remembers waits until the agent of a Pi or a machine has this, such as the id of its node, on the card.
+// remembers waits until the state file of a Pi or a machine contains this, such as the id of its node.
 func remembers(t *testing.T, board engine, what string) {
 	t.Helper()
 	await(t, soon, func(ctx context.Context) error {
@@ -413,7 +413,7 @@ func says(t *testing.T, pi *lab.Pi, sentence string) {
 	saysWithin(t, soon, pi, sentence)
 }
 
-// saysWithin is says for what takes longer.
+// saysWithin is says with a limit of its own. It returns how long it took.
 func saysWithin(t *testing.T, limit time.Duration, pi *lab.Pi, sentence string) (took time.Duration) {
 	t.Helper()
 	return await(t, limit, func(context.Context) error {
@@ -450,7 +450,8 @@ func whoSays(t *testing.T, sentence string, pis ...*lab.Pi) (who *lab.Pi) {
 	return who
 }
 
-// found waits until the agent of a Pi has found its place in the swarm of leader so many times, as after each start.
+// found waits until the agent of a Pi has said this many times, once after each start, which place it has in the swarm
+// of leader.
 func found(t *testing.T, pi, leader *lab.Pi, times int) {
 	t.Helper()
 	await(t, soon, func(context.Context) error {

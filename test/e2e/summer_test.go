@@ -111,7 +111,7 @@ func leafOf(ctx context.Context, pi *lab.Computer) (*x509.Certificate, error) {
 	return x509.ParseCertificate(block.Bytes)
 }
 
-// expire gives the Pi, whose engine is down, the certificate that it has with a validity that has ended.
+// expire replaces the certificate of the Pi, whose engine is down, with the same one whose validity has ended.
 func (a *authority) expire(ctx context.Context, pi *lab.Computer) error {
 	leaf, err := leafOf(ctx, pi)
 	if err != nil {
@@ -204,7 +204,7 @@ func expiredManager(t *testing.T, script map[int]string, suites ...string) {
 	must(t, leader.PowerOff(), leader.Boot(t.Context()))
 	took := awaitSame(t, atLast, l.Machines, ids)
 	if is := holds(); is != was {
-		t.Errorf("it holds %q, held %q", is, was)
+		t.Errorf("the swarm holds %q, held %q", is, was)
 	}
 	await(t, soon, func(ctx context.Context) error {
 		leaf, err := leafOf(ctx, &leader.Computer)

@@ -14,7 +14,7 @@ import (
 	"github.com/pi-agent/pi-agent/test/lab"
 )
 
-// Engines that take their time to stop, for their containers do, are the nodes afterwards that they were.
+// Engines that are slow to stop, because their containers are, are afterwards the nodes that they were.
 func TestEngineRestarts(t *testing.T) {
 	t.Parallel()
 	l := formed(t, lab.Options{N: 3, Config: "expect = 3"}, withWeb)
@@ -58,7 +58,7 @@ func TestLiveRestoreIsNamed(t *testing.T) {
 	says(t, l.Pis[0], `"live-restore" on, which swarm mode does not support: remove it from /etc/docker/daemon.json`)
 }
 
-// Docker's own choice of addresses for overlay networks takes those of this LAN, and breaks it without a word.
+// Docker would choose the addresses of this LAN for its overlay networks, which breaks it without a word.
 func TestLANWithTheAddressesOfDockersOverlays(t *testing.T) {
 	t.Parallel()
 	lan := netip.MustParsePrefix("10.0.0.0/24")
