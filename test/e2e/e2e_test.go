@@ -47,6 +47,16 @@ func allOf(checks ...check) check {
 	}
 }
 
+// holds fails the test unless these conditions hold now.
+func holds(t *testing.T, checks ...check) {
+	t.Helper()
+	for _, holds := range checks {
+		if err := holds(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // engine is what runs docker commands, and is looked at through its API: a Pi or a whole machine.
 type engine interface {
 	Docker(ctx context.Context, args ...string) ([]byte, error)

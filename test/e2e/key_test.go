@@ -117,9 +117,7 @@ func TestClustersOnOneLANDoNotMix(t *testing.T) {
 	says(t, l.Pis[3], "There is no cluster key")
 	pause(t, downTime) // in which a manager would find another one
 	for _, pi := range l.Pis {
-		if err := oneSwarm(pi, []*lab.Pi{pi})(t.Context()); err != nil {
-			t.Error(err)
-		}
+		holds(t, oneSwarm(pi, []*lab.Pi{pi}))
 		if strings.Contains(pi.Log(), "Found pi-") {
 			t.Errorf("%s has met a board of another cluster", pi.Name)
 		}

@@ -26,10 +26,15 @@ func TestStacks(t *testing.T) {
 	file := stacks.Dir + "/practice.yml"
 	write := func(replicas string) {
 		t.Helper()
-		text := "version: \"3.8\"\nservices:\n  web:\n    image: " + lab.WebImage + "\n    deploy:\n      replicas: " +
-			replicas +
-			"\n    volumes:\n      - /etc/hostname:/etc/hostname:ro\n"
-		must(t, leader.WriteFile(file, text, 0o644))
+		must(t, leader.WriteFile(file, `version: "3.8"
+services:
+  web:
+    image: `+lab.WebImage+`
+    deploy:
+      replicas: `+replicas+`
+    volumes:
+      - /etc/hostname:/etc/hostname:ro
+`, 0o644))
 	}
 	write("three")
 	becomeOne(t, soon, l.Pis)
@@ -42,8 +47,8 @@ func TestStacks(t *testing.T) {
 			for _, p := range l.Pis {
 				got, status, err := seen(ctx, p)
 				if err != nil || !slices.Equal(got.StackErrors, want) || (status == 3) != (len(want) > 0) {
-					return fmt.Errorf("%s shows stacks %q, with exit status %d, %v, want %q", p.Name, got.StackErrors, status, err,
-						want)
+					return fmt.Errorf("%s shows stacks %q, with exit status %d, %v, want %q",
+						p.Name, got.StackErrors, status, err, want)
 				}
 				out, _, err := tell(ctx, p, nobody, "status")
 				if err != nil || strings.Contains(string(out), "! "+bad) != (len(want) > 0) {
@@ -65,8 +70,8 @@ func TestStacks(t *testing.T) {
 	on := func(want int) {
 		t.Helper()
 		await(t, soon, func(ctx context.Context) error {
-			out, err := leader.Docker(ctx, "stack", "ps", "practice", "--filter", "desired-state=running", "--format",
-				"{{.Node}} {{.CurrentState}}")
+			out, err := leader.Docker(ctx, "stack", "ps", "practice", "--filter", "desired-state=running",
+				"--format", "{{.Node}} {{.CurrentState}}")
 			if err != nil {
 				return err
 			}
@@ -135,10 +140,20 @@ func TestStackAdvice(t *testing.T) {
 		}
 	}
 	file := stacks.Dir + "/home.yml"
-	head := "version: \"3.8\"\nservices:\n  web:\n    image: " + lab.WebImage +
-		"\n    privileged: true\n    devices: [/dev/null]\n" +
-		"    restart: unless-stopped\n    env_file: web.env\n"
-	conf := "    configs: [conf]\nconfigs:\n  conf:\n    file: ./web.conf\n"
+	const head = `version: "3.8"
+services:
+  web:
+    image: ` + lab.WebImage + `
+    privileged: true
+    devices: [/dev/null]
+    restart: unless-stopped
+    env_file: web.env
+`
+	const conf = `    configs: [conf]
+configs:
+  conf:
+    file: ./web.conf
+`
 	write("web.env", "ROOM=12\n")
 	write("web.conf", "one\n")
 	write("home.yml", head+"    mem_limit: 100m\n"+conf)
@@ -158,8 +173,8 @@ func TestStackAdvice(t *testing.T) {
 	room := func(want string) {
 		t.Helper()
 		await(t, soon, func(ctx context.Context) error {
-			out, err := leader.Docker(ctx, "service", "inspect", "--format", "{{.Spec.TaskTemplate.ContainerSpec.Env}}",
-				"home_web")
+			out, err := leader.Docker(ctx, "service", "inspect",
+				"--format", "{{.Spec.TaskTemplate.ContainerSpec.Env}}", "home_web")
 			if err == nil && !strings.Contains(string(out), "ROOM="+want) {
 				err = fmt.Errorf("the service has %s, want ROOM=%s", out, want)
 			}
@@ -181,8 +196,12 @@ func TestStackAdvice(t *testing.T) {
 	write("home.yml", head+conf+"    name: home_conf_2\n")
 	shows(0, "- "+advice)
 
-	write("gone.yml",
-		"version: \"3.8\"\nservices:\n  gone:\n    image: registry.invalid/gone:1\n    deploy: {mode: global}\n")
+	write("gone.yml", `version: "3.8"
+services:
+  gone:
+    image: registry.invalid/gone:1
+    deploy: {mode: global}
+`)
 	shows(3, "! gone_gone runs 0 of 2 tasks: there is no image registry.invalid/gone:1 on ")
 	await(t, soon, func(ctx context.Context) error {
 		out, _, err := tell(ctx, leader, nobody, "status")
@@ -195,8 +214,12 @@ func TestStackAdvice(t *testing.T) {
 		return err
 	})
 	// A service that is not tried again says the same.
-	write("once.yml", "version: \"3.8\"\nservices:\n  once:\n    image: registry.invalid/once:1\n    deploy: "+
-		"{restart_policy: {condition: none}}\n")
+	write("once.yml", `version: "3.8"
+services:
+  once:
+    image: registry.invalid/once:1
+    deploy: {restart_policy: {condition: none}}
+`)
 	shows(3, "! once_once runs 0 of 1 tasks: there is no image registry.invalid/once:1 on ")
 	out, _, err := tell(t.Context(), leader, nobody, "status")
 	t.Logf("%v\n%s", err, out)

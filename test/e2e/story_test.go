@@ -106,7 +106,11 @@ type cluster struct {
 // are prepared, such as with a key.
 func formed(t *testing.T, o lab.Options, prepare ...preparation) cluster {
 	t.Helper()
-	return forms(t, withEngines(t, o, prepare...))
+	c := cluster{Lab: withEngines(t, o, prepare...)}
+	c.leader = lowest(c.Pis)
+	c.workers = others(c.leader, c.Pis)
+	c.took = becomeOne(t, soon, c.Pis)
+	return c
 }
 
 // preparation is what is done to a lab whose engines run, before its agents start.
@@ -135,15 +139,6 @@ func withKey(key string) preparation {
 func withWeb(t *testing.T, l *lab.Lab) {
 	t.Helper()
 	must(t, l.LoadWeb(t.Context()))
-}
-
-// forms starts the agents of all Pis, which become one swarm.
-func forms(t *testing.T, l *lab.Lab) cluster {
-	t.Helper()
-	c := cluster{Lab: l, leader: lowest(l.Pis)}
-	c.workers = others(c.leader, l.Pis)
-	c.took = becomeOne(t, soon, l.Pis)
-	return c
 }
 
 // becomeOne starts the agents of some Pis, which become one swarm led by the one with the lowest serial.

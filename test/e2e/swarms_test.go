@@ -180,11 +180,7 @@ func TestWipedManagerWithoutAKey(t *testing.T) {
 		for _, pi := range workers {
 			told(t, pi, later, remedy(pi))
 			says(t, pi, remedy(pi))
-			if out, status, err := tell(t.Context(), pi, root, "doctor"); err != nil || status != 3 ||
-				!strings.Contains(string(out), "FAIL  agent") ||
-				!strings.Contains(string(out), "sudo pi-agent pair") {
-				t.Errorf("doctor of %s ends with %d, %v:\n%s", pi.Name, status, err, out)
-			}
+			holds(t, tells(pi, root, "doctor", 3, "FAIL  agent"), tells(pi, root, "doctor", 3, "sudo pi-agent pair"))
 		}
 		told(t, leader, later, remedy(workers[0]), remedy(workers[1]))
 	}

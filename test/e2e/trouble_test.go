@@ -26,9 +26,7 @@ func TestEngineRestarts(t *testing.T) {
 		says(t, pi, "Waiting for the Docker Engine")
 		must(t, pi.StartEngine())
 		awaitSwarm(t, soon, leader, l.Pis)
-		if err := sameNode(pi, was)(t.Context()); err != nil {
-			t.Error(err)
-		}
+		holds(t, sameNode(pi, was))
 	}
 	stillRun(t, l.Pis...)
 }
