@@ -199,9 +199,7 @@ func watchSwarm(t *testing.T, manager host, containers []replica) *watch {
 		defer close(w.done)
 		since := map[string]time.Time{}
 		worked := time.Now()
-		tick := time.NewTicker(time.Second)
-		defer tick.Stop()
-		for {
+		everySecond(ctx, func() {
 			nodes, err := nodesOf(ctx, manager)
 			traffic := meshed(ctx, containers)
 			if ctx.Err() != nil {
@@ -226,12 +224,7 @@ func watchSwarm(t *testing.T, manager host, containers []replica) *watch {
 				w.troubles = append(w.troubles, err.Error())
 			}
 			w.mu.Unlock()
-			select {
-			case <-ctx.Done():
-				return
-			case <-tick.C:
-			}
-		}
+		})
 	}()
 	t.Cleanup(func() { w.stop(); <-w.done })
 	return w

@@ -31,22 +31,14 @@ func firewall(t *testing.T, pi *lab.Pi, how string, rule []string) {
 // without checks all the time that nobody makes a swarm.
 func without(t *testing.T, d time.Duration, pis []*lab.Pi) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), d)
-	defer cancel()
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for {
+	ctx := limited(t, d)
+	everySecond(ctx, func() {
 		for _, pi := range pis {
 			if i, err := infoOf(ctx, pi); err == nil && i.Swarm.LocalNodeState != "inactive" {
 				t.Fatalf("%s is in a swarm: %s", pi.Name, i.Swarm.LocalNodeState)
 			}
 		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-	}
+	})
 }
 
 // A firewall lets multicast through, and no hello, as ufw does: boards that are heard and not reached hold up the first

@@ -66,6 +66,20 @@ func pause(t *testing.T, d time.Duration) {
 	}
 }
 
+// everySecond looks again and again until ctx ends.
+func everySecond(ctx context.Context, look func()) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		look()
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
 // must fails the test, which cannot go on, when something has failed.
 func must(t *testing.T, errs ...error) {
 	t.Helper()
