@@ -236,9 +236,12 @@ func blank(ctx context.Context, l *lab.Lab) error {
 	return g.Wait()
 }
 
+// formMax is how long boards may take to become a swarm before the measurement is given up.
+const formMax = 2 * time.Minute
+
 // timed returns the seconds from the call of form until some engine lists all Pis as ready.
 func timed(ctx context.Context, l *lab.Lab, form func(context.Context, *lab.Lab) error) (float64, error) {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, formMax)
 	defer cancel()
 	began := time.Now()
 	if err := form(ctx, l); err != nil {

@@ -74,9 +74,12 @@ func (b *bench) unit(ctx context.Context) (err error) {
 	return nil
 }
 
+// bootMax is how long whole machines may take to boot and to install the package.
+const bootMax = 3 * time.Minute
+
 // formMachines installs the package everywhere and returns when the engine of some machine lists all as ready.
 func formMachines(ctx context.Context, machines []*lab.Machine, deb string) error {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, bootMax+formMax)
 	defer cancel()
 	g, installing := errgroup.WithContext(ctx)
 	for _, m := range machines {

@@ -80,9 +80,8 @@ func practise(ctx context.Context, l *lab.Lab, manager *lab.Pi) error {
 	if err := l.LoadWeb(ctx); err != nil {
 		return err
 	}
-	if err := show(ctx, manager, "service", "create", "--detach", "--name", "web", "--replicas", "2", "--publish",
-		"mode=host,target=80",
-		"--mount", "type=bind,src=/etc/hostname,dst=/etc/hostname,readonly", "--no-resolve-image", lab.WebImage); err != nil {
+	if err := show(ctx, manager, "service", "create", "--detach", "--name", "web", "--replicas", "2",
+		"--publish", "mode=host,target=80", "--mount", "type=bind,src=/etc/hostname,dst=/etc/hostname,readonly", "--no-resolve-image", lab.WebImage); err != nil {
 		return err
 	}
 	if err := answering(ctx, l, manager, 2, 2); err != nil {
@@ -108,8 +107,7 @@ func practise(ctx context.Context, l *lab.Lab, manager *lab.Pi) error {
 	if err := victim.PowerOff(); err != nil {
 		return err
 	}
-	if err := await(ctx, 90*time.Second,
-		func(context.Context) error { return nodeState(ctx, manager, victim.Name, "Down") }); err != nil {
+	if err := becomes(ctx, manager, victim, "Down"); err != nil {
 		return err
 	}
 	if err := answering(ctx, l, manager, 2, 2); err != nil {
@@ -128,8 +126,7 @@ func practise(ctx context.Context, l *lab.Lab, manager *lab.Pi) error {
 	if err := errors.Join(victim.StartEngine(), victim.StartAgent()); err != nil {
 		return err
 	}
-	if err := await(ctx, 90*time.Second,
-		func(context.Context) error { return nodeState(ctx, manager, victim.Name, "Ready") }); err != nil {
+	if err := becomes(ctx, manager, victim, "Ready"); err != nil {
 		return err
 	}
 	return show(ctx, manager, "node", "ls")
@@ -138,7 +135,7 @@ func practise(ctx context.Context, l *lab.Lab, manager *lab.Pi) error {
 // formed waits for one swarm of all Pis and returns its manager, which must be the Pi with the lowest serial.
 func formed(ctx context.Context, l *lab.Lab) (*lab.Pi, error) {
 	lowest := slices.MinFunc(l.Pis, func(a, b *lab.Pi) int { return strings.Compare(a.Serial, b.Serial) })
-	return lowest, await(ctx, 2*time.Minute, func(context.Context) error {
+	return lowest, await(ctx, formMax, func(context.Context) error {
 		out, err := lowest.Docker(ctx, "node", "ls", "--format", "{{.Status}}")
 		if n := strings.Count(string(out), "Ready"); err != nil || n != len(l.Pis) {
 			return fmt.Errorf("%d of %d nodes are ready at %s", n, len(l.Pis), lowest.Name)
@@ -150,9 +147,9 @@ func formed(ctx context.Context, l *lab.Lab) (*lab.Pi, error) {
 // answering waits until the service has n tasks that all answer, from at least this many Pis.
 func answering(ctx context.Context, l *lab.Lab, manager *lab.Pi, n, boards int) error {
 	var answers []string
-	err := await(ctx, time.Minute, func(context.Context) error {
-		running, err := manager.Docker(ctx, "service", "ps", "web", "--filter", "desired-state=running", "--format",
-			"{{.CurrentState}}")
+	err := await(ctx, answerMax, func(context.Context) error {
+		running, err := manager.Docker(ctx, "service", "ps", "web", "--filter", "desired-state=running",
+			"--format", "{{.CurrentState}}")
 		if got := strings.Count(string(running), "Running"); err != nil || got != n {
 			return fmt.Errorf("%d of %d tasks run", got, n)
 		}
@@ -215,13 +212,23 @@ func workerWithTask(ctx context.Context, l *lab.Lab, manager *lab.Pi) (*lab.Pi, 
 	return nil, fmt.Errorf("no worker runs a replica; they run on %q", out)
 }
 
-func nodeState(ctx context.Context, manager *lab.Pi, name, want string) error {
-	out, err := manager.Docker(ctx, "node", "ls", "--filter", "name="+name, "--format", "{{.Status}}")
-	if got := strings.TrimSpace(string(out)); err != nil || got != want {
-		return errors.Join(err, fmt.Errorf("%s is %s, want %s", name, got, want))
-	}
-	return nil
+// becomes waits until the swarm calls a board that.
+func becomes(ctx context.Context, manager, pi *lab.Pi, want string) error {
+	return await(ctx, noticeMax, func(ctx context.Context) error {
+		out, err := manager.Docker(ctx, "node", "ls", "--filter", "name="+pi.Name, "--format", "{{.Status}}")
+		if got := strings.TrimSpace(string(out)); err != nil || got != want {
+			return errors.Join(err, fmt.Errorf("%s is %s, want %s", pi.Name, got, want))
+		}
+		return nil
+	})
 }
+
+// How long things may take on a busy machine before the demo calls them failed.
+const (
+	formMax   = 2 * time.Minute  // three boards become a swarm
+	answerMax = time.Minute      // a service is started or moved, and answers
+	noticeMax = 90 * time.Second // a swarm notices that a board is gone, or back
+)
 
 // await is lab.Wait with a limit.
 func await(ctx context.Context, limit time.Duration, check func(context.Context) error) error {
