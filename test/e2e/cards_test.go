@@ -78,12 +78,7 @@ func TestCardsOfOneImage(t *testing.T) {
 		const wrong = bootSettings + `:2: there is no setting "expcet"`
 		others := l.Machines[1:]
 		awaitMachines(t, later, others)
-		await(t, soon, func(ctx context.Context) error {
-			if status, err := property(ctx, typo, "StatusText"); err != nil || !strings.Contains(status, wrong) {
-				return fmt.Errorf("status is %q, %v", status, err)
-			}
-			return isUp(ctx, typo, 0)
-		})
+		await(t, soon, allOf(statusSays(typo, wrong), isUp(typo, 0)))
 		journalHas(t, typo, service, wrong)
 		journalHas(t, others[0], service, name(typo)+" cannot take part")
 		journalHas(t, others[1], service, wrong)

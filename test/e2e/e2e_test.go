@@ -150,6 +150,29 @@ func sameNode(pi *lab.Pi, was system.Info) check {
 	}
 }
 
+// newNode holds when the engine of a Pi is a node of a swarm, and not the node that it was.
+func newNode(pi *lab.Pi, was system.Info) check {
+	return func(ctx context.Context) error {
+		now, err := infoOf(ctx, pi)
+		if err == nil && (now.Swarm.LocalNodeState != swarm.LocalNodeStateActive || now.Swarm.NodeID == was.Swarm.NodeID) {
+			err = fmt.Errorf("%s is %s as node %q, was %q", pi.Name, now.Swarm.LocalNodeState, now.Swarm.NodeID,
+				was.Swarm.NodeID)
+		}
+		return err
+	}
+}
+
+// isWorker holds when the engine of a Pi is a node of a swarm, and does not manage it.
+func isWorker(pi *lab.Pi) check {
+	return func(ctx context.Context) error {
+		i, err := infoOf(ctx, pi)
+		if err == nil && (i.Swarm.LocalNodeState != swarm.LocalNodeStateActive || i.Swarm.ControlAvailable) {
+			err = fmt.Errorf("%s is %s, manager %v", pi.Name, i.Swarm.LocalNodeState, i.Swarm.ControlAvailable)
+		}
+		return err
+	}
+}
+
 // infosOf is infoOf for all that answer, and the errors of the others.
 func infosOf(ctx context.Context, pis []*lab.Pi) (infos map[*lab.Pi]system.Info, errs error) {
 	infos = map[*lab.Pi]system.Info{}

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -129,9 +128,6 @@ func TestNewCardWithoutManager(t *testing.T) {
 	await(t, soon, func(ctx context.Context) error {
 		infos, _ := infosOf(ctx, l.Pis) // one that does not answer yet has no say
 		neverTwo(t, infos)
-		if i, err := infoOf(ctx, fresh); err != nil || i.Swarm.LocalNodeState != "active" || i.Swarm.ControlAvailable {
-			return fmt.Errorf("%s is %q, a manager: %v, %v", fresh.Name, i.Swarm.LocalNodeState, i.Swarm.ControlAvailable, err)
-		}
-		return nil
+		return isWorker(fresh)(ctx)
 	})
 }

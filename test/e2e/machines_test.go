@@ -109,18 +109,31 @@ func property(ctx context.Context, m *lab.Machine, name string) (string, error) 
 	return strings.TrimSpace(string(out)), err
 }
 
-// isUp is an error unless the agent runs and systemd has restarted it exactly this often since the machine was booted.
-func isUp(ctx context.Context, m *lab.Machine, restarts int) error {
-	for name, want := range map[string]string{"ActiveState": "active", "NRestarts": strconv.Itoa(restarts)} {
-		got, err := property(ctx, m, name)
-		if err != nil {
-			return err
+// statusSays holds when systemd shows these words as the status of the agent.
+func statusSays(m *lab.Machine, words string) check {
+	return func(ctx context.Context) error {
+		status, err := property(ctx, m, "StatusText")
+		if err == nil && !strings.Contains(status, words) {
+			err = fmt.Errorf("the status of %s is %q, and does not say %q", m.Name, status, words)
 		}
-		if got != want {
-			return fmt.Errorf("%s: %s of %s is %q, want %q", m.Name, name, service, got, want)
-		}
+		return err
 	}
-	return nil
+}
+
+// isUp holds when the agent runs, and systemd has restarted it exactly this often since the machine was booted.
+func isUp(m *lab.Machine, restarts int) check {
+	return func(ctx context.Context) error {
+		for name, want := range map[string]string{"ActiveState": "active", "NRestarts": strconv.Itoa(restarts)} {
+			got, err := property(ctx, m, name)
+			if err != nil {
+				return err
+			}
+			if got != want {
+				return fmt.Errorf("%s: %s of %s is %q, want %q", m.Name, name, service, got, want)
+			}
+		}
+		return nil
+	}
 }
 
 // install waits until machines have booted, lets something be done on each, and installs the package.
@@ -255,9 +268,7 @@ func TestMachines(t *testing.T) {
 		})
 		awaitSame(t, soon, l.Machines, ids)
 		for _, m := range l.Machines {
-			if err := isUp(ctx, m, 0); err != nil {
-				t.Error(err)
-			}
+			holds(t, isUp(m, 0))
 		}
 	})
 
@@ -274,9 +285,7 @@ func TestMachines(t *testing.T) {
 			return m.WaitUnit(ctx, service)
 		})
 		pause(t, hungTime)
-		if status, err := property(ctx, late, "StatusText"); err != nil || !strings.Contains(status, "Docker") {
-			t.Errorf("status without an engine is %q, %v", status, err)
-		}
+		holds(t, statusSays(late, "Docker")) // there is no engine
 		each(t, []*lab.Machine{late}, func(ctx context.Context, m *lab.Machine) error {
 			_, err := m.Exec(ctx, "systemctl", "unmask", "docker.socket", "docker.service")
 			if err == nil {
@@ -284,11 +293,9 @@ func TestMachines(t *testing.T) {
 			}
 			return err
 		})
-		await(t, soon, func(ctx context.Context) error { return isUp(ctx, hung, 1) })
+		await(t, soon, isUp(hung, 1))
 		awaitSame(t, soon, l.Machines, ids)
-		if err := isUp(ctx, late, 0); err != nil {
-			t.Error(err)
-		}
+		holds(t, isUp(late, 0))
 	})
 
 	t.Run("stack on the boot partition, power cuts", func(t *testing.T) {

@@ -141,16 +141,7 @@ func TestManagerIsReplaced(t *testing.T) {
 	repaired(t, whoSays(t, said, second, third), "one of three managers is gone for good",
 		"after five minutes, in which it could be back, another board takes its place", said, took)
 	turnOn(t, first)
-	t.Logf("the first is back as a worker after %v", await(t, later, func(ctx context.Context) error {
-		i, err := infoOf(ctx, first)
-		if err == nil && (i.Swarm.ControlAvailable || i.Swarm.LocalNodeState != "active") {
-			err = fmt.Errorf("the first is %s, manager %v", i.Swarm.LocalNodeState, i.Swarm.ControlAvailable)
-		}
-		if err != nil {
-			return err
-		}
-		return ready(second, 4)(ctx)
-	}))
+	t.Logf("the first is back as a worker after %v", await(t, later, allOf(isWorker(first), ready(second, 4))))
 	holds(t, managed(second, third, fourth)) // also with the first back
 }
 
@@ -187,13 +178,7 @@ func TestThreeManagersWithoutAKey(t *testing.T) {
 	await(t, soon, writable(second))
 	was := infoNow(t, worker)
 	leaveSwarm(t, worker)
-	t.Logf("the worker is in the swarm again after %v", await(t, later, func(ctx context.Context) error {
-		i, err := infoOf(ctx, worker)
-		if err == nil && (i.Swarm.LocalNodeState != "active" || i.Swarm.NodeID == was.Swarm.NodeID) {
-			err = fmt.Errorf("the worker is %s", i.Swarm.LocalNodeState)
-		}
-		return err
-	}))
+	t.Logf("the worker is in the swarm again after %v", await(t, later, newNode(worker, was)))
 	if log := worker.Log(); strings.Contains(log, "two swarms") || strings.Contains(log, "not understood") {
 		t.Errorf("the worker takes a manager for a stranger:\n%s", log)
 	}

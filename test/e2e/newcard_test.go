@@ -43,12 +43,7 @@ func TestNewCard(t *testing.T) {
 	await(t, soon, drained)
 	was := infoNow(t, worker)
 	newCard(t, worker, key)
-	took := await(t, later, func(ctx context.Context) error {
-		if now, err := infoOf(ctx, worker); err != nil || now.Swarm.NodeID == "" || now.Swarm.NodeID == was.Swarm.NodeID {
-			return fmt.Errorf("the worker is node %q, was %q, %v", now.Swarm.NodeID, was.Swarm.NodeID, err)
-		}
-		return drained(ctx)
-	})
+	took := await(t, later, allOf(newNode(worker, was), drained))
 	repaired(t, leader, "a worker gets a new card",
 		"it joins; labels and availability of the old node go to the new one, and the old one is removed",
 		worker.Name+" has a new card: the node of the old one is removed from the swarm, "+

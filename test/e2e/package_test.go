@@ -100,9 +100,7 @@ func TestPackage(t *testing.T) {
 	running := func() {
 		t.Helper()
 		for _, m := range l.Machines {
-			if err := isUp(t.Context(), m, 0); err != nil {
-				t.Error(err)
-			}
+			holds(t, isUp(m, 0))
 		}
 	}
 	const conffile = "/etc/pi-agent/pi-agent.toml"
@@ -167,13 +165,7 @@ func TestPackage(t *testing.T) {
 		running()
 		untouched()
 		for _, m := range l.Machines {
-			await(t, soon, func(ctx context.Context) error {
-				status, err := property(ctx, m, "StatusText")
-				if err == nil && !strings.Contains(status, "swarm") {
-					err = fmt.Errorf("%s: status is %q", m.Name, status)
-				}
-				return err
-			})
+			await(t, soon, statusSays(m, "swarm"))
 		}
 	})
 }
