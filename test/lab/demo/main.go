@@ -81,7 +81,8 @@ func practise(ctx context.Context, l *lab.Lab, manager *lab.Pi) error {
 		return err
 	}
 	if err := show(ctx, manager, "service", "create", "--detach", "--name", "web", "--replicas", "2",
-		"--publish", "mode=host,target=80", "--mount", "type=bind,src=/etc/hostname,dst=/etc/hostname,readonly", "--no-resolve-image", lab.WebImage); err != nil {
+		"--publish", "mode=host,target=80", "--no-resolve-image",
+		"--mount", "type=bind,src=/etc/hostname,dst=/etc/hostname,readonly", lab.WebImage); err != nil {
 		return err
 	}
 	if err := answering(ctx, l, manager, 2, 2); err != nil {
