@@ -1,6 +1,6 @@
-// Command bench measures what matters to the people who use pi-agent, all in one run on one machine: how long three boards
-// take to become a swarm, beside the least that the same engines can do it in; the size of the binaries; memory, CPU time
-// and traffic of a formed swarm. Ratios and targets hold across machines, seconds do not.
+// Command bench measures what matters to the people who use pi-agent, all in one run on one machine: how long three
+// boards take to become a swarm, beside the least that the same engines can do it in; the size of the binaries; memory,
+// CPU time and traffic of a formed swarm. Ratios and targets hold across machines, seconds do not.
 package main
 
 import (
@@ -196,7 +196,8 @@ func byHand(ctx context.Context, l *lab.Lab) error {
 		return err
 	}
 	for _, pi := range l.Pis[1:] {
-		if _, err := pi.Docker(ctx, "swarm", "join", "--token", strings.TrimSpace(string(token)), first.Addr.Addr().String()+":2377"); err != nil {
+		if _, err := pi.Docker(ctx, "swarm", "join", "--token", strings.TrimSpace(string(token)),
+			first.Addr.Addr().String()+":2377"); err != nil {
 			return err
 		}
 	}
@@ -235,22 +236,24 @@ func blank(ctx context.Context, l *lab.Lab) error {
 	return g.Wait()
 }
 
+// formMax is how long boards may take to become a swarm before the measurement is given up.
+const formMax = 2 * time.Minute
+
 // timed returns the seconds from the call of form until some engine lists all Pis as ready.
 func timed(ctx context.Context, l *lab.Lab, form func(context.Context, *lab.Lab) error) (float64, error) {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, formMax)
 	defer cancel()
 	began := time.Now()
 	if err := form(ctx, l); err != nil {
 		return 0, err
 	}
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
 	engines := make([]*swarm.Docker, len(l.Pis))
 	for i, pi := range l.Pis {
 		engines[i] = swarm.NewDocker(pi.DockerHost(), zap.NewNop())
 		defer engines[i].Close()
 	}
-	for manager := (*swarm.Docker)(nil); ; {
+	var manager *swarm.Docker
+	err := lab.Wait(ctx, 20*time.Millisecond, func(ctx context.Context) error {
 		for _, e := range engines {
 			if manager != nil {
 				break
@@ -259,19 +262,20 @@ func timed(ctx context.Context, l *lab.Lab, form func(context.Context, *lab.Lab)
 				manager = e
 			}
 		}
-		if manager != nil {
-			nodes, err := manager.Nodes(ctx)
-			ready := slices.DeleteFunc(nodes, func(n swarm.Node) bool { return !n.Ready })
-			if err == nil && len(ready) == len(l.Pis) {
-				return time.Since(began).Seconds(), nil
-			}
+		if manager == nil {
+			return errors.New("nobody manages")
 		}
-		select {
-		case <-ctx.Done():
-			return 0, fmt.Errorf("no swarm of %d: %w", len(l.Pis), ctx.Err())
-		case <-tick.C:
+		nodes, err := manager.Nodes(ctx)
+		ready := slices.DeleteFunc(nodes, func(n swarm.Node) bool { return !n.Ready })
+		if err == nil && len(ready) != len(l.Pis) {
+			err = fmt.Errorf("%d nodes are ready", len(ready))
 		}
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("no swarm of %d: %w", len(l.Pis), err)
 	}
+	return time.Since(began).Seconds(), nil
 }
 
 // packets counts the multicast DNS packets that the boards send while nothing happens.
@@ -301,7 +305,8 @@ func (b *bench) packets(ctx context.Context, l *lab.Lab) error {
 		most = max(most, n)
 	}
 	perMinute := b.watch.Minutes()
-	b.target(fmt.Sprintf("  multicast packets per node and minute, N = %d, mean", len(l.Pis)), float64(all)/float64(len(l.Pis))/perMinute, 4, "")
+	b.target(fmt.Sprintf("  multicast packets per node and minute, N = %d, mean", len(l.Pis)),
+		float64(all)/float64(len(l.Pis))/perMinute, 4, "")
 	b.target(fmt.Sprintf("  the same, busiest node, N = %d", len(l.Pis)), float64(most)/perMinute, 4, "")
 	return nil
 }

@@ -74,9 +74,12 @@ func (b *bench) unit(ctx context.Context) (err error) {
 	return nil
 }
 
+// bootMax is how long whole machines may take to boot and to install the package.
+const bootMax = 3 * time.Minute
+
 // formMachines installs the package everywhere and returns when the engine of some machine lists all as ready.
 func formMachines(ctx context.Context, machines []*lab.Machine, deb string) error {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, bootMax+formMax)
 	defer cancel()
 	g, installing := errgroup.WithContext(ctx)
 	for _, m := range machines {
@@ -91,19 +94,13 @@ func formMachines(ctx context.Context, machines []*lab.Machine, deb string) erro
 		return err
 	}
 	leader := slices.MinFunc(machines, func(a, b *lab.Machine) int { return strings.Compare(a.Serial, b.Serial) })
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for {
+	return lab.Wait(ctx, time.Second, func(ctx context.Context) error {
 		out, err := leader.Exec(ctx, "docker", "node", "ls", "--format", "{{.Status}}")
-		if err == nil && strings.Count(string(out), "Ready") == len(machines) {
-			return nil
+		if err == nil && strings.Count(string(out), "Ready") != len(machines) {
+			err = fmt.Errorf("no swarm of %d machines: they are %q", len(machines), out)
 		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("no swarm of %d machines: %w", len(machines), ctx.Err())
-		case <-tick.C:
-		}
-	}
+		return err
+	})
 }
 
 // inCgroup runs a script in the directory that is the unit's cgroup, and returns what it says.

@@ -20,7 +20,7 @@ import (
 	"github.com/pi-agent/pi-agent/test/lab"
 )
 
-// The tests in this file take the ground from under a swarm: addresses, DHCP server, router.
+// The tests in this file pull the rug from under a swarm: addresses, DHCP server, router.
 
 const (
 	notReadyMax = 30 * time.Second // how long a node may leave Ready
@@ -28,11 +28,23 @@ const (
 	backMax = 5 * time.Second
 )
 
+// otherSubnet is one that no lab has at first.
+var otherSubnet = netip.MustParsePrefix("10.88.0.0/24")
+
 // host is a Pi or a whole machine.
 type host interface {
 	engine
 	Exec(ctx context.Context, argv ...string) ([]byte, error)
 	computer() *lab.Computer
+}
+
+// nameOf is the name by which the lab knows a host.
+func nameOf(h host) string { return h.computer().Name }
+
+// nodeAddr is the address by which the swarm knows a host.
+func nodeAddr(t *testing.T, h engine) string {
+	t.Helper()
+	return infoNow(t, h).Swarm.NodeAddr
 }
 
 type (
@@ -65,21 +77,13 @@ func candidateOf(h host) netip.Addr { return address.Candidate(peer.Serial(h.com
 func linkLocals(t *testing.T, hosts []host) {
 	t.Helper()
 	for _, h := range hosts {
-		out, err := h.Docker(t.Context(), "info", "--format", "{{.Swarm.NodeAddr}}")
-		if got := strings.TrimSpace(string(out)); err != nil || got != candidateOf(h).String() {
-			t.Errorf("%s is known as %s, %v, want %s", h.computer().Name, got, err, candidateOf(h))
+		if got := nodeAddr(t, h); got != candidateOf(h).String() {
+			t.Errorf("%s is known as %s, want %s", nameOf(h), got, candidateOf(h))
 		}
 	}
-	nodes, err := leaderOf(hosts).Docker(t.Context(), "node", "ls", "--quiet")
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := leaderOf(hosts).Docker(t.Context(), append([]string{"node", "inspect", "--format", "{{.Status.Addr}}"},
-		strings.Fields(string(nodes))...)...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, text := range strings.Fields(string(out)) {
+	nodes := strings.Fields(docker(t, leaderOf(hosts), "node", "ls", "--quiet"))
+	addrs := docker(t, leaderOf(hosts), append([]string{"node", "inspect", "--format", "{{.Status.Addr}}"}, nodes...)...)
+	for _, text := range strings.Fields(addrs) {
 		if addr, err := netip.ParseAddr(text); err != nil || !addr.IsLinkLocalUnicast() {
 			t.Errorf("the manager sees a node at %s, %v", text, err)
 		}
@@ -96,21 +100,12 @@ type replica struct {
 // serveWeb runs one container of the lab's web image on every host, on an overlay network of their own.
 func serveWeb(t *testing.T, l *lab.Lab, hosts []host) []replica {
 	t.Helper()
-	if err := l.LoadWeb(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	withWeb(t, l)
 	manager := leaderOf(hosts)
-	for _, args := range [][]string{
-		{"network", "create", "--driver", "overlay", "mesh"},
-		{"service", "create", "--detach", "--name", "web", "--replicas", fmt.Sprint(len(hosts)), "--network", "mesh",
-			"--endpoint-mode", "dnsrr", "--no-resolve-image", "--mount", "type=bind,src=/etc/hostname,dst=/etc/hostname,readonly", lab.WebImage},
-	} {
-		if _, err := manager.Docker(t.Context(), args...); err != nil {
-			t.Fatal(err)
-		}
-	}
+	docker(t, manager, "network", "create", "--driver", "overlay", "mesh")
+	deployWeb(t, manager, fmt.Sprintf("--replicas=%d", len(hosts)), "--network=mesh", "--endpoint-mode=dnsrr")
 	var all []replica
-	await(t, time.Minute, func(ctx context.Context) (err error) {
+	await(t, soon, func(ctx context.Context) (err error) {
 		all, err = replicas(ctx, hosts)
 		if err != nil {
 			return err
@@ -130,9 +125,10 @@ func replicas(ctx context.Context, hosts []host) ([]replica, error) {
 		}
 		id := strings.Fields(string(ids))
 		if len(id) != 1 {
-			return nil, fmt.Errorf("%s runs %d containers of web", h.computer().Name, len(id))
+			return nil, fmt.Errorf("%s runs %d containers of web", nameOf(h), len(id))
 		}
-		out, err := h.Docker(ctx, "inspect", "--format", `{"pid": {{.State.Pid}}, "addr": "{{.NetworkSettings.Networks.mesh.IPAddress}}"}`, id[0])
+		out, err := h.Docker(ctx, "inspect", "--format",
+			`{"pid": {{.State.Pid}}, "addr": "{{.NetworkSettings.Networks.mesh.IPAddress}}"}`, id[0])
 		if err != nil {
 			return nil, err
 		}
@@ -161,7 +157,7 @@ func meshed(ctx context.Context, all []replica) error {
 				_, err := from.on.Exec(ctx, "nsenter", "--target", fmt.Sprint(from.pid), "--net",
 					"timeout", "3", "bash", "-c", fmt.Sprintf(get, to.addr))
 				if err != nil {
-					err = fmt.Errorf("%s does not reach %s over the overlay network: %w", from.on.computer().Name, to.on.computer().Name, err)
+					err = fmt.Errorf("%s does not reach %s over the overlay network: %w", nameOf(from.on), nameOf(to.on), err)
 				}
 				return err
 			})
@@ -174,15 +170,14 @@ func meshed(ctx context.Context, all []replica) error {
 // each other's gossip, and look for each other again a minute later.
 func meshedAgain(t *testing.T, hosts []host) {
 	t.Helper()
-	began := time.Now()
-	await(t, 2*time.Minute, func(ctx context.Context) error {
+	took := await(t, later, func(ctx context.Context) error {
 		all, err := replicas(ctx, hosts)
 		if err != nil {
 			return err
 		}
 		return meshed(ctx, all)
 	})
-	t.Logf("overlay traffic after %v", time.Since(began).Round(time.Second))
+	t.Logf("overlay traffic after %v", took)
 }
 
 // watch looks at the swarm once a second until it is stopped.
@@ -204,9 +199,7 @@ func watchSwarm(t *testing.T, manager host, containers []replica) *watch {
 		defer close(w.done)
 		since := map[string]time.Time{}
 		worked := time.Now()
-		tick := time.NewTicker(time.Second)
-		defer tick.Stop()
-		for {
+		everySecond(ctx, func() {
 			nodes, err := nodesOf(ctx, manager)
 			traffic := meshed(ctx, containers)
 			if ctx.Err() != nil {
@@ -231,18 +224,13 @@ func watchSwarm(t *testing.T, manager host, containers []replica) *watch {
 				w.troubles = append(w.troubles, err.Error())
 			}
 			w.mu.Unlock()
-			select {
-			case <-ctx.Done():
-				return
-			case <-tick.C:
-			}
-		}
+		})
 	}()
 	t.Cleanup(func() { w.stop(); <-w.done })
 	return w
 }
 
-// end stops looking, and tells what was seen.
+// end stops looking, and reports what was seen.
 func (w *watch) end(t *testing.T, what string) {
 	t.Helper()
 	w.stop()
@@ -263,7 +251,7 @@ func hasAddress(ctx context.Context, h host, dev string) error {
 	addr := candidateOf(h)
 	out, err := h.Exec(ctx, "ip", "-4", "route", "get", "169.254.99.99")
 	if err == nil && !strings.Contains(string(out), "dev "+dev+" src "+addr.String()+" ") {
-		err = fmt.Errorf("%s does not reach others with %s: %s", h.computer().Name, addr, out)
+		err = fmt.Errorf("%s does not reach others with %s: %s", nameOf(h), addr, out)
 	}
 	return err
 }
@@ -278,22 +266,16 @@ func flushed(t *testing.T, h host, what string, remove func() error) {
 func flushedTo(t *testing.T, h host, dev, what string, remove func() error) {
 	t.Helper()
 	gone := time.Now()
-	if err := remove(); err != nil {
-		t.Fatal(err)
-	}
+	must(t, remove())
 	removed := time.Now()
-	for {
-		err := hasAddress(t.Context(), h, dev)
-		if err == nil {
-			break
-		}
-		if time.Since(gone) > 10*backMax {
-			t.Fatalf("%s: %v", what, err)
-		}
-		pause(t, 5*time.Millisecond)
+	err := lab.Wait(limited(t, 10*backMax), 5*time.Millisecond, func(ctx context.Context) error {
+		return hasAddress(ctx, h, dev)
+	})
+	if err != nil {
+		t.Fatalf("%s: %v", what, err)
 	}
 	took := time.Since(removed)
-	t.Logf("%s on %s: it took %v, and then %v until the address was there", what, h.computer().Name,
+	t.Logf("%s on %s: it took %v, and then %v until the address was there", what, nameOf(h),
 		removed.Sub(gone).Round(time.Millisecond), took.Round(time.Millisecond))
 	if took > backMax {
 		t.Errorf("%s: the address was back after %v, want at most %v", what, took, backMax)
@@ -315,9 +297,7 @@ func flush(t *testing.T, h host, dev string) func() error {
 // renumber moves the Pis and their router to another subnet at one moment.
 func renumber(t *testing.T, l *lab.Lab, subnet netip.Prefix) {
 	t.Helper()
-	if err := l.Renumber(subnet); err != nil {
-		t.Fatal(err)
-	}
+	must(t, l.Renumber(subnet))
 	var g errgroup.Group
 	for i, p := range l.Pis {
 		g.Go(func() error {
@@ -326,22 +306,16 @@ func renumber(t *testing.T, l *lab.Lab, subnet netip.Prefix) {
 			return errors.Join(p.DelAddr(p.Addr), p.SetAddr(netip.PrefixFrom(netip.AddrFrom4(addr), 24)), p.DefaultRoute(true))
 		})
 	}
-	if err := g.Wait(); err != nil {
-		t.Fatal(err)
-	}
+	must(t, g.Wait())
 }
 
 // fromCableToRadio takes the cable from a Pi that reaches the same LAN by radio, and puts it back.
 func fromCableToRadio(t *testing.T, p *lab.Pi) {
 	t.Helper()
-	if err := p.Wireless(netip.PrefixFrom(p.Addr.Addr().Next().Next().Next().Next(), 24)); err != nil {
-		t.Fatal(err)
-	}
+	must(t, p.Wireless(netip.PrefixFrom(p.Addr.Addr().Next().Next().Next().Next(), 24)))
 	flushedTo(t, onPi{p}, "wlan0", "cable out, radio there", p.Unplug)
-	if err := p.DelAddr(p.Addr); err != nil { // as DHCP clients do without a carrier
-		t.Fatal(err)
-	}
-	pause(t, 15*time.Second) // a worker that lost its manager would be Down by now
+	must(t, p.DelAddr(p.Addr)) // as DHCP clients do without a carrier
+	pause(t, downTime)
 	flushed(t, onPi{p}, "cable in again", p.Mend)
 	flushed(t, onPi{p}, "radio gone", func() error {
 		return errors.Join(p.SetAddr(p.Addr), p.DefaultRoute(true), p.WirelessGone())
@@ -350,45 +324,36 @@ func fromCableToRadio(t *testing.T, p *lab.Pi) {
 
 func TestRenumberedLAN(t *testing.T) {
 	t.Parallel()
-	l := lab.New(t, lab.Options{N: 3, Config: "expect = 3"})
-	engines(t, l)
-	if err := l.StartAgents(); err != nil {
-		t.Fatal(err)
-	}
-	leader, hosts := lowest(l.Pis), hostsOf(l)
-	t.Logf("one swarm after %v", awaitSwarm(t, time.Minute, leader, l.Pis))
+	l := formed(t, lab.Options{N: 3, Config: "expect = 3"})
+	leader, hosts := l.leader, hostsOf(l.Lab)
+	t.Logf("one swarm after %v", l.took)
 	linkLocals(t, hosts)
-	containers := serveWeb(t, l, hosts)
+	containers := serveWeb(t, l.Lab, hosts)
 	for _, h := range hosts {
 		flushed(t, h, "ip addr flush", flush(t, h, "eth0"))
 	}
 	for _, p := range l.Pis { // as DHCP does in time
-		if err := errors.Join(p.SetAddr(p.Addr), p.DefaultRoute(true)); err != nil {
-			t.Fatal(err)
-		}
+		must(t, p.SetAddr(p.Addr), p.DefaultRoute(true))
 	}
 	w := watchSwarm(t, onPi{leader}, containers)
 	fromCableToRadio(t, leader)
 	w.end(t, "the manager from cable to radio and back")
 
 	w = watchSwarm(t, onPi{leader}, containers)
-	renumber(t, l, netip.MustParsePrefix("10.88.0.0/24"))
-	pause(t, 25*time.Second) // a worker that lost its manager would be Down by now
+	renumber(t, l.Lab, otherSubnet)
+	pause(t, downTime)
 	w.end(t, "all addresses in another subnet")
-	took := awaitSwarm(t, time.Minute, leader, l.Pis)
-	repaired(t, leader, "DHCP gives all boards other addresses", "no node is lost for a moment, for the swarm relies on addresses that stay",
+	took := awaitSwarm(t, soon, leader, l.Pis)
+	repaired(t, leader, "DHCP gives all boards other addresses",
+		"no node is lost for a moment, for the swarm relies on addresses that stay",
 		fmt.Sprintf("Using eth0 with address 10.88.0.%d.", 100+slices.Index(l.Pis, leader)), took)
 
 	t.Run("power cut of all", func(t *testing.T) {
 		for _, p := range l.Pis {
-			if err := errors.Join(p.PowerOff(), p.Boot(lab.Link{NoAddr: true})); err != nil {
-				t.Fatal(err)
-			}
-			if err := p.StartAgent(); err != nil {
-				t.Fatal(err)
-			}
+			must(t, p.PowerOff(), p.Boot(lab.Link{NoAddr: true}))
+			startAgents(t, p)
 		}
-		await(t, 10*time.Second, func(ctx context.Context) error {
+		await(t, atOnce, func(ctx context.Context) error {
 			for _, h := range hosts {
 				if err := hasAddress(ctx, h, "eth0"); err != nil {
 					return err
@@ -396,63 +361,42 @@ func TestRenumberedLAN(t *testing.T) {
 			}
 			return nil
 		})
-		engines(t, l)
-		awaitSwarm(t, time.Minute, leader, l.Pis)
+		engines(t, l.Lab)
+		awaitSwarm(t, soon, leader, l.Pis)
 	})
 }
 
-// The same with the addresses that DHCP gives, to see what the others are good for.
+// The same with the addresses that DHCP gives, which shows what the stable ones are good for.
 func TestRenumberedLANWithInterfaceAddresses(t *testing.T) {
 	t.Parallel()
-	l := lab.New(t, lab.Options{N: 3, Config: "expect = 3\naddress = \"interface\""})
-	engines(t, l)
-	if err := l.StartAgents(); err != nil {
-		t.Fatal(err)
-	}
-	leader := lowest(l.Pis)
-	t.Logf("one swarm after %v", awaitSwarm(t, time.Minute, leader, l.Pis))
-	began := time.Now()
-	renumber(t, l, netip.MustParsePrefix("10.88.0.0/24"))
+	l := formed(t, lab.Options{N: 3, Config: "expect = 3\naddress = \"interface\""})
+	leader := l.leader
+	t.Logf("one swarm after %v", l.took)
+	renumber(t, l.Lab, otherSubnet)
 	words := fmt.Sprintf("The swarm knows this board as %s, an address that it no longer has", leader.Addr.Addr())
-	await(t, time.Minute, func(context.Context) error {
-		if !strings.Contains(leader.Log(), words) {
-			return fmt.Errorf("%s does not say %q", leader.Name, words)
-		}
-		return nil
-	})
-	t.Logf("the manager says so after %v", time.Since(began))
-	repaired(t, leader, "DHCP gives all boards other addresses, and the swarm relies on them (`address = \"interface\"`, or made by hand)",
+	t.Logf("the manager says so after %v", saysWithin(t, soon, leader, words))
+	repaired(t, leader,
+		"DHCP gives all boards other addresses, and the swarm relies on them (`address = \"interface\"`, or made by hand)",
 		"says so, and what helps: a fixed lease", words, 0)
 	nodes, err := nodesOf(t.Context(), leader)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	for _, n := range nodes {
 		t.Logf("%s is %s", n.Hostname, n.Status)
 	}
-	t.Logf("%s:\n%s", leader.Name, leader.Log())
+	showLogs(t, leader)
 }
 
 func TestNoAddressesAtAll(t *testing.T) {
 	t.Parallel()
 	l := lab.New(t, lab.Options{N: 3, Off: true})
 	for _, p := range l.Pis {
-		if err := p.Boot(lab.Link{NoAddr: true}); err != nil {
-			t.Fatal(err)
-		}
+		must(t, p.Boot(lab.Link{NoAddr: true}))
 	}
 	engines(t, l)
-	if err := l.StartAgents(); err != nil {
-		t.Fatal(err)
-	}
-	t.Logf("one swarm without DHCP after %v", awaitSwarm(t, time.Minute, lowest(l.Pis), l.Pis))
+	t.Logf("one swarm without DHCP after %v", becomeOne(t, soon, l.Pis))
 	linkLocals(t, hostsOf(l))
-	for _, p := range l.Pis {
-		if n := logLines(p); n > logMax {
-			t.Errorf("%s wrote %d lines, want at most %d", p.Name, n, logMax)
-		}
-		t.Logf("%s:\n%s", p.Name, p.Log())
-	}
+	brief(t, logMax, nil, l.Pis...)
+	showLogs(t, l.Pis...)
 }
 
 // twoWithOneCandidate are serials whose boards want the same address.
@@ -475,32 +419,23 @@ func TestAddressConflicts(t *testing.T) {
 	l := lab.New(t, lab.Options{N: 3, Serials: []string{first, second, third}, Config: "expect = 3"})
 	inLAN := func(script string) {
 		t.Helper()
-		if err := l.InLAN(func() error {
+		must(t, l.InLAN(func() error {
 			out, err := exec.Command("bash", "-ec", script).CombinedOutput()
 			if err != nil {
 				err = fmt.Errorf("%s: %w: %s", script, err, out)
 			}
 			return err
-		}); err != nil {
-			t.Fatal(err)
-		}
+		}))
 	}
 	taken := address.Candidate(third, 0)
 	inLAN("ip addr add " + taken.String() + "/16 dev br0 scope link")
 	engines(t, l)
-	if err := l.StartAgents(); err != nil {
-		t.Fatal(err)
-	}
+	becomeOne(t, soon, l.Pis)
 	leader := lowest(l.Pis)
-	awaitSwarm(t, time.Minute, leader, l.Pis)
 	addrs := map[netip.Addr]string{taken: "a foreign host"}
 	var yielded []string
 	for _, p := range l.Pis {
-		out, err := p.Docker(t.Context(), "info", "--format", "{{.Swarm.NodeAddr}}")
-		if err != nil {
-			t.Fatal(err)
-		}
-		addr, err := netip.ParseAddr(strings.TrimSpace(string(out)))
+		addr, err := netip.ParseAddr(nodeAddr(t, p))
 		if err != nil || !addr.IsLinkLocalUnicast() || addrs[addr] != "" {
 			t.Errorf("%s has %v, which %q has, too; %v", p.Name, addr, addrs[addr], err)
 		}
@@ -514,19 +449,14 @@ func TestAddressConflicts(t *testing.T) {
 	}
 
 	// A foreign host takes the manager's address, and looks for somebody with it.
-	out, err := leader.Docker(t.Context(), "info", "--format", "{{.Swarm.NodeAddr}}")
-	if err != nil {
-		t.Fatal(err)
-	}
-	held := strings.TrimSpace(string(out))
-	inLAN(fmt.Sprintf("ip addr del %s/16 dev br0; ip addr add %s/16 dev br0 scope link; echo >/dev/udp/169.254.0.9/9; sleep 1; ip addr del %[2]s/16 dev br0",
+	held := nodeAddr(t, leader)
+	inLAN(fmt.Sprintf("ip addr del %s/16 dev br0; ip addr add %s/16 dev br0 scope link; echo >/dev/udp/169.254.0.9/9; "+
+		"sleep 1; ip addr del %[2]s/16 dev br0",
 		taken, held))
 	says(t, leader, fmt.Sprintf("uses %s, which the swarm relies on: this board defends it", held))
-	pause(t, 20*time.Second) // a worker that speaks to the wrong host would be Down by now
-	awaitSwarm(t, time.Minute, leader, l.Pis)
-	for _, p := range l.Pis {
-		t.Logf("%s:\n%s", p.Name, p.Log())
-	}
+	pause(t, downTime) // workers may not speak to the wrong host
+	awaitSwarm(t, soon, leader, l.Pis)
+	showLogs(t, l.Pis...)
 }
 
 // wired is what NetworkManager calls the connection of a machine.
@@ -541,10 +471,10 @@ func newLease(ctx context.Context, m *lab.Machine) error {
 // leased waits until every machine has an address of the subnet.
 func leased(t *testing.T, machines []*lab.Machine, subnet netip.Prefix) {
 	t.Helper()
-	await(t, time.Minute, func(ctx context.Context) error {
+	await(t, soon, func(ctx context.Context) error {
 		for _, m := range machines {
 			if addr, err := m.Addr(ctx); err != nil || !subnet.Contains(addr) {
-				return fmt.Errorf("%s has %v, %w", m.Name, addr, err)
+				return fmt.Errorf("%s has %v, %v", m.Name, addr, err)
 			}
 		}
 		return nil
@@ -580,24 +510,18 @@ func TestMachinesMoveToOtherNetworks(t *testing.T) {
 	})
 
 	t.Run("router with another subnet", func(t *testing.T) {
-		subnet := netip.MustParsePrefix("10.88.0.0/24")
 		w := watchSwarm(t, leader, containers)
-		if err := l.Renumber(subnet); err != nil {
-			t.Fatal(err)
-		}
+		must(t, l.Renumber(otherSubnet))
 		each(t, l.Machines, newLease)
-		leased(t, l.Machines, subnet)
-		pause(t, 15*time.Second)
+		leased(t, l.Machines, otherSubnet)
+		pause(t, downTime)
 		w.end(t, "another subnet")
 	})
 
 	t.Run("no DHCP server", func(t *testing.T) {
 		w := watchSwarm(t, leader, containers)
-		if err := l.StopDHCP(); err != nil {
-			t.Fatal(err)
-		}
-		stopped := time.Now()
-		await(t, 3*time.Minute, func(ctx context.Context) error { // a lease takes two
+		must(t, l.StopDHCP())
+		took := await(t, atLast, func(ctx context.Context) error { // a lease takes two
 			for _, m := range l.Machines {
 				if addr, err := m.Addr(ctx); err == nil {
 					return fmt.Errorf("%s still has %v", m.Name, addr)
@@ -605,29 +529,21 @@ func TestMachinesMoveToOtherNetworks(t *testing.T) {
 			}
 			return nil
 		})
-		t.Logf("the last lease ended %v after its server", time.Since(stopped).Round(time.Second))
-		pause(t, 20*time.Second) // a worker that lost its manager would be Down by now
+		t.Logf("the last lease ended %v after its server", took)
+		pause(t, downTime)
 		w.end(t, "no leases any more")
-		if err := l.StartDHCP(); err != nil {
-			t.Fatal(err)
-		}
-		leased(t, l.Machines, netip.MustParsePrefix("10.88.0.0/24")) // it must not take the address for one given by hand
+		must(t, l.StartDHCP())
+		leased(t, l.Machines, otherSubnet) // it must not take the address for one given by hand
 	})
 
 	t.Run("carried to another network", func(t *testing.T) {
 		subnet := netip.MustParsePrefix("10.99.0.0/24")
-		for _, m := range l.Machines {
-			if err := m.PowerOff(); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if err := l.Renumber(subnet); err != nil {
-			t.Fatal(err)
-		}
+		powerOff(t, l.Machines...)
+		must(t, l.Renumber(subnet))
 		began := time.Now()
 		each(t, l.Machines, func(ctx context.Context, m *lab.Machine) error { return m.Boot(ctx) })
 		leased(t, l.Machines, subnet)
-		awaitSame(t, time.Minute, l.Machines, ids)
+		awaitSame(t, soon, l.Machines, ids)
 		meshedAgain(t, hosts)
 		t.Logf("all are there after %v", time.Since(began))
 	})

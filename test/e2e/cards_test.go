@@ -6,21 +6,20 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/test/lab"
 )
 
-// The tests in this file run machines that were flashed with one image, and look at what makes boards of them: names of
-// their own, a user who may use docker, settings written to the card from another computer.
+// The tests in this file run machines that were flashed with one image, and look at what makes each a board of its own:
+// its name, a user who may use docker, settings written to the card by another computer.
 
 const bootSettings = "/boot/firmware/pi-agent.toml"
 
 // nodeNames waits until the swarm of these machines has nodes with these names, whoever has which.
 func nodeNames(t *testing.T, machines []*lab.Machine, want ...string) {
 	t.Helper()
-	await(t, time.Minute, func(ctx context.Context) error {
+	await(t, soon, func(ctx context.Context) error {
 		if _, err := swarmOf(ctx, machines); err != nil {
 			return err
 		}
@@ -41,10 +40,6 @@ func nodeNames(t *testing.T, machines []*lab.Machine, want ...string) {
 	})
 }
 
-func lowestOf(machines []*lab.Machine) *lab.Machine {
-	return slices.MinFunc(machines, func(a, b *lab.Machine) int { return strings.Compare(a.Serial, b.Serial) })
-}
-
 // shell runs a script on a machine and returns what it says, without the last line break.
 func shell(ctx context.Context, m *lab.Machine, script string) (string, error) {
 	out, err := m.Exec(ctx, "sh", "-ec", script)
@@ -54,7 +49,7 @@ func shell(ctx context.Context, m *lab.Machine, script string) (string, error) {
 // shellWants waits until a script says what is wanted.
 func shellWants(t *testing.T, m *lab.Machine, script, want string) {
 	t.Helper()
-	await(t, time.Minute, func(ctx context.Context) error {
+	await(t, soon, func(ctx context.Context) error {
 		got, err := shell(ctx, m, script)
 		if err == nil && got != want {
 			err = fmt.Errorf("%s: %s says %q, want %q", m.Name, script, got, want)
@@ -67,21 +62,8 @@ func TestCardsOfOneImage(t *testing.T) {
 	t.Parallel()
 	deb := needDeb(t)
 	l := lab.New(t, lab.Options{Machines: []string{"trixie", "trixie", "trixie"}})
-	ctx := t.Context()
-	prepared := func(change func(context.Context, *lab.Machine) error) {
-		t.Helper()
-		each(t, l.Machines, func(ctx context.Context, m *lab.Machine) error {
-			if err := m.WaitBoot(ctx); err != nil {
-				return err
-			}
-			if err := change(ctx, m); err != nil {
-				return err
-			}
-			return m.Install(ctx, deb)
-		})
-	}
 	typo, late := l.Machines[0], l.Machines[2]
-	prepared(func(ctx context.Context, m *lab.Machine) (err error) {
+	install(t, l.Machines, deb, func(ctx context.Context, m *lab.Machine) (err error) {
 		switch m {
 		case typo:
 			_, err = shell(ctx, m, `mkdir -p /boot/firmware; printf 'cluster = "pi"\nexpcet = 3\n' >`+bootSettings)
@@ -95,33 +77,22 @@ func TestCardsOfOneImage(t *testing.T) {
 	t.Run("a typo on the boot partition", func(t *testing.T) {
 		const wrong = bootSettings + `:2: there is no setting "expcet"`
 		others := l.Machines[1:]
-		awaitMachines(t, 2*time.Minute, others)
-		await(t, time.Minute, func(ctx context.Context) error {
-			if status, err := property(ctx, typo, "StatusText"); err != nil || !strings.Contains(status, wrong) {
-				return fmt.Errorf("status is %q, %w", status, err)
-			}
-			return isUp(ctx, typo, 0)
-		})
-		for m, words := range map[*lab.Machine]string{typo: wrong, others[0]: name(typo) + " cannot take part", others[1]: wrong} {
-			story, err := m.Journal(ctx, service)
-			if err != nil || !strings.Contains(strings.Join(story, "\n"), words) {
-				t.Errorf("%v, the journal of %s does not say %q:\n%s", err, m.Name, words, strings.Join(story, "\n"))
-			}
-		}
-		if i, err := infoOf(ctx, typo); err != nil || i.Swarm.LocalNodeState != "inactive" {
-			t.Errorf("its engine is %q, %v", i.Swarm.LocalNodeState, err)
+		awaitMachines(t, later, others)
+		await(t, soon, allOf(statusSays(typo, wrong), isUp(typo, 0)))
+		journalHas(t, typo, service, wrong)
+		journalHas(t, others[0], service, name(typo)+" cannot take part")
+		journalHas(t, others[1], service, wrong)
+		if i := infoNow(t, typo); i.Swarm.LocalNodeState != "inactive" {
+			t.Errorf("its engine is %q", i.Swarm.LocalNodeState)
 		}
 		// A person takes the card out, corrects the file on a laptop and puts it back.
 		each(t, []*lab.Machine{typo}, func(ctx context.Context, m *lab.Machine) error {
 			if _, err := shell(ctx, m, "sed -i s/expcet/expect/ "+bootSettings+"; sync"); err != nil {
 				return err
 			}
-			if err := m.PowerOff(); err != nil {
-				return err
-			}
-			return m.Boot(ctx)
+			return replug(ctx, m)
 		})
-		awaitMachines(t, time.Minute, l.Machines)
+		awaitMachines(t, soon, l.Machines)
 	})
 
 	t.Run("names", func(t *testing.T) {
@@ -136,15 +107,14 @@ func TestCardsOfOneImage(t *testing.T) {
 			shellWants(t, m, "getent hosts $(hostname) | tr -s ' '", "127.0.1.1 "+name(m))
 		}
 		// The other machines see it at once under its new name, though avahi ran before.
-		shellWants(t, l.Machines[0], "avahi-resolve -4 -n "+name(l.Machines[1])+".local | cut -f1", name(l.Machines[1])+".local")
+		shellWants(t, l.Machines[0], "avahi-resolve -4 -n "+name(l.Machines[1])+".local | cut -f1",
+			name(l.Machines[1])+".local")
 	})
 
 	t.Run("docker without sudo", func(t *testing.T) {
 		const version = "runuser -l pi -c 'docker version --format {{.Server.Os}}'"
 		shellWants(t, l.Machines[1], version, "linux")
-		if _, err := shell(ctx, late, "useradd --create-home --uid 1000 --shell /bin/bash pi"); err != nil {
-			t.Fatal(err)
-		}
+		run(t, late, "useradd", "--create-home", "--uid=1000", "--shell=/bin/bash", "pi")
 		shellWants(t, late, version, "linux")
 	})
 
@@ -155,11 +125,11 @@ func TestCardsOfOneImage(t *testing.T) {
 			}
 			return m.Boot(ctx)
 		})
-		prepared(func(ctx context.Context, m *lab.Machine) error {
+		install(t, l.Machines, deb, func(ctx context.Context, m *lab.Machine) error {
 			_, err := m.Exec(ctx, "hostnamectl", "set-hostname", "kitchen")
 			return err
 		})
-		awaitMachines(t, time.Minute, l.Machines)
+		awaitMachines(t, soon, l.Machines)
 		var want []string
 		for _, m := range l.Machines {
 			n := "kitchen"
@@ -173,11 +143,12 @@ func TestCardsOfOneImage(t *testing.T) {
 	})
 }
 
-// cloudInit stands in for what cloud-init does at every boot of a card from Raspberry Pi Imager (manage_etc_hosts: true), in
-// the order of the unit of that name: it calls the machine kitchen, and takes its time. Where it finds that a
+// cloudInit stands in for what cloud-init does at every boot of a card from Raspberry Pi Imager (manage_etc_hosts:
+// true), in the order of the unit of that name: it calls the machine kitchen, and takes its time. Where it finds that a
 // person has changed the hostname it writes hosts only, as the unit cloud-init.service does here.
 func cloudInit(unit string) string {
-	order := "DefaultDependencies=no\nConflicts=shutdown.target\nBefore=sysinit.target network-online.target shutdown.target\n"
+	order := "DefaultDependencies=no\nConflicts=shutdown.target\n" +
+		"Before=sysinit.target network-online.target shutdown.target\n"
 	if unit == "cloud-config.service" {
 		order = "After=network-online.target\nWants=network-online.target\n"
 	}
@@ -188,7 +159,8 @@ if [ "$1" != cloud-init.service ]; then echo kitchen >/etc/hostname; hostname ki
 printf '127.0.1.1 kitchen kitchen\n127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n' >/etc/hosts
 ` + "END\nchmod 755 /usr/local/sbin/stand-in\n" +
 		"cat >/etc/systemd/system/" + unit + " <<'END'\n[Unit]\n" + order +
-		"[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/usr/local/sbin/stand-in %N.service\n[Install]\nWantedBy=multi-user.target\nEND\n" +
+		"[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/usr/local/sbin/stand-in %N.service\n" +
+		"[Install]\nWantedBy=multi-user.target\nEND\n" +
 		"systemctl enable " + unit + " 2>&1\n/usr/local/sbin/stand-in\n"
 }
 
@@ -200,17 +172,15 @@ func TestNamesAreResetAtEveryBoot(t *testing.T) {
 	units := []string{"cloud-init.service", "cloud-init-network.service", "cloud-config.service"}
 	slices.SortFunc(l.Machines, func(a, b *lab.Machine) int { return strings.Compare(a.Serial, b.Serial) })
 	lowest := l.Machines[0]
-	each(t, l.Machines, func(ctx context.Context, m *lab.Machine) error {
-		if err := m.WaitBoot(ctx); err != nil {
-			return err
-		}
+	install(t, l.Machines, deb, func(ctx context.Context, m *lab.Machine) error {
 		unit := units[(slices.Index(l.Machines, m)+1)%len(units)] // the lowest serial keeps its name
-		if out, err := shell(ctx, m, cloudInit(unit)); err != nil {
-			return fmt.Errorf("%s: %w: %s", m.Name, err, out)
+		out, err := shell(ctx, m, cloudInit(unit))
+		if err != nil {
+			err = fmt.Errorf("%w: %s", err, out)
 		}
-		return m.Install(ctx, deb)
+		return err
 	})
-	nodes := awaitMachines(t, 2*time.Minute, l.Machines)
+	nodes := awaitMachines(t, later, l.Machines)
 	name := func(m *lab.Machine) string {
 		if m == lowest {
 			return "kitchen"
@@ -230,33 +200,24 @@ func TestNamesAreResetAtEveryBoot(t *testing.T) {
 		nodeNames(t, l.Machines, want...)
 	}
 	named()
-	for boot := range 2 {
-		each(t, l.Machines, func(ctx context.Context, m *lab.Machine) error {
-			if err := m.PowerOff(); err != nil {
-				return err
-			}
-			return m.Boot(ctx)
-		})
+	for range 2 {
+		each(t, l.Machines, replug)
 		each(t, l.Machines, func(ctx context.Context, m *lab.Machine) error { return m.WaitBoot(ctx) })
-		awaitSame(t, 2*time.Minute, l.Machines, nodes)
+		awaitSame(t, later, l.Machines, nodes)
 		named()
 		for _, m := range l.Machines[1:] {
-			story, err := m.Journal(t.Context(), "pi-agent-prepare.service")
 			want := "This board is called " + name(m) + " again: it had been called kitchen"
 			if m == l.Machines[2] {
 				want = "/etc/hosts has the name of this board again: " + name(m)
 			}
-			if err != nil || !strings.Contains(strings.Join(story, "\n"), want) {
-				t.Errorf("boot %d of %s: %v, the journal does not say %q:\n%s", boot, m.Name, err, want, strings.Join(story, "\n"))
-			}
+			journalHas(t, m, prepareService, want)
 		}
 	}
 
 	last := l.Machines[2]
-	if _, err := shell(t.Context(), last, `printf 'k\374che\n' >/etc/hostname`); err != nil {
-		t.Fatal(err)
-	}
+	run(t, last, "sh", "-ec", `printf 'k\374che\n' >/etc/hostname`)
 	shellWants(t, last, "hostname", peer.Serial(last.Serial).Name())
-	shellWants(t, last, "getent hosts $(hostname) | tr -s ' ' | cut -d' ' -f1,2", "127.0.1.1 "+peer.Serial(last.Serial).Name())
+	shellWants(t, last, "getent hosts $(hostname) | tr -s ' ' | cut -d' ' -f1,2",
+		"127.0.1.1 "+peer.Serial(last.Serial).Name())
 	nodeNames(t, l.Machines, name(lowest), name(l.Machines[1]), peer.Serial(last.Serial).Name())
 }

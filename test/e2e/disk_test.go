@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,25 +12,15 @@ import (
 	"github.com/pi-agent/pi-agent/test/lab"
 )
 
-// What happens to cards: they are full, worn out and read-only, or have a state file that is garbage or of a newer pi-agent.
-// Both boards, a manager and a worker, say it and stay the nodes that they are.
+// What happens to cards: they are full, worn out and read-only, or have a state file that is garbage or of a newer
+// pi-agent. Both boards, a manager and a worker, say it and stay the nodes that they are.
 func TestBadCards(t *testing.T) {
 	t.Parallel()
-	l := lab.New(t, lab.Options{N: 2, Config: "expect = 2"})
-	engines(t, l)
-	setKey(t, clusterkey.Generate(), l.Pis...)
-	if err := l.StartAgents(); err != nil {
-		t.Fatal(err)
-	}
-	leader := lowest(l.Pis)
-	awaitSwarm(t, time.Minute, leader, l.Pis)
+	l := formed(t, lab.Options{N: 2, Config: "expect = 2"}, withKey(clusterkey.Generate()))
+	leader := l.leader
 	nodes := func() (all []string) {
 		for _, pi := range l.Pis {
-			i, err := infoOf(t.Context(), pi)
-			if err != nil {
-				t.Fatal(err)
-			}
-			all = append(all, i.Swarm.NodeID)
+			all = append(all, infoNow(t, pi).Swarm.NodeID)
 		}
 		return all
 	}
@@ -39,15 +28,17 @@ func TestBadCards(t *testing.T) {
 	const state = "/var/lib/pi-agent"
 	for _, damage := range []struct{ name, script, says, fault, does string }{
 		{
-			"full", "mkdir /run/card && cp -a DIR/. /run/card && mount -t tmpfs -o size=32k,mode=700 card DIR && cp -a /run/card/. DIR && " +
-				"rm DIR/state.json && { head -c 100k /dev/zero >DIR/fill || true; }",
-			"The state cannot be kept as it should: write state: the card is full, free some space, for example with docker system prune",
+			"full", "mkdir /run/card && cp -a DIR/. /run/card && mount -t tmpfs -o size=32k,mode=700 card DIR && " +
+				"cp -a /run/card/. DIR && rm DIR/state.json && { head -c 100k /dev/zero >DIR/fill || true; }",
+			"The state cannot be kept as it should: write state: the card is full, free some space, " +
+				"for example with docker system prune",
 			"the card is full before the state could be written", "goes on in memory, and writes it when there is space",
 		},
 		{name: "mended", script: "umount DIR"},
 		{
 			"read-only", "mount --bind DIR DIR && mount -o remount,bind,ro DIR && ! touch DIR/x",
-			"This board can keep nothing now: the card is read-only, which is how worn cards fail, restart the board and replace the card",
+			"This board can keep nothing now: the card is read-only, which is how worn cards fail, " +
+				"restart the board and replace the card",
 			"the card is read-only, as worn ones become", "goes on as the node that it is, with what is on the card",
 		},
 		{name: "mended", script: "umount DIR"},
@@ -60,37 +51,32 @@ func TestBadCards(t *testing.T) {
 			"the state file is cut short", "puts it aside and asks its engine where it is",
 		},
 		{
-			"newer", `sed 's/"version": 1/"version": 7, "news": true/' /run/good >DIR/state.json`, "DIR/state.json was written by a newer pi-agent",
-			"the state file is of a newer version", "takes what it understands, above all the node key, and leaves the file alone",
+			"newer", `sed 's/"version": 1/"version": 7, "news": true/' /run/good >DIR/state.json`,
+			"DIR/state.json was written by a newer pi-agent",
+			"the state file is of a newer version",
+			"takes what it understands, above all the node key, and leaves the file alone",
 		},
 	} {
 		for _, pi := range l.Pis {
-			if err := pi.StopAgent(); err != nil {
-				t.Fatal(err)
-			}
+			stopAgents(t, pi)
 			if _, err := pi.Exec(t.Context(), "sh", "-ec", strings.ReplaceAll(damage.script, "DIR", state)); err != nil {
-				t.Fatalf("%s: %v", damage.name, err)
+				t.Fatalf("make the card of %s %s: %v", pi.Name, damage.name, err)
 			}
-			if err := pi.StartAgent(); err != nil {
-				t.Fatal(err)
-			}
+			startAgents(t, pi)
 		}
-		started := time.Now()
-		await(t, time.Minute, func(ctx context.Context) error {
+		took := await(t, soon, func(ctx context.Context) error {
 			if now := nodes(); !slices.Equal(now, before) {
 				return fmt.Errorf("%s: the nodes are %q, were %q", damage.name, now, before)
 			}
-			return oneSwarm(ctx, leader, l.Pis)
+			return oneSwarm(leader, l.Pis)(ctx)
 		})
-		took := time.Since(started)
 		for _, pi := range l.Pis {
 			if damage.says != "" {
 				repaired(t, pi, damage.fault, damage.does, strings.ReplaceAll(damage.says, "DIR", state), took)
 			}
-			if !pi.Process("pi-agent").Running() {
-				t.Errorf("%s: the agent of %s has ended", damage.name, pi.Name)
-			}
 		}
+		t.Logf("the card is %s", damage.name)
+		stillRun(t, l.Pis...)
 	}
 	for _, pi := range l.Pis {
 		if _, err := pi.Exec(t.Context(), "grep", "-q", `"news": true`, state+"/state.json"); err != nil {
@@ -99,60 +85,43 @@ func TestBadCards(t *testing.T) {
 	}
 }
 
-// The card of a manager is full, with what the engine needs, too: nothing is lost, and it goes on when there is space again.
+// The card of a manager is full, with what the engine needs, too: nothing is lost, and it goes on when there is space
+// again.
 func TestFullCardOfAManager(t *testing.T) {
 	t.Parallel()
-	l := lab.New(t, lab.Options{N: 2, Config: "expect = 2"})
-	engines(t, l)
-	setKey(t, clusterkey.Generate(), l.Pis...)
+	l := withEngines(t, lab.Options{N: 2, Config: "expect = 2"}, withKey(clusterkey.Generate()))
 	leader := lowest(l.Pis)
-	exec := func(script string) {
-		t.Helper()
-		if _, err := leader.Exec(t.Context(), "sh", "-ec", script); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := leader.StopEngine(); err != nil {
-		t.Fatal(err)
-	}
-	exec(`mkdir -p /run/card /var/lib/pi-agent && mount -t tmpfs -o size=400m card /run/card && cp -a /var/lib/docker /run/card/docker &&
-		mkdir -m 700 /run/card/agent && mount --bind /run/card/docker /var/lib/docker && mount --bind /run/card/agent /var/lib/pi-agent`)
-	if err := errors.Join(leader.StartEngine(), leader.WaitEngine(t.Context()), l.StartAgents()); err != nil {
-		t.Fatal(err)
-	}
-	awaitSwarm(t, time.Minute, leader, l.Pis)
+	restartEngine(t, leader, func() {
+		inPi(t, leader, `mkdir -p /run/card /var/lib/pi-agent && mount -t tmpfs -o size=400m card /run/card &&
+			cp -a /var/lib/docker /run/card/docker &&
+			mkdir -m 700 /run/card/agent && mount --bind /run/card/docker /var/lib/docker &&
+			mount --bind /run/card/agent /var/lib/pi-agent`)
+	})
+	becomeOne(t, soon, l.Pis)
 	deploy(t, leader, "web")
 	before := swarmID(t, leader)
-	exec("head -c 400m /dev/zero >/run/card/fill || true; ! head -c 1m /dev/zero >/run/card/more; rm -f /run/card/more")
-	await(t, 90*time.Second, func(context.Context) error {
-		if !strings.Contains(leader.Log(), "This board can keep nothing now: the card is full") {
-			return errors.New("the manager does not say that its card is full")
-		}
-		return nil
-	})
-	if err := errors.Join(leader.StopAgent(), leader.StopEngine(), leader.StartAgent(), leader.StartEngine()); err != nil {
-		t.Fatal(err)
-	}
-	pause(t, 20*time.Second)
-	if !leader.Process("pi-agent").Running() {
-		t.Error("the agent has ended")
-	}
-	exec("rm /run/card/fill")
+	inPi(t, leader,
+		"head -c 400m /dev/zero >/run/card/fill || true; ! head -c 1m /dev/zero >/run/card/more; rm -f /run/card/more")
+	saysWithin(t, later, leader, "This board can keep nothing now: the card is full")
+	must(t, leader.StopAgent(), leader.StopEngine(), leader.StartAgent(), leader.StartEngine())
+	pause(t, downTime)
+	stillRun(t, leader)
+	inPi(t, leader, "rm /run/card/fill")
 	freed := time.Now()
 	if !leader.Process("dockerd").Running() { // as systemd does
-		if err := leader.StartEngine(); err != nil {
-			t.Fatal(err)
-		}
+		must(t, leader.StartEngine())
 	}
-	await(t, 2*time.Minute, func(ctx context.Context) error {
+	await(t, later, func(ctx context.Context) error {
 		if out, err := leader.Docker(ctx, "service", "ls", "--quiet"); err != nil || len(out) == 0 {
 			return fmt.Errorf("the service is %q, %v", out, err)
 		}
-		return oneSwarm(ctx, leader, l.Pis)
+		return oneSwarm(leader, l.Pis)(ctx)
 	})
 	if after := swarmID(t, leader); after != before {
 		t.Errorf("the swarm is %s, was %s", after, before)
 	}
-	repaired(t, leader, "the card of a manager is full, for its engine too", "waits; nothing is left or made anew, and all is there when space is freed",
-		"This board can keep nothing now: the card is full, free some space, for example with docker system prune", time.Since(freed))
+	repaired(t, leader, "the card of a manager is full, for its engine too",
+		"waits; nothing is left or made anew, and all is there when space is freed",
+		"This board can keep nothing now: the card is full, free some space, for example with docker system prune",
+		time.Since(freed))
 }

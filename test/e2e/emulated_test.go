@@ -1,22 +1,17 @@
 package e2e
 
 import (
-	"context"
-	"errors"
-	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/pi-agent/pi-agent/internal/clusterkey"
-	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/test/lab"
 )
 
-// TestMixedBoards runs the packaged program for the oldest Pis beside the one for 64-bit ones, each on its own CPU, emulated:
-// they meet, and prove to each other to have the same key. They meet by address, for the emulator has no multicast, and
-// neither has an engine.
+// TestMixedBoards runs the packaged program for the oldest Pis beside the one for 64-bit ones, each on its own CPU,
+// emulated: they meet, and prove to each other to have the same key. They meet by address, for the emulator has no
+// multicast, and neither has an engine.
 func TestMixedBoards(t *testing.T) {
 	t.Parallel()
 	deb := needDeb(t)
@@ -30,20 +25,11 @@ func TestMixedBoards(t *testing.T) {
 		here(t, "dpkg-deb", "--extract", strings.TrimSuffix(deb, "amd64.deb")+emulated[0]+".deb", dir)
 		program := filepath.Join(dir, "usr/bin/pi-agent")
 		p := l.Pis[i]
-		if err := errors.Join(p.SetKey(key), p.SetConfig(`peers = ["`+l.Pis[1-i].Addr.Addr().String()+`"]`)); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := p.Start("pi-agent", append(emulated[1:], program, "run")...); err != nil {
-			t.Fatal(err)
-		}
+		must(t, p.SetKey(key), p.SetConfig(naming(l.Pis[1-i])))
+		_, err := p.Start("pi-agent", append(emulated[1:], program, "run")...)
+		must(t, err)
 	}
 	for i, p := range l.Pis {
-		other := l.Pis[1-i]
-		await(t, 2*time.Minute, func(context.Context) error {
-			if !strings.Contains(p.Log(), "Found "+peer.Serial(other.Serial).Name()+" at ") {
-				return fmt.Errorf("%s has not found %s", p.Name, other.Name)
-			}
-			return nil
-		})
+		saysWithin(t, later, p, "Found "+serialName(l.Pis[1-i])+" at ")
 	}
 }

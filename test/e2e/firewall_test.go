@@ -2,8 +2,7 @@ package e2e
 
 import (
 	"context"
-	"errors"
-	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -19,45 +18,35 @@ func wall(t *testing.T, pi *lab.Pi, up bool, match ...string) {
 	if up {
 		word = "-A"
 	}
-	args := append([]string{"iptables", word, "INPUT", "-p", "tcp", "--dport", "2378"}, match...)
-	if out, err := pi.Exec(t.Context(), append(args, "-j", "DROP")...); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+	firewall(t, pi, word, slices.Concat([]string{"-p", "tcp", "--dport", "2378"}, match, []string{"-j", "DROP"}))
+}
+
+// firewall changes the rules for what comes in, as iptables takes them.
+func firewall(t *testing.T, pi *lab.Pi, how string, rule []string) {
+	t.Helper()
+	run(t, pi, append([]string{"iptables", "-w", how, "INPUT"}, rule...)...)
 }
 
 // without checks all the time that nobody makes a swarm.
 func without(t *testing.T, d time.Duration, pis []*lab.Pi) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), d)
-	defer cancel()
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for {
+	ctx := limited(t, d)
+	everySecond(ctx, func() {
 		for _, pi := range pis {
 			if i, err := infoOf(ctx, pi); err == nil && i.Swarm.LocalNodeState != "inactive" {
 				t.Fatalf("%s is in a swarm: %s", pi.Name, i.Swarm.LocalNodeState)
 			}
 		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-	}
+	})
 }
 
-// A firewall lets multicast through, and no hello, as ufw does: boards that are heard and not reached hold up the first swarm,
-// and a person is told whose port to open.
+// A firewall lets multicast through, and no hello, as ufw does: boards that are heard and not reached hold up the first
+// swarm, and a person is told whose port to open.
 func TestFirewall(t *testing.T) {
 	t.Parallel()
-	l := lab.New(t, lab.Options{N: 3})
-	engines(t, l)
+	l := withEngines(t, lab.Options{N: 3})
 	leader := lowest(l.Pis)
-	other := l.Pis[0]
-	if other == leader {
-		other = l.Pis[1]
-	}
-	name := func(pi *lab.Pi) string { return "pi-" + pi.Serial[len(pi.Serial)-6:] }
+	other := others(leader, l.Pis)[0]
 	const (
 		heard = "Heard, and not reached at port 2378/tcp: "
 		shut  = "Port 2378/tcp of this board is shut to "
@@ -73,9 +62,10 @@ func TestFirewall(t *testing.T) {
 				wall(t, pi, up)
 			}
 		}, map[*lab.Pi]string{l.Pis[0]: heard, l.Pis[1]: heard, l.Pis[2]: heard}},
-		{"one of three is shut", func(up bool) { wall(t, leader, up) }, map[*lab.Pi]string{leader: shut, other: heard + name(leader)}},
+		{"one of three is shut", func(up bool) { wall(t, leader, up) },
+			map[*lab.Pi]string{leader: shut, other: heard + serialName(leader)}},
 		{"shut one way", func(up bool) { wall(t, leader, up, "-m", "mac", "--mac-source", other.MAC) },
-			map[*lab.Pi]string{leader: shut + name(other), other: heard + name(leader)}},
+			map[*lab.Pi]string{leader: shut + serialName(other), other: heard + serialName(leader)}},
 		{"shut at the address that stays", func(up bool) {
 			for _, pi := range l.Pis {
 				wall(t, pi, up, "-d", "169.254.0.0/16")
@@ -87,11 +77,9 @@ func TestFirewall(t *testing.T) {
 			blank(t, l)
 		}
 		tt.wall(true)
-		if err := l.StartAgents(); err != nil {
-			t.Fatal(err)
-		}
+		startAgents(t, l.Pis...)
 		if tt.says == nil {
-			t.Logf("%s: one swarm after %v", tt.name, awaitSwarm(t, time.Minute, leader, l.Pis).Round(time.Second/10))
+			t.Logf("%s: one swarm after %v", tt.name, awaitSwarm(t, soon, leader, l.Pis))
 			continue
 		}
 		without(t, holds, l.Pis)
@@ -109,8 +97,8 @@ func TestFirewall(t *testing.T) {
 			}
 		}
 		tt.wall(false)
-		took := awaitSwarm(t, 10*time.Second, leader, l.Pis)
-		t.Logf("%s: one swarm %v after it was opened", tt.name, took.Round(time.Second/10))
+		took := awaitSwarm(t, atOnce, leader, l.Pis)
+		t.Logf("%s: one swarm %v after it was opened", tt.name, took)
 		if i == 0 {
 			repaired(t, other, "a firewall shuts port 2378 on every board before there is a swarm",
 				"makes no swarm, and names who is not reached, the port and what helps; goes on by itself when it is opened",
@@ -119,42 +107,27 @@ func TestFirewall(t *testing.T) {
 	}
 }
 
-// The only manager is off, and a worker gets a new card: whatever its settings let it do, it finds the worker that is left
-// before it makes a swarm, also while it has no address by which the members of a swarm know each other.
+// aloneTime is longer than a board with the setting quick waits before it makes a swarm alone.
+const aloneTime = 20 * time.Second
+
+// The only manager is off, and a worker gets a new card: whatever its settings let it do, it finds the worker that is
+// left before it makes a swarm, also while it has no address by which the members of a swarm know each other.
 func TestNewCardWithoutManager(t *testing.T) {
 	t.Parallel()
-	l := lab.New(t, lab.Options{N: 3, Config: `settle = "5s"`})
-	engines(t, l)
 	key := clusterkey.Generate()
-	setKey(t, key, l.Pis...)
-	if err := l.StartAgents(); err != nil {
-		t.Fatal(err)
-	}
-	leader, fresh := lowest(l.Pis), l.Pis[0]
-	if fresh == leader {
-		fresh = l.Pis[1]
-	}
-	awaitSwarm(t, time.Minute, leader, l.Pis)
-	if err := leader.PowerOff(); err != nil {
-		t.Fatal(err)
-	}
+	l := formed(t, lab.Options{N: 3, Config: quick}, withKey(key))
+	leader, fresh := l.leader, l.workers[0]
+	powerOff(t, leader)
 	for range 3 {
-		if err := fresh.PowerOff(); err != nil {
-			t.Fatal(err)
-		}
+		powerOff(t, fresh)
 		newCard(t, fresh, key)
-		without(t, 20*time.Second, []*lab.Pi{fresh})
+		without(t, aloneTime, []*lab.Pi{fresh})
 		says(t, fresh, "is in a swarm: waiting for its manager to answer")
 	}
-	if err := errors.Join(leader.PowerOn(), leader.StartEngine(), leader.StartAgent()); err != nil {
-		t.Fatal(err)
-	}
-	await(t, time.Minute, func(ctx context.Context) error {
+	must(t, leader.PowerOn(), leader.StartEngine(), leader.StartAgent())
+	await(t, soon, func(ctx context.Context) error {
 		infos, _ := infosOf(ctx, l.Pis) // one that does not answer yet has no say
 		neverTwo(t, infos)
-		if i, err := infoOf(ctx, fresh); err != nil || i.Swarm.LocalNodeState != "active" || i.Swarm.ControlAvailable {
-			return fmt.Errorf("%s is %q, a manager: %v, %v", fresh.Name, i.Swarm.LocalNodeState, i.Swarm.ControlAvailable, err)
-		}
-		return nil
+		return isWorker(fresh)(ctx)
 	})
 }

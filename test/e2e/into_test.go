@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestIntoImage puts the package and a key into an image that is laid out as that of Raspberry Pi OS: a FAT partition with
-// the files of cloud-init, and another one that nothing may touch.
+// TestIntoImage puts the package and a key into an image that is laid out as that of Raspberry Pi OS: a FAT partition
+// with the files of cloud-init, and another one that nothing may touch.
 func TestIntoImage(t *testing.T) {
 	t.Parallel()
 	for _, tool := range []string{"mcopy", "mkfs.fat", "sfdisk"} {
@@ -20,14 +20,13 @@ func TestIntoImage(t *testing.T) {
 			t.Skip(err)
 		}
 	}
-	const key, template = "0123-4567-89AB-CDEF-GHJK-MNPQ-RSNP", "#cloud-config\n\n# hostname: raspberrypi\nssh_pwauth: false\n"
+	const key = "0123-4567-89AB-CDEF-GHJK-MNPQ-RSNP"
+	const template = "#cloud-config\n\n# hostname: raspberrypi\nssh_pwauth: false\n"
 	const cmdline = "console=tty1 root=PARTUUID=1234-02 rootwait"
 	deb := filepath.Join(t.TempDir(), "pi-agent_arm64.deb")
 	write := func(name, text string) {
 		t.Helper()
-		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
+		must(t, os.WriteFile(name, []byte(text), 0o644))
 	}
 	write(deb, "a package")
 
@@ -40,7 +39,8 @@ func TestIntoImage(t *testing.T) {
 		if userData != "" {
 			files["user-data"] = userData
 		}
-		script := `truncate -s 48M "$1" && printf 'label: dos\nstart=8MiB, size=39MiB, type=c\nstart=47MiB, type=83\n' | sfdisk --quiet "$1" &&
+		script := `truncate -s 48M "$1" &&
+			printf 'label: dos\nstart=8MiB, size=39MiB, type=c\nstart=47MiB, type=83\n' | sfdisk --quiet "$1" &&
 			mkfs.fat -C -F 16 "$1.fat" $((39*1024)) >/dev/null && dd if="$1.fat" of="$1" bs=1M seek=8 conv=notrunc status=none &&
 			yes | head -c 1M | dd of="$1" bs=1M seek=47 conv=notrunc status=none`
 		here(t, "sh", "-c", script, "sh", path)
@@ -68,10 +68,12 @@ func TestIntoImage(t *testing.T) {
 				t.Fatalf("%v: %s", err, out)
 			}
 			data := read(t, image, "user-data")
-			if !strings.HasPrefix(data, template) || strings.Count(data, "\nruncmd:\n") != 1 || strings.Count(data, "/boot/firmware/pi-agent.deb") != 1 {
+			if !strings.HasPrefix(data, template) || strings.Count(data, "\nruncmd:\n") != 1 ||
+				strings.Count(data, "/boot/firmware/pi-agent.deb") != 1 {
 				t.Errorf("user-data is\n%s", data)
 			}
-			for name, want := range map[string]string{"pi-agent.key": key, "pi-agent.deb": "a package", "cmdline.txt": cmdline + " cgroup_enable=memory"} {
+			for name, want := range map[string]string{"pi-agent.key": key, "pi-agent.deb": "a package",
+				"cmdline.txt": cmdline + " cgroup_enable=memory"} {
 				if got := read(t, image, name); got != want {
 					t.Errorf("%s is %q, want %q", name, got, want)
 				}
@@ -93,21 +95,20 @@ func TestIntoImage(t *testing.T) {
 	t.Run("with what is no key", func(t *testing.T) {
 		image := image(t, template)
 		if out, err := into(image, "too short"); err == nil || !strings.Contains(out, "KEY is no cluster key") {
-			t.Errorf("%v, says %q", err, out)
+			t.Errorf("a bad key: %v, says %q", err, out)
 		}
 		if data := read(t, image, "user-data"); data != strings.TrimSpace(template) {
 			t.Errorf("user-data is\n%s", data)
 		}
 	})
-	for name, data := range map[string]string{"with commands of its own": template + "runcmd:\n- [ls]\n", "without cloud-init": ""} {
+	for name, data := range map[string]string{"with commands of its own": template + "runcmd:\n- [ls]\n",
+		"without cloud-init": ""} {
 		t.Run(name, func(t *testing.T) {
 			image := image(t, data)
 			before, err := os.ReadFile(image)
-			if err != nil {
-				t.Fatal(err)
-			}
+			must(t, err)
 			if out, err := into(image, key); err == nil || !strings.Contains(out, "user-data") {
-				t.Errorf("%v, says %q", err, out)
+				t.Errorf("%s: %v, says %q", name, err, out)
 			}
 			if after, err := os.ReadFile(image); err != nil || string(after) != string(before) {
 				t.Errorf("the image was changed: %v", err)

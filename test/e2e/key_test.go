@@ -1,9 +1,7 @@
 package e2e
 
 import (
-	"context"
 	"fmt"
-	"net/netip"
 	"os"
 	"regexp"
 	"slices"
@@ -15,32 +13,13 @@ import (
 	"github.com/pi-agent/pi-agent/test/lab"
 )
 
-// setKey gives the Pis a cluster key.
-func setKey(t *testing.T, key string, pis ...*lab.Pi) {
-	t.Helper()
-	for _, pi := range pis {
-		if err := pi.SetKey(key); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
 func TestRogueWithoutTheKeyIsIgnored(t *testing.T) {
 	t.Parallel()
-	l := lab.New(t, lab.Options{N: 4})
-	engines(t, l)
+	l := withEngines(t, lab.Options{N: 4})
 	members, rogue := l.Pis[:3], l.Pis[3]
 	setKey(t, clusterkey.Generate(), members...)
-	if err := rogue.StartRogue("pretend"); err != nil {
-		t.Fatal(err)
-	}
-	for _, pi := range members {
-		if err := pi.StartAgent(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	took := awaitSwarm(t, time.Minute, lowest(members), members)
-	t.Logf("three Pis with a key are one swarm after %.1f s beside a rogue", took.Seconds())
+	must(t, rogue.StartRogue("pretend"))
+	t.Logf("three Pis with a key are one swarm after %v beside a rogue", becomeOne(t, soon, members))
 	for _, pi := range members {
 		says(t, pi, "1 other cluster nearby")
 		if log := pi.Log(); strings.Contains(log, "pi-000001") || strings.Contains(log, "no cluster key") {
@@ -61,7 +40,7 @@ func TestRogueWithoutTheKeyIsIgnored(t *testing.T) {
 	}
 }
 
-// burden is what an agent costs its Pi at a moment.
+// burden is what an agent costs its Pi at some moment.
 type burden struct {
 	resident float64 // MB
 	cpu      time.Duration
@@ -69,13 +48,10 @@ type burden struct {
 
 func burdenOf(t *testing.T, pi *lab.Pi) (b burden) {
 	t.Helper()
-	out, err := pi.Exec(t.Context(), "sh", "-ec",
+	out := run(t, pi, "sh", "-ec",
 		`cd /proc/$(pgrep -of "run --config"); awk '/^VmRSS/ {print $2}' status; cut -d' ' -f14,15 stat`)
-	if err != nil {
-		t.Fatal(err)
-	}
 	var user, system time.Duration
-	if _, err := fmt.Sscan(string(out), &b.resident, &user, &system); err != nil {
+	if _, err := fmt.Sscan(out, &b.resident, &user, &system); err != nil {
 		t.Fatalf("%q: %v", out, err)
 	}
 	b.resident /= 1024
@@ -87,29 +63,15 @@ func burdenOf(t *testing.T, pi *lab.Pi) (b burden) {
 const floodMax = 20
 
 func TestFloods(t *testing.T) {
-	l := lab.New(t, lab.Options{N: 5, Alone: true})
-	engines(t, l)
+	l := withEngines(t, lab.Options{N: 5, Alone: true})
 	first, late, rogue := l.Pis[:3], l.Pis[3], l.Pis[4]
 	setKey(t, clusterkey.Generate(), l.Pis[:4]...)
-	for _, pi := range first {
-		if err := pi.StartAgent(); err != nil {
-			t.Fatal(err)
-		}
-	}
 	leader := lowest(first)
-	awaitSwarm(t, time.Minute, leader, first)
+	becomeOne(t, soon, first)
 	before := burdenOf(t, leader)
 
-	for n := range byte(50) {
-		a := l.Gateway().As4()
-		a[3] = 100 + n
-		if err := rogue.SetAddr(netip.PrefixFrom(netip.AddrFrom4(a), 24)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := rogue.StartRogue("-asks=500", "-silent=500", "-lies=100", "-crowd=20", "pretend"); err != nil {
-		t.Fatal(err)
-	}
+	manyAddresses(t, l, rogue)
+	must(t, rogue.StartRogue("-asks=500", "-silent=500", "-lies=100", "-crowd=20", "pretend"))
 	const flood = 20 * time.Second
 	sent, began := packetsTo(t, leader), time.Now()
 	pause(t, flood)
@@ -121,18 +83,12 @@ func TestFloods(t *testing.T) {
 	if during.resident > before.resident+floodMax {
 		t.Errorf("the flood made the agent grow from %.1f to %.1f MB", before.resident, during.resident)
 	}
-	if err := late.StartAgent(); err != nil {
-		t.Fatal(err)
-	}
-	t.Logf("a new member is in after %.1f s of the flood", awaitSwarm(t, 2*time.Minute, leader, l.Pis[:4]).Seconds())
+	startAgents(t, late)
+	t.Logf("a new member is in after %v of the flood", awaitSwarm(t, later, leader, l.Pis[:4]))
 	if log := rogue.LogOf("rogue"); strings.Contains(log, "served ") || strings.Contains(log, "got ") {
 		t.Errorf("the rogue was asked, or let in:\n%s", log)
 	}
-	for _, pi := range l.Pis[:4] {
-		if n := logLines(pi); n > 2*logMax {
-			t.Errorf("%s wrote %d lines", pi.Name, n)
-		}
-	}
+	brief(t, 2*logMax, nil, l.Pis[:4]...)
 }
 
 // packetsTo counts the packets that the Pi's network interface has received.
@@ -142,33 +98,26 @@ func packetsTo(t *testing.T, pi *lab.Pi) (n int) {
 	if err == nil {
 		_, err = fmt.Sscan(string(out), &n)
 	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	return n
 }
 
 func TestClustersOnOneLANDoNotMix(t *testing.T) {
 	t.Parallel()
-	l := lab.New(t, lab.Options{N: 4, Config: "settle = \"5s\""})
-	engines(t, l)
+	l := withEngines(t, lab.Options{N: 4, Config: quick})
 	setKey(t, clusterkey.Generate(), l.Pis[0])
 	setKey(t, clusterkey.Generate(), l.Pis[1])
 	setKey(t, "four red raspberries", l.Pis[2]) // the fourth has none
-	if err := l.StartAgents(); err != nil {
-		t.Fatal(err)
-	}
+	startAgents(t, l.Pis...)
 	for _, pi := range l.Pis {
-		await(t, time.Minute, func(ctx context.Context) error { return oneSwarm(ctx, pi, []*lab.Pi{pi}) })
+		awaitSwarm(t, soon, pi, []*lab.Pi{pi})
 		says(t, pi, "3 other clusters nearby")
 	}
 	says(t, l.Pis[2], "passphrase, which is weak")
 	says(t, l.Pis[3], "There is no cluster key")
-	pause(t, 20*time.Second) // in which a manager would find another one
+	pause(t, downTime) // in which a manager would find another one
 	for _, pi := range l.Pis {
-		if err := oneSwarm(t.Context(), pi, []*lab.Pi{pi}); err != nil {
-			t.Error(err)
-		}
+		holds(t, oneSwarm(pi, []*lab.Pi{pi}))
 		if strings.Contains(pi.Log(), "Found pi-") {
 			t.Errorf("%s has met a board of another cluster", pi.Name)
 		}
@@ -176,23 +125,22 @@ func TestClustersOnOneLANDoNotMix(t *testing.T) {
 	guess(t, l.CapturePath())
 }
 
-// guess does what a stranger can who has listened: he tries a list of 1000 passphrases on the tags that were announced, and
-// finds the one that is on it. The keys of "pi-agent key new" are on no list.
+// guess does what a stranger can who has listened: he tries a list of 1000 passphrases on the tags that were announced,
+// and finds the one that is on it. The keys of "pi-agent key new" are on no list.
 func guess(t *testing.T, capturePath string) {
 	t.Helper()
 	packets, err := os.ReadFile(capturePath)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	tags := map[string]bool{}
 	for _, m := range regexp.MustCompile(`tag=([0-9a-f]{12})`).FindAllSubmatch(packets, -1) {
 		tags[string(m[1])] = true
 	}
 	if len(tags) != 3 {
-		t.Fatalf("%d keys announce themselves, want 3", len(tags))
+		t.Fatalf("%d different tags are announced, want 3", len(tags))
 	}
 	var list []string
-	for _, fruit := range strings.Fields("raspberries strawberries blackberries blueberries cherries apples pears plums lemons oranges") {
+	fruits := "raspberries strawberries blackberries blueberries cherries apples pears plums lemons oranges"
+	for _, fruit := range strings.Fields(fruits) {
 		for _, colour := range strings.Fields("black white green red blue yellow brown grey pink golden") {
 			for _, number := range strings.Fields("one two three four five six seven eight nine ten") {
 				list = append(list, number+" "+colour+" "+fruit)
@@ -206,13 +154,9 @@ func guess(t *testing.T, capturePath string) {
 			continue // too short
 		}
 		key, err := p.Key("pi")
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		tag, err := key.Tag()
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		if tags[tag] {
 			took := time.Since(began)
 			t.Logf("%q is found with guess %d after %.1f s: %.0f ms for a guess", text, i+1, took.Seconds(),
@@ -229,21 +173,10 @@ func TestKeyOfAService(t *testing.T) {
 	deb := needDeb(t)
 	l := lab.New(t, lab.Options{Machines: []string{"trixie"}})
 	m := l.Machines[0]
-	each(t, l.Machines, func(ctx context.Context, m *lab.Machine) error {
-		if err := m.WaitBoot(ctx); err != nil {
-			return err
-		}
-		return m.Install(ctx, deb)
-	})
+	install(t, l.Machines, deb, nothingFirst)
 	tells := func(words string) {
 		t.Helper()
-		await(t, time.Minute, func(ctx context.Context) error {
-			story, err := m.Journal(ctx, service)
-			if err == nil && !strings.Contains(strings.Join(story, "\n"), words) {
-				err = fmt.Errorf("the journal does not say %q:\n%s", words, strings.Join(story, "\n"))
-			}
-			return err
-		})
+		unitSays(t, m, service, words)
 	}
 	wants := func(script, want string) {
 		t.Helper()
@@ -265,17 +198,20 @@ func TestKeyOfAService(t *testing.T) {
 	isKept("")
 	answer := clusterkey.Generate()
 	l.Secret(answer)
-	wants("echo 'pi-agent pi-agent/key password "+answer+"' | debconf-set-selections; DEBIAN_FRONTEND=noninteractive dpkg-reconfigure pi-agent", "")
+	wants("echo 'pi-agent pi-agent/key password "+answer+"' | debconf-set-selections; "+
+		"DEBIAN_FRONTEND=noninteractive dpkg-reconfigure pi-agent", "")
 	isKept(answer)
 	onCard := clusterkey.Generate()
 	l.Secret(onCard)
 	wants("mkdir -p /boot/firmware; printf '\\357\\273\\277"+onCard+" \\r\\n' >/boot/firmware/pi-agent.key; "+
 		"systemctl restart pi-agent-prepare "+service+"; ls -A /boot/firmware; echo nothing", "nothing")
-	tellsPrepare(t, m, "The cluster key in /boot/firmware/pi-agent.key replaces the one in "+clusterkey.Path)
+	unitSays(t, m, prepareService, "The cluster key in /boot/firmware/pi-agent.key replaces the one in "+clusterkey.Path)
 	isKept(onCard)
 
-	wants("echo short >/boot/firmware/pi-agent.key; systemctl restart pi-agent-prepare "+service+" || true; cat /boot/firmware/pi-agent.key", "short")
-	tells("This board does nothing until its settings are put right: the cluster key in /boot/firmware/pi-agent.key is not usable: it has 5 characters")
+	wants("echo short >/boot/firmware/pi-agent.key; systemctl restart pi-agent-prepare "+service+" || true; "+
+		"cat /boot/firmware/pi-agent.key", "short")
+	tells("This board does nothing until its settings are put right: " +
+		"the cluster key in /boot/firmware/pi-agent.key is not usable: it has 5 characters")
 	isKept(onCard)
 	wants("rm /boot/firmware/pi-agent.key", "")
 	if seen, err := l.Find("There is no cluster key"); err != nil || !slices.Contains(seen, m.Name+"/journal") {
@@ -284,18 +220,6 @@ func TestKeyOfAService(t *testing.T) {
 
 	wants("echo short >"+clusterkey.Path+"; systemctl restart "+service+" || true", "")
 	tells("the cluster key in " + clusterkey.Path + " is not usable: it has 5 characters")
-}
-
-// tellsPrepare waits until the service that prepares the board has said so.
-func tellsPrepare(t *testing.T, m *lab.Machine, words string) {
-	t.Helper()
-	await(t, time.Minute, func(ctx context.Context) error {
-		story, err := m.Journal(ctx, "pi-agent-prepare.service")
-		if err == nil && !strings.Contains(strings.Join(story, "\n"), words) {
-			err = fmt.Errorf("the journal does not say %q:\n%s", words, strings.Join(story, "\n"))
-		}
-		return err
-	})
 }
 
 // Three classes switch their Pis on at the same time, in one room.
@@ -317,11 +241,12 @@ func TestThreeGroupsOnOneLAN(t *testing.T) {
 			}
 			setConfig(t, pis, config)
 		}
-		shuffled(t, rnd, l.Pis, 5*time.Second)
+		shuffled(t, rnd, l.Pis, handTime)
 		began := time.Now()
 		for _, pis := range groups {
-			awaitSwarm(t, time.Minute, lowest(pis), pis)
+			awaitSwarm(t, soon, lowest(pis), pis)
 		}
-		t.Logf("round %2d (%s): three swarms of three, %.1f s after the last start", round+1, kind, time.Since(began).Seconds())
+		t.Logf("round %2d (%s): three swarms of three, %.1f s after the last start", round+1, kind,
+			time.Since(began).Seconds())
 	}
 }

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -22,25 +21,39 @@ import (
 
 const service = "pi-agent.service"
 
-// each calls f for all machines at once, which have a few minutes for it: what it takes on a busy machine.
+const prepareService = "pi-agent-prepare.service"
+
+const (
+	// eachMax is how long what is done to all machines at once may take on a busy one.
+	eachMax = 4 * time.Minute
+	// hungTime is longer than the watchdog of the agent's unit waits.
+	hungTime = 70 * time.Second
+	// saidTime is for what the agents still have to say once there is a swarm.
+	saidTime = 5 * time.Second
+)
+
+// each calls f for all machines at once.
 func each(t *testing.T, machines []*lab.Machine, f func(context.Context, *lab.Machine) error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), eachMax)
 	defer cancel()
 	g, ctx := errgroup.WithContext(ctx)
 	for _, m := range machines {
 		g.Go(func() error { return f(ctx, m) })
 	}
-	if err := g.Wait(); err != nil {
-		t.Fatal(err)
-	}
+	must(t, g.Wait())
+}
+
+// lowestOf is the machine with the lowest serial, which leads.
+func lowestOf(machines []*lab.Machine) *lab.Machine {
+	return slices.MinFunc(machines, func(a, b *lab.Machine) int { return strings.Compare(a.Serial, b.Serial) })
 }
 
 // swarmOf returns the node id of each machine, if they are the nodes of one swarm, all ready, and nothing else is, and
 // the one with the lowest serial leads.
 func swarmOf(ctx context.Context, machines []*lab.Machine) (map[string]string, error) {
 	ids := map[string]string{}
-	leader := slices.MinFunc(machines, func(a, b *lab.Machine) int { return strings.Compare(a.Serial, b.Serial) })
+	leader := lowestOf(machines)
 	for _, m := range machines {
 		i, err := infoOf(ctx, m)
 		if err != nil {
@@ -78,10 +91,10 @@ func awaitMachines(t *testing.T, limit time.Duration, machines []*lab.Machine) (
 	return ids
 }
 
-// awaitSame waits until the machines are the nodes of one swarm that they were before.
-func awaitSame(t *testing.T, limit time.Duration, machines []*lab.Machine, before map[string]string) {
+// awaitSame waits until the machines are the nodes of one swarm that they were before, and returns how long that took.
+func awaitSame(t *testing.T, limit time.Duration, machines []*lab.Machine, before map[string]string) time.Duration {
 	t.Helper()
-	await(t, limit, func(ctx context.Context) error {
+	return await(t, limit, func(ctx context.Context) error {
 		now, err := swarmOf(ctx, machines)
 		if err == nil && !maps.Equal(now, before) {
 			t.Fatalf("nodes were %v, are %v", before, now)
@@ -96,18 +109,65 @@ func property(ctx context.Context, m *lab.Machine, name string) (string, error) 
 	return strings.TrimSpace(string(out)), err
 }
 
-// isUp is an error unless the agent runs and systemd has restarted it so often since the machine was booted.
-func isUp(ctx context.Context, m *lab.Machine, restarts int) error {
-	for name, want := range map[string]string{"ActiveState": "active", "NRestarts": strconv.Itoa(restarts)} {
-		got, err := property(ctx, m, name)
-		if err != nil {
+// statusSays holds when systemd shows these words as the status of the agent.
+func statusSays(m *lab.Machine, words string) check {
+	return func(ctx context.Context) error {
+		status, err := property(ctx, m, "StatusText")
+		if err == nil && !strings.Contains(status, words) {
+			err = fmt.Errorf("the status of %s is %q, and does not say %q", m.Name, status, words)
+		}
+		return err
+	}
+}
+
+// isUp holds when the agent runs, and systemd has restarted it exactly this often since the machine was booted.
+func isUp(m *lab.Machine, restarts int) check {
+	return func(ctx context.Context) error {
+		for name, want := range map[string]string{"ActiveState": "active", "NRestarts": strconv.Itoa(restarts)} {
+			got, err := property(ctx, m, name)
+			if err != nil {
+				return err
+			}
+			if got != want {
+				return fmt.Errorf("%s: %s of %s is %q, want %q", m.Name, name, service, got, want)
+			}
+		}
+		return nil
+	}
+}
+
+// install waits until machines have booted, lets something be done on each, and installs the package.
+func install(t *testing.T, machines []*lab.Machine, deb string, first func(context.Context, *lab.Machine) error) {
+	t.Helper()
+	each(t, machines, func(ctx context.Context, m *lab.Machine) error {
+		if err := m.WaitBoot(ctx); err != nil {
 			return err
 		}
-		if got != want {
-			return fmt.Errorf("%s: %s of %s is %q, want %q", m.Name, name, service, got, want)
+		if err := first(ctx, m); err != nil {
+			return fmt.Errorf("%s: %w", m.Name, err)
 		}
+		return m.Install(ctx, deb)
+	})
+}
+
+// nothingFirst is for machines on which nothing is to be done before the package is installed.
+func nothingFirst(context.Context, *lab.Machine) error { return nil }
+
+// replug pulls the plug of a machine and puts it in again.
+func replug(ctx context.Context, m *lab.Machine) error {
+	if err := m.PowerOff(); err != nil {
+		return err
 	}
-	return nil
+	return m.Boot(ctx)
+}
+
+// journalHas fails the test unless a unit has written these words.
+func journalHas(t *testing.T, m *lab.Machine, unit, words string) {
+	t.Helper()
+	story, err := m.Journal(t.Context(), unit)
+	if err != nil || !strings.Contains(strings.Join(story, "\n"), words) {
+		t.Errorf("%v, the journal of %s on %s does not say %q:\n%s", err, unit, m.Name, words, strings.Join(story, "\n"))
+	}
 }
 
 // form installs the agent everywhere and returns the nodes of the swarm that comes of it.
@@ -120,53 +180,52 @@ func form(t *testing.T, suites ...string) (*lab.Lab, map[string]string) {
 func formOn(t *testing.T, script map[int]string, suites ...string) (*lab.Lab, map[string]string) {
 	t.Helper()
 	deb := needDeb(t)
-	began := time.Now()
 	l := lab.New(t, lab.Options{Machines: suites})
-	each(t, l.Machines, func(ctx context.Context, m *lab.Machine) error { return m.WaitBoot(ctx) })
-	t.Logf("%v have booted after %v", suites, time.Since(began))
-	for i, text := range script {
-		if out, err := l.Machines[i].Command(t.Context(), "sh", "-euxc", text).CombinedOutput(); err != nil {
-			t.Fatalf("%v: %s", err, out)
+	began := time.Now()
+	install(t, l.Machines, deb, func(ctx context.Context, m *lab.Machine) error {
+		text := script[slices.Index(l.Machines, m)]
+		if out, err := m.Command(ctx, "sh", "-euxc", text).CombinedOutput(); err != nil {
+			return fmt.Errorf("%w: %s", err, out)
 		}
-	}
-	began = time.Now()
-	each(t, l.Machines, func(ctx context.Context, m *lab.Machine) error { return m.Install(ctx, deb) })
-	t.Logf("the agent is installed after %v", time.Since(began))
-	ids := awaitMachines(t, 3*time.Minute, l.Machines)
-	t.Logf("one swarm after %v", time.Since(began))
+		return nil
+	})
+	t.Logf("the agent is installed %v after the machines were switched on", time.Since(began).Round(time.Second))
+	ids := awaitMachines(t, atLast, l.Machines)
+	t.Logf("one swarm after %v", time.Since(began).Round(time.Second))
 	return l, ids
 }
 
-// readable checks what a person sees who looks after the service once there is a swarm.
+// readable checks what somebody sees who looks at the service once there is a swarm.
 func readable(t *testing.T, machines []*lab.Machine) {
 	t.Helper()
 	ctx := t.Context()
-	pause(t, 5*time.Second) // for what the agents still have to say about it
+	pause(t, saidTime)
 	for _, m := range machines {
 		story, err := m.Journal(ctx, service)
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		t.Logf("%s, serial %s:\n%s", m.Name, m.Serial, strings.Join(story, "\n"))
-		if len(story) > 15 {
-			t.Errorf("the journal of %s has %d lines", m.Name, len(story))
+		if len(story) > logMax {
+			t.Errorf("the journal of %s has %d lines, want at most %d", m.Name, len(story), logMax)
 		}
 		status, err := m.Exec(ctx, "systemctl", "status", "--no-pager", service)
 		if err != nil || !strings.Contains(string(status), "Status: \"") {
-			t.Errorf("%v, no status line in\n%s", err, status)
+			t.Errorf("%s: %v, no status line in\n%s", m.Name, err, status)
 		}
-		shown, err := m.Exec(ctx, "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "pi-agent", "status")
-		if want := fmt.Sprintf("%d of %[1]d boards ready", len(machines)); err != nil || !strings.Contains(string(shown), want) {
+		shown, err := m.Exec(ctx, as(nobody, "pi-agent", "status")...)
+		if want := fmt.Sprintf("%d of %[1]d boards ready", len(machines)); err != nil ||
+			!strings.Contains(string(shown), want) {
 			t.Errorf("%v, everybody on %s should be shown %q:\n%s", err, m.Name, want, shown)
 		}
 	}
 }
 
-// screens checks that a monitor and an ssh login show where each machine stands, and that its page is there for the others.
+// screens checks that a monitor and an ssh login show where each machine stands, and that its page is there for the
+// others.
 func screens(t *testing.T, machines []*lab.Machine) {
 	t.Helper()
 	for _, m := range machines {
-		for _, show := range [][]string{{"script", "--quiet", "--command", "agetty --show-issue", "/dev/null"}, {"cat", "/etc/motd.d/pi-agent"}} {
+		for _, show := range [][]string{{"script", "--quiet", "--command", "agetty --show-issue", "/dev/null"},
+			{"cat", "/etc/motd.d/pi-agent"}} {
 			out, err := m.Exec(t.Context(), show...)
 			if err != nil || !strings.Contains(string(out), "the swarm") || !strings.Contains(string(out), ":7380/") {
 				t.Errorf("%s: %v shows %s, %v", m.Name, show, out, err)
@@ -174,9 +233,7 @@ func screens(t *testing.T, machines []*lab.Machine) {
 		}
 		const get = `exec 3<>/dev/tcp/$1/7380; printf 'GET / HTTP/1.0\r\nHost: %s\r\n\r\n' "$1" >&3; cat <&3`
 		addr, err := m.Addr(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		out, err := machines[0].Exec(t.Context(), "bash", "-c", get, "bash", addr.String())
 		if err != nil || !strings.HasPrefix(string(out), "HTTP/1.0 200") || !strings.Contains(string(out), "<html") {
 			t.Errorf("the page of %s: %.200s, %v", m.Name, out, err)
@@ -209,32 +266,26 @@ func TestMachines(t *testing.T) {
 			_, err := m.Exec(ctx, "systemctl", "restart", "docker")
 			return err
 		})
-		awaitSame(t, time.Minute, l.Machines, ids)
+		awaitSame(t, soon, l.Machines, ids)
 		for _, m := range l.Machines {
-			if err := isUp(ctx, m, 0); err != nil {
-				t.Error(err)
-			}
+			holds(t, isUp(m, 0))
 		}
 	})
 
 	t.Run("hang and late docker", func(t *testing.T) { // at once, for both take more than a minute
 		hung, late := l.Machines[0], l.Machines[1]
-		if _, err := hung.Exec(ctx, "systemctl", "kill", "--signal=STOP", service); err != nil {
-			t.Fatal(err)
-		}
+		run(t, hung, "systemctl", "kill", "--signal=STOP", service)
 		each(t, []*lab.Machine{late}, func(ctx context.Context, m *lab.Machine) error {
 			if _, err := m.Exec(ctx, "systemctl", "mask", "docker.socket", "docker.service"); err != nil {
 				return err
 			}
-			if err := errors.Join(m.PowerOff(), m.Boot(ctx)); err != nil {
+			if err := replug(ctx, m); err != nil {
 				return err
 			}
 			return m.WaitUnit(ctx, service)
 		})
-		pause(t, 70*time.Second) // longer than the watchdog waits
-		if status, err := property(ctx, late, "StatusText"); err != nil || !strings.Contains(status, "Docker") {
-			t.Errorf("status without an engine is %q, %v", status, err)
-		}
+		pause(t, hungTime)
+		holds(t, statusSays(late, "Docker")) // there is no engine
 		each(t, []*lab.Machine{late}, func(ctx context.Context, m *lab.Machine) error {
 			_, err := m.Exec(ctx, "systemctl", "unmask", "docker.socket", "docker.service")
 			if err == nil {
@@ -242,38 +293,26 @@ func TestMachines(t *testing.T) {
 			}
 			return err
 		})
-		await(t, time.Minute, func(ctx context.Context) error { return isUp(ctx, hung, 1) })
-		awaitSame(t, time.Minute, l.Machines, ids)
-		if err := isUp(ctx, late, 0); err != nil {
-			t.Error(err)
-		}
+		await(t, soon, isUp(hung, 1))
+		awaitSame(t, soon, l.Machines, ids)
+		holds(t, isUp(late, 0))
 	})
 
 	t.Run("stack on the boot partition, power cuts", func(t *testing.T) {
-		if err := l.LoadWeb(ctx); err != nil {
-			t.Fatal(err)
-		}
-		if err := lowestOf(l.Machines).WriteFile(bootfile.Stack.Paths()[0], everywhere, 0o644); err != nil {
-			t.Fatal(err)
-		}
+		withWeb(t, l)
+		must(t, lowestOf(l.Machines).WriteFile(bootfile.Stack.Paths()[0], everywhere, 0o644))
 		awaitTasks(t, l)
 		rnd := random(t)
 		for round := range 5 {
-			for _, m := range l.Machines {
-				if err := m.PowerOff(); err != nil {
-					t.Fatal(err)
-				}
-			}
+			powerOff(t, l.Machines...)
 			began := time.Now()
 			for _, i := range rnd.Perm(len(l.Machines)) {
 				pause(t, time.Duration(rnd.Int64N(int64(2*time.Second))))
-				if err := l.Machines[i].Boot(ctx); err != nil {
-					t.Fatal(err)
-				}
+				must(t, l.Machines[i].Boot(ctx))
 			}
 			each(t, l.Machines, func(ctx context.Context, m *lab.Machine) error { return m.WaitUnit(ctx, service) })
-			awaitSame(t, time.Minute, l.Machines, ids)
-			t.Logf("round %d: all ready after %v", round+1, time.Since(began))
+			awaitSame(t, soon, l.Machines, ids)
+			t.Logf("round %d: all ready after %v", round+1, time.Since(began).Round(time.Second))
 			awaitTasks(t, l)
 		}
 	})

@@ -13,13 +13,11 @@ func TestMachinesWithoutDHCP(t *testing.T) {
 	t.Parallel()
 	deb := needDeb(t)
 	l := lab.New(t, lab.Options{Machines: []string{"trixie", "bookworm", "trixie"}, Off: true})
-	if err := l.StopDHCP(); err != nil {
-		t.Fatal(err)
-	}
+	must(t, l.StopDHCP())
 	each(t, l.Machines, func(ctx context.Context, m *lab.Machine) error { return m.Bake(ctx, deb) })
 	began := time.Now()
 	each(t, l.Machines, func(ctx context.Context, m *lab.Machine) error { return m.Boot(ctx) })
-	awaitMachines(t, 3*time.Minute, l.Machines)
+	awaitMachines(t, atLast, l.Machines)
 	t.Logf("one swarm %v after the power came", time.Since(began).Round(time.Second))
 	linkLocals(t, hostsOf(l))
 	for _, m := range l.Machines {

@@ -11,14 +11,13 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/pi-agent/pi-agent/internal/clusterkey"
 	"github.com/pi-agent/pi-agent/test/lab"
 )
 
-// The tests in this file look at the Debian packages: the one for this CPU through its whole life on machines, and in an
-// image that is being built, and the others as far as that goes without a board.
+// The tests in this file look at the Debian packages: the one for this CPU through its whole life on machines, and in
+// an image that is being built, and the others as far as that goes without a board.
 
 // needDeb returns the package whose path is the environment's PI_AGENT_DEB. Without one the test is skipped.
 func needDeb(t *testing.T) string {
@@ -65,7 +64,7 @@ func repacked(t *testing.T, deb, version, script string) string {
 	return to
 }
 
-// not is what a shell lacks that ends at the first error: a command that ends it when another one succeeds.
+// not ends a script, for which the shell has nothing, when a command succeeds.
 const not = `not() { if "$@"; then exit 1; fi; }
 `
 
@@ -91,7 +90,7 @@ func TestPackage(t *testing.T) {
 	tasks := serve(t, l)
 	untouched := func() {
 		t.Helper()
-		awaitSame(t, time.Minute, l.Machines, ids)
+		awaitSame(t, soon, l.Machines, ids)
 		for m, before := range tasks {
 			if now, err := containers(t.Context(), m); err != nil || now != before {
 				t.Errorf("%s ran container %s, runs %q, %v", m.Name, before, now, err)
@@ -101,9 +100,7 @@ func TestPackage(t *testing.T) {
 	running := func() {
 		t.Helper()
 		for _, m := range l.Machines {
-			if err := isUp(t.Context(), m, 0); err != nil {
-				t.Error(err)
-			}
+			holds(t, isUp(m, 0))
 		}
 	}
 	const conffile = "/etc/pi-agent/pi-agent.toml"
@@ -158,7 +155,8 @@ func TestPackage(t *testing.T) {
 	t.Run("purge", func(t *testing.T) {
 		onAll(`apt-get purge --yes pi-agent
 			[ ! -e /etc/pi-agent ]; [ ! -e /var/lib/pi-agent ]; not getent passwd pi-agent; not getent group pi-agent
-			left=$(find /etc /run /usr /var -xdev -name '*pi-agent*' ! -path '/var/cache/apt/*'); echo "left: $left"; [ -z "$left" ]`)
+			left=$(find /etc /run /usr /var -xdev -name '*pi-agent*' ! -path '/var/cache/apt/*')
+			echo "left: $left"; [ -z "$left" ]`)
 		untouched()
 	})
 
@@ -167,13 +165,7 @@ func TestPackage(t *testing.T) {
 		running()
 		untouched()
 		for _, m := range l.Machines {
-			await(t, time.Minute, func(ctx context.Context) error {
-				status, err := property(ctx, m, "StatusText")
-				if err == nil && !strings.Contains(status, "swarm") {
-					err = fmt.Errorf("%s: status is %q", m.Name, status)
-				}
-				return err
-			})
+			await(t, soon, statusSays(m, "swarm"))
 		}
 	})
 }
@@ -181,14 +173,8 @@ func TestPackage(t *testing.T) {
 // serve starts a service with a task on every machine and returns the ids of the containers.
 func serve(t *testing.T, l *lab.Lab) map[*lab.Machine]string {
 	t.Helper()
-	if err := l.LoadWeb(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := lowestOf(l.Machines).Docker(t.Context(), "service", "create", "--quiet", "--name", "web", "--mode", "global",
-		"--network", "host", "--no-resolve-image", "--mount", "type=bind,src=/etc/hostname,dst=/etc/hostname,readonly",
-		lab.WebImage); err != nil {
-		t.Fatal(err)
-	}
+	withWeb(t, l)
+	deployWeb(t, lowestOf(l.Machines), "--mode=global", "--network=host")
 	return awaitTasks(t, l)
 }
 
@@ -197,7 +183,7 @@ func awaitTasks(t *testing.T, l *lab.Lab) map[*lab.Machine]string {
 	t.Helper()
 	tasks := map[*lab.Machine]string{}
 	for _, m := range l.Machines {
-		await(t, time.Minute, func(ctx context.Context) (err error) {
+		await(t, soon, func(ctx context.Context) (err error) {
 			tasks[m], err = containers(ctx, m)
 			if err == nil && tasks[m] == "" {
 				err = fmt.Errorf("%s runs no container", m.Name)
@@ -222,12 +208,11 @@ func TestPackageInImage(t *testing.T) {
 	deb := needDeb(t)
 	lab.NeedMachines(t)
 	system, err := lab.RootFS(t.Context(), "trixie")
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	key := clusterkey.Generate()
 	preseed := func(key string) string {
-		return `echo "pi-agent pi-agent/key password ` + key + `" | debconf-set-selections; export DEBIAN_FRONTEND=noninteractive
+		return `echo "pi-agent pi-agent/key password ` + key + `" | debconf-set-selections
+			export DEBIAN_FRONTEND=noninteractive
 			`
 	}
 	for name, install := range map[string]string{
@@ -240,11 +225,13 @@ func TestPackageInImage(t *testing.T) {
 			dpkg-reconfigure pi-agent; apt-get install --reinstall --yes /root/pi-agent.deb; check ` + key + `
 			` + preseed(passphrase) + `dpkg-reconfigure pi-agent; check "` + passphrase + `"`,
 		"with a key that is none": preseed("himbeere") + `not apt-get install --yes /root/pi-agent.deb >/root/said 2>&1
-			grep -F 'this is no cluster key: it has 8 characters' /root/said; not grep -F himbeere /root/said; [ ! -e /etc/pi-agent/key ]
+			grep -F 'this is no cluster key: it has 8 characters' /root/said; not grep -F himbeere /root/said
+			[ ! -e /etc/pi-agent/key ]
 			not dpkg --configure -a
 			` + preseed("") + `dpkg --configure -a; [ ! -e /etc/pi-agent/key ]`,
 		"with an engine": `DEBIAN_FRONTEND=noninteractive apt-get install --yes /root/pi-agent.deb`,
-		"without an engine": `dpkg --purge --force-depends docker.io; if getent group docker; then delgroup docker; fi; not command -v dockerd
+		"without an engine": `dpkg --purge --force-depends docker.io; if getent group docker; then delgroup docker; fi
+			not command -v dockerd
 			dpkg --install --force-depends /root/pi-agent.deb`,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -287,9 +274,7 @@ func TestPackagedPrograms(t *testing.T) {
 			here(t, "dpkg-deb", "--extract", file, dir)
 			path := filepath.Join(dir, "usr/bin/pi-agent")
 			program, err := elf.Open(path)
-			if err != nil {
-				t.Fatal(err)
-			}
+			must(t, err)
 			defer func() { _ = program.Close() }() // it was only read
 			if program.Machine != tt.cpu || program.Type != elf.ET_EXEC {
 				t.Errorf("%v for %v, want a program for %v", program.Type, program.Machine, tt.cpu)
@@ -300,13 +285,9 @@ func TestPackagedPrograms(t *testing.T) {
 				}
 			}
 			info, err := buildinfo.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
+			must(t, err)
 			licences, err := os.ReadFile(filepath.Join(dir, "usr/share/doc/pi-agent/copyright"))
-			if err != nil {
-				t.Fatal(err)
-			}
+			must(t, err)
 			for _, m := range info.Deps {
 				if !strings.Contains(string(licences), " "+m.Path+"@"+m.Version+"/*\n") {
 					t.Errorf("%s is linked in, and not in the copyright file", m.Path)
@@ -336,13 +317,12 @@ func TestPackageRefuses(t *testing.T) {
 		{"amd64", "x86_64", false},
 	} {
 		bin := t.TempDir()
-		if err := os.WriteFile(filepath.Join(bin, "uname"), []byte("#!/bin/sh\necho "+tt.machine+"\n"), 0o755); err != nil {
-			t.Fatal(err)
-		}
+		must(t, os.WriteFile(filepath.Join(bin, "uname"), []byte("#!/bin/sh\necho "+tt.machine+"\n"), 0o755))
 		c := exec.CommandContext(t.Context(), "sh", "../../packaging/debian/pi-agent.preinst", "install")
 		c.Env = []string{"PATH=" + bin + ":" + os.Getenv("PATH"), "DPKG_MAINTSCRIPT_ARCH=" + tt.arch}
 		out, err := c.CombinedOutput()
-		if (err != nil) != tt.refused || tt.refused != strings.Contains(string(out), "cannot run on this CPU ("+tt.machine+")") {
+		if (err != nil) != tt.refused ||
+			tt.refused != strings.Contains(string(out), "cannot run on this CPU ("+tt.machine+")") {
 			t.Errorf("%s on %s: %v, says %q", tt.arch, tt.machine, err, out)
 		}
 	}

@@ -23,37 +23,22 @@ const busyChanges = 60
 // knownMax is how long a page may take to show what the swarm knows.
 const knownMax = 15 * time.Second
 
-// TestPage looks at the pages of a manager and of a worker in a browser while the plug of another worker is pulled. With
-// PAGE_SHOTS, pictures of both are left in that directory.
+// drawTime is longer than a page takes to draw anew, every 2 s.
+const drawTime = 3 * time.Second
+
+// TestPage looks at the pages of a manager and of a worker in a browser while the plug of another worker is pulled.
+// With PAGE_SHOTS, pictures of both are left in that directory.
 func TestPage(t *testing.T) {
 	t.Parallel()
-	l := lab.New(t, lab.Options{N: 3, Config: "expect = 3"})
-	engines(t, l)
-	if err := l.LoadWeb(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if err := l.StartAgents(); err != nil {
-		t.Fatal(err)
-	}
-	leader := lowest(l.Pis)
-	awaitSwarm(t, 2*time.Minute, leader, l.Pis)
-	var workers []*lab.Pi
-	for _, pi := range l.Pis {
-		if pi != leader {
-			workers = append(workers, pi)
-		}
-	}
+	l := formed(t, lab.Options{N: 3, Config: "expect = 3"}, withWeb)
+	leader, workers := l.leader, l.workers
 	before := resident(t, leader)
-	_, err := leader.Docker(t.Context(), "service", "create", "--detach", "--quiet", "--no-resolve-image", "--name", "web", "--replicas", "4",
-		"--mount", "type=bind,src=/etc/hostname,dst=/etc/hostname,readonly", lab.WebImage)
-	if err != nil {
-		t.Fatal(err)
-	}
+	deployWeb(t, leader, "--replicas=4")
 	dir := os.Getenv("PAGE_SHOTS")
 	if dir == "" {
 		dir = t.TempDir()
 	}
-	said := browser(t, l, dir, url(leader), url(workers[0]))
+	said := browser(t, l.Lab, dir, url(leader), url(workers[0]))
 	next := func(want string) {
 		t.Helper()
 		if got, ok := <-said; !ok || got != want {
@@ -61,17 +46,15 @@ func TestPage(t *testing.T) {
 		}
 	}
 	next("ready")
-	if err := workers[1].PowerOff(); err != nil {
-		t.Fatal(err)
-	}
-	await(t, 2*time.Minute, func(ctx context.Context) error {
+	powerOff(t, workers[1])
+	await(t, later, func(ctx context.Context) error {
 		nodes, err := nodesOf(ctx, leader)
 		for _, n := range nodes {
 			if n.Hostname == workers[1].Name && n.Status == "Down" {
 				return nil
 			}
 		}
-		return fmt.Errorf("%v, %v", nodes, err)
+		return fmt.Errorf("%s is not Down: %+v, %v", workers[1].Name, nodes, err)
 	})
 	known := time.Now()
 	next("moved")
@@ -94,9 +77,7 @@ func TestPage(t *testing.T) {
 	until("held")
 	files := openFiles(t, leader)
 	scale := func(tasks int) {
-		if _, err := leader.Docker(t.Context(), "service", "scale", "--detach", fmt.Sprintf("web=%d", tasks)); err != nil {
-			t.Fatal(err)
-		}
+		docker(t, leader, "service", "scale", "--detach", fmt.Sprintf("web=%d", tasks))
 	}
 	changes := busyChanges
 	if n, err := strconv.Atoi(os.Getenv("PAGE_CHANGES")); err == nil {
@@ -105,7 +86,7 @@ func TestPage(t *testing.T) {
 	opened := time.Now()
 	for i := range changes {
 		scale(2 + i%5)
-		pause(t, 3*time.Second) // the pages draw every 2 s
+		pause(t, drawTime)
 	}
 	scale(1)
 	until("left open")
@@ -116,7 +97,8 @@ func TestPage(t *testing.T) {
 		rest = append(rest, line)
 	}
 	text := strings.Join(rest, "\n")
-	for _, want := range []string{workers[1].Name + " is down.", "moves from " + workers[1].Name, "2 de 3 placas listas", "no complaints"} {
+	for _, want := range []string{workers[1].Name + " is down.", "moves from " + workers[1].Name, "2 de 3 placas listas",
+		"no complaints"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the browser does not say %q but\n%s", want, text)
 		}
@@ -130,24 +112,15 @@ func url(pi *lab.Pi) string { return fmt.Sprintf("http://%s:7380/", pi.Addr.Addr
 // resident is how much memory the agent of a Pi has.
 func resident(t *testing.T, pi *lab.Pi) string {
 	t.Helper()
-	out, err := pi.Exec(t.Context(), "sh", "-c", "grep -h -A30 -x 'Name:.pi-agent' /proc/[0-9]*/status | sed -n 's/^VmRSS:[ \\t]*//p'")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strings.TrimSpace(string(out))
+	return run(t, pi, "sh", "-c", "grep -h -A30 -x 'Name:.pi-agent' /proc/[0-9]*/status | sed -n 's/^VmRSS:[ \\t]*//p'")
 }
 
 // openFiles is how many files and connections the agent of a Pi has open.
 func openFiles(t *testing.T, pi *lab.Pi) int {
 	t.Helper()
-	out, err := pi.Exec(t.Context(), "sh", "-c", "ls $(grep -l -x 'Name:.pi-agent' /proc/[0-9]*/status | sed 's/status$/fd/') | wc -l")
-	if err != nil {
-		t.Fatal(err)
-	}
-	n, err := strconv.Atoi(strings.TrimSpace(string(out)))
-	if err != nil {
-		t.Fatal(err)
-	}
+	out := run(t, pi, "sh", "-c", "ls $(grep -l -x 'Name:.pi-agent' /proc/[0-9]*/status | sed 's/status$/fd/') | wc -l")
+	n, err := strconv.Atoi(out)
+	must(t, err)
 	return n
 }
 
@@ -155,18 +128,12 @@ func openFiles(t *testing.T, pi *lab.Pi) int {
 func browser(t *testing.T, l *lab.Lab, dir string, urls ...string) <-chan string {
 	t.Helper()
 	script, err := filepath.Abs("../page/watch.mjs")
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	cmd := exec.CommandContext(t.Context(), "node", append([]string{script, dir}, urls...)...)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := l.InLAN(cmd.Start); err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
+	must(t, l.InLAN(cmd.Start))
 	said := make(chan string, 100)
 	go func() {
 		defer close(said)

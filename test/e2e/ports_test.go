@@ -2,34 +2,31 @@ package e2e
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/pi-agent/pi-agent/test/lab"
 )
 
-// listens has a port and takes every connection without a word.
+// listens occupies a port, and accepts every connection without a word.
 const listens = `use IO::Socket::INET; my $s = IO::Socket::INET->new(LocalPort => $ARGV[0], Proto => $ARGV[1], ` +
 	`$ARGV[1] eq "tcp" ? (Listen => 5, ReuseAddr => 1) : ()) or die $!; $| = 1; print "up\n"; sleep 1 while 1;`
 
-// occupy lets another program have a port of a Pi until the returned function is called.
-func occupy(t *testing.T, pi *lab.Pi, port int, network string) (stop func()) {
+// occupy lets another program have a port of a Pi, such as 2377/tcp, until the returned function is called.
+func occupy(t *testing.T, pi *lab.Pi, port string) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
-	c := pi.Command(ctx, "perl", "-e", listens, fmt.Sprint(port), network)
+	number, network, _ := strings.Cut(port, "/")
+	c := pi.Command(ctx, "perl", "-e", listens, number, network)
 	out, err := c.StdoutPipe()
 	if err == nil {
 		err = c.Start()
 	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	if n, err := out.Read(make([]byte, 3)); n == 0 {
-		t.Fatalf("port %d/%s is not free: %v", port, network, err)
+		t.Fatalf("port %s is not free: %v", port, err)
 	}
 	return func() {
 		cancel()
@@ -40,131 +37,81 @@ func occupy(t *testing.T, pi *lab.Pi, port int, network string) (stop func()) {
 // names waits until doctor, as root, and status say that a port is taken: doctor and the status of root by whom.
 func names(t *testing.T, pi *lab.Pi, port, program string) {
 	t.Helper()
-	await(t, time.Minute, func(ctx context.Context) error {
-		for _, look := range [][]string{{root, "doctor"}, {root, "status"}, {nobody, "status"}} {
-			out, status, err := tell(ctx, pi, look[0], look[1])
-			if err != nil {
-				return err
-			}
-			want := "Port " + port + " is taken by "
-			if look[0] == root {
-				want += program + " ("
-			}
-			if !strings.Contains(string(out), want) || status != 3 {
-				return fmt.Errorf("%v on %s ends with %d and lacks %q:\n%s", look, pi.Name, status, want, out)
-			}
-		}
-		return nil
-	})
+	taken := "Port " + port + " is taken by "
+	await(t, soon, allOf(
+		tells(pi, root, "doctor", 3, taken+program+" ("),
+		tells(pi, root, "status", 3, taken+program+" ("),
+		tells(pi, nobody, "status", 3, taken),
+	))
 }
 
 // Another program has a port that the agent or the engine needs, and had it first.
 func TestTakenPorts(t *testing.T) {
 	t.Parallel()
-	l := lab.New(t, lab.Options{N: 3, Config: "expect = 3"})
-	engines(t, l)
+	l := withEngines(t, lab.Options{N: 3, Config: "expect = 3"})
 	leader := lowest(l.Pis)
-	var other *lab.Pi
-	for _, pi := range l.Pis {
-		if pi != leader {
-			other = pi
-		}
-	}
+	other := others(leader, l.Pis)[0]
+	ports := []string{"2377/tcp", "2378/tcp", "7380/tcp", "5353/udp", "4789/udp"}
 	var stops []func()
-	for _, p := range []struct {
-		port    int
-		network string
-	}{{2377, "tcp"}, {2378, "tcp"}, {7380, "tcp"}, {5353, "udp"}, {4789, "udp"}} {
-		stops = append(stops, occupy(t, leader, p.port, p.network))
+	for _, port := range ports {
+		stops = append(stops, occupy(t, leader, port))
 	}
-	if err := l.StartAgents(); err != nil {
-		t.Fatal(err)
-	}
-	for _, port := range []string{"2377/tcp", "2378/tcp", "7380/tcp", "5353/udp", "4789/udp"} {
+	startAgents(t, l.Pis...)
+	for _, port := range ports {
 		names(t, leader, port, "perl")
 	}
-	for _, pi := range l.Pis {
-		if i, err := infoOf(t.Context(), pi); err != nil || i.Swarm.LocalNodeState != "inactive" {
-			t.Errorf("%s is %s, %v", pi.Name, i.Swarm.LocalNodeState, err)
-		}
-	}
+	inNoSwarm(t, l.Pis...)
 	for _, stop := range stops {
 		stop()
 	}
-	took := awaitSwarm(t, time.Minute, leader, l.Pis)
+	took := awaitSwarm(t, soon, leader, l.Pis)
 	t.Logf("one swarm %v after the ports were free", took)
 
 	// A member whose engine starts when somebody has the port of its gossip is Ready for the swarm all the same.
-	if err := other.StopEngine(); err != nil {
-		t.Fatal(err)
-	}
-	stop := occupy(t, other, 7946, "tcp")
-	if err := other.StartEngine(); err != nil {
-		t.Fatal(err)
-	}
+	must(t, other.StopEngine())
+	stop := occupy(t, other, "7946/tcp")
+	must(t, other.StartEngine())
 	names(t, other, "7946/tcp", "perl")
 	says(t, other, "Port 7946/tcp is taken by perl (")
-	await(t, time.Minute, func(ctx context.Context) error {
-		out, _, err := tell(ctx, leader, root, "doctor")
-		if want := other.Name + " (another program answers there)"; err == nil && !strings.Contains(string(out), want) {
-			err = fmt.Errorf("doctor on %s does not say %q:\n%s", leader.Name, want, out)
-		}
-		return err
-	})
+	await(t, soon, tells(leader, root, "doctor", 3, other.Name+" (another program answers there)"))
 	stop()
-	await(t, time.Minute, func(ctx context.Context) error {
+	await(t, soon, func(ctx context.Context) error {
 		out, _, err := tell(ctx, other, nobody, "status")
 		if err == nil && strings.Contains(string(out), " is taken by ") {
-			err = fmt.Errorf("status goes on:\n%s", out)
+			err = fmt.Errorf("status still says that a port is taken:\n%s", out)
 		}
 		return err
 	})
 }
 
-// A setting with which the engine takes part in no swarm is named, also when the engine of a member does not start for it.
+// A setting that keeps the engine out of any swarm is named, also when the engine of a member does not start because of
+// it.
 func TestExcludingSettingsAreNamed(t *testing.T) {
 	t.Parallel()
 	l := lab.New(t, lab.Options{N: 1, Config: "expect = 1"})
 	pi := l.Pis[0]
 	setting := func(text string) {
 		t.Helper()
-		if err := pi.WriteFile("/etc/docker/daemon.json", text, 0o644); err != nil {
-			t.Fatal(err)
-		}
+		must(t, pi.WriteFile("/etc/docker/daemon.json", text, 0o644))
 	}
 	named := func(want string) {
 		t.Helper()
 		says(t, pi, want)
-		await(t, time.Minute, func(ctx context.Context) error {
-			for _, look := range []string{"doctor", "status"} {
-				if out, status, err := tell(ctx, pi, root, look); err != nil || status != 3 || !strings.Contains(string(out), want) {
-					return fmt.Errorf("%v, %s ends with %d and lacks %q:\n%s", err, look, status, want, out)
-				}
-			}
-			return nil
-		})
+		await(t, soon, allOf(tells(pi, root, "doctor", 3, want), tells(pi, root, "status", 3, want)))
 	}
 	setting(`{"cluster-store": "consul://10.77.0.254:8500", "cluster-advertise": "eth0:2376"}`)
-	if err := errors.Join(pi.StartEngine(), pi.StartAgent()); err != nil { // that of Debian and those after 20.10 do not start
-		t.Fatal(err)
-	}
+	must(t, pi.StartEngine(), pi.StartAgent()) // that of Debian and those after 20.10 do not start
 	named(`ocker has "cluster-store" or "cluster-advertise" set, which swarm mode does not support`)
 	setting(`{}`)
-	if err := pi.StartEngine(); err != nil {
-		t.Fatal(err)
-	}
-	awaitSwarm(t, time.Minute, pi, l.Pis)
-	if err := pi.StopEngine(); err != nil {
-		t.Fatal(err)
-	}
+	must(t, pi.StartEngine())
+	awaitSwarm(t, soon, pi, l.Pis)
+	must(t, pi.StopEngine())
 	setting(`{"live-restore": true}`)
-	if err := pi.StartEngine(); err != nil {
-		t.Fatal(err)
-	}
+	must(t, pi.StartEngine())
 	named(`ocker has "live-restore" on, which swarm mode does not support`)
 }
 
-// On a whole system the agent may not look at other programs, and is told their units by the kernel.
+// On a whole system the agent may not look into other programs, and learns their units from the kernel.
 func TestTakenPortByUnit(t *testing.T) {
 	t.Parallel()
 	l, ids := form(t, "trixie")
@@ -177,11 +124,11 @@ systemctl start docker.service`
 		t.Fatalf("%v: %s", err, out)
 	}
 	looks := map[string][]string{
-		"Port 7946/tcp is taken by consul.service, and is needed": {"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "pi-agent", "status"},
+		"Port 7946/tcp is taken by consul.service, and is needed": as(nobody, "pi-agent", "status"),
 		"Port 7946/tcp is taken by perl (":                        {"pi-agent", "status"},
 		"7946/tcp is taken by perl (":                             {"pi-agent", "doctor"},
 	}
-	await(t, 2*time.Minute, func(ctx context.Context) error {
+	await(t, later, func(ctx context.Context) error {
 		for want, look := range looks {
 			if out, _ := m.Exec(ctx, look...); !strings.Contains(string(out), want) { // it ends with 3
 				return fmt.Errorf("%v lacks %q:\n%s", look, want, out)
@@ -189,17 +136,13 @@ systemctl start docker.service`
 		}
 		return nil
 	})
-	if _, err := m.Exec(t.Context(), "systemctl", "stop", "consul.service"); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := m.Exec(t.Context(), "systemctl", "restart", "docker.service"); err != nil {
-		t.Fatal(err)
-	}
-	awaitSame(t, time.Minute, l.Machines, ids)
-	await(t, time.Minute, func(ctx context.Context) error {
+	run(t, m, "systemctl", "stop", "consul.service")
+	run(t, m, "systemctl", "restart", "docker.service")
+	awaitSame(t, soon, l.Machines, ids)
+	await(t, soon, func(ctx context.Context) error {
 		out, err := m.Exec(ctx, "pi-agent", "status")
 		if err == nil && strings.Contains(string(out), " is taken by ") {
-			err = fmt.Errorf("status goes on:\n%s", out)
+			err = fmt.Errorf("status still says that a port is taken:\n%s", out)
 		}
 		return err
 	})

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"regexp"
@@ -29,16 +28,16 @@ var particulars = []struct {
 	{regexp.MustCompile(`\b[a-z0-9]{25}\b`), "ID"},
 }
 
-// repaired ends the story of a fault: the journal of pi has the sentence, and the table has a row for it. took is the time
-// until all was well again, zero where a person must act.
+// repaired ends the story of a fault: the journal of pi has the sentence, and the table has a row for it. took is the
+// time until all was well again, zero where a person must act.
 func repaired(t *testing.T, pi *lab.Pi, fault, does, sentence string, took time.Duration) {
 	t.Helper()
 	says(t, pi, sentence)
 	recorded(t, fault, does, sentence, took)
 }
 
-// paceOf is how many times faster than the product's the patience of agents ends in a test, see lab.Options: n times, but not
-// where the table of faults is measured.
+// paceOf is how many times faster than the product's the patience of agents ends in a test, see lab.Options: n times,
+// but not where the table of faults is measured.
 func paceOf(n int) int {
 	if os.Getenv("PI_AGENT_REPAIRS") != "" {
 		return 1
@@ -46,7 +45,7 @@ func paceOf(n int) int {
 	return n
 }
 
-// recorded is repaired where the test has looked into the journal itself.
+// recorded is repaired for a test that has looked into the journal itself.
 func recorded(t *testing.T, fault, does, sentence string, took time.Duration) {
 	t.Helper()
 	test, _, _ := strings.Cut(t.Name(), "/")
@@ -64,9 +63,7 @@ func recorded(t *testing.T, fault, does, sentence string, took time.Duration) {
 	repairsMutex.Lock()
 	defer repairsMutex.Unlock()
 	table, err := os.ReadFile(repairsPath)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	lines := strings.Split(strings.TrimSuffix(string(table), "\n"), "\n")
 	i := slices.IndexFunc(lines, func(line string) bool {
 		return strings.HasPrefix(line, "| "+fault+" |") && strings.HasSuffix(line, "| `"+test+"` |")
@@ -85,42 +82,20 @@ func recorded(t *testing.T, fault, does, sentence string, took time.Duration) {
 	default:
 		return
 	}
-	if err := os.WriteFile(repairsPath, []byte(strings.Join(lines, "\n")+"\n"), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.WriteFile(repairsPath, []byte(strings.Join(lines, "\n")+"\n"), 0o644))
 }
 
-// whoSays waits until one of the Pis has written a sentence, and returns it.
-func whoSays(t *testing.T, sentence string, pis ...*lab.Pi) (who *lab.Pi) {
-	t.Helper()
-	await(t, 30*time.Second, func(context.Context) error {
-		i := slices.IndexFunc(pis, func(pi *lab.Pi) bool { return strings.Contains(pi.Log(), sentence) })
-		if i < 0 {
-			return fmt.Errorf("nobody says %q", sentence)
-		}
-		who = pis[i]
-		return nil
-	})
-	return who
-}
-
-// Each row of the table names a test that there is, and what it has measured.
+// Each row of the table names an existing test, and what it has measured.
 func TestRepairsTable(t *testing.T) {
 	t.Parallel()
 	table, err := os.ReadFile(repairsPath)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	var sources strings.Builder
 	entries, err := os.ReadDir(".")
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	for _, e := range entries {
 		b, err := os.ReadFile(e.Name())
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		sources.Write(b)
 	}
 	row := regexp.MustCompile("^\\| [^|]+ \\| [^|]+ \\| `[^|]+` \\| (\\d+ s|a person acts) \\| `(Test\\w+)` \\|$")

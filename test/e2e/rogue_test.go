@@ -11,8 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/pi-agent/pi-agent/internal/clusterkey"
 	"github.com/pi-agent/pi-agent/test/lab"
 )
@@ -30,26 +28,19 @@ func strangerIn(t *testing.T, l *lab.Lab) (_ *lab.Lab, pis []*lab.Pi, stranger *
 	t.Helper()
 	n := len(l.Pis) - 1
 	pis, stranger = l.Pis[:n], l.Pis[n]
-	var g errgroup.Group
-	for _, pi := range pis {
-		g.Go(func() error {
-			if err := pi.StartEngine(); err != nil {
-				return err
-			}
-			return pi.WaitEngine(t.Context())
-		})
-	}
-	if err := g.Wait(); err != nil {
-		t.Fatal(err)
-	}
+	startEngines(t, pis)
+	manyAddresses(t, l, stranger)
+	return l, pis, stranger
+}
+
+// manyAddresses gives a stranger 50 addresses more.
+func manyAddresses(t *testing.T, l *lab.Lab, stranger *lab.Pi) {
+	t.Helper()
 	for i := range byte(50) {
 		a := l.Gateway().As4()
 		a[3] = 100 + i
-		if err := stranger.SetAddr(netip.PrefixFrom(netip.AddrFrom4(a), 24)); err != nil {
-			t.Fatal(err)
-		}
+		must(t, stranger.SetAddr(netip.PrefixFrom(netip.AddrFrom4(a), 24)))
 	}
-	return l, pis, stranger
 }
 
 // anew makes the Pis blank, without the time that new engines take.
@@ -57,15 +48,10 @@ func anew(t *testing.T, pis []*lab.Pi) {
 	t.Helper()
 	for _, pi := range pis {
 		if p := pi.Process("pi-agent"); p != nil && p.Running() {
-			if err := pi.StopAgent(); err != nil {
-				t.Fatal(err)
-			}
+			stopAgents(t, pi)
 		}
-		_, err := pi.Exec(t.Context(), "sh", "-ec", `rm -rf /var/lib/pi-agent /run/pi-agent /etc/pi-agent/key
+		run(t, pi, "sh", "-ec", `rm -rf /var/lib/pi-agent /run/pi-agent /etc/pi-agent/key
 			docker info --format '{{.Swarm.LocalNodeState}}' | grep -qx inactive || docker swarm leave --force`)
-		if err != nil {
-			t.Fatal(err)
-		}
 	}
 }
 
@@ -74,11 +60,9 @@ func anew(t *testing.T, pis []*lab.Pi) {
 func attack(t *testing.T, stranger *lab.Pi, args ...string) (end func() string) {
 	t.Helper()
 	seen := len(stranger.LogOf("rogue"))
-	if err := stranger.StartRogue(args...); err != nil {
-		t.Fatal(err)
-	}
+	must(t, stranger.StartRogue(args...))
 	reports := func() [][]string { return didForm.FindAllStringSubmatch(stranger.LogOf("rogue")[seen:], -1) }
-	await(t, 10*time.Second, func(context.Context) error {
+	await(t, atOnce, func(context.Context) error {
 		if len(reports()) == 0 {
 			return fmt.Errorf("no attack yet: %s", stranger.LogOf("rogue")[seen:])
 		}
@@ -89,9 +73,8 @@ func attack(t *testing.T, stranger *lab.Pi, args ...string) (end func() string) 
 		all := reports()
 		var n, seconds float64
 		last := all[len(all)-1]
-		if _, err := fmt.Sscan(last[1]+" "+last[3], &n, &seconds); err != nil {
-			t.Fatal(err)
-		}
+		_, err := fmt.Sscan(last[1]+" "+last[3], &n, &seconds)
+		must(t, err)
 		return fmt.Sprintf("%.0f %s a second", n/seconds, last[2])
 	}
 }
@@ -101,6 +84,8 @@ var didForm = regexp.MustCompile(`did (\d+) (\w+) in ([\d.]+) s`)
 const (
 	// formMax is how long three Pis may take to form in a flood. Without a key they say hello to every address there is.
 	formMax = 30 * time.Second
+	// letInMax is how long a Pi with the key may take to be let in while a stranger asks without end.
+	letInMax = 20 * time.Second
 	// floodTime is how long a flood goes on after that.
 	floodTime = 5 * time.Second
 	// growthMax is how much more memory an agent may have in a flood than without, in MB.
@@ -120,24 +105,16 @@ func TestFormingInAFlood(t *testing.T) {
 	to := "-to=" + strings.Join(addrs, ",")
 	form := func(t *testing.T) (took time.Duration, most burden) {
 		t.Helper()
-		before, began := map[*lab.Pi]int{}, time.Now()
-		for _, pi := range pis {
-			before[pi] = logLines(pi)
-			if err := pi.StartAgent(); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if took = awaitSwarm(t, formMax, leader, pis); took > formMax {
+		before, began := logLinesOf(pis), time.Now()
+		if took = becomeOne(t, formMax, pis); took > formMax {
 			t.Errorf("one swarm after %v, want at most %v", took, formMax)
 		}
 		pause(t, floodTime)
 		for _, pi := range pis {
 			b := burdenOf(t, pi)
 			most.resident, most.cpu = max(most.resident, b.resident), max(most.cpu, b.cpu)
-			if n := logLines(pi) - before[pi]; n > 2*logMax {
-				t.Errorf("%s wrote %d lines", pi.Name, n)
-			}
 		}
+		brief(t, 2*logMax, before, pis...)
 		cpu := 100 * most.cpu.Seconds() / time.Since(began).Seconds()
 		t.Logf("one swarm of three after %.1f s; the busiest agent has %.1f MB and needs %.0f %% of a processor",
 			took.Seconds(), most.resident, cpu)
@@ -154,7 +131,8 @@ func TestFormingInAFlood(t *testing.T) {
 		told   string // by the leader
 	}{
 		{name: "announcements, with a key", attack: []string{"-rate=3000", "flood"}, key: true},
-		{name: "announcements, without a key", attack: []string{"-rate=3000", "flood"}, told: "Too many boards announce themselves"},
+		{name: "announcements, without a key", attack: []string{"-rate=3000", "flood"},
+			told: "Too many boards announce themselves"},
 		{name: "half-open TLS", attack: []string{to, "-rate=300", "half"}},
 		{name: "idle connections", attack: []string{to, "-rate=100", "idle"}},
 		{name: "slow requests", attack: []string{to, "-rate=100", "slow"}},
@@ -178,27 +156,21 @@ func TestFormingInAFlood(t *testing.T) {
 	}
 }
 
-// A stranger who has no key asks for the token without end, and a Pi that has it is let in as if there were nobody else.
+// A stranger who has no key asks for the token without end, and a Pi that has it is let in as if there were nobody
+// else.
 func TestStrangerAsksForTheToken(t *testing.T) {
 	t.Parallel()
 	l, pis, stranger := withStranger(t, 3)
 	first, late := pis[:2], pis[2]
 	setConfig(t, pis, "expect = 2")
 	setKey(t, clusterkey.Generate(), pis...)
-	for _, pi := range first {
-		if err := pi.StartAgent(); err != nil {
-			t.Fatal(err)
-		}
-	}
 	leader := lowest(first)
-	awaitSwarm(t, time.Minute, leader, first)
+	becomeOne(t, soon, first)
 
 	end := attack(t, stranger, "-asks=100", "ask")
-	if err := late.StartAgent(); err != nil {
-		t.Fatal(err)
-	}
-	took := awaitSwarm(t, 20*time.Second, leader, pis)
-	t.Logf("let in after %.1f s while a stranger made %s", took.Seconds(), end())
+	startAgents(t, late)
+	took := awaitSwarm(t, letInMax, leader, pis)
+	t.Logf("let in after %v while a stranger made %s", took, end())
 	tries := stranger.LogOf("rogue")
 	if strings.Contains(tries, "got ") {
 		t.Errorf("the stranger was let in:\n%s", tries)
@@ -220,24 +192,15 @@ func TestStrangerBeyondARouter(t *testing.T) {
 	l, pis, stranger := withStranger(t, 1)
 	setConfig(t, pis, "expect = 1")
 	leader := pis[0]
-	if err := leader.StartAgent(); err != nil {
-		t.Fatal(err)
-	}
-	awaitSwarm(t, time.Minute, leader, pis)
+	becomeOne(t, soon, pis)
 	ip := func(args ...string) {
 		t.Helper()
-		if _, err := stranger.Exec(t.Context(), append([]string{"ip"}, args...)...); err != nil {
-			t.Fatal(err)
-		}
+		run(t, stranger, append([]string{"ip"}, args...)...)
 	}
-	if err := l.Partition(stranger); err != nil {
-		t.Fatal(err)
-	}
-	if err := l.InLAN(func() error {
+	must(t, l.Partition(stranger))
+	must(t, l.InLAN(func() error {
 		return exec.CommandContext(t.Context(), "ip", "addr", "add", "10.78.0.254/24", "dev", "br1").Run()
-	}); err != nil {
-		t.Fatal(err)
-	}
+	}))
 	ip("addr", "flush", "dev", "eth0")
 	ip("addr", "add", "10.78.0.2/24", "dev", "eth0")
 	ip("route", "add", "default", "via", "10.78.0.254")
@@ -246,60 +209,46 @@ func TestStrangerBeyondARouter(t *testing.T) {
 	tries := stranger.LogOf("rogue")
 	for _, path := range []string{"/v1/hello", "/v1/join"} {
 		refused := fmt.Sprintf("refused %s by %s: 403 Forbidden", path, leader.Addr.Addr())
-		if !strings.Contains(tries, refused) || !strings.Contains(tries, "it is not on this network") || strings.Contains(tries, "got ") {
+		if !strings.Contains(tries, refused) || !strings.Contains(tries, "it is not on this network") ||
+			strings.Contains(tries, "got ") {
 			t.Errorf("from beyond a router he is not refused %s:\n%s", path, tries)
 		}
 	}
 
 	ip("addr", "flush", "dev", "eth0")
 	ip("addr", "add", stranger.Addr.String(), "dev", "eth0")
-	if err := stranger.Mend(); err != nil {
-		t.Fatal(err)
-	}
+	must(t, stranger.Mend())
 	attack(t, stranger, "-asks=10", to, "ask")()
 	if tries := stranger.LogOf("rogue"); !strings.Contains(tries, "got /v1/join") {
 		t.Errorf("on the network he is refused, so the router has proved nothing:\n%s", tries)
 	}
 }
 
-// A man in the middle between two Pis with a key reads only what is of no use to him, and can keep them apart, not more.
+// A man in the middle between two Pis with a key reads only what is of no use to him, and can keep them apart, not
+// more.
 func TestManInTheMiddle(t *testing.T) {
 	t.Parallel()
 	_, pis, stranger := withStranger(t, 2)
 	setConfig(t, pis, "expect = 2")
 	setKey(t, clusterkey.Generate(), pis...)
 	leader := lowest(pis)
-	late := pis[0]
-	if late == leader {
-		late = pis[1]
-	}
-	if err := stranger.StartRogue("-to="+leader.Addr.Addr().String(), "relay"); err != nil {
-		t.Fatal(err)
-	}
+	late := others(leader, pis)[0]
+	must(t, stranger.StartRogue("-to="+leader.Addr.Addr().String(), "relay"))
 	// As if he had answered for both of the leader's addresses.
 	redirect := func(change string) {
 		t.Helper()
-		_, err := late.Exec(t.Context(), "iptables", "-t", "nat", change, "OUTPUT", "-p", "tcp", "--dport", "2378",
+		run(t, late, "iptables", "-t", "nat", change, "OUTPUT", "-p", "tcp", "--dport", "2378",
 			"-j", "DNAT", "--to-destination", stranger.Addr.Addr().String()+":2378")
-		if err != nil {
-			t.Fatal(err)
-		}
 	}
 	redirect("-A")
-	for _, pi := range []*lab.Pi{leader, late} {
-		if err := pi.StartAgent(); err != nil {
-			t.Fatal(err)
-		}
-	}
+	startAgents(t, leader, late)
 	says(t, leader, "This board is a manager of swarm")
 	says(t, late, "it does not show that it has a cluster key, this board has one")
 	read := stranger.LogOf("rogue")
 	if !strings.Contains(read, "403 Forbidden") || strings.Contains(read, "200 OK") || strings.Contains(read, "SWMTKN") {
 		t.Errorf("the man in the middle has read:\n%s", read)
 	}
-	if i, err := infoOf(t.Context(), late); err != nil || i.Swarm.LocalNodeState != "inactive" {
-		t.Errorf("%s is %s, %v", late.Name, i.Swarm.LocalNodeState, err)
-	}
+	inNoSwarm(t, late)
 	redirect("-D")
-	awaitSwarm(t, time.Minute, leader, []*lab.Pi{leader, late})
+	awaitSwarm(t, soon, leader, pis)
 }

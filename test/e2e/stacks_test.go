@@ -13,48 +13,42 @@ import (
 	"github.com/pi-agent/pi-agent/test/lab"
 )
 
-// A Compose file on the manager's card is a running service without anybody having typed anything, spread over all boards.
-// A broken one keeps nobody from forming a swarm, is said with its line, and is deployed once it is put right.
+// lookTime is longer than it takes a manager to look at the files of its stacks once more.
+const lookTime = 15 * time.Second
+
+// A Compose file on the manager's card becomes a running service, spread over all boards, without anybody typing
+// anything. A broken one keeps nobody from forming a swarm, is reported with its line, and is deployed once it is put
+// right.
 func TestStacks(t *testing.T) {
 	t.Parallel()
-	l := lab.New(t, lab.Options{N: 3, Config: "expect = 3"})
-	engines(t, l)
-	if err := l.LoadWeb(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	l := withEngines(t, lab.Options{N: 3, Config: "expect = 3"}, withWeb)
 	leader := lowest(l.Pis)
 	file := stacks.Dir + "/practice.yml"
 	write := func(replicas string) {
 		t.Helper()
-		text := "version: \"3.8\"\nservices:\n  web:\n    image: " + lab.WebImage + "\n    deploy:\n      replicas: " + replicas +
-			"\n    volumes:\n      - /etc/hostname:/etc/hostname:ro\n"
-		if err := leader.WriteFile(file, text, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	says := func(text string) {
-		t.Helper()
-		await(t, time.Minute, func(context.Context) error {
-			if !strings.Contains(leader.Log(), text) {
-				return fmt.Errorf("the journal does not say %q:\n%s", text, leader.Log())
-			}
-			return nil
-		})
+		must(t, leader.WriteFile(file, `version: "3.8"
+services:
+  web:
+    image: `+lab.WebImage+`
+    deploy:
+      replicas: `+replicas+`
+    volumes:
+      - /etc/hostname:/etc/hostname:ro
+`, 0o644))
 	}
 	write("three")
-	if err := l.StartAgents(); err != nil {
-		t.Fatal(err)
-	}
-	awaitSwarm(t, time.Minute, leader, l.Pis)
-	bad := "Stack practice is not deployed: " + file + ":6: services.web.deploy.replicas must be a integer: write it in digits, without quotes."
-	says(bad)
+	becomeOne(t, soon, l.Pis)
+	bad := "Stack practice is not deployed: " + file +
+		":6: services.web.deploy.replicas must be a integer: write it in digits, without quotes."
+	says(t, leader, bad)
 	shown := func(want ...string) { // on every board, and on the screen of the one that leads
 		t.Helper()
-		await(t, 30*time.Second, func(ctx context.Context) error {
+		await(t, soon, func(ctx context.Context) error {
 			for _, p := range l.Pis {
 				got, status, err := seen(ctx, p)
 				if err != nil || !slices.Equal(got.StackErrors, want) || (status == 3) != (len(want) > 0) {
-					return fmt.Errorf("%s shows stacks %q, with exit status %d, %v, want %q", p.Name, got.StackErrors, status, err, want)
+					return fmt.Errorf("%s shows stacks %q, with exit status %d, %v, want %q",
+						p.Name, got.StackErrors, status, err, want)
 				}
 				out, _, err := tell(ctx, p, nobody, "status")
 				if err != nil || strings.Contains(string(out), "! "+bad) != (len(want) > 0) {
@@ -72,11 +66,12 @@ func TestStacks(t *testing.T) {
 
 	write("3")
 	began := time.Now()
-	says("Deployed stack practice from " + file + ".")
+	says(t, leader, "Deployed stack practice from "+file+".")
 	on := func(want int) {
 		t.Helper()
-		await(t, time.Minute, func(ctx context.Context) error {
-			out, err := leader.Docker(ctx, "stack", "ps", "practice", "--filter", "desired-state=running", "--format", "{{.Node}} {{.CurrentState}}")
+		await(t, soon, func(ctx context.Context) error {
+			out, err := leader.Docker(ctx, "stack", "ps", "practice", "--filter", "desired-state=running",
+				"--format", "{{.Node}} {{.CurrentState}}")
 			if err != nil {
 				return err
 			}
@@ -99,52 +94,39 @@ func TestStacks(t *testing.T) {
 	on(1)
 
 	// Nothing is deployed twice: not by an agent that starts anew, and not on the other cards.
-	services := func() string {
-		out, err := leader.Docker(t.Context(), "service", "inspect", "--format", "{{.Version.Index}}", "practice_web")
-		if err != nil {
-			t.Fatal(err)
-		}
-		return string(out)
+	version := func() string {
+		return docker(t, leader, "service", "inspect", "--format", "{{.Version.Index}}", "practice_web")
 	}
-	before := services()
-	if err := leader.StopAgent(); err != nil {
-		t.Fatal(err)
-	}
+	before := version()
+	stopAgents(t, leader)
 	lines := logLines(leader)
-	if err := leader.StartAgent(); err != nil {
-		t.Fatal(err)
-	}
-	await(t, time.Minute, func(context.Context) error {
+	startAgents(t, leader)
+	await(t, soon, func(context.Context) error {
 		if !strings.Contains(strings.Join(strings.SplitAfter(leader.Log(), "\n")[lines:], ""), "This board is a manager") {
 			return fmt.Errorf("the agent has not found its place:\n%s", leader.Log())
 		}
 		return nil
 	})
-	pause(t, 15*time.Second)
-	if after := services(); after != before {
+	pause(t, lookTime)
+	if after := version(); after != before {
 		t.Errorf("the service has version %s after a restart of the agent, %s before", after, before)
 	}
 }
 
-// What Docker says of a stack is seen where people look: what it refuses with its line and a remedy, what it leaves out as advice
-// on the page and in status of every board, and which image is not on which board. What the stack reads is deployed when it changes.
+// What Docker says of a stack is seen where people look: what it refuses with its line and a remedy, what it leaves out
+// as advice on the page and in status of every board, and which image is not on which board. What the stack reads is
+// deployed when it changes.
 func TestStackAdvice(t *testing.T) {
 	t.Parallel()
-	l := lab.New(t, lab.Options{N: 2, Config: "expect = 2"})
-	engines(t, l)
-	if err := l.LoadWeb(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	l := withEngines(t, lab.Options{N: 2, Config: "expect = 2"}, withWeb)
 	leader := lowest(l.Pis)
 	write := func(name, text string) {
 		t.Helper()
-		if err := leader.WriteFile(stacks.Dir+"/"+name, text, 0o644); err != nil {
-			t.Fatal(err)
-		}
+		must(t, leader.WriteFile(stacks.Dir+"/"+name, text, 0o644))
 	}
-	says := func(text string) {
+	saysOnce := func(text string) {
 		t.Helper()
-		await(t, time.Minute, func(context.Context) error {
+		await(t, soon, func(context.Context) error {
 			if strings.Count(leader.Log(), text) != 1 {
 				return fmt.Errorf("the journal does not say %q once:\n%s", text, leader.Log())
 			}
@@ -153,40 +135,46 @@ func TestStackAdvice(t *testing.T) {
 	}
 	shows := func(status int, text string) { // on every board
 		t.Helper()
-		await(t, time.Minute, func(ctx context.Context) error {
-			for _, p := range l.Pis {
-				if out, got, err := tell(ctx, p, nobody, "status"); err != nil || got != status || !strings.Contains(string(out), text) {
-					return fmt.Errorf("%s has exit status %d, %v, and shows not %q:\n%s", p.Name, got, err, text, out)
-				}
-			}
-			return nil
-		})
+		for _, p := range l.Pis {
+			await(t, soon, tells(p, nobody, "status", status, text))
+		}
 	}
 	file := stacks.Dir + "/home.yml"
-	head := "version: \"3.8\"\nservices:\n  web:\n    image: " + lab.WebImage + "\n    privileged: true\n    devices: [/dev/null]\n" +
-		"    restart: unless-stopped\n    env_file: web.env\n"
-	conf := "    configs: [conf]\nconfigs:\n  conf:\n    file: ./web.conf\n"
+	const head = `version: "3.8"
+services:
+  web:
+    image: ` + lab.WebImage + `
+    privileged: true
+    devices: [/dev/null]
+    restart: unless-stopped
+    env_file: web.env
+`
+	const conf = `    configs: [conf]
+configs:
+  conf:
+    file: ./web.conf
+`
 	write("web.env", "ROOM=12\n")
 	write("web.conf", "one\n")
 	write("home.yml", head+"    mem_limit: 100m\n"+conf)
-	if err := l.StartAgents(); err != nil {
-		t.Fatal(err)
-	}
-	awaitSwarm(t, time.Minute, leader, l.Pis)
-	bad := "Stack home is not deployed: " + file + ":9: mem_limit of service web is not for a swarm: write deploy: {resources: {limits: {memory: 100m}}}."
-	says(bad)
+	becomeOne(t, soon, l.Pis)
+	bad := "Stack home is not deployed: " + file +
+		":9: mem_limit of service web is not for a swarm: write deploy: {resources: {limits: {memory: 100m}}}."
+	saysOnce(bad)
 	shows(3, "! "+bad)
 
 	write("home.yml", head+conf)
-	says("Deployed stack home from " + file + ".")
-	advice := "Stack home: service web runs without devices and privileged, which Docker ignores in a swarm (" + file + ":5)."
-	says(advice)
+	saysOnce("Deployed stack home from " + file + ".")
+	advice := "Stack home: service web runs without devices and privileged, which Docker ignores in a swarm (" + file +
+		":5)."
+	saysOnce(advice)
 	shows(0, "- "+advice)
 
 	room := func(want string) {
 		t.Helper()
-		await(t, time.Minute, func(ctx context.Context) error {
-			out, err := leader.Docker(ctx, "service", "inspect", "--format", "{{.Spec.TaskTemplate.ContainerSpec.Env}}", "home_web")
+		await(t, soon, func(ctx context.Context) error {
+			out, err := leader.Docker(ctx, "service", "inspect",
+				"--format", "{{.Spec.TaskTemplate.ContainerSpec.Env}}", "home_web")
 			if err == nil && !strings.Contains(string(out), "ROOM="+want) {
 				err = fmt.Errorf("the service has %s, want ROOM=%s", out, want)
 			}
@@ -200,26 +188,38 @@ func TestStackAdvice(t *testing.T) {
 	t.Logf("from a changed env_file to the service: %v", time.Since(began).Round(time.Second/10))
 
 	write("web.conf", "two\n")
-	bad = "Stack home is not deployed: " + file + ":11: config home_conf has changed, and Docker changes none that is there: " +
+	bad = "Stack home is not deployed: " + file +
+		":11: config home_conf has changed, and Docker changes none that is there: " +
 		"write name: home_conf_2 there, which makes a new one."
-	says(bad)
+	saysOnce(bad)
 	shows(3, "! "+bad)
 	write("home.yml", head+conf+"    name: home_conf_2\n")
 	shows(0, "- "+advice)
 
-	write("gone.yml", "version: \"3.8\"\nservices:\n  gone:\n    image: registry.invalid/gone:1\n    deploy: {mode: global}\n")
+	write("gone.yml", `version: "3.8"
+services:
+  gone:
+    image: registry.invalid/gone:1
+    deploy: {mode: global}
+`)
 	shows(3, "! gone_gone runs 0 of 2 tasks: there is no image registry.invalid/gone:1 on ")
-	await(t, time.Minute, func(ctx context.Context) error {
+	await(t, soon, func(ctx context.Context) error {
 		out, _, err := tell(ctx, leader, nobody, "status")
 		for _, p := range l.Pis {
-			if _, on, _ := strings.Cut(string(out), "registry.invalid/gone:1 on "); err == nil && !strings.Contains(strings.SplitN(on, "\n", 2)[0], p.Name) {
+			if _, on, _ := strings.Cut(string(out), "registry.invalid/gone:1 on "); err == nil &&
+				!strings.Contains(strings.SplitN(on, "\n", 2)[0], p.Name) {
 				err = fmt.Errorf("the image is not said to be missing on %s:\n%s", p.Name, out)
 			}
 		}
 		return err
 	})
 	// A service that is not tried again says the same.
-	write("once.yml", "version: \"3.8\"\nservices:\n  once:\n    image: registry.invalid/once:1\n    deploy: {restart_policy: {condition: none}}\n")
+	write("once.yml", `version: "3.8"
+services:
+  once:
+    image: registry.invalid/once:1
+    deploy: {restart_policy: {condition: none}}
+`)
 	shows(3, "! once_once runs 0 of 1 tasks: there is no image registry.invalid/once:1 on ")
 	out, _, err := tell(t.Context(), leader, nobody, "status")
 	t.Logf("%v\n%s", err, out)

@@ -6,12 +6,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/pi-agent/pi-agent/test/lab"
 )
 
-// What is not there yet when the agent starts on pi1 must not keep the three from becoming a swarm once it is.
+// What is not there yet when the agent of pi1 starts must not keep the three from becoming a swarm once it is.
 func TestStartedTooEarly(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -19,16 +18,20 @@ func TestStartedTooEarly(t *testing.T) {
 		boot     lab.Link // of pi1; the others have a network
 		noEngine bool
 		sentence string
-		then     func(context.Context, *lab.Pi) error
+		then     func(*lab.Pi) error
 	}{
-		{"before the engine", lab.Link{}, true, "Waiting for the Docker Engine", func(_ context.Context, pi *lab.Pi) error { return pi.StartEngine() }},
-		{"before the link is up", lab.Link{Down: true}, false, "Waiting for the network", func(_ context.Context, pi *lab.Pi) error {
+		{"before the engine", lab.Link{}, true, "Waiting for the Docker Engine", func(pi *lab.Pi) error {
+			return pi.StartEngine()
+		}},
+		{"before the link is up", lab.Link{Down: true}, false, "Waiting for the network", func(pi *lab.Pi) error {
 			if err := pi.LinkUp(); err != nil {
 				return err
 			}
 			return pi.SetAddr(pi.Addr)
 		}},
-		{"before there is an address", lab.Link{NoAddr: true}, false, "Waiting for the network", func(_ context.Context, pi *lab.Pi) error { return pi.SetAddr(pi.Addr) }},
+		{"before there is an address", lab.Link{NoAddr: true}, false, "Waiting for the network", func(pi *lab.Pi) error {
+			return pi.SetAddr(pi.Addr)
+		}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -39,31 +42,16 @@ func TestStartedTooEarly(t *testing.T) {
 				if p == pi {
 					state = tt.boot
 				}
-				if err := p.Boot(state); err != nil {
-					t.Fatal(err)
-				}
+				must(t, p.Boot(state))
 				if p != pi || !tt.noEngine {
-					if err := p.StartEngine(); err != nil {
-						t.Fatal(err)
-					}
-					if err := p.WaitEngine(t.Context()); err != nil {
-						t.Fatal(err)
-					}
+					startEngines(t, []*lab.Pi{p})
 				}
 			}
-			if err := pi.StartAgent(); err != nil {
-				t.Fatal(err)
-			}
+			startAgents(t, pi)
 			says(t, pi, tt.sentence)
-			if err := tt.then(t.Context(), pi); err != nil {
-				t.Fatal(err)
-			}
-			for _, p := range l.Pis[1:] {
-				if err := p.StartAgent(); err != nil {
-					t.Fatal(err)
-				}
-			}
-			awaitSwarm(t, 90*time.Second, lowest(l.Pis), l.Pis)
+			must(t, tt.then(pi))
+			startAgents(t, l.Pis[1:]...)
+			awaitSwarm(t, later, lowest(l.Pis), l.Pis)
 		})
 	}
 }
@@ -72,48 +60,25 @@ func TestWithoutDefaultRoute(t *testing.T) {
 	t.Parallel()
 	l := lab.New(t, lab.Options{N: 3, Off: true, Config: "expect = 3"})
 	for _, pi := range l.Pis {
-		if err := pi.Boot(lab.Link{NoRoute: true}); err != nil {
-			t.Fatal(err)
-		}
+		must(t, pi.Boot(lab.Link{NoRoute: true}))
 	}
 	engines(t, l)
-	if err := l.StartAgents(); err != nil {
-		t.Fatal(err)
-	}
-	awaitSwarm(t, time.Minute, lowest(l.Pis), l.Pis)
+	becomeOne(t, soon, l.Pis)
 }
 
 func TestBesideAvahi(t *testing.T) {
 	t.Parallel()
 	l := lab.New(t, lab.Options{N: 4, Config: "expect = 3"})
 	pis, watcher := l.Pis[:3], l.Pis[3]
-	for _, pi := range pis {
-		if err := pi.StartEngine(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, pi := range pis {
-		if err := pi.WaitEngine(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-	}
-	startAvahi := func(pi *lab.Pi) {
-		if err := pi.StartAvahi(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-	}
-	startAvahi(watcher)
-	startAvahi(pis[0]) // before the agent
-	for _, pi := range pis {
-		if err := pi.StartAgent(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	startAvahi(pis[1]) // after the agent
-	awaitSwarm(t, time.Minute, lowest(pis), pis)
+	startEngines(t, pis)
+	must(t, watcher.StartAvahi(t.Context()))
+	must(t, pis[0].StartAvahi(t.Context())) // before the agent
+	startAgents(t, pis...)
+	must(t, pis[1].StartAvahi(t.Context())) // after the agent
+	awaitSwarm(t, soon, lowest(pis), pis)
 
 	for _, from := range []*lab.Pi{watcher, pis[0], pis[1]} {
-		await(t, 90*time.Second, func(ctx context.Context) error {
+		await(t, later, func(ctx context.Context) error {
 			out, err := from.Exec(ctx, "avahi-browse", "--resolve", "--terminate", "--parsable", "_pi-agent._tcp")
 			if err != nil {
 				return err
@@ -128,10 +93,8 @@ func TestBesideAvahi(t *testing.T) {
 	}
 
 	gone := pis[2]
-	if err := gone.StopAgent(); err != nil {
-		t.Fatal(err)
-	}
-	await(t, 10*time.Second, func(ctx context.Context) error {
+	stopAgents(t, gone)
+	await(t, atOnce, func(ctx context.Context) error {
 		out, err := watcher.Exec(ctx, "avahi-browse", "--cache", "--parsable", "_pi-agent._tcp")
 		if err != nil {
 			return err
@@ -168,5 +131,5 @@ func browsed(out string, pi *lab.Pi) error {
 		}
 		return nil
 	}
-	return fmt.Errorf("%s is not there", pi.Name)
+	return fmt.Errorf("%s is not listed", pi.Name)
 }

@@ -1,100 +1,28 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"os/exec"
 	"strings"
-	"sync"
 	"testing"
 	"time"
-
-	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/pi-agent/pi-agent/internal/doctor"
 	"github.com/pi-agent/pi-agent/internal/picture"
 	"github.com/pi-agent/pi-agent/test/lab"
 )
 
-// tell runs a command of the program on a Pi, as that user, and returns what it prints with its exit status.
-func tell(ctx context.Context, pi *lab.Pi, uid string, args ...string) (out []byte, status int, err error) {
-	path, err := pi.AgentPath()
-	if err != nil {
-		return nil, 0, err
-	}
-	argv := []string{"setpriv", "--reuid=" + uid, "--regid=" + uid, "--clear-groups", path}
-	out, err = pi.Exec(ctx, append(argv, args...)...)
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
-		return out, exit.ExitCode(), nil
-	}
-	return out, 0, err
-}
-
-const (
-	root   = "0"
-	nobody = "65534"
-)
-
-// seen is the picture that a Pi shows to everybody.
-func seen(ctx context.Context, pi *lab.Pi) (p picture.Picture, status int, err error) {
-	out, status, err := tell(ctx, pi, nobody, "status", "-json")
-	if err != nil {
-		return p, status, err
-	}
-	if p, err = picture.Decode(out); err != nil {
-		return p, status, err
-	}
-	schema, err := statusSchema()
-	if err != nil {
-		return p, status, err
-	}
-	form, err := jsonschema.UnmarshalJSON(bytes.NewReader(out))
-	if err != nil {
-		return p, status, err
-	}
-	return p, status, schema.Validate(form)
-}
-
-// statusSchema is the form that a status has for programs.
-var statusSchema = sync.OnceValues(func() (*jsonschema.Schema, error) {
-	c := jsonschema.NewCompiler()
-	c.AssertFormat()
-	return c.Compile("../../docs/status.schema.json")
-})
-
-// TestStatus looks at one swarm from all of its boards, while boards, engines and agents go and come.
+// TestStatus looks at one swarm from all of its boards, while boards, engines and agents come and go.
 func TestStatus(t *testing.T) {
 	t.Parallel()
-	l := lab.New(t, lab.Options{N: 3, Config: "expect = 3"})
-	engines(t, l)
-	if err := l.LoadWeb(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if err := l.StartAgents(); err != nil {
-		t.Fatal(err)
-	}
-	leader := lowest(l.Pis)
-	awaitSwarm(t, time.Minute, leader, l.Pis)
-	var workers []*lab.Pi
-	for _, pi := range l.Pis {
-		if pi != leader {
-			workers = append(workers, pi)
-		}
-	}
-	_, err := leader.Docker(t.Context(), "service", "create", "--detach", "--quiet", "--no-resolve-image", "--name", "web", "--replicas", "4",
-		"--mount", "type=bind,src=/etc/hostname,dst=/etc/hostname,readonly", lab.WebImage)
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := formed(t, lab.Options{N: 3, Config: "expect = 3"}, withWeb)
+	leader, workers := l.leader, l.workers
+	deployWeb(t, leader, "--replicas=4")
 
 	// shows waits until a Pi shows these Pis as ready, and four tasks that run on them.
 	shows := func(t *testing.T, at *lab.Pi, ready ...*lab.Pi) {
 		t.Helper()
-		await(t, 2*time.Minute, func(ctx context.Context) error {
+		await(t, later, func(ctx context.Context) error {
 			p, _, err := seen(ctx, at)
 			if err != nil {
 				return err
@@ -134,7 +62,7 @@ func TestStatus(t *testing.T) {
 			out, _, err := tell(t.Context(), pi, nobody, "status")
 			if err != nil || !strings.Contains(string(out), "3 of 3 boards ready, 1 manager, 1 service.") ||
 				!strings.Contains(string(out), "- 1 manager: if "+leader.Name+" fails") {
-				t.Errorf("%v:\n%s", err, out)
+				t.Errorf("status on %s: %v:\n%s", pi.Name, err, out)
 			}
 			if pi == leader {
 				t.Logf("status takes %v with the start of the program:\n%s", took.Round(time.Millisecond), out)
@@ -143,16 +71,10 @@ func TestStatus(t *testing.T) {
 	})
 	results := func(t *testing.T, pi *lab.Pi) map[string]doctor.Result {
 		t.Helper()
-		out, _, err := tell(t.Context(), pi, root, "doctor", "-json")
-		if err != nil {
-			t.Fatal(err)
-		}
-		var told struct{ Results []doctor.Result }
-		if err := json.Unmarshal(out, &told); err != nil {
-			t.Fatalf("%v: %s", err, out)
-		}
+		found, err := diagnosis(t.Context(), pi)
+		must(t, err)
 		all := map[string]doctor.Result{}
-		for _, r := range told.Results {
+		for _, r := range found {
 			all[r.Check] = r
 		}
 		return all
@@ -161,16 +83,16 @@ func TestStatus(t *testing.T) {
 		for _, pi := range []*lab.Pi{leader, workers[0]} {
 			all := results(t, pi)
 			for _, check := range []string{
-				"agent", "engine", "settings of docker", "certificate", "networks of docker", "programs at ports", "name", "serial", "network", "swarm address", "169.254 route",
-				"overlay pool", "multicast", "multicast of peers", "clocks of boards", "port 2378/tcp", "port 7946/tcp", "port 7946/udp",
-				"port 4789/udp", "own ports", "disk",
+				"agent", "engine", "settings of docker", "certificate", "networks of docker", "programs at ports", "name",
+				"serial", "network", "swarm address", "169.254 route", "overlay pool", "multicast", "multicast of peers",
+				"clocks of boards", "port 2378/tcp", "port 7946/tcp", "port 7946/udp", "port 4789/udp", "own ports", "disk",
 			} {
 				if r := all[check]; r.Verdict != doctor.Pass {
-					t.Errorf("%s: %s: %+v", pi.Name, check, r)
+					t.Errorf("the doctor of %s says of %s: %+v", pi.Name, check, r)
 				}
 			}
 			if r := all["port 2377/tcp"]; (r.Verdict == doctor.Pass) != (pi != leader) { // there is no other manager
-				t.Errorf("%s: %+v", pi.Name, r)
+				t.Errorf("the doctor of %s says %+v", pi.Name, r)
 			}
 		}
 		out, _, err := tell(t.Context(), workers[0], root, "doctor")
@@ -183,7 +105,8 @@ func TestStatus(t *testing.T) {
 		}{
 			{[]string{"-p", "tcp", "--dport", "7946", "-j", "DROP"}, "port 7946/tcp"},
 			{[]string{"-p", "tcp", "--dport", "2377", "-j", "REJECT"}, "port 2377/tcp"},
-			{[]string{"-p", "udp", "--dport", "4789", "-j", "REJECT", "--reject-with", "icmp-admin-prohibited"}, "port 4789/udp"},
+			{[]string{"-p", "udp", "--dport", "4789", "-j", "REJECT", "--reject-with", "icmp-admin-prohibited"},
+				"port 4789/udp"},
 		} {
 			firewall(t, leader, "-I", c.rule)
 			for check, r := range results(t, workers[0]) {
@@ -201,33 +124,28 @@ func TestStatus(t *testing.T) {
 	})
 	t.Run("without its agent", func(t *testing.T) {
 		for _, pi := range []*lab.Pi{leader, workers[0]} {
-			if err := pi.StopAgent(); err != nil {
-				t.Fatal(err)
-			}
+			stopAgents(t, pi)
 			out, status, err := tell(t.Context(), pi, root, "status", "-config", "/etc/pi-agent/pi-agent.toml")
 			want := "Docker Engine"
 			if pi == leader {
 				want = "3 of 3 boards ready"
 			}
-			if err != nil || status != 4 || !strings.Contains(string(out), "The agent does not run on this board: sudo systemctl start") ||
+			if err != nil || status != 4 ||
+				!strings.Contains(string(out), "The agent does not run on this board: sudo systemctl start") ||
 				!strings.Contains(string(out), want) {
-				t.Errorf("%v, exit status %d:\n%s", err, status, out)
+				t.Errorf("without its agent, status on %s: %v, exit status %d:\n%s", pi.Name, err, status, out)
 			}
 			if r := results(t, pi)["agent"]; r.Verdict != doctor.Fail {
-				t.Errorf("%+v", r)
+				t.Errorf("without its agent, the doctor of %s says %+v", pi.Name, r)
 			}
-			if err := pi.StartAgent(); err != nil {
-				t.Fatal(err)
-			}
+			startAgents(t, pi)
 			shows(t, pi, l.Pis...)
 		}
 	})
 	t.Run("without its engine", func(t *testing.T) {
 		pi := workers[0]
-		if err := pi.StopEngine(); err != nil {
-			t.Fatal(err)
-		}
-		await(t, time.Minute, func(ctx context.Context) error {
+		must(t, pi.StopEngine())
+		await(t, soon, func(ctx context.Context) error {
 			p, status, err := seen(ctx, pi)
 			if err == nil && (status != 3 || !strings.Contains(p.Doing, "Waiting for the Docker Engine")) {
 				err = fmt.Errorf("exit status %d, %q", status, p.Doing)
@@ -235,33 +153,21 @@ func TestStatus(t *testing.T) {
 			return err
 		})
 		if r := results(t, pi)["engine"]; r.Verdict != doctor.Fail {
-			t.Errorf("%+v", r)
+			t.Errorf("without its engine, the doctor of %s says %+v", pi.Name, r)
 		}
-		if err := pi.StartEngine(); err != nil {
-			t.Fatal(err)
-		}
+		must(t, pi.StartEngine())
 		shows(t, pi, l.Pis...)
 	})
 	t.Run("a pulled plug", func(t *testing.T) {
 		began := time.Now()
-		if err := workers[1].PowerOff(); err != nil {
-			t.Fatal(err)
-		}
+		powerOff(t, workers[1])
 		shows(t, workers[0], leader, workers[0])
 		took := time.Since(began)
 		p, status, err := seen(t.Context(), leader)
 		if err != nil || status != 3 || !p.Trouble() {
-			t.Errorf("%v, exit status %d, %+v", err, status, p.Warnings)
+			t.Errorf("with a board down, status: %v, exit status %d, warnings %+v", err, status, p.Warnings)
 		}
 		out, _, err := tell(t.Context(), workers[0], nobody, "status")
 		t.Logf("shown on the other worker after %.1f s: %v\n%s", took.Seconds(), err, out)
 	})
-}
-
-// firewall changes the rules for what comes in, as iptables takes them.
-func firewall(t *testing.T, pi *lab.Pi, how string, rule []string) {
-	t.Helper()
-	if _, err := pi.Exec(t.Context(), append([]string{"iptables", "-w", how, "INPUT"}, rule...)...); err != nil {
-		t.Fatal(err)
-	}
 }

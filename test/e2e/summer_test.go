@@ -24,8 +24,8 @@ import (
 	"github.com/pi-agent/pi-agent/test/lab"
 )
 
-// The tests in this file have nodes whose certificates have expired. The clock of an engine cannot be set without that of
-// the whole machine, so the swarm gets a certificate authority of the test's, which signs certificates of last year.
+// The tests in this file have nodes whose certificates have expired. The clock of an engine cannot be set without that
+// of the whole machine, so the swarm gets a certificate authority of the test's, which signs certificates of last year.
 
 const nodeCert = "swarm/certificates/swarm-node.crt" // below the engine's data
 
@@ -61,7 +61,8 @@ func newAuthority() (*authority, error) {
 	}
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "swarm-ca"}, IsCA: true, BasicConstraintsValid: true,
-		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign, NotBefore: time.Now().AddDate(-2, 0, 0), NotAfter: time.Now().AddDate(20, 0, 0),
+		KeyUsage:  x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
+		NotBefore: time.Now().AddDate(-2, 0, 0), NotAfter: time.Now().AddDate(20, 0, 0),
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
@@ -81,7 +82,8 @@ func (a *authority) rule(ctx context.Context, manager *lab.Computer) error {
 	if err := manager.WriteFile("/root/ca.crt", string(cert), 0o600); err != nil {
 		return err
 	}
-	if err := manager.WriteFile("/root/ca.key", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})), 0o600); err != nil {
+	if err := manager.WriteFile("/root/ca.key", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})),
+		0o600); err != nil {
 		return err
 	}
 	_, err = manager.Docker(ctx, "swarm", "ca", "--rotate", "--quiet", "--ca-cert=/root/ca.crt", "--ca-key=/root/ca.key")
@@ -109,7 +111,7 @@ func leafOf(ctx context.Context, pi *lab.Computer) (*x509.Certificate, error) {
 	return x509.ParseCertificate(block.Bytes)
 }
 
-// expire gives the Pi, whose engine is down, the certificate that it has with a validity that has ended.
+// expire replaces the certificate of the Pi, whose engine is down, with the same one whose validity has ended.
 func (a *authority) expire(ctx context.Context, pi *lab.Computer) error {
 	leaf, err := leafOf(ctx, pi)
 	if err != nil {
@@ -133,8 +135,8 @@ func (a *authority) expire(ctx context.Context, pi *lab.Computer) error {
 // reign makes a the authority of a swarm and of these nodes of it, the first of which manages it.
 func (a *authority) reign(t *testing.T, nodes ...*lab.Computer) {
 	t.Helper()
-	await(t, time.Minute, func(ctx context.Context) error { return a.rule(ctx, nodes[0]) }) // an exchange may still be under way
-	await(t, time.Minute, func(ctx context.Context) error {
+	await(t, soon, func(ctx context.Context) error { return a.rule(ctx, nodes[0]) }) // an exchange may still be under way
+	await(t, soon, func(ctx context.Context) error {
 		var g errgroup.Group
 		for _, c := range nodes {
 			g.Go(func() error { return a.rules(ctx, c) })
@@ -145,42 +147,34 @@ func (a *authority) reign(t *testing.T, nodes ...*lab.Computer) {
 
 func TestExpiredWorker(t *testing.T) {
 	t.Parallel()
-	l := lab.New(t, lab.Options{N: 2, Config: "settle = \"5s\""})
-	engines(t, l)
-	setKey(t, clusterkey.Generate(), l.Pis...)
-	if err := l.StartAgents(); err != nil {
-		t.Fatal(err)
-	}
-	leader, worker := lowest(l.Pis), l.Pis[0]
-	if worker == leader {
-		worker = l.Pis[1]
-	}
-	awaitSwarm(t, time.Minute, leader, l.Pis)
+	l := formed(t, lab.Options{N: 2, Config: quick}, withKey(clusterkey.Generate()))
+	leader, worker := l.leader, l.workers[0]
 	deploy(t, leader, "web")
 	a, err := newAuthority()
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	a.reign(t, &leader.Computer, &worker.Computer)
-	err = errors.Join(worker.StopAgent(), worker.StopEngine(), a.expire(t.Context(), &worker.Computer), worker.StartEngine(),
-		worker.WaitEngine(t.Context()), worker.StartAgent())
-	if err != nil {
-		t.Fatal(err)
-	}
-	took := gathered(t, time.Minute, leader, l.Pis)
+	stopAgents(t, worker)
+	restartEngine(t, worker, func() { must(t, a.expire(t.Context(), &worker.Computer)) })
+	startAgents(t, worker)
+	took := gathered(t, soon, leader, l.Pis)
 	repaired(t, worker, "a summer on the shelf: the certificate of a worker has expired", "it leaves and joins anew",
 		"The certificate of this worker has expired while it was off: joining the swarm of "+serialName(leader)+" anew", took)
 	noPortTrouble(t, worker)
 }
 
-// The certificate of the only manager has expired. Its swarm comes back with all that is in it, though the plug is pulled
-// when its engine has forgotten that it is in one.
+// The certificate of the only manager has expired. Its swarm comes back with all that is in it, though the plug is
+// pulled when its engine has forgotten that it is in one.
 func TestExpiredManager(t *testing.T) {
 	t.Parallel()
-	// The second has the lowest serial. The engine of one has its data at the usual place, and that of the other elsewhere.
+	// The second has the lowest serial. The engine of one has its data at the usual place, and that of the other
+	// elsewhere.
 	t.Run("bookworm", func(t *testing.T) { expiredManager(t, nil, "trixie", "bookworm") })
-	t.Run("trixie, data-root", func(t *testing.T) { expiredManager(t, map[int]string{1: elsewhere}, "bookworm", "trixie") })
+	t.Run("trixie, data-root",
+		func(t *testing.T) { expiredManager(t, map[int]string{1: elsewhere}, "bookworm", "trixie") })
 }
+
+// forgottenMax is how long a machine may take from its start until its engine is made to forget its swarm.
+const forgottenMax = 6 * time.Minute
 
 func expiredManager(t *testing.T, script map[int]string, suites ...string) {
 	l, ids := formOn(t, script, suites...)
@@ -189,57 +183,30 @@ func expiredManager(t *testing.T, script map[int]string, suites ...string) {
 	if want := script != nil; want != (root == elsewhereRoot) {
 		t.Fatalf("the data of the engine are in %s", root)
 	}
-	for _, args := range [][]string{
-		{"secret", "create", "s", "/etc/hostname"},
-		{"service", "create", "--detach", "--no-resolve-image", "--replicas=0", "--name=web", "nothing"},
-	} {
-		if _, err := leader.Docker(t.Context(), args...); err != nil {
-			t.Fatal(err)
-		}
-	}
+	docker(t, leader, "secret", "create", "s", "/etc/hostname")
+	deploy(t, leader, "web")
 	a, err := newAuthority()
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	a.reign(t, &leader.Computer, &worker.Computer)
 	holds := func() string {
 		t.Helper()
-		var all string
-		for _, args := range [][]string{{"service", "ls", "--quiet"}, {"secret", "ls", "--quiet"}, {"swarm", "join-token", "--quiet", "worker"}} {
-			out, err := leader.Docker(t.Context(), args...)
-			if err != nil {
-				t.Fatal(err)
-			}
-			all += string(out)
-		}
-		return all
+		return docker(t, leader, "service", "ls", "--quiet") + "\n" + docker(t, leader, "secret", "ls", "--quiet") + "\n" +
+			docker(t, leader, "swarm", "join-token", "--quiet", "worker")
 	}
 	was := holds()
 	note := root + "/swarm/docker-state.json"
-	await(t, time.Minute, func(ctx context.Context) error {
-		_, err := leader.Exec(ctx, "grep", "--quiet", `"sole": true`, "/var/lib/pi-agent/state.json")
-		return err
-	})
-	if _, err := leader.Exec(t.Context(), "systemctl", "stop", "docker.socket", "docker.service"); err != nil {
-		t.Fatal(err)
-	}
-	if err := errors.Join(a.expire(t.Context(), &leader.Computer), leader.PowerOff(), leader.Boot(t.Context())); err != nil {
-		t.Fatal(err)
-	}
+	remembers(t, leader, `"sole": true`)
+	run(t, leader, "systemctl", "stop", "docker.socket", "docker.service")
+	must(t, a.expire(t.Context(), &leader.Computer), leader.PowerOff(), leader.Boot(t.Context()))
 	// It is there for a second or two only.
-	if _, err := leader.Exec(limited(t, 6*time.Minute), "sh", "-c", "until [ -e "+note+".expired ]; do sleep 0.02; done"); err != nil {
-		t.Fatal(err)
-	}
-	if err := errors.Join(leader.PowerOff(), leader.Boot(t.Context())); err != nil {
-		t.Fatal(err)
-	}
-	began := time.Now()
-	awaitSame(t, 3*time.Minute, l.Machines, ids)
-	took := time.Since(began)
+	_, err = leader.Exec(limited(t, forgottenMax), "sh", "-c", "until [ -e "+note+".expired ]; do sleep 0.02; done")
+	must(t, err)
+	must(t, leader.PowerOff(), leader.Boot(t.Context()))
+	took := awaitSame(t, atLast, l.Machines, ids)
 	if is := holds(); is != was {
-		t.Errorf("it holds %q, held %q", is, was)
+		t.Errorf("the swarm holds %q, held %q", is, was)
 	}
-	await(t, time.Minute, func(ctx context.Context) error {
+	await(t, soon, func(ctx context.Context) error {
 		leaf, err := leafOf(ctx, &leader.Computer)
 		if err == nil && leaf.NotAfter.Before(time.Now()) {
 			err = fmt.Errorf("the certificate is valid until %v", leaf.NotAfter)
@@ -247,19 +214,20 @@ func expiredManager(t *testing.T, script map[int]string, suites ...string) {
 		return err
 	})
 	diagnosis, _ := leader.Exec(t.Context(), "pi-agent", "doctor") // it has more to say of a machine that is no Pi
-	for _, want := range []string{root + " has ", "The certificate of this node is valid for", "The engine is from the package docker.io"} {
+	for _, want := range []string{root + " has ", "The certificate of this node is valid for",
+		"The engine is from the package docker.io"} {
 		if !strings.Contains(string(diagnosis), want) {
 			t.Errorf("doctor does not say %q:\n%s", want, diagnosis)
 		}
 	}
 	story, err := leader.Journal(t.Context(), service)
-	if err != nil {
-		t.Fatal(err)
-	}
-	const sentence = "The certificate of this manager has expired while it was off: bringing its swarm back with all that is in it."
+	must(t, err)
+	const sentence = "The certificate of this manager has expired while it was off: " +
+		"bringing its swarm back with all that is in it."
 	if !slices.Contains(story, sentence) {
 		t.Errorf("its journal lacks %q:\n%s", sentence, strings.Join(story, "\n"))
 	}
 	recorded(t, "a summer on the shelf: the certificate of the only manager has expired",
-		"its engine is made to forget the swarm, and then the manager of that swarm again, with all that it holds", sentence, took)
+		"its engine is made to forget the swarm, and then the manager of that swarm again, with all that it holds",
+		sentence, took)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -20,64 +19,22 @@ import (
 func formedApart(t *testing.T, l *lab.Lab) (together []*lab.Pi, alone *lab.Pi) {
 	t.Helper()
 	together, alone = l.Pis[:len(l.Pis)-1], l.Pis[len(l.Pis)-1]
-	if err := l.Partition(alone); err != nil {
-		t.Fatal(err)
-	}
-	if err := l.StartAgents(); err != nil {
-		t.Fatal(err)
-	}
-	for _, pis := range [][]*lab.Pi{together, {alone}} {
-		await(t, time.Minute, func(ctx context.Context) error { return oneSwarm(ctx, lowest(pis), pis) })
-	}
+	must(t, l.Partition(alone))
+	startAgents(t, l.Pis...)
+	awaitSwarm(t, soon, lowest(together), together)
+	awaitSwarm(t, soon, alone, []*lab.Pi{alone})
 	return together, alone
-}
-
-// gathered waits until all Pis are Ready nodes of the swarm of leader, which may list others, and returns how long that took.
-func gathered(t *testing.T, limit time.Duration, leader *lab.Pi, pis []*lab.Pi) time.Duration {
-	t.Helper()
-	return since(t, limit, func(ctx context.Context) error {
-		nodes, err := nodesOf(ctx, leader)
-		if err != nil {
-			return err
-		}
-		ready := map[string]bool{}
-		for _, n := range nodes {
-			ready[n.ID] = n.Status == "Ready"
-		}
-		for _, pi := range pis {
-			i, err := infoOf(ctx, pi)
-			if err != nil {
-				return err
-			}
-			if !ready[i.Swarm.NodeID] {
-				return fmt.Errorf("%s is %s as node %q, and not a ready one", pi.Name, i.Swarm.LocalNodeState, i.Swarm.NodeID)
-			}
-		}
-		return nil
-	})
-}
-
-// deploy gives the swarm something to lose.
-func deploy(t *testing.T, manager *lab.Pi, name string) {
-	t.Helper()
-	_, err := manager.Docker(t.Context(), "service", "create", "--detach", "--no-resolve-image", "--replicas=0", "--name="+name, "nothing")
-	if err != nil {
-		t.Fatal(err)
-	}
 }
 
 func TestEmptySwarmYields(t *testing.T) {
 	t.Parallel()
-	l := lab.New(t, lab.Options{N: 3, Config: "settle = \"5s\""})
-	engines(t, l)
-	setKey(t, clusterkey.Generate(), l.Pis...)
+	l := withEngines(t, lab.Options{N: 3, Config: quick}, withKey(clusterkey.Generate()))
 	together, alone := formedApart(t, l)
 	leader := lowest(together)
-	if err := alone.Mend(); err != nil {
-		t.Fatal(err)
-	}
-	took := gathered(t, 2*time.Minute, leader, l.Pis)
-	repaired(t, alone, "two swarms, formed apart, and one is empty", "the manager of the empty one leaves it and joins the other",
+	must(t, alone.Mend())
+	took := gathered(t, later, leader, l.Pis)
+	repaired(t, alone, "two swarms, formed apart, and one is empty",
+		"the manager of the empty one leaves it and joins the other",
 		"There are two swarms, and that of this board is empty: moving to the swarm of "+serialName(leader), took)
 	says(t, alone, "This board is a worker in the swarm of "+serialName(leader))
 	noPortTrouble(t, alone)
@@ -85,19 +42,14 @@ func TestEmptySwarmYields(t *testing.T) {
 
 func TestOfTwoEmptySwarmsOneYields(t *testing.T) {
 	t.Parallel()
-	l := lab.New(t, lab.Options{N: 2, Config: "settle = \"5s\""})
-	engines(t, l)
-	setKey(t, clusterkey.Generate(), l.Pis...)
+	l := withEngines(t, lab.Options{N: 2, Config: quick}, withKey(clusterkey.Generate()))
 	_, alone := formedApart(t, l)
-	if err := alone.Mend(); err != nil {
-		t.Fatal(err)
-	}
-	leader, other := lowest(l.Pis), l.Pis[0]
-	if other == leader {
-		other = l.Pis[1]
-	}
-	took := gathered(t, 2*time.Minute, leader, l.Pis)
-	repaired(t, other, "two swarms, formed apart, and both are empty", "the manager with the higher serial leaves its own and joins the other",
+	must(t, alone.Mend())
+	leader := lowest(l.Pis)
+	other := others(leader, l.Pis)[0]
+	took := gathered(t, later, leader, l.Pis)
+	repaired(t, other, "two swarms, formed apart, and both are empty",
+		"the manager with the higher serial leaves its own and joins the other",
 		"There are two swarms, and that of this board is empty: moving to the swarm of "+serialName(leader), took)
 	noPortTrouble(t, other)
 }
@@ -113,127 +65,88 @@ func noPortTrouble(t *testing.T, pi *lab.Pi) {
 
 func TestTwoSwarmsAreLeftAlone(t *testing.T) {
 	t.Parallel()
-	l := lab.New(t, lab.Options{N: 3, Config: "settle = \"5s\""})
-	engines(t, l)
-	setKey(t, clusterkey.Generate(), l.Pis...)
+	l := withEngines(t, lab.Options{N: 3, Config: quick}, withKey(clusterkey.Generate()))
 	together, alone := formedApart(t, l)
 	leader := lowest(together)
 	deploy(t, leader, "one")
 	deploy(t, alone, "two")
-	if err := alone.Mend(); err != nil {
-		t.Fatal(err)
-	}
+	must(t, alone.Mend())
 	for _, pi := range l.Pis {
-		await(t, 2*time.Minute, func(context.Context) error { // boards in a swarm announce themselves once a minute
-			if !strings.Contains(pi.Log(), "There are two swarms and neither is empty: ") {
-				return fmt.Errorf("%s does not tell of two swarms", pi.Name)
-			}
-			return nil
-		})
+		saysWithin(t, later, pi, "There are two swarms and neither is empty: ")
 		for _, manager := range []*lab.Pi{leader, alone} {
 			says(t, pi, serialName(manager)+" manages "+swarmID(t, manager))
 		}
 	}
-	repaired(t, leader, "two swarms, formed apart, and neither is empty", "touches nothing, and every node says which two, how much is in each, and the command",
+	repaired(t, leader, "two swarms, formed apart, and neither is empty",
+		"touches nothing, and every node says which two, how much is in each, and the command",
 		`"sudo pi-agent yield" on one of these two tells how to give its swarm up`, 0)
-	agent, err := l.AgentPath()
-	if err != nil {
-		t.Fatal(err)
-	}
 	mine := swarmID(t, leader)
-	if out, err := leader.Exec(t.Context(), agent, "yield"); err != nil || !strings.Contains(string(out), mine) ||
+	out, status, err := tell(t.Context(), leader, root, "yield")
+	if err != nil || status != 0 || !strings.Contains(string(out), mine) ||
 		!strings.Contains(string(out), "2 nodes, 1 service") {
-		t.Errorf("pi-agent yield says %s, %v", out, err)
+		t.Errorf("pi-agent yield ends with %d, %v: %s", status, err, out)
 	}
-	if out, err := leader.Exec(t.Context(), agent, "yield", swarmID(t, alone)); err == nil {
-		t.Errorf("the other swarm's id is taken: %s", out)
+	if out, status, err := tell(t.Context(), leader, root, "yield", swarmID(t, alone)); err != nil || status == 0 {
+		t.Errorf("the other swarm's id is taken, %v: %s", err, out)
 	}
 	if i, err := infoOf(t.Context(), leader); err != nil || i.Swarm.Cluster == nil || i.Swarm.Cluster.ID != mine {
 		t.Fatalf("the swarm is left without a word: %+v, %v", i, err)
 	}
-	if out, err := leader.Exec(t.Context(), agent, "yield", mine); err != nil {
-		t.Fatalf("%s, %v", out, err)
+	if out, status, err := tell(t.Context(), leader, root, "yield", mine); err != nil || status != 0 {
+		t.Fatalf("pi-agent yield ends with %d, %v: %s", status, err, out)
 	}
-	took := gathered(t, 3*time.Minute, alone, l.Pis)
-	repaired(t, leader, "a person gives one of two swarms up (`pi-agent yield`)", "its manager and its workers move to the other",
+	took := gathered(t, atLast, alone, l.Pis)
+	repaired(t, leader, "a person gives one of two swarms up (`pi-agent yield`)",
+		"its manager and its workers move to the other",
 		"A person has given swarm "+mine+" up: moving to the swarm of "+serialName(alone), took)
+	for _, pi := range others(leader, together) {
+		says(t, pi, "The manager of this board does not know it any more: moving to the swarm of "+serialName(alone))
+	}
 	for _, pi := range together {
-		if pi != leader {
-			says(t, pi, "The manager of this board does not know it any more: moving to the swarm of "+serialName(alone))
-		}
 		noPortTrouble(t, pi)
 	}
 }
 
-func swarmID(t *testing.T, manager *lab.Pi) string {
+// somethingToLose gives a swarm a service, waits until its workers remember it, and returns its id.
+func somethingToLose(t *testing.T, c cluster) (id string) {
 	t.Helper()
-	i, err := infoOf(t.Context(), manager)
-	if err != nil || i.Swarm.Cluster == nil {
-		t.Fatalf("%s manages no swarm: %v", manager.Name, err)
+	deploy(t, c.leader, "web")
+	id = swarmID(t, c.leader)
+	for _, pi := range c.workers {
+		remembers(t, pi, id)
 	}
-	return i.Swarm.Cluster.ID
-}
-
-// told waits until pi-agent status on a Pi says all of this, needs a person, and says nothing of what would not help.
-func told(t *testing.T, pi *lab.Pi, limit time.Duration, wants ...string) {
-	t.Helper()
-	var shown string
-	await(t, limit, func(ctx context.Context) error {
-		out, status, err := tell(ctx, pi, nobody, "status")
-		shown = string(out)
-		for _, want := range wants {
-			if !strings.Contains(shown, want) {
-				return fmt.Errorf("%s does not say %q, exit status %d, %v:\n%s", pi.Name, want, status, err, shown)
-			}
-		}
-		if err == nil && status != 3 {
-			err = fmt.Errorf("%s: exit status %d:\n%s", pi.Name, status, shown)
-		}
-		return err
-	})
-	for _, wrong := range []string{"docker swarm leave", "Switch the managers on", "does not answer", "The clock of"} {
-		if strings.Contains(shown, wrong) {
-			t.Errorf("%s says %q, which does not help:\n%s", pi.Name, wrong, shown)
-		}
-	}
+	return id
 }
 
 func TestWorkersOfAWipedManager(t *testing.T) {
 	t.Parallel()
-	l := lab.New(t, lab.Options{N: 3, Config: "settle = \"5s\""})
-	engines(t, l)
 	key := clusterkey.Generate()
-	setKey(t, key, l.Pis...)
-	leader := lowest(l.Pis)
-	workers := slices.DeleteFunc(slices.Clone(l.Pis), func(pi *lab.Pi) bool { return pi == leader })
-	if err := l.StartAgents(); err != nil {
-		t.Fatal(err)
-	}
-	awaitSwarm(t, time.Minute, leader, l.Pis)
-	deploy(t, leader, "web")
-	lost := swarmID(t, leader)
-	for _, pi := range workers {
-		remembers(t, pi, lost)
-	}
+	l := formed(t, lab.Options{N: 3, Config: quick}, withKey(key))
+	leader, workers := l.leader, l.workers
+	lost := somethingToLose(t, l)
 	newCard(t, leader, key)
 	began := time.Now()
-	before := "No manager of swarm " + lost + " is left: " + serialName(leader) + " does not know it any more, as after a new card or pi-agent yield, " +
+	before := "No manager of swarm " + lost + " is left: " + serialName(leader) +
+		" does not know it any more, as after a new card or pi-agent yield, " +
 		"and its services, secrets and configs are lost."
-	told(t, workers[0], time.Minute, before)
-	gathered(t, 5*time.Minute, leader, l.Pis)
+	told(t, workers[0], soon, before)
+	gathered(t, atLast, leader, l.Pis)
 	took := time.Since(began)
-	says(t, leader, "is in a swarm that this board managed with another card: it is lost with its services, secrets and configs.")
+	says(t, leader, "is in a swarm that this board managed with another card: "+
+		"it is lost with its services, secrets and configs.")
 	for _, pi := range workers {
 		repaired(t, pi, "the only manager gets a new card with the cluster key, and its swarm is gone for ever",
 			"its workers say what is lost, leave, which stops their containers, and join the swarm that it makes then",
 			"The manager of this board does not know it any more: moving to the swarm of "+serialName(leader), took)
 		says(t, pi, before)
-		says(t, pi, "This board has left swarm "+lost+", which is lost with its services, secrets and configs: its containers are stopped.")
+		says(t, pi, "This board has left swarm "+lost+", which is lost with its services, secrets and configs: "+
+			"its containers are stopped.")
 	}
 	for _, pi := range l.Pis {
-		await(t, time.Minute, func(ctx context.Context) error {
+		await(t, soon, func(ctx context.Context) error {
 			out, status, err := tell(ctx, pi, nobody, "status")
-			after := "It has left swarm " + lost + ", which is lost with its services, secrets and configs: deploy anew what shall run."
+			after := "It has left swarm " + lost +
+				", which is lost with its services, secrets and configs: deploy anew what shall run."
 			if err != nil || status != 0 || strings.Count(string(out), after) != 1 {
 				return fmt.Errorf("%s does not say what was lost, or not once, exit status %d, %v:\n%s", pi.Name, status, err, out)
 			}
@@ -242,25 +155,15 @@ func TestWorkersOfAWipedManager(t *testing.T) {
 	}
 }
 
-// Without a cluster key a person must say that the board with another node key is theirs. Journal, status and doctor say so, on
-// the workers and on the manager, also after docker swarm leave; typed as it is shown, it helps.
+// Without a cluster key a person must say that the board with another node key is theirs. Journal, status and doctor
+// say so, on the workers and on the manager, also after docker swarm leave; typed as it is shown, it helps.
 func TestWipedManagerWithoutAKey(t *testing.T) {
 	t.Parallel()
-	l := lab.New(t, lab.Options{N: 3, Pace: paceOf(3), Config: "settle = \"5s\""})
-	engines(t, l)
-	leader := lowest(l.Pis)
-	workers := slices.DeleteFunc(slices.Clone(l.Pis), func(pi *lab.Pi) bool { return pi == leader })
-	if err := l.StartAgents(); err != nil {
-		t.Fatal(err)
-	}
-	awaitSwarm(t, time.Minute, leader, l.Pis)
-	deploy(t, leader, "web")
-	lost := swarmID(t, leader)
-	for _, pi := range workers {
-		remembers(t, pi, lost)
-	}
+	l := formed(t, lab.Options{N: 3, Pace: paceOf(3), Config: quick})
+	leader, workers := l.leader, l.workers
+	lost := somethingToLose(t, l)
 	newCard(t, leader, "")
-	await(t, 3*time.Minute, func(ctx context.Context) error {
+	await(t, atLast, func(ctx context.Context) error {
 		i, err := infoOf(ctx, leader)
 		if err == nil && !i.Swarm.ControlAvailable {
 			err = fmt.Errorf("the board with the new card makes no swarm, it is %s", i.Swarm.LocalNodeState)
@@ -268,20 +171,18 @@ func TestWipedManagerWithoutAKey(t *testing.T) {
 		return err
 	})
 	remedy := func(pi *lab.Pi) string {
-		return serialName(leader) + " has another node key than the manager that " + serialName(pi) + " follows, as after a new card. If its card " +
+		return serialName(leader) + " has another node key than the manager that " + serialName(pi) +
+			" follows, as after a new card. If its card " +
 			"is new, the swarm of the old one is lost with its services, secrets and configs: \"sudo pi-agent pair\" on both"
 	}
 	everywhere := func() {
 		t.Helper()
 		for _, pi := range workers {
-			told(t, pi, 2*time.Minute, remedy(pi))
+			told(t, pi, later, remedy(pi))
 			says(t, pi, remedy(pi))
-			if out, status, err := tell(t.Context(), pi, root, "doctor"); err != nil || status != 3 || !strings.Contains(string(out), "FAIL  agent") ||
-				!strings.Contains(string(out), "sudo pi-agent pair") {
-				t.Errorf("doctor of %s ends with %d, %v:\n%s", pi.Name, status, err, out)
-			}
+			holds(t, tells(pi, root, "doctor", 3, "FAIL  agent"), tells(pi, root, "doctor", 3, "sudo pi-agent pair"))
 		}
-		told(t, leader, 2*time.Minute, remedy(workers[0]), remedy(workers[1]))
+		told(t, leader, later, remedy(workers[0]), remedy(workers[1]))
 	}
 	everywhere()
 	says(t, leader, "\"sudo pi-agent pair\" here and on each of them lets them join.")
@@ -289,10 +190,8 @@ func TestWipedManagerWithoutAKey(t *testing.T) {
 		"its workers do not follow a board with another node key, and every board says what helps", remedy(workers[0]), 0)
 
 	// What looks as if it helped is no dead end.
-	if _, err := workers[1].Docker(t.Context(), "swarm", "leave"); err != nil {
-		t.Fatal(err)
-	}
-	await(t, time.Minute, func(ctx context.Context) error {
+	docker(t, workers[1], "swarm", "leave")
+	await(t, soon, func(ctx context.Context) error {
 		p, _, err := seen(ctx, workers[1])
 		if err == nil && (p.Swarm != nil || !p.Needs || !strings.HasPrefix(p.Doing, remedy(workers[1]))) {
 			err = fmt.Errorf("%s is in swarm %+v and says %q", workers[1].Name, p.Swarm, p.Doing)
@@ -311,47 +210,33 @@ func TestWipedManagerWithoutAKey(t *testing.T) {
 			t.Fatalf("%s: exit status %d, %v: %s", pi.Name, status, err, out)
 		}
 	}
-	took := gathered(t, 2*time.Minute, leader, l.Pis)
+	took := gathered(t, later, leader, l.Pis)
 	repaired(t, workers[0], "a person says that the new card is theirs (`pi-agent pair` on both)",
 		"its workers leave the lost swarm, which stops their containers, and join the new one",
 		"The manager of this board does not know it any more: moving to the swarm of "+serialName(leader), took)
-	says(t, workers[0], "This board has left swarm "+lost+", which is lost with its services, secrets and configs: its containers are stopped.")
+	says(t, workers[0], "This board has left swarm "+lost+", which is lost with its services, secrets and configs: "+
+		"its containers are stopped.")
 }
 
 // The manager of a worker is off for a minute, while that of another swarm of the cluster is there: the worker stays.
 func TestShortOutage(t *testing.T) {
 	t.Parallel()
 	pace := paceOf(4)
-	l := lab.New(t, lab.Options{N: 3, Pace: pace, Config: "settle = \"5s\""})
-	engines(t, l)
-	setKey(t, clusterkey.Generate(), l.Pis...)
+	l := withEngines(t, lab.Options{N: 3, Pace: pace, Config: quick}, withKey(clusterkey.Generate()))
 	together, alone := formedApart(t, l)
-	leader, worker := lowest(together), together[0]
-	if worker == leader {
-		worker = together[1]
-	}
+	leader := lowest(together)
+	worker := others(leader, together)[0]
 	deploy(t, leader, "one")
 	deploy(t, alone, "two")
-	if err := alone.Mend(); err != nil {
-		t.Fatal(err)
-	}
-	await(t, 2*time.Minute, func(context.Context) error {
-		if !strings.Contains(worker.Log(), "There are two swarms and neither is empty: ") {
-			return fmt.Errorf("%s has not met the other manager", worker.Name)
-		}
-		return nil
-	})
-	was, err := infoOf(t.Context(), worker)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := leader.PowerOff(); err != nil {
-		t.Fatal(err)
-	}
-	pause(t, (timing.Product().ManagerSilent+15*time.Second)/time.Duration(pace))
+	must(t, alone.Mend())
+	saysWithin(t, later, worker, "There are two swarms and neither is empty: ") // it has met the other manager
+	was := infoNow(t, worker)
+	powerOff(t, leader)
+	pause(t, (timing.Product().ManagerSilent+15*time.Second)/time.Duration(pace)) // they would move by then, if they did
 	turnOn(t, leader)
-	took := gathered(t, time.Minute, leader, together)
-	repaired(t, worker, "the manager is off for a minute", "its workers stay, though another swarm of the cluster is there",
+	took := gathered(t, soon, leader, together)
+	repaired(t, worker, "the manager is off for a minute",
+		"its workers stay, though another swarm of the cluster is there",
 		" does not answer; containers go on running.", took)
 	now, err := infoOf(t.Context(), worker)
 	if err != nil || now.Swarm.NodeID != was.Swarm.NodeID || strings.Contains(worker.Log(), "moving to") {

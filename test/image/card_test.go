@@ -11,8 +11,8 @@ import (
 // rootOffset is where the image of a card has its ext4 partition, in bytes.
 const rootOffset = "541065216"
 
-// TestCard looks at an image before any board has booted from it: nothing is there that every board must have for itself, there
-// is no password, and it has the updates of Debian from nowhere else.
+// TestCard looks at an image before any board has booted from it: nothing is there that every board must have for
+// itself, there is no password, and it has the updates of Debian from nowhere else.
 func TestCard(t *testing.T) {
 	image := card(t, "PI_AGENT_IMAGE")
 	debugfs := func(command string) string {

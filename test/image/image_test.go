@@ -31,25 +31,28 @@ func card(t *testing.T, variable string) string {
 	return path
 }
 
+// How long emulated boards may take, which are some 20 times slower than real ones.
+const (
+	// bootMax is for what begins with a boot: until nodes are listed as they should be.
+	bootMax = 15 * time.Minute
+	// deployMax is for a stack that was on the card before the first boot.
+	deployMax = 10 * time.Minute
+	// taskMax is for tasks that start or move, another leader, and what a board finds out for itself.
+	taskMax = 5 * time.Minute
+	// showMax is for what is known, and only has to be shown.
+	showMax = 2 * time.Minute
+)
+
 // await repeats check every 5 s, for commands on emulated boards are slow, until it succeeds.
 func await(t *testing.T, limit time.Duration, check func(context.Context) error) time.Duration {
 	t.Helper()
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
-	tick := time.NewTicker(5 * time.Second)
-	defer tick.Stop()
-	for {
-		err := check(ctx)
-		if err == nil {
-			return time.Since(began)
-		}
-		select {
-		case <-ctx.Done():
-			t.Fatalf("after %v: %v", limit, err)
-		case <-tick.C:
-		}
+	if err := lab.Wait(ctx, 5*time.Second, check); err != nil {
+		t.Fatalf("after %v: %v", limit, err)
 	}
+	return time.Since(began)
 }
 
 // nodes are the lines of docker node ls, sorted: name, status and manager status.
@@ -63,6 +66,18 @@ func nodes(ctx context.Context, b *lab.Board) (string, error) {
 	return strings.Join(lines, "\n"), err
 }
 
+// listed waits until a board lists these nodes, and returns how long that took.
+func listed(t *testing.T, b *lab.Board, want string) time.Duration {
+	t.Helper()
+	return await(t, bootMax, func(ctx context.Context) error {
+		got, err := nodes(ctx, b)
+		if err == nil && got != want {
+			err = fmt.Errorf("nodes are\n%s\nwant\n%s", got, want)
+		}
+		return err
+	})
+}
+
 func name(serial string) string { return peer.Serial(serial).Name() }
 
 // journal is what the agent of a board has said.
@@ -71,8 +86,8 @@ func journal(ctx context.Context, b *lab.Board) (string, error) {
 	return string(out), err
 }
 
-// TestThreeCards powers three boards on whose cards were flashed from one image. The one with the lowest serial in its device
-// tree becomes the manager. They serve as a class has them serve.
+// TestThreeCards powers three boards on whose cards were flashed from one image. The one with the lowest serial in its
+// device tree becomes the manager. They serve as a class has them serve.
 func TestThreeCards(t *testing.T) {
 	l := lab.New(t, lab.Options{Boards: true})
 	const first, second, third = "10000000aabbcc02", "10000000aabbcc05", "10000000aabbcc07"
@@ -81,9 +96,7 @@ func TestThreeCards(t *testing.T) {
 	add := func(serial string) *lab.Board {
 		t.Helper()
 		b, err := l.NewBoard("b"+serial[14:], serial, lab.ARMv8, image)
-		if err != nil {
-			t.Fatal(err)
-		}
+		lab.Must(t, err)
 		boards = append(boards, b)
 		return b
 	}
@@ -91,27 +104,14 @@ func TestThreeCards(t *testing.T) {
 	leader := add(first)
 	add(second)
 	add(third)
-	if err := leader.PutOnCard("stack.yml", stack); err != nil {
-		t.Fatal(err)
+	lab.Must(t, leader.PutOnCard("stack.yml", stack))
+	for _, b := range boards {
+		lab.Must(t, b.PutWebOnCard())
 	}
 	for _, b := range boards {
-		if err := b.PutWebOnCard(); err != nil {
-			t.Fatal(err)
-		}
+		lab.Must(t, b.PowerOn())
 	}
-	for _, b := range boards {
-		if err := b.PowerOn(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	took := await(t, 15*time.Minute, func(ctx context.Context) error {
-		got, err := nodes(ctx, leader)
-		want := name(first) + " Ready Leader\n" + name(second) + " Ready\n" + name(third) + " Ready"
-		if err == nil && got != want {
-			err = fmt.Errorf("nodes are\n%s\nwant\n%s", got, want)
-		}
-		return err
-	})
+	took := listed(t, leader, name(first)+" Ready Leader\n"+name(second)+" Ready\n"+name(third)+" Ready")
 	t.Logf("from power to three Ready nodes, led by the lowest serial: %v", took.Round(time.Second))
 
 	differ(t, boards)
@@ -119,9 +119,9 @@ func TestThreeCards(t *testing.T) {
 	class{t, l, slices.Clone(boards), leader}.practise()
 }
 
-// TestLateCards has a board of which the swarm is there already. Another card of the same image joins, with a clock that stood
-// still for months. One with another key on its card does not, and neither does its broken stack.yml keep it from a swarm of
-// its own.
+// TestLateCards has a board of which the swarm is there already. Another card of the same image joins, with a clock
+// that stood still for months. One with another key on its card does not, and neither does its broken stack.yml keep it
+// from a swarm of its own.
 func TestLateCards(t *testing.T) {
 	l := lab.New(t, lab.Options{Boards: true})
 	const first, late, stranger = "10000000aabbcc02", "10000000aabbcc09", "10000000aabbcc01"
@@ -129,87 +129,55 @@ func TestLateCards(t *testing.T) {
 	var boards []*lab.Board
 	for _, serial := range []string{first, late, stranger} {
 		b, err := l.NewBoard("late"+serial[14:], serial, lab.ARMv8, image)
-		if err != nil {
-			t.Fatal(err)
-		}
+		lab.Must(t, err)
 		boards = append(boards, b)
 	}
 	t.Cleanup(func() { keep(t, boards...) })
 	leader, behind, other := boards[0], boards[1], boards[2]
-	listed := func(b *lab.Board, want string) time.Duration {
-		t.Helper()
-		return await(t, 15*time.Minute, func(ctx context.Context) error {
-			got, err := nodes(ctx, b)
-			if err == nil && got != want {
-				err = fmt.Errorf("nodes are\n%s\nwant\n%s", got, want)
-			}
-			return err
-		})
-	}
-	if err := leader.PowerOn(); err != nil {
-		t.Fatal(err)
-	}
-	listed(leader, name(first)+" Ready Leader")
+	lab.Must(t, leader.PowerOn())
+	listed(t, leader, name(first)+" Ready Leader")
 
 	key := clusterkey.Generate()
 	for name, text := range map[string]string{"pi-agent.key": key + "\n", "stack.yml": brokenStack} {
-		if err := other.PutOnCard(name, text); err != nil {
-			t.Fatal(err)
-		}
+		lab.Must(t, other.PutOnCard(name, text))
 	}
 	behind.Clock = time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC)
 	for _, b := range []*lab.Board{behind, other} {
-		if err := b.PowerOn(); err != nil {
-			t.Fatal(err)
-		}
+		lab.Must(t, b.PowerOn())
 	}
-	took := listed(leader, name(first)+" Ready Leader\n"+name(late)+" Ready")
+	took := listed(t, leader, name(first)+" Ready Leader\n"+name(late)+" Ready")
 	t.Logf("from power to another Ready node: %v", took.Round(time.Second))
 	wound(t, behind)
-	listed(other, name(stranger)+" Ready Leader")
-	if out, err := other.Exec(t.Context(), "cat /etc/pi-agent/key; ls /boot/firmware"); err != nil || !strings.HasPrefix(string(out), key+"\n") ||
+	listed(t, other, name(stranger)+" Ready Leader")
+	if out, err := other.Exec(t.Context(), "cat /etc/pi-agent/key; ls /boot/firmware"); err != nil ||
+		!strings.HasPrefix(string(out), key+"\n") ||
 		strings.Contains(string(out), "pi-agent.key") {
 		t.Errorf("the key of the card was not taken from it: %v", err)
 	}
 	complains(t, other)
-	listed(leader, name(first)+" Ready Leader\n"+name(late)+" Ready")
+	listed(t, leader, name(first)+" Ready Leader\n"+name(late)+" Ready")
 }
 
-// TestOldestBoard powers on a 32-bit board with the oldest engine and a 64-bit one, with a key that was put on their cards. The
-// older one has the lower serial and leads; what is wrong with its stack is seen on both.
+// TestOldestBoard powers on a 32-bit board with the oldest engine and a 64-bit one, with a key that was put on their
+// cards. The older one has the lower serial and leads; what is wrong with its stack is seen on both.
 func TestOldestBoard(t *testing.T) {
 	l := lab.New(t, lab.Options{Boards: true})
 	const oldest, other = "00000000aabbcc22", "10000000aabbcc05"
 	old, err := l.NewBoard("old22", oldest, lab.ARMv7, card(t, "PI_AGENT_IMAGE_ARMHF"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	lab.Must(t, err)
 	young, err := l.NewBoard("old05", other, lab.ARMv8, card(t, "PI_AGENT_IMAGE"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	lab.Must(t, err)
 	t.Cleanup(func() { keep(t, old, young) })
 	key := clusterkey.Generate()
-	if err := old.PutOnCard("stack.yml", brokenStack); err != nil {
-		t.Fatal(err)
-	}
+	lab.Must(t, old.PutOnCard("stack.yml", brokenStack))
 	for _, b := range []*lab.Board{old, young} {
-		if err := b.PutOnCard("pi-agent.key", key+"\n"); err != nil {
-			t.Fatal(err)
-		}
-		if err := b.PowerOn(); err != nil {
-			t.Fatal(err)
-		}
+		lab.Must(t, b.PutOnCard("pi-agent.key", key+"\n"))
+		lab.Must(t, b.PowerOn())
 	}
-	took := await(t, 15*time.Minute, func(ctx context.Context) error {
-		got, err := nodes(ctx, old)
-		if want := name(other) + " Ready\n" + name(oldest) + " Ready Leader"; err == nil && got != want {
-			err = fmt.Errorf("nodes are\n%s\nwant\n%s", got, want)
-		}
-		return err
-	})
+	took := listed(t, old, name(other)+" Ready\n"+name(oldest)+" Ready Leader")
 	t.Logf("from power to two Ready nodes, led by one with ARMv7: %v", took.Round(time.Second))
-	out, err := old.Exec(t.Context(), `uname -m; dpkg --print-architecture; dpkg-query --show -f '${db:Status-Abbrev}\n' pi-agent`)
+	out, err := old.Exec(t.Context(),
+		`uname -m; dpkg --print-architecture; dpkg-query --show -f '${db:Status-Abbrev}\n' pi-agent`)
 	if want := "armv7l\narmhf\nii \n"; err != nil || string(out) != want {
 		t.Errorf("the 32-bit board is %q, %v, want %q", out, err, want)
 	}
@@ -217,7 +185,8 @@ func TestOldestBoard(t *testing.T) {
 	shows(t, young) // for what the manager says is everybody's
 }
 
-// differ compares what must not be the same on two cards of one image, and looks whether the system has taken all of its card.
+// differ compares what must not be the same on two cards of one image, and looks whether the system has taken all of
+// its card.
 func differ(t *testing.T, boards []*lab.Board) {
 	t.Helper()
 	whose := map[string]string{}
@@ -247,9 +216,7 @@ func differ(t *testing.T, boards []*lab.Board) {
 func wound(t *testing.T, b *lab.Board) {
 	t.Helper()
 	said, err := journal(t.Context(), b)
-	if err != nil {
-		t.Fatal(err)
-	}
+	lab.Must(t, err)
 	if line := regexp.MustCompile(`The clock of this board is .* behind that of .*`).FindString(said); line == "" {
 		t.Errorf("%s does not say that its clock is behind:\n%s", b.Name, said)
 	} else {
@@ -271,19 +238,20 @@ services:
 `
 
 // complaint is what every board says of it.
-const complaint = `Stack stack is not deployed: /boot/firmware/stack.yml:5: services.web.ports must be a list: write ports: ["80"].`
+const complaint = `Stack stack is not deployed: /boot/firmware/stack.yml:5: services.web.ports must be a list: ` +
+	`write ports: ["80"].`
 
 // complains waits until a manager with a broken stack.yml says so wherever people look.
 func complains(t *testing.T, b *lab.Board) {
 	t.Helper()
-	await(t, 5*time.Minute, func(ctx context.Context) error {
+	await(t, taskMax, func(ctx context.Context) error {
 		said, err := journal(ctx, b)
 		if err == nil && !strings.Contains(said, complaint) {
 			err = fmt.Errorf("%s does not say %q", b.Name, complaint)
 		}
 		return err
 	})
-	await(t, time.Minute, func(ctx context.Context) error {
+	await(t, showMax, func(ctx context.Context) error {
 		issue, err := b.Exec(ctx, "cat /etc/issue.d/pi-agent.issue")
 		if err == nil && !strings.Contains(string(issue), complaint) {
 			err = fmt.Errorf("the screen of %s shows %q", b.Name, issue)
@@ -296,7 +264,7 @@ func complains(t *testing.T, b *lab.Board) {
 // shows waits until status and page of a board have what is wrong with the stack of the manager.
 func shows(t *testing.T, b *lab.Board) {
 	t.Helper()
-	await(t, 2*time.Minute, func(ctx context.Context) error {
+	await(t, showMax, func(ctx context.Context) error {
 		out, err := b.Exec(ctx, "pi-agent status -json || [ $? = 3 ]")
 		if err != nil {
 			return err
@@ -318,13 +286,14 @@ func shows(t *testing.T, b *lab.Board) {
 	t.Logf("%s$ pi-agent status\n%s%v", name(b.Serial), out, err)
 }
 
-// keep writes the journals of boards where PI_AGENT_JOURNALS says, or the ends of their consoles into the log of a test that
-// failed.
+// keep writes the journals of boards where PI_AGENT_JOURNALS says, or the ends of their consoles into the log of a test
+// that failed.
 func keep(t *testing.T, boards ...*lab.Board) {
 	for _, b := range boards {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
-		journal, err := b.Exec(ctx, "journalctl -u pi-agent -u pi-agent-prepare -o short-precise --no-pager; systemd-analyze; systemd-analyze blame | head -20")
+		journal, err := b.Exec(ctx, "journalctl -u pi-agent -u pi-agent-prepare -o short-precise --no-pager; "+
+			"systemd-analyze; systemd-analyze blame | head -20")
 		if t.Failed() {
 			console := b.Console()
 			t.Logf("%s: %v\n%s\nconsole:\n%s", b.Name, err, journal, console[max(0, len(console)-3000):])

@@ -37,7 +37,7 @@ type class struct {
 // practise does with the boards what a class does. What a person would see is in the log of the test.
 func (c class) practise() {
 	began := time.Now()
-	took := await(c.T, 10*time.Minute, func(ctx context.Context) error {
+	took := await(c.T, deployMax, func(ctx context.Context) error {
 		out, err := c.manager.Exec(ctx, "journalctl -u pi-agent -o cat --no-pager")
 		if err == nil && !strings.Contains(string(out), "Deployed stack stack") {
 			err = errors.New("stack.yml is not deployed")
@@ -46,9 +46,7 @@ func (c class) practise() {
 	})
 	c.Logf("stack.yml of the card is deployed %v later", took.Round(time.Second))
 	for _, b := range c.boards { // in place of a registry
-		if err := b.LoadWeb(c.Context()); err != nil {
-			c.Fatal(err)
-		}
+		lab.Must(c, b.LoadWeb(c.Context()))
 	}
 	c.answered(8080, 2)
 	c.Logf("the stack answers %v after three were Ready", time.Since(began).Round(time.Second))
@@ -68,35 +66,26 @@ func (c class) practise() {
 	victim := c.workerWithTask()
 	c.Logf("== the plug of %s is pulled", name(victim.Serial))
 	pulled := time.Now()
-	if err := victim.PowerOff(); err != nil {
-		c.Fatal(err)
-	}
+	lab.Must(c, victim.PowerOff())
 	c.state(victim, "Down")
 	c.tasks(2)
 	c.answered(80, 1)
-	c.Logf("Down was noticed, and two tasks answer again, %v after the plug was pulled", time.Since(pulled).Round(time.Second))
+	c.Logf("Down was noticed, and two tasks answer again, %v after the plug was pulled",
+		time.Since(pulled).Round(time.Second))
 	c.show("docker node ls")
 	c.show("docker service ps web")
-	if err := victim.PowerOn(); err != nil {
-		c.Fatal(err)
-	}
+	lab.Must(c, victim.PowerOn())
 	c.state(victim, "Ready")
 
 	c.Log("== the power of all fails, and comes back; meanwhile managers = 3 is written to their cards")
 	before := c.identity()
 	for _, b := range c.boards {
-		if err := b.PowerOff(); err != nil {
-			c.Fatal(err)
-		}
-		if err := b.PutOnCard("pi-agent.toml", "managers = 3\n"); err != nil {
-			c.Fatal(err)
-		}
+		lab.Must(c, b.PowerOff())
+		lab.Must(c, b.PutOnCard("pi-agent.toml", "managers = 3\n"))
 	}
 	back := time.Now()
 	for _, b := range c.boards {
-		if err := b.PowerOn(); err != nil {
-			c.Fatal(err)
-		}
+		lab.Must(c, b.PowerOn())
 	}
 	for _, b := range c.boards {
 		c.state(b, "Ready")
@@ -113,31 +102,34 @@ func (c class) practise() {
 // managers does with three managers what a class does last: it pulls the plug of the first.
 func (c class) managers(back time.Time) {
 	first := c.boards[0]
-	await(c.T, 15*time.Minute, func(ctx context.Context) error { return c.managed(ctx, "Leader", "Reachable", "Reachable") })
+	await(c.T, bootMax, func(ctx context.Context) error {
+		return c.managed(ctx, "Leader", "Reachable", "Reachable")
+	})
 	c.Logf("three boards manage the swarm %v after the power came back", time.Since(back).Round(time.Second))
 	c.show("docker node ls")
 
 	c.Logf("== the plug of %s is pulled", name(first.Serial))
 	pulled := time.Now()
-	if err := first.PowerOff(); err != nil {
-		c.Fatal(err)
-	}
+	lab.Must(c, first.PowerOff())
 	c.manager = c.boards[1]
-	await(c.T, 5*time.Minute, func(ctx context.Context) error { return c.managed(ctx, "Leader", "Reachable", "Unreachable") })
+	await(c.T, taskMax, func(ctx context.Context) error {
+		return c.managed(ctx, "Leader", "Reachable", "Unreachable")
+	})
 	c.Logf("another board leads %v later", time.Since(pulled).Round(time.Second))
 	c.state(first, "Down")
 	c.show("docker service scale --detach web=3")
 	c.tasks(3)
 	c.answered(80, 2)
 	c.answered(8080, 1)
-	c.Logf("three tasks run on the other boards, and both pages are answered, %v after the plug was pulled", time.Since(pulled).Round(time.Second))
+	c.Logf("three tasks run on the other boards, and both pages are answered, %v after the plug was pulled",
+		time.Since(pulled).Round(time.Second))
 	c.show("docker node ls")
 	back = time.Now()
-	if err := first.PowerOn(); err != nil {
-		c.Fatal(err)
-	}
+	lab.Must(c, first.PowerOn())
 	c.state(first, "Ready")
-	await(c.T, 5*time.Minute, func(ctx context.Context) error { return c.managed(ctx, "Leader", "Reachable", "Reachable") })
+	await(c.T, taskMax, func(ctx context.Context) error {
+		return c.managed(ctx, "Leader", "Reachable", "Reachable")
+	})
 	c.Logf("the first is a manager again %v after it was switched on", time.Since(back).Round(time.Second))
 	c.show("docker node ls")
 	c.show("pi-agent status || true")
@@ -157,10 +149,9 @@ func (c class) managed(ctx context.Context, want ...string) error {
 // identity are the ids of the swarm and of its nodes, which the swarm keeps for as long as it lives.
 func (c class) identity() string {
 	c.Helper()
-	out, err := c.manager.Exec(c.Context(), `docker info --format "{{.Swarm.Cluster.ID}}"; docker node ls --format "{{.ID}} {{.Hostname}}" | sort`)
-	if err != nil {
-		c.Fatal(err)
-	}
+	out, err := c.manager.Exec(c.Context(),
+		`docker info --format "{{.Swarm.Cluster.ID}}"; docker node ls --format "{{.ID}} {{.Hostname}}" | sort`)
+	lab.Must(c, err)
 	return string(out)
 }
 
@@ -172,7 +163,7 @@ func (c class) named() {
 			if other == b {
 				continue
 			}
-			await(c.T, 2*time.Minute, func(ctx context.Context) error {
+			await(c.T, showMax, func(ctx context.Context) error {
 				addr, err := other.Addr()
 				if err != nil {
 					return err
@@ -192,15 +183,13 @@ func (c class) show(command string) {
 	c.Helper()
 	out, err := c.manager.Exec(c.Context(), command)
 	c.Logf("%s$ %s\n%s", name(c.manager.Serial), command, out)
-	if err != nil {
-		c.Fatal(err)
-	}
+	lab.Must(c, err)
 }
 
 // tasks waits until n tasks of service web run, all of them on boards that have power.
 func (c class) tasks(n int) {
 	c.Helper()
-	await(c.T, 5*time.Minute, func(ctx context.Context) error {
+	await(c.T, taskMax, func(ctx context.Context) error {
 		got, err := c.running(ctx)
 		if err != nil {
 			return err
@@ -219,7 +208,8 @@ func (c class) tasks(n int) {
 
 // running are the names of the boards that run tasks of service web, one for each.
 func (c class) running(ctx context.Context) (on []string, err error) {
-	out, err := c.manager.Exec(ctx, `docker service ps web --filter desired-state=running --format "{{.Node}} {{.CurrentState}}"`)
+	out, err := c.manager.Exec(ctx,
+		`docker service ps web --filter desired-state=running --format "{{.Node}} {{.CurrentState}}"`)
 	for line := range strings.Lines(string(out)) {
 		if f := strings.Fields(line); len(f) > 1 && f[1] == "Running" {
 			on = append(on, f[0])
@@ -233,9 +223,7 @@ func (c class) running(ctx context.Context) (on []string, err error) {
 func (c class) workerWithTask() *lab.Board {
 	c.Helper()
 	on, err := c.running(c.Context())
-	if err != nil {
-		c.Fatal(err)
-	}
+	lab.Must(c, err)
 	for _, b := range c.boards[1:] {
 		if slices.Contains(on, name(b.Serial)) {
 			return b
@@ -245,12 +233,12 @@ func (c class) workerWithTask() *lab.Board {
 	return nil
 }
 
-// answered waits until the page is answered at every board that is on, whether it runs a task or not, by tasks on at least
-// this many boards.
+// answered waits until the page is answered at every board that is on, whether it runs a task or not, by tasks on at
+// least this many boards.
 func (c class) answered(port uint16, boards int) {
 	c.Helper()
 	var all []string
-	await(c.T, 5*time.Minute, func(context.Context) error {
+	await(c.T, taskMax, func(context.Context) error {
 		all = nil
 		from := map[string]bool{}
 		for _, b := range c.boards {
@@ -285,7 +273,7 @@ func (c class) answered(port uint16, boards int) {
 // state waits until the manager says that of a board's node.
 func (c class) state(b *lab.Board, want string) {
 	c.Helper()
-	await(c.T, 15*time.Minute, func(ctx context.Context) error {
+	await(c.T, bootMax, func(ctx context.Context) error {
 		out, err := c.manager.Exec(ctx, `docker node ls --filter name=`+name(b.Serial)+` --format "{{.Status}}"`)
 		if got := strings.TrimSpace(string(out)); err == nil && got != want {
 			err = fmt.Errorf("%s is %s, want %s", name(b.Serial), got, want)

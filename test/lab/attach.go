@@ -35,17 +35,18 @@ func AwaitEnd(id string) error {
 	if err == nil {
 		return held.Close()
 	}
-	again := time.NewTicker(10 * time.Millisecond)
-	defer again.Stop()
-	deadline := time.Now().Add(patience)
-	for errors.Is(err, fs.ErrNotExist) { // the lock goes before the directory does
-		if _, gone := os.Stat(dir); errors.Is(gone, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) { // the lock goes before the directory does
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		err = Wait(ctx, 10*time.Millisecond, func(context.Context) error {
+			if _, gone := os.Stat(dir); !errors.Is(gone, fs.ErrNotExist) {
+				return errors.Join(fmt.Errorf("%s is still there", dir), gone)
+			}
 			return nil
-		}
-		if time.Now().After(deadline) {
-			break
-		}
-		<-again.C
+		})
 	}
-	return fmt.Errorf("wait for the end of lab %s: %w", id, err)
+	if err != nil {
+		return fmt.Errorf("wait for the end of lab %s: %w", id, err)
+	}
+	return nil
 }

@@ -38,8 +38,8 @@ type Board struct {
 	qemu *Process // nil while it was never on
 }
 
-// NewBoard returns a board without power, with a card that was flashed from image. Its name becomes that of its cable at
-// the switch, so 15 bytes at most.
+// NewBoard returns a board without power, with a card that was flashed from image. Its name becomes that of its cable
+// at the switch, so 15 bytes at most.
 func (l *Lab) NewBoard(name, serial string, cpu CPU, image string) (*Board, error) {
 	b := &Board{Name: name, Serial: serial, lab: l, cpu: cpu, dir: filepath.Join(l.Dir, name)}
 	b.MAC = fmt.Sprintf("dc:a6:32:%s:%s:%s", serial[10:12], serial[12:14], serial[14:16])
@@ -154,7 +154,8 @@ func (b *Board) Exec(ctx context.Context, script string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	c := command(ctx, b.lab.lan.enter, []string{"ssh", "-i", b.path("login"), "-F", "none", "-o", "BatchMode=yes",
-		"-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", "-o", "ConnectTimeout=20",
+		"-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR",
+		"-o", "ConnectTimeout=20",
 		"pi@" + addr.String(), "sudo sh -c '" + strings.ReplaceAll(script, "'", `'\''`) + "'"})
 	out, err := c.Output()
 	if err != nil {

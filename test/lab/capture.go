@@ -3,14 +3,15 @@ package lab
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"syscall"
 	"time"
 )
 
-// Capture records all packets on the LAN until the lab ends, in the file CapturePath. It returns when that has begun. A lab of
-// New does so from the start.
+// Capture records all packets on the LAN until the lab ends, in the file CapturePath. It returns when that has begun. A
+// lab of New does so from the start.
 func (l *Lab) Capture(ctx context.Context) error {
 	if _, err := os.Stat(l.CapturePath()); err == nil {
 		return nil
@@ -18,19 +19,16 @@ func (l *Lab) Capture(ctx context.Context) error {
 	if _, err := l.startInLAN("tcpdump", "tcpdump", "-i", bridge, "-U", "-Z", "root", "-w", l.CapturePath()); err != nil {
 		return err
 	}
-	again := time.NewTicker(20 * time.Millisecond)
-	defer again.Stop()
-	for {
+	return Wait(ctx, 20*time.Millisecond, func(context.Context) error {
 		log, err := os.ReadFile(l.lanLog("tcpdump"))
-		if err != nil || bytes.Contains(log, []byte("listening on")) {
-			return err
+		if err != nil {
+			return final{err}
 		}
-		select {
-		case <-again.C:
-		case <-ctx.Done():
-			return ctx.Err()
+		if !bytes.Contains(log, []byte("listening on")) {
+			return fmt.Errorf("tcpdump does not listen yet: %s", log)
 		}
-	}
+		return nil
+	})
 }
 
 // CapturePath is the file that Capture writes.

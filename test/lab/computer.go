@@ -91,7 +91,8 @@ func (c *Computer) Command(ctx context.Context, argv ...string) *Cmd {
 	return command(ctx, c.Enter, append(slices.Clip(c.launcher), argv...))
 }
 
-// Exec runs a program inside the computer and returns its standard output. The error has its standard error in the text.
+// Exec runs a program inside the computer and returns its standard output. The error has its standard error in the
+// text.
 func (c *Computer) Exec(ctx context.Context, argv ...string) ([]byte, error) {
 	out, err := c.Command(ctx, argv...).Output()
 	if err != nil {

@@ -14,9 +14,9 @@ import (
 	"time"
 )
 
-// Machine is a whole Debian on the LAN, as a freshly flashed Raspberry Pi: systemd is its process 1, NetworkManager gets
-// its address by DHCP, and docker.io, avahi-daemon and a user pi are there. Every machine calls itself raspberrypi at
-// first; machine id, hardware address and the serial in /proc/cpuinfo are its own.
+// Machine is a whole Debian on the LAN, as a freshly flashed Raspberry Pi: systemd is its process 1, NetworkManager
+// gets its address by DHCP, and docker.io, avahi-daemon and a user pi are there. Every machine calls itself raspberrypi
+// at first; machine id, hardware address and the serial in /proc/cpuinfo are its own.
 //
 // What is written to its disk, the journal and /var/lib/docker too, stays through power cuts.
 type Machine struct {
@@ -143,19 +143,13 @@ func (m *Machine) WaitBoot(ctx context.Context) error { return m.WaitUnit(ctx, "
 
 // WaitUnit returns when a unit is active.
 func (m *Machine) WaitUnit(ctx context.Context, unit string) error {
-	again := time.NewTicker(200 * time.Millisecond)
-	defer again.Stop()
-	for {
+	return Wait(ctx, 200*time.Millisecond, func(ctx context.Context) error {
 		out, err := m.Exec(ctx, "systemctl", "is-active", unit)
-		if err == nil {
-			return nil
+		if err != nil {
+			return fmt.Errorf("%s: %s is %q: %w", m.Name, unit, strings.TrimSpace(string(out)), err)
 		}
-		select {
-		case <-again.C:
-		case <-ctx.Done():
-			return fmt.Errorf("%s: %s is %q: %w", m.Name, unit, strings.TrimSpace(string(out)), ctx.Err())
-		}
-	}
+		return nil
+	})
 }
 
 // Journal returns what a unit has written since the machine was flashed, a line each, without time and sender.
@@ -202,8 +196,8 @@ mount -t proc proc ../root/proc
 cp "$3" ../root/var/cache/apt/archives/
 DEBIAN_FRONTEND=noninteractive chroot ../root apt-get install --yes "/var/cache/apt/archives/${3##*/}"`
 
-// Bake is Install on the card of a machine that is off, as into an image that is being built: nothing of the package runs
-// before the first boot.
+// Bake is Install on the card of a machine that is off, as into an image that is being built: nothing of the package
+// runs before the first boot.
 func (m *Machine) Bake(ctx context.Context, deb string) error {
 	if m.On() {
 		return fmt.Errorf("%s is on", m.Name)

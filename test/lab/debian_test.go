@@ -42,7 +42,7 @@ func boot(ctx context.Context, m *lab.Machine) error {
 // waitReady waits until the manager sees this many nodes, all ready.
 func waitReady(ctx context.Context, manager *lab.Machine, n int) error {
 	want := strings.Repeat("Ready\n", n)
-	return retry(ctx, func() error {
+	return lab.Wait(ctx, 100*time.Millisecond, func(context.Context) error {
 		out, err := manager.Docker(ctx, "node", "ls", "--format", "{{.Status}}")
 		if err == nil && string(out) != want {
 			err = fmt.Errorf("nodes are %q", out)
@@ -53,29 +53,12 @@ func waitReady(ctx context.Context, manager *lab.Machine, n int) error {
 
 // waitAddr waits until the machine has an address of that subnet.
 func waitAddr(ctx context.Context, m *lab.Machine, subnet netip.Prefix) (addr netip.Addr, err error) {
-	return addr, retry(ctx, func() error {
+	return addr, lab.Wait(ctx, 100*time.Millisecond, func(context.Context) error {
 		if addr, err = m.Addr(ctx); err == nil && !subnet.Contains(addr) {
 			err = fmt.Errorf("%s has address %v", m.Name, addr)
 		}
 		return err
 	})
-}
-
-// retry calls f until it succeeds or ctx ends.
-func retry(ctx context.Context, f func() error) error {
-	again := time.NewTicker(100 * time.Millisecond)
-	defer again.Stop()
-	for {
-		err := f()
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-again.C:
-		case <-ctx.Done():
-			return fmt.Errorf("%w: %w", ctx.Err(), err)
-		}
-	}
 }
 
 func TestMachines(t *testing.T) {
@@ -238,7 +221,8 @@ func TestMachineOnLAN(t *testing.T) {
 	moved := netip.MustParsePrefix("192.168.7.0/24")
 	must(t, l.Renumber(moved))
 	must(t, m.Unplug())
-	must(t, retry(ctx, func() error { // NetworkManager waits some seconds for the cable to come back
+	// NetworkManager waits some seconds for the cable to come back
+	must(t, lab.Wait(ctx, 100*time.Millisecond, func(context.Context) error {
 		if a, err := m.Addr(ctx); err == nil {
 			return fmt.Errorf("still has %v", a)
 		}

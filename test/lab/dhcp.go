@@ -40,8 +40,8 @@ func (l *Lab) StopDHCP() error {
 	return nil
 }
 
-// Renumber replaces the router by one with another subnet, an IPv4 /24. A machine gets an address of the new one when its
-// lease ends, or when it has been unplugged for so long that it has given up its old one, or is rebooted. Pis keep
+// Renumber replaces the router by one with another subnet, an IPv4 /24. A machine gets an address of the new one when
+// its lease ends, or when it has been unplugged for so long that it has given up its old one, or is rebooted. Pis keep
 // theirs, which then are of no use.
 func (l *Lab) Renumber(subnet netip.Prefix) error {
 	if !subnet.Addr().Is4() || subnet.Bits() != 24 {

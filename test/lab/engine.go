@@ -33,8 +33,8 @@ func (p *Pi) StartEngine(args ...string) error {
 	return err
 }
 
-// StopEngine stops dockerd as systemd does, and waits for its end. Docker 20.10 sometimes panics on its way out, when its
-// networks get news from the swarm that it is just leaving: that is an end, too.
+// StopEngine stops dockerd as systemd does, and waits for its end. Docker 20.10 sometimes panics on its way out, when
+// its networks get news from the swarm that it is just leaving: that is an end, too.
 func (p *Pi) StopEngine() error {
 	err := p.stop(engineName)
 	if err != nil && strings.Contains(p.lastLines(engineName), "libnetwork.(*controller).clusterAgentInit") {
@@ -58,27 +58,25 @@ func (p *Pi) WaitEngine(ctx context.Context) error {
 			return new(net.Dialer).DialContext(ctx, "unix", p.DockerSocket())
 		},
 	}}
-	again := time.NewTicker(50 * time.Millisecond)
-	defer again.Stop()
-	for {
+	return Wait(ctx, 50*time.Millisecond, func(ctx context.Context) error {
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://docker/_ping", nil)
 		if err != nil {
-			return err
+			return final{err}
 		}
-		if answer, err := client.Do(request); err == nil {
+		answer, err := client.Do(request)
+		if err == nil {
 			answer.Body.Close()
 			if answer.StatusCode == http.StatusOK {
 				return nil
 			}
+			err = errors.New(answer.Status)
 		}
-		select {
-		case <-again.C:
-		case <-proc.Done():
-			return fmt.Errorf("%s: engine ended: %w", p.Name, errors.Join(proc.Wait(), errors.New(p.lastLines(engineName))))
-		case <-ctx.Done():
-			return fmt.Errorf("%s: engine does not answer: %w", p.Name, ctx.Err())
+		if !proc.Running() {
+			return final{fmt.Errorf("%s: engine ended: %w", p.Name,
+				errors.Join(proc.Wait(), errors.New(p.lastLines(engineName))))}
 		}
-	}
+		return fmt.Errorf("%s: engine does not answer: %w", p.Name, err)
+	})
 }
 
 // DockerSocket is the engine's socket as this process reaches it; empty while the Pi is off. It changes with every
@@ -88,8 +86,9 @@ func (c *Computer) DockerSocket() string { return c.Path("/run/docker.sock") }
 // DockerHost is DockerSocket in the form that DOCKER_HOST and client.WithHost take.
 func (c *Computer) DockerHost() string { return "unix://" + c.DockerSocket() }
 
-// API is a client of the computer's engine. It makes a connection for each call, as an engine that is being stopped wants
-// it, so it need not be closed; it holds for one boot. A look through it costs a tenth of one with the docker command.
+// API is a client of the computer's engine. It makes a connection for each call, as an engine that is being stopped
+// wants it, so it need not be closed; it holds for one boot. A look through it costs a tenth of one with the docker
+// command.
 func (c *Computer) API() (*client.Client, error) {
 	return client.NewClientWithOpts(
 		client.WithHTTPClient(&http.Client{

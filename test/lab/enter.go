@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The first thread of a process ends with the process only, and once it has entered a machine it would hold the mounts of that for
-// as long. So it is kept for main: no other goroutine runs on it.
+// The first thread of a process ends with the process only, and once it has entered a machine it would hold the mounts
+// of that for as long. So it is kept for main: no other goroutine runs on it.
 func init() { runtime.LockOSThread() }
 
 // enter calls f on a thread that is inside the machine: files it opens, sockets it makes and programs it starts belong

@@ -26,6 +26,22 @@ func FetchEngine(ctx context.Context, suite string) (string, error) {
 	if !suiteForm.MatchString(suite) {
 		return "", fmt.Errorf("release %q: give a name such as trixie", suite)
 	}
+	return cached(suite, "engine-"+suite, func(tree string) error {
+		work, err := os.MkdirTemp(filepath.Dir(tree), "fetch-")
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(work)
+		if err := download(ctx, suite, work); err != nil {
+			return fmt.Errorf("fetch the engine of %s: %w", suite, err)
+		}
+		return os.Rename(filepath.Join(work, "tree"), tree)
+	})
+}
+
+// cached returns the path of what has this name in the lab's part of the user's cache directory, and makes it at first
+// use. Of those with one lock, one is made at a time.
+func cached(lockName, name string, create func(path string) error) (string, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		return "", err
@@ -34,24 +50,16 @@ func FetchEngine(ctx context.Context, suite string) (string, error) {
 	if err := os.MkdirAll(base, 0o755); err != nil {
 		return "", err
 	}
-	held, err := lock(filepath.Join(base, suite+".lock"), os.O_CREATE, 0) // one download at a time
+	held, err := lock(filepath.Join(base, lockName+".lock"), os.O_CREATE, 0)
 	if err != nil {
 		return "", err
 	}
 	defer held.Close()
-	tree := filepath.Join(base, "engine-"+suite)
-	if _, err := os.Stat(tree); !errors.Is(err, fs.ErrNotExist) {
-		return tree, err
+	path := filepath.Join(base, name)
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		return path, err
 	}
-	work, err := os.MkdirTemp(base, "fetch-")
-	if err != nil {
-		return "", err
-	}
-	defer os.RemoveAll(work)
-	if err := download(ctx, suite, work); err != nil {
-		return "", fmt.Errorf("fetch the engine of %s: %w", suite, err)
-	}
-	return tree, os.Rename(filepath.Join(work, "tree"), tree)
+	return path, create(path)
 }
 
 func download(ctx context.Context, suite, dir string) error {

@@ -20,8 +20,8 @@ const (
 	machineCost = 2
 	boardCost   = 4
 
-	// enginesPerCore is how many engines may be up for each CPU. They wait for each other most of the time: one that is in a
-	// swarm needs 2 % of a CPU.
+	// enginesPerCore is how many engines may be up for each CPU. They wait for each other most of the time: one that is in
+	// a swarm needs 2 % of a CPU.
 	enginesPerCore = 16
 	// machineWatches is how many inotify instances the services of a whole machine have. The kernel gives all of a user,
 	// 128 unless told otherwise, and systemd does not start without.
@@ -77,9 +77,9 @@ func watchesMax() int {
 // pass is leave to have so many engines up, for as long as its files are open. It ends with the process, too.
 type pass []*os.File
 
-// enter waits until the machine bears a lab with these options beside those that other tests have up, in this process and in
-// others. They are let in in the order in which they come, so that a big lab is not kept out by small ones. One that
-// wants more than there is, or is to be alone, waits until it is alone.
+// enter waits until the machine bears a lab with these options beside those that other tests have up, in this process
+// and in others. They are let in in the order in which they come, so that a big lab is not kept out by small ones. One
+// that wants more than there is, or is to be alone, waits until it is alone.
 func enter(ctx context.Context, o Options) (p pass, err error) {
 	all, err := capacity()
 	if err != nil {
@@ -98,10 +98,8 @@ func enter(ctx context.Context, o Options) (p pass, err error) {
 		return nil, err
 	}
 	defer queue.Close()
-	again := time.NewTicker(50 * time.Millisecond)
-	defer again.Stop()
 	held := map[int]bool{}
-	for {
+	err = Wait(ctx, 50*time.Millisecond, func(context.Context) error {
 		for i := range all {
 			if held[i] {
 				continue
@@ -112,16 +110,16 @@ func enter(ctx context.Context, o Options) (p pass, err error) {
 			}
 			held[i], p = true, append(p, f)
 			if len(p) == cost {
-				return p, nil
+				return nil
 			}
 		}
-		select {
-		case <-again.C:
-		case <-ctx.Done():
-			p.leave()
-			return nil, ctx.Err()
-		}
+		return fmt.Errorf("%d of %d engines are others', and %d are needed", all-len(p), all, cost)
+	})
+	if err != nil {
+		p.leave()
+		return nil, err
 	}
+	return p, nil
 }
 
 // leave lets others have the engines.

@@ -11,15 +11,18 @@ import (
 	"time"
 )
 
+// answerPatience is how long a page may take to answer.
+const answerPatience = 5 * time.Second
+
 // Get asks for the page at addr from the Gateway's host, over a connection of its own, and returns what it says.
 func (l *Lab) Get(addr netip.AddrPort) (page string, err error) {
 	err = l.InLAN(func() error {
-		conn, err := net.DialTimeout("tcp4", addr.String(), 5*time.Second)
+		conn, err := net.DialTimeout("tcp4", addr.String(), answerPatience)
 		if err != nil {
 			return err
 		}
 		defer func() { _ = conn.Close() }()
-		if err := conn.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
+		if err := conn.SetDeadline(time.Now().Add(answerPatience)); err != nil {
 			return err
 		}
 		if _, err := fmt.Fprintf(conn, "GET / HTTP/1.0\r\n\r\n"); err != nil {

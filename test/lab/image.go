@@ -78,6 +78,7 @@ func (b *Board) PutWebOnCard() error {
 
 // LoadWeb makes WebImage of what PutWebOnCard has put there.
 func (b *Board) LoadWeb(ctx context.Context) error {
-	_, err := b.Exec(ctx, `docker import --change "ENTRYPOINT [\"/web\"]" --change "EXPOSE 80" /boot/firmware/web.tar `+WebImage)
+	_, err := b.Exec(ctx,
+		`docker import --change "ENTRYPOINT [\"/web\"]" --change "EXPOSE 80" /boot/firmware/web.tar `+WebImage)
 	return err
 }

@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -176,19 +177,21 @@ func removeCgroup(root string) error {
 	if err != nil {
 		return err
 	}
-	retry := time.NewTicker(20 * time.Millisecond)
-	defer retry.Stop()
-	deadline := time.Now().Add(patience)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
 	for _, dir := range slices.Backward(dirs) {
-		for {
-			err := unix.Rmdir(dir)
-			if err == nil || errors.Is(err, unix.ENOENT) {
-				break
+		err := Wait(ctx, 20*time.Millisecond, func(context.Context) error {
+			switch err := unix.Rmdir(dir); {
+			case errors.Is(err, unix.ENOENT):
+				return nil
+			case err == nil || errors.Is(err, unix.EBUSY):
+				return err
+			default:
+				return final{err}
 			}
-			if !errors.Is(err, unix.EBUSY) || time.Now().After(deadline) {
-				return fmt.Errorf("remove cgroup %s: %w", dir, err)
-			}
-			<-retry.C
+		})
+		if err != nil {
+			return fmt.Errorf("remove cgroup %s: %w", dir, err)
 		}
 	}
 	return nil

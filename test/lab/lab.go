@@ -61,8 +61,8 @@ type Options struct {
 	// Agent is the path of the program that StartAgent runs. Default: the environment's PI_AGENT, else ./cmd/pi-agent is
 	// built at first use.
 	Agent string
-	// Pace, from 2 on, divides the patience of the agent, which is then one that the lab builds. What the agent waits for must
-	// still take less than the patience with it: engines are as fast as ever. Default: the patience of the product.
+	// Pace, from 2 on, divides the patience of the agent, which is then one that the lab builds. What the agent waits for
+	// must still take less than the patience with it: engines are as fast as ever. Default: the patience of the product.
 	Pace int
 	// Config has further lines of every pi-agent.toml, below the serial.
 	Config string

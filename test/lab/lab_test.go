@@ -2,7 +2,9 @@ package lab_test
 
 import (
 	"context"
+	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/netip"
 	"strings"
@@ -30,29 +32,17 @@ func join(t *testing.T, worker, manager *lab.Pi) {
 // eventually waits until the manager's list of nodes shows these states, by hostname.
 func eventually(t *testing.T, manager *lab.Pi, want map[string]string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
-	defer cancel()
-	again := time.NewTicker(200 * time.Millisecond)
-	defer again.Stop()
-	for {
+	lab.Await(t, time.Minute, func(context.Context) error {
 		got := map[string]string{}
 		for line := range strings.Lines(docker(t, manager, "node", "ls", "--format", "{{.Hostname}} {{.Status}}")) {
 			name, state, _ := strings.Cut(strings.TrimSpace(line), " ")
 			got[name] = state
 		}
-		same := len(got) == len(want)
-		for name := range want {
-			same = same && got[name] == want[name]
+		if !maps.Equal(got, want) {
+			return fmt.Errorf("nodes are %v, want %v", got, want)
 		}
-		if same {
-			return
-		}
-		select {
-		case <-again.C:
-		case <-ctx.Done():
-			t.Fatalf("nodes are %v, want %v", got, want)
-		}
-	}
+		return nil
+	})
 }
 
 func TestSwarm(t *testing.T) {

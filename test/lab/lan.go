@@ -153,8 +153,8 @@ func (p *Pi) connect(state Link) error {
 	return p.ip(commands...)
 }
 
-// Wireless gives the Pi a second interface on the same LAN, wlan0, as a radio beside the cable has it. The default route
-// over it comes after the one over the cable. Only the name is that of a radio.
+// Wireless gives the Pi a second interface on the same LAN, wlan0, as a radio beside the cable has it. The default
+// route over it comes after the one over the cable. Only the name is that of a radio.
 func (p *Pi) Wireless(addr netip.Prefix) error {
 	m, err := p.on()
 	if err != nil {
@@ -194,8 +194,8 @@ func (c *Computer) ip(commands ...string) error {
 	return m.ip(commands...)
 }
 
-// Isolate makes the switch pass nothing between the computer and others that are isolated, as an access point with client
-// isolation does, or all again.
+// Isolate makes the switch pass nothing between the computer and others that are isolated, as an access point with
+// client isolation does, or all again.
 func (c *Computer) Isolate(on bool) error {
 	word := "off"
 	if on {
@@ -204,8 +204,8 @@ func (c *Computer) Isolate(on bool) error {
 	return c.lab.lan.ip("link set dev " + c.Name + " type bridge_slave isolated " + word)
 }
 
-// DropMulticast makes the switch pass no multicast to the computer, as an access point or a switch with IGMP snooping may.
-// Broadcasts (ARP, DHCP) and what is sent to its address pass.
+// DropMulticast makes the switch pass no multicast to the computer, as an access point or a switch with IGMP snooping
+// may. Broadcasts (ARP, DHCP) and what is sent to its address pass.
 func (c *Computer) DropMulticast() error {
 	return c.lab.lan.ip("link set dev " + c.Name + " type bridge_slave mcast_flood off")
 }

@@ -55,8 +55,8 @@ const (
 // piOnly are the namespaces a Pi has of its own, in the order to enter them.
 var piOnly = []string{"ipc", "uts", "net", "pid", "mnt"}
 
-// boot starts a machine that keeps its notes in dir. Program is initName or debianName, with the arguments of runInit or
-// runDebian.
+// boot starts a machine that keeps its notes in dir. Program is initName or debianName, with the arguments of runInit
+// or runDebian.
 func (l *Lab) boot(dir string, namespaces uintptr, program string, args ...string) (*machine, error) {
 	log, err := os.OpenFile(filepath.Join(dir, "init.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {

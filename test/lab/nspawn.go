@@ -122,7 +122,8 @@ func makeCgroups(name string) ([]string, error) {
 	return groups, nil
 }
 
-// delegate makes every controller that a cgroup has available below it. The hierarchies of cgroup v1 have no such thing.
+// delegate makes every controller that a cgroup has available below it. The hierarchies of cgroup v1 have no such
+// thing.
 func delegate(group string) error {
 	b, err := os.ReadFile(filepath.Join(group, "cgroup.controllers"))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -146,21 +147,18 @@ const bootPatience = 2 * time.Minute
 func (m *machine) awaitSystemd(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, bootPatience)
 	defer cancel()
-	again := time.NewTicker(20 * time.Millisecond)
-	defer again.Stop()
-	for {
+	return Wait(ctx, 20*time.Millisecond, func(context.Context) error {
 		if pid := findSystemd(m.cmd.Process.Pid); pid != 0 {
 			m.inside, m.kept = pid, piOnly
 			return nil
 		}
 		select {
-		case <-again.C:
 		case <-m.gone:
-			return errors.New("systemd-nspawn has ended")
-		case <-ctx.Done():
-			return fmt.Errorf("systemd does not run: %w", ctx.Err())
+			return final{errors.New("systemd-nspawn has ended")}
+		default:
+			return errors.New("systemd does not run")
 		}
-	}
+	})
 }
 
 // findSystemd returns the first descendant of a process that runs systemd, or 0.

@@ -2,6 +2,7 @@ package lab_test
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -14,7 +15,8 @@ import (
 	"github.com/pi-agent/pi-agent/test/lab"
 )
 
-// reach tells whether the LAN's gateway can open a connection to the Pi's usual address, within the time it has for that.
+// reach tells whether the LAN's gateway can open a connection to the Pi's usual address, within the time it has for
+// that.
 func reach(t *testing.T, l *lab.Lab, p *lab.Pi, patience time.Duration) error {
 	t.Helper()
 	var listener net.Listener
@@ -243,20 +245,14 @@ func TestFind(t *testing.T) {
 		filepath.Join(off.Dir, "disk/boot/upper/firmware/pi-agent.key"),
 	}
 	slices.Sort(want)
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	for again := time.NewTicker(20 * time.Millisecond); ; {
+	lab.Await(t, 10*time.Second, func(context.Context) error { // the capture is a little late
 		got, err := l.Find(secret)
 		must(t, err)
-		if slices.Equal(got, want) {
-			return
+		if !slices.Equal(got, want) {
+			return fmt.Errorf("found in %v, want %v", got, want)
 		}
-		select {
-		case <-again.C: // the capture is a little late
-		case <-ctx.Done():
-			t.Fatalf("found in %v, want %v", got, want)
-		}
-	}
+		return nil
+	})
 }
 
 // Whatever a test does, the lab looks for what must not be there.

@@ -24,8 +24,8 @@ type Process struct {
 	err  error // how it ended; valid after done
 }
 
-// Start starts a long-running program inside the computer, such as avahi-daemon or tcpdump. Its output is appended to the
-// log of that name. One name runs once at a time.
+// Start starts a long-running program inside the computer, such as avahi-daemon or tcpdump. Its output is appended to
+// the log of that name. One name runs once at a time.
 func (c *Computer) Start(name string, argv ...string) (*Process, error) {
 	return c.start(name, c.Command(context.Background(), argv...))
 }
@@ -165,16 +165,12 @@ func (c *Computer) LogOf(name string) string {
 
 // WaitLog returns when the log of that name has the text, written now or earlier.
 func (c *Computer) WaitLog(ctx context.Context, name, text string) error {
-	again := time.NewTicker(20 * time.Millisecond)
-	defer again.Stop()
-	for !strings.Contains(c.LogOf(name), text) {
-		select {
-		case <-again.C:
-		case <-ctx.Done():
-			return fmt.Errorf("%s: no %q in the log of %s: %w", c.Name, text, name, ctx.Err())
+	return Wait(ctx, 20*time.Millisecond, func(context.Context) error {
+		if !strings.Contains(c.LogOf(name), text) {
+			return fmt.Errorf("%s: no %q in the log of %s", c.Name, text, name)
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 // lastLines is the end of a log, for an error.

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,7 +15,8 @@ import (
 // systemPackages are what a whole machine has: of Raspberry Pi OS what matters to the agent, and what its package
 // depends on, so that it installs without a network.
 var systemPackages = []string{
-	"adduser", "apt", "avahi-daemon", "avahi-utils", "ca-certificates", "curl", "dbus", "docker.io", "iproute2", "iptables",
+	"adduser", "apt", "avahi-daemon", "avahi-utils", "ca-certificates", "curl", "dbus", "docker.io", "iproute2",
+	"iptables",
 	"kmod", "libnss-mdns", "network-manager", "procps", "systemd", "systemd-sysv",
 }
 
@@ -70,34 +70,18 @@ func RootFS(ctx context.Context, suite string) (string, error) {
 	if !ok {
 		return "", fmt.Errorf("no whole machine with Debian %q: give bookworm or trixie", suite)
 	}
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return "", err
-	}
-	base := filepath.Join(cache, "pi-agent-lab")
-	if err := os.MkdirAll(base, 0o755); err != nil {
-		return "", err
-	}
-	held, err := lock(filepath.Join(base, "root-"+suite+".lock"), os.O_CREATE, 0) // made by one at a time
-	if err != nil {
-		return "", err
-	}
-	defer held.Close()
-
 	packages := strings.Join(append(extra, systemPackages...), ",")
 	key := sha256.Sum256([]byte(packages + systemSetup))
-	root := filepath.Join(base, "root-"+suite+"-"+hex.EncodeToString(key[:6]))
-	if _, err := os.Stat(root); !errors.Is(err, fs.ErrNotExist) {
-		return root, err
-	}
-	work := filepath.Join(base, "root-"+suite+".part") // a dead one's remains, too
-	if err := os.RemoveAll(work); err != nil {
-		return "", err
-	}
-	if err := debootstrap(ctx, suite, packages, work); err != nil {
-		return "", errors.Join(fmt.Errorf("make the root file system of %s: %w", suite, err), os.RemoveAll(work))
-	}
-	return root, os.Rename(work, root)
+	return cached("root-"+suite, "root-"+suite+"-"+hex.EncodeToString(key[:6]), func(root string) error {
+		work := filepath.Join(filepath.Dir(root), "root-"+suite+".part") // a dead one's remains, too
+		if err := os.RemoveAll(work); err != nil {
+			return err
+		}
+		if err := debootstrap(ctx, suite, packages, work); err != nil {
+			return errors.Join(fmt.Errorf("make the root file system of %s: %w", suite, err), os.RemoveAll(work))
+		}
+		return os.Rename(work, root)
+	})
 }
 
 // debootstrap runs mmdebstrap in namespaces of its own, so that its death takes its mounts and children with it.

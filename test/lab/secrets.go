@@ -27,8 +27,8 @@ func (p *Pi) SetKey(key string) error {
 // Secret says that this cluster key may be in the files for it only.
 func (l *Lab) Secret(key string) { l.secrets = append(l.secrets, key) }
 
-// Exposed says where a join token is, or a cluster key that is none of the files for it: of those that Secret has named, and
-// of those that the computers have now.
+// Exposed says where a join token is, or a cluster key that is none of the files for it: of those that Secret has
+// named, and of those that the computers have now.
 func (l *Lab) Exposed() (all []string, err error) {
 	needles := []string{token}
 	for _, key := range append(l.keys(), l.secrets...) {
@@ -71,8 +71,8 @@ func (l *Lab) etc() (all []string) {
 	return all
 }
 
-// mayHave reports whether a file may have such a secret. What the attacker has in its log is the tests' own affair: there are
-// made-up tokens in it, too.
+// mayHave reports whether a file may have such a secret. What the attacker has in its log is the tests' own affair:
+// there are made-up tokens in it, too.
 func mayHave(path, needle string) bool {
 	if needle == strings.ToLower(token) {
 		return filepath.Base(path) == rogueName+".log"
@@ -112,7 +112,8 @@ func (l *Lab) eachText(f func(path string, text []byte)) error {
 	}
 	for _, m := range l.Machines {
 		roots = append(roots, filepath.Join(m.Dir, "log"))
-		for _, dir := range []string{"boot", "etc", "var/cache/debconf", "var/lib", "var/log"} { // programs have the word in them
+		// programs have the word in them
+		for _, dir := range []string{"boot", "etc", "var/cache/debconf", "var/lib", "var/log"} {
 			roots = append(roots, filepath.Join(m.disk(), "upper", dir))
 		}
 		if !m.On() {

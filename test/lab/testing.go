@@ -40,6 +40,16 @@ func need(t testing.TB, tools ...string) {
 	}
 }
 
+// Must fails the test, which cannot go on, when something has failed.
+func Must(t testing.TB, errs ...error) {
+	t.Helper()
+	for _, err := range errs {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func missing(tools []string) string {
 	if os.Getuid() != 0 {
 		return "a lab needs root"
@@ -59,8 +69,8 @@ const tail = 6000
 // what tests cost.
 const Waited = "the lab waited for its turn "
 
-// New makes a lab that ends with the test, or skips the test as Need does. It waits until the machine bears one more, so
-// that all tests with labs may be parallel. When the test fails, the end of every log is shown.
+// New makes a lab that ends with the test, or skips the test as Need does. It waits until the machine bears one more,
+// so that all tests with labs may be parallel. When the test fails, the end of every log is shown.
 //
 // A test has one lab of New at a time. What it needs besides it makes with Start.
 func New(t testing.TB, o Options) *Lab {
@@ -75,7 +85,8 @@ func New(t testing.TB, o Options) *Lab {
 		Need(t)
 	}
 	for _, suite := range slices.Compact(slices.Sorted(slices.Values(o.Machines))) {
-		if _, err := RootFS(t.Context(), suite); err != nil { // before its turn, for it takes a minute where there is none yet
+		// before its turn, for it takes a minute where there is none yet
+		if _, err := RootFS(t.Context(), suite); err != nil {
 			t.Fatal(err)
 		}
 	}

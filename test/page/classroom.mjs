@@ -35,20 +35,27 @@ const settled = async (page, down) => {
 // What is cut off, lies over something else, or is small.
 const look = ([smallest]) => {
   const found = [];
-  if (document.documentElement.scrollWidth > innerWidth) found.push(`it is ${document.documentElement.scrollWidth} px wide`);
+  const wide = document.documentElement.scrollWidth;
+  if (wide > innerWidth) found.push(`it is ${wide} px wide`);
   const all = [...document.querySelectorAll(".board")];
-  const overlap = (a, b) => a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 1 && b.top < a.bottom - 1;
+  const overlap = (a, b) => a.left < b.right - 1 && b.left < a.right - 1 &&
+    a.top < b.bottom - 1 && b.top < a.bottom - 1;
   for (const [i, b] of all.entries()) {
     const box = b.getBoundingClientRect();
     const ports = parseFloat(getComputedStyle(b, "::after").width) + parseFloat(getComputedStyle(b, "::after").right);
-    const words = [...b.querySelectorAll("*")].filter((e) => e.checkVisibility() && !e.childElementCount && e.textContent.trim());
+    const words = [...b.querySelectorAll("*")]
+      .filter((e) => e.checkVisibility() && !e.childElementCount && e.textContent.trim());
     for (const e of words) {
       const text = document.createRange();
       text.selectNodeContents(e);
       const is = text.getBoundingClientRect();
-      if (is.left < box.left || is.right > box.right - ports || is.top < box.top || is.bottom > box.bottom) found.push(`"${e.textContent}" leaves its board`);
+      if (is.left < box.left || is.right > box.right - ports || is.top < box.top || is.bottom > box.bottom) {
+        found.push(`"${e.textContent}" leaves its board`);
+      }
     }
-    if (all.slice(0, i).some((o) => overlap(box, o.getBoundingClientRect()))) found.push(`board ${i} lies over another`);
+    if (all.slice(0, i).some((o) => overlap(box, o.getBoundingClientRect()))) {
+      found.push(`board ${i} lies over another`);
+    }
   }
   for (const e of document.querySelectorAll("body *")) {
     const size = parseFloat(getComputedStyle(e).fontSize);
@@ -62,12 +69,18 @@ for (const [name, page] of pages) {
   await settled(page, 3);
   const found = await page.evaluate(look, [smallest]);
   await page.evaluate(axe);
-  const { violations } = await page.evaluate(() => axe.run({ runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] }));
-  for (const v of violations) found.push(`${v.help}: ${v.nodes.map((n) => n.target).slice(0, 3).join(", ")} (${v.nodes.length})`);
+  const { violations } = await page.evaluate(() => axe.run({
+    runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+  }));
+  for (const v of violations) {
+    found.push(`${v.help}: ${v.nodes.map((n) => n.target).slice(0, 3).join(", ")} (${v.nodes.length})`);
+  }
   complaints.push(...found.map((f) => `${name}: ${f}`));
   const last = await page.evaluate(() => document.querySelector("#boards").getBoundingClientRect().bottom + scrollY);
   console.log(`${name}: the boards end ${Math.round(last)} px from the top`);
-  if (name === "projector" && last > page.viewportSize().height) complaints.push(`${name}: not all boards are seen at once`);
+  if (name === "projector" && last > page.viewportSize().height) {
+    complaints.push(`${name}: not all boards are seen at once`);
+  }
   await page.screenshot({ path: `${dir}/page-class-${name}.png`, fullPage: name !== "projector" });
 }
 console.log("drawn");

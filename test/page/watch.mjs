@@ -1,8 +1,8 @@
 // Looks at the pages of two boards as people do, in a browser, and prints a line as each step is seen:
 //   node watch.mjs <directory for pictures> <url> <url>
 // All boards are ready and four tasks run on them; then, once a plug is pulled, a board is down and the four
-// are on the others, and run there. Then the pages stay open, whatever happens, until one task is left, and what they hold
-// is compared with what they held before.
+// are on the others, and run there. Then the pages stay open, whatever happens, until one task is left, and what they
+// hold is compared with what they held before.
 import { chromium } from "playwright-core";
 
 const [dir, ...urls] = process.argv.slice(2);
@@ -14,7 +14,8 @@ const pages = [];
 for (const [i, url] of urls.entries()) {
   const phone = i === 1;
   const page = await browser.newPage({
-    locale: phone ? "es-ES" : "en-GB", isMobile: phone, viewport: phone ? { width: 390, height: 844 } : { width: 1180, height: 720 },
+    locale: phone ? "es-ES" : "en-GB", isMobile: phone,
+    viewport: phone ? { width: 390, height: 844 } : { width: 1180, height: 720 },
   });
   page.setDefaultTimeout(patience);
   page.on("console", (m) => m.type() === "error" && complaints.push(m.text()));
@@ -28,7 +29,8 @@ const shown = ([ready, down, task, want]) => {
   const boards = [...document.querySelectorAll(".board")];
   const on = (state) => boards.filter((b) => b.classList.contains(state));
   const tasks = on("ready").flatMap((b) => [...b.querySelectorAll(task)]);
-  return on("ready").length === ready && on("down").length === down && boards.length === ready + down && tasks.length === want;
+  return on("ready").length === ready && on("down").length === down && boards.length === ready + down &&
+    tasks.length === want;
 };
 const all = async (what, ready, down, task, want = 4, timeout = patience) => {
   const began = Date.now();
@@ -45,7 +47,9 @@ await all("ready", 3, 0, running);
 await all("moved", 2, 1, ".task");
 await all("running", 2, 1, running);
 await pages[0].waitForFunction(() => document.getAnimations().length === 0);
-for (const [i, page] of pages.entries()) await page.screenshot({ path: `${dir}/${["page", "page-phone"][i]}.png`, fullPage: true });
+for (const [i, page] of pages.entries()) {
+  await page.screenshot({ path: `${dir}/${["page", "page-phone"][i]}.png`, fullPage: true });
+}
 console.log(await pages[0].innerText("#events"));
 console.log(await pages[1].innerText("h1"));
 

@@ -4,9 +4,9 @@
 //	ring run -name=NAME [-only=FILE | -except=FILE] -- ARGUMENTS OF GO TEST
 //	ring report -budget=12m
 //
-// run is "go test" with a line for each test that takes a while, and everything that a test has said when it fails. FILE lists
-// tests, a line each: the name, and what it proves. With -only these are run, and each of them must be there and pass; with
-// -except all others. What was run is kept for report, which adds up what was run since begin.
+// run is "go test" with a line for each test that takes a while, and everything that a test has said when it fails.
+// FILE lists tests, a line each: the name, and what it proves. With -only these are run, and each of them must be there
+// and pass; with -except all others. What was run is kept for report, which adds up what was run since begin.
 package main
 
 import (

@@ -50,7 +50,8 @@ FAIL         e2e
 	}
 	out.Reset()
 	tell(&out, all, 13*time.Minute, 12*time.Minute)
-	for _, line := range []string{"     10 s  e2e TestWaits", "1 passed, 2 failed, 1 skipped", "13m0s in all", "WARNING: this ring should take 12m0s at most."} {
+	for _, line := range []string{"     10 s  e2e TestWaits", "1 passed, 2 failed, 1 skipped", "13m0s in all",
+		"WARNING: this ring should take 12m0s at most."} {
 		if !strings.Contains(out.String(), line+"\n") && !strings.Contains(out.String(), line) {
 			t.Errorf("no %q in\n%s", line, out.String())
 		}

@@ -1,5 +1,5 @@
-// Command demo shows the main job: three virtual Pis with real Docker Engines become one swarm by themselves, and then do
-// what a class does with it. It ends with a verdict, and with status 1 when something was not as it should be.
+// Command demo shows the main job: three virtual Pis with real Docker Engines become one swarm by themselves, and then
+// do what a class does with it. It ends with a verdict, and with status 1 when something was not as it should be.
 package main
 
 import (
@@ -65,7 +65,8 @@ func run(ctx context.Context) (err error) {
 	if manager, err = formed(ctx, l); err != nil {
 		return err
 	}
-	fmt.Printf("\n  A swarm of three after %.1f s; the manager is %s, which has the lowest serial.\n", time.Since(began).Seconds(), manager.Name)
+	fmt.Printf("\n  A swarm of three after %.1f s; the manager is %s, which has the lowest serial.\n",
+		time.Since(began).Seconds(), manager.Name)
 	if err := show(ctx, manager, "node", "ls"); err != nil {
 		return err
 	}
@@ -79,8 +80,9 @@ func practise(ctx context.Context, l *lab.Lab, manager *lab.Pi) error {
 	if err := l.LoadWeb(ctx); err != nil {
 		return err
 	}
-	if err := show(ctx, manager, "service", "create", "--detach", "--name", "web", "--replicas", "2", "--publish", "mode=host,target=80",
-		"--mount", "type=bind,src=/etc/hostname,dst=/etc/hostname,readonly", "--no-resolve-image", lab.WebImage); err != nil {
+	if err := show(ctx, manager, "service", "create", "--detach", "--name", "web", "--replicas", "2",
+		"--publish", "mode=host,target=80", "--no-resolve-image",
+		"--mount", "type=bind,src=/etc/hostname,dst=/etc/hostname,readonly", lab.WebImage); err != nil {
 		return err
 	}
 	if err := answering(ctx, l, manager, 2, 2); err != nil {
@@ -106,13 +108,14 @@ func practise(ctx context.Context, l *lab.Lab, manager *lab.Pi) error {
 	if err := victim.PowerOff(); err != nil {
 		return err
 	}
-	if err := await(ctx, 90*time.Second, func() error { return nodeState(ctx, manager, victim.Name, "Down") }); err != nil {
+	if err := becomes(ctx, manager, victim, "Down"); err != nil {
 		return err
 	}
 	if err := answering(ctx, l, manager, 2, 2); err != nil {
 		return err
 	}
-	fmt.Printf("\n  Down was noticed and the replica runs elsewhere %.0f s after the plug was pulled.\n", time.Since(pulled).Seconds())
+	fmt.Printf("\n  Down was noticed and the replica runs elsewhere %.0f s after the plug was pulled.\n",
+		time.Since(pulled).Seconds())
 	if err := show(ctx, manager, "node", "ls"); err != nil {
 		return err
 	}
@@ -124,7 +127,7 @@ func practise(ctx context.Context, l *lab.Lab, manager *lab.Pi) error {
 	if err := errors.Join(victim.StartEngine(), victim.StartAgent()); err != nil {
 		return err
 	}
-	if err := await(ctx, 90*time.Second, func() error { return nodeState(ctx, manager, victim.Name, "Ready") }); err != nil {
+	if err := becomes(ctx, manager, victim, "Ready"); err != nil {
 		return err
 	}
 	return show(ctx, manager, "node", "ls")
@@ -133,7 +136,7 @@ func practise(ctx context.Context, l *lab.Lab, manager *lab.Pi) error {
 // formed waits for one swarm of all Pis and returns its manager, which must be the Pi with the lowest serial.
 func formed(ctx context.Context, l *lab.Lab) (*lab.Pi, error) {
 	lowest := slices.MinFunc(l.Pis, func(a, b *lab.Pi) int { return strings.Compare(a.Serial, b.Serial) })
-	return lowest, await(ctx, 2*time.Minute, func() error {
+	return lowest, await(ctx, formMax, func(context.Context) error {
 		out, err := lowest.Docker(ctx, "node", "ls", "--format", "{{.Status}}")
 		if n := strings.Count(string(out), "Ready"); err != nil || n != len(l.Pis) {
 			return fmt.Errorf("%d of %d nodes are ready at %s", n, len(l.Pis), lowest.Name)
@@ -145,8 +148,9 @@ func formed(ctx context.Context, l *lab.Lab) (*lab.Pi, error) {
 // answering waits until the service has n tasks that all answer, from at least this many Pis.
 func answering(ctx context.Context, l *lab.Lab, manager *lab.Pi, n, boards int) error {
 	var answers []string
-	err := await(ctx, time.Minute, func() error {
-		running, err := manager.Docker(ctx, "service", "ps", "web", "--filter", "desired-state=running", "--format", "{{.CurrentState}}")
+	err := await(ctx, answerMax, func(context.Context) error {
+		running, err := manager.Docker(ctx, "service", "ps", "web", "--filter", "desired-state=running",
+			"--format", "{{.CurrentState}}")
 		if got := strings.Count(string(running), "Running"); err != nil || got != n {
 			return fmt.Errorf("%d of %d tasks run", got, n)
 		}
@@ -209,31 +213,29 @@ func workerWithTask(ctx context.Context, l *lab.Lab, manager *lab.Pi) (*lab.Pi, 
 	return nil, fmt.Errorf("no worker runs a replica; they run on %q", out)
 }
 
-func nodeState(ctx context.Context, manager *lab.Pi, name, want string) error {
-	out, err := manager.Docker(ctx, "node", "ls", "--filter", "name="+name, "--format", "{{.Status}}")
-	if got := strings.TrimSpace(string(out)); err != nil || got != want {
-		return errors.Join(err, fmt.Errorf("%s is %s, want %s", name, got, want))
-	}
-	return nil
+// becomes waits until the swarm calls a board that.
+func becomes(ctx context.Context, manager, pi *lab.Pi, want string) error {
+	return await(ctx, noticeMax, func(ctx context.Context) error {
+		out, err := manager.Docker(ctx, "node", "ls", "--filter", "name="+pi.Name, "--format", "{{.Status}}")
+		if got := strings.TrimSpace(string(out)); err != nil || got != want {
+			return errors.Join(err, fmt.Errorf("%s is %s, want %s", pi.Name, got, want))
+		}
+		return nil
+	})
 }
 
-// await repeats check every 300 ms until it succeeds; its last error is returned when the time is over.
-func await(ctx context.Context, limit time.Duration, check func() error) error {
-	limited, cancel := context.WithTimeout(ctx, limit)
+// How long things may take on a busy machine before the demo calls them failed.
+const (
+	formMax   = 2 * time.Minute  // three boards become a swarm
+	answerMax = time.Minute      // a service is started or moved, and answers
+	noticeMax = 90 * time.Second // a swarm notices that a board is gone, or back
+)
+
+// await is lab.Wait with a limit.
+func await(ctx context.Context, limit time.Duration, check func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	tick := time.NewTicker(300 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := check()
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-limited.Done():
-			return errors.Join(ctx.Err(), fmt.Errorf("after %v: %w", limit, err))
-		case <-tick.C:
-		}
-	}
+	return lab.Wait(ctx, 300*time.Millisecond, check)
 }
 
 // show runs a docker command on a Pi as a person at its keyboard would, and prints both.

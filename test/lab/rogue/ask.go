@@ -24,22 +24,16 @@ func (r *rogue) ask(pause time.Duration) {
 			DialContext:       r.dial,
 		},
 	}
-	slots := make(chan struct{}, 64)
+	asking := make(slots, 64)
 	var asked tally
 	go asked.report("requests")
 	for range time.Tick(pause) {
 		for at, v := range r.victims() {
 			for _, path := range []string{"/v1/hello", "/v1/join"} {
-				select {
-				case slots <- struct{}{}:
-				default: // they let us wait
-					continue
-				}
-				go func() {
-					defer func() { <-slots }()
+				asking.try(func() {
 					r.askOnce(client, at, path, v)
 					asked.n.Add(1)
-				}()
+				})
 			}
 		}
 	}
@@ -53,23 +47,17 @@ func (r *rogue) dial(ctx context.Context, network, addr string) (net.Conn, error
 
 // hold opens connections to each member and says nothing on them. At most 1000 are held at a time.
 func (r *rogue) hold(pause time.Duration) {
-	slots := make(chan struct{}, 1000)
+	held := make(slots, heldMax)
 	for range time.Tick(pause) {
 		for at := range r.victims() {
-			select {
-			case slots <- struct{}{}:
-			default:
-				continue
-			}
-			go func() {
-				defer func() { <-slots }()
+			held.try(func() {
 				conn, err := r.dial(context.Background(), "tcp4", netip.AddrPortFrom(at, 2378).String())
 				if err != nil {
 					return
 				}
 				defer conn.Close()
-				_, _ = conn.Read(make([]byte, 1)) // until the member has had enough
-			}()
+				_ = untilClosed(conn) // until the member has had enough
+			})
 		}
 	}
 }

@@ -38,7 +38,8 @@ var holds = map[string]func(net.Conn, *tls.Config) error{
 	},
 	"huge": func(c net.Conn, config *tls.Config) error { // a request of a gigabyte
 		t := tls.Client(c, config)
-		if _, err := io.WriteString(t, "POST /v1/hello HTTP/1.1\r\nHost: pi\r\nContent-Length: 1073741824\r\n\r\n"); err != nil {
+		if _, err := io.WriteString(t,
+			"POST /v1/hello HTTP/1.1\r\nHost: pi\r\nContent-Length: 1073741824\r\n\r\n"); err != nil {
 			return err
 		}
 		chunk := make([]byte, 16<<10)
@@ -61,18 +62,12 @@ const heldMax = 1000
 // connect opens so many connections a second to each of the boards in turn, and holds them in one of these ways.
 func (r *rogue) connect(boards []netip.Addr, hold func(net.Conn, *tls.Config) error, rate int) {
 	config := &tls.Config{InsecureSkipVerify: true, Certificates: []tls.Certificate{r.cert}}
-	slots := make(chan struct{}, heldMax)
+	held := make(slots, heldMax)
 	var opened tally
 	go opened.report("connections")
 	often(rate, func() {
 		for _, at := range boards {
-			select {
-			case slots <- struct{}{}:
-			default: // they let us wait
-				continue
-			}
-			go func() {
-				defer func() { <-slots }()
+			held.try(func() {
 				c, err := r.dial(context.Background(), "tcp4", netip.AddrPortFrom(at, 2378).String())
 				if err != nil {
 					return
@@ -80,7 +75,7 @@ func (r *rogue) connect(boards []netip.Addr, hold func(net.Conn, *tls.Config) er
 				defer c.Close()
 				opened.n.Add(1)
 				_ = hold(c, config) // it always ends with an error: they hang up
-			}()
+			})
 		}
 	})
 }

@@ -11,9 +11,9 @@ import (
 	"golang.org/x/net/ipv4"
 )
 
-// flood sends so many packets a second from addresses of others. Most announce a board that does not exist, of the cluster
-// that was heard as far as one can say that without its key. The rest is what members have said, from elsewhere or taken
-// back in their names, questions, and garbage.
+// flood sends so many packets a second from addresses of others. Most announce a board that does not exist, of the
+// cluster that was heard as far as one can say that without its key. The rest is what members have said, from elsewhere
+// or taken back in their names, questions, and garbage.
 func (r *rogue) flood(eth *net.Interface, rate int) {
 	conn, err := net.ListenPacket("ip4:255", "0.0.0.0") // a protocol that nobody speaks: there is nothing to receive
 	if err != nil {

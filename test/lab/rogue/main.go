@@ -1,7 +1,9 @@
-// Command rogue is the attacker of the tests: a stranger on the LAN, without the cluster key. Its argument is the attack:
+// Command rogue is the attacker of the tests: a stranger on the LAN, without the cluster key. Its argument is the
+// attack:
 //
 //	pretend  a board that wants to lead, or at least to get in: it announces itself as the manager with the lowest serial
-//	         in every way it can think of (lie.go), answers whoever asks it (answer.go), and asks whoever it hears (ask.go)
+//	         in every way it can think of (lie.go), answers whoever asks it (answer.go), and asks whoever it hears
+//	         (ask.go)
 //	ask      the last of these only, of the boards at -to, too
 //	flood    thousands of announcements a second, from invented boards at the addresses of others (flood.go)
 //	half, idle, slow, huge

@@ -26,3 +26,18 @@ func (t *tally) report(what string) {
 		log.Printf("did %d %s in %.1f s", t.n.Load(), what, time.Since(began).Seconds())
 	}
 }
+
+// slots let so many things be done at a time as they have room for.
+type slots chan struct{}
+
+// try does something in a goroutine of its own, unless as much is being done as there may be.
+func (s slots) try(do func()) {
+	select {
+	case s <- struct{}{}:
+		go func() {
+			defer func() { <-s }()
+			do()
+		}()
+	default: // they let us wait
+	}
+}

@@ -10,10 +10,11 @@ import (
 	"time"
 )
 
-// relay is the man in the middle: whoever connects gets to the board at to, and takes him for that board, as that one takes
-// him for who connects. TLS ends here on both sides, so that everything can be read.
+// relay is the man in the middle: whoever connects gets to the board at to, and takes him for that board, as that one
+// takes him for who connects. TLS ends here on both sides, so that everything can be read.
 func (r *rogue) relay(l net.Listener, to string) error {
-	config := &tls.Config{InsecureSkipVerify: true, Certificates: []tls.Certificate{r.cert}, ClientAuth: tls.RequestClientCert}
+	config := &tls.Config{InsecureSkipVerify: true, Certificates: []tls.Certificate{r.cert},
+		ClientAuth: tls.RequestClientCert}
 	l = tls.NewListener(l, config)
 	for {
 		in, err := l.Accept()

@@ -19,7 +19,8 @@ func TestDatagram(t *testing.T) {
 	if head.Src.String() != "10.77.0.9" || head.Dst.String() != "224.0.0.251" || head.TotalLen != 20+8+len(question()) {
 		t.Errorf("header %v", head)
 	}
-	if want := []byte{5353 >> 8, 5353 & 0xff, 5353 >> 8, 5353 & 0xff, 0, byte(8 + len(question())), 0, 0}; !bytes.Equal(payload[:8], want) {
+	want := []byte{5353 >> 8, 5353 & 0xff, 5353 >> 8, 5353 & 0xff, 0, byte(8 + len(question())), 0, 0}
+	if !bytes.Equal(payload[:8], want) {
 		t.Errorf("UDP header %x, want %x", payload[:8], want)
 	}
 	var msg dns.Msg
@@ -58,7 +59,8 @@ func TestRelayReads(t *testing.T) {
 	r := rogue{cert: cert}
 	go func() { _ = r.relay(middle, board.Addr().String()) }() // ends with the listener
 
-	c, err := (&tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true}}).DialContext(t.Context(), "tcp4", middle.Addr().String())
+	c, err := (&tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true}}).DialContext(t.Context(), "tcp4",
+		middle.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
