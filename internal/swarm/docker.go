@@ -26,13 +26,15 @@ const (
 	statusMax = 5 * time.Second
 	callMax   = 30 * time.Second // a manager without majority answers after 20 s, and Leave waits as long for a pending join
 	joinMax   = 25 * time.Second // for each manager; the engine itself gives up waiting after 20 s
-	// certExpiry is how long a node's certificate is valid. Docker's 90 days end a swarm that spent a summer on a shelf.
-	certExpiry = 5 * 365 * 24 * time.Hour
 	// updateTries bounds the repetitions when somebody else changes a node at the same time.
 	updateTries = 5
 	// listenAny is what the engine listens on; it refuses an empty address.
 	listenAny = "0.0.0.0"
 )
+
+// CertExpiry is how long the certificates of a swarm's nodes are valid where Init made the swarm. Docker's own 90 days
+// would end a swarm that spent a summer on a shelf.
+const CertExpiry = 5 * 365 * 24 * time.Hour
 
 // Docker is the Engine behind a Docker socket. It is safe for concurrent use.
 type Docker struct {
@@ -200,7 +202,7 @@ func initRequest(r InitRequest) api.InitRequest {
 		DefaultAddrPool: []string{r.Pool.String()},
 		SubnetSize:      subnetBits,
 		Availability:    api.NodeAvailabilityActive,
-		Spec:            api.Spec{CAConfig: api.CAConfig{NodeCertExpiry: certExpiry}},
+		Spec:            api.Spec{CAConfig: api.CAConfig{NodeCertExpiry: CertExpiry}},
 	}
 }
 
@@ -215,10 +217,12 @@ func rotate(ctx context.Context, c *client.Client) error {
 }
 
 // Join implements Engine.
-func (d *Docker) Join(ctx context.Context, r JoinRequest) error { return joinInTurn(ctx, r, d.joinOne) }
+func (d *Docker) Join(ctx context.Context, r JoinRequest) error { return JoinInTurn(ctx, r, d.joinOne) }
 
-// joinInTurn tries one manager after the other, for an engine uses the first address it is given and no other.
-func joinInTurn(ctx context.Context, r JoinRequest,
+// JoinInTurn calls one with each of r's managers in turn until one of them takes the board, because an engine uses the
+// first address that it is given and no other. It stops early at an error that another manager would not change:
+// ErrAlready, ErrUnreachable, ErrExcluded and ErrPending. Where r names no manager it returns ErrRefused.
+func JoinInTurn(ctx context.Context, r JoinRequest,
 	one func(context.Context, netip.AddrPort, JoinRequest) error) error {
 	var errs error
 	for _, m := range r.Managers {
