@@ -33,7 +33,7 @@ func generated(text string) (random string, ok bool, err error) {
 	text = bare(text)
 	if i := strings.LastIndexAny(text, ":="); i >= 0 { // as in key = "..."
 		groups := groupsOf(bare(text[i+1:]))
-		if chars := normal(groups); fits(chars) || looksGenerated(groups) {
+		if chars := normal(groups); fits(chars) || looksGenerated(groups) || looksCut(groups) {
 			return read(groups, chars)
 		}
 	}
@@ -41,7 +41,7 @@ func generated(text string) (random string, ok bool, err error) {
 	chars := normal(groups)
 	pieces := piecesOf(text)
 	switch {
-	case isKeyChars(chars) || looksGenerated(groups):
+	case isKeyChars(chars) || looksGenerated(groups) || looksCut(groups):
 		return read(groups, chars)
 	case hasKey(pieces):
 		return "", true, errors.New(`it has other text beside a key of "pi-agent key new", or between its groups: leave nothing but the key`)
@@ -181,12 +181,50 @@ func looksGenerated(groups []string) bool {
 	return max(off, -off) <= groupedOff && fours >= 4 && len(groups)-fours <= 2 && mixed >= 2 && strange <= 3
 }
 
-// looksRandom reports whether letters of one case and digits change so often that the text is no words, and in it are more than
-// the letters of a hexadecimal number.
+// looksCut reports whether groups look like those that are left of a generated key when the others are missing: groups of
+// four in one case, but for one that may be shorter, and letters and digits mixed in two or more of them. Words are not, and
+// neither are the numbers of cards and devices, which are decimal or hexadecimal.
+func looksCut(groups []string) bool {
+	fours, mixed := 0, 0
+	for _, g := range groups {
+		switch {
+		case len(g) > groupChars || strings.Trim(normal([]string{g}), alphabet) != "":
+			return false
+		case len(g) == groupChars:
+			fours++
+		}
+		if strings.ContainsFunc(g, isDigit) && strings.ContainsFunc(g, isLetter) {
+			mixed++
+		}
+	}
+	text := strings.Join(groups, "")
+	return len(text) < allChars && fours >= 2 && len(groups) >= 3 && len(groups)-fours <= 1 && mixed >= 2 &&
+		fewCases(text) && !isHex(text)
+}
+
+// fewCases reports whether the letters of a text are in one case, or change it so seldom as where the shift lock was
+// pressed in the midst of it. Those that a password manager makes up change it all the time.
+func fewCases(text string) bool {
+	const most = 3
+	changes, known, upper := 0, false, false
+	for _, r := range text {
+		if !unicode.IsUpper(r) && !unicode.IsLower(r) {
+			continue
+		}
+		if known && upper != unicode.IsUpper(r) {
+			changes++
+		}
+		known, upper = true, unicode.IsUpper(r)
+	}
+	return changes <= most
+}
+
+// isHex reports whether a text has nothing but hexadecimal digits.
+func isHex(text string) bool { return strings.Trim(text, "0123456789abcdefABCDEF") == "" }
+
+// looksRandom reports whether letters of one case and digits change so often that the text is no words, and in it are more
+// than the letters of a hexadecimal number.
 func looksRandom(text string) bool {
-	small := strings.ToLower(text)
-	_, first := utf8.DecodeRuneInString(text)
-	oneCase := text == strings.ToUpper(text) || text[first:] == small[min(first, len(small)):]
 	changes, last := 0, false
 	for i, r := range text {
 		if is := isDigit(r); i > 0 && is != last {
@@ -194,7 +232,7 @@ func looksRandom(text string) bool {
 		}
 		last = isDigit(r)
 	}
-	return oneCase && changes >= 5 && countDigits([]string{text}) >= 3 && strings.Trim(small, "0123456789abcdef") != ""
+	return fewCases(text) && changes >= 5 && countDigits([]string{text}) >= 3 && !isHex(text)
 }
 
 // faults says what is wrong with groups that look like those of a key and are not.
