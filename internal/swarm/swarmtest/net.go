@@ -103,7 +103,8 @@ func (e *Engine) PowerOn() {
 	})
 }
 
-// StopEngine ends the engine while the board stays on. The others get an answer from the board then: its port is closed.
+// StopEngine ends the engine while the board stays on. The others get an answer from the board then: its port is
+// closed.
 func (e *Engine) StopEngine() { e.net.change(func() { e.up = false }) }
 
 // StartEngine starts the engine of a board that is on.
@@ -193,7 +194,8 @@ func (e *Engine) Deploy() {
 // Expire lets the certificate of this node be out of date.
 func (e *Engine) Expire() { e.net.change(func() { e.expired = true }) }
 
-// Forget moves the note aside by which the engine, which is down, knows that it is in a swarm. All else stays on its card.
+// Forget moves the note aside by which the engine, which is down, knows that it is in a swarm. All else stays on its
+// card.
 func (e *Engine) Forget() {
 	e.net.change(func() {
 		if e.member != nil {

@@ -31,8 +31,8 @@ func (e *Engine) Overview(ctx context.Context) (o swarm.Overview, err error) {
 	return o, err
 }
 
-// AddService puts a service into the swarm of this manager, as docker service create does. Its tasks run at once, wherever
-// a node is ready and takes tasks.
+// AddService puts a service into the swarm of this manager, as docker service create does. Its tasks run at once,
+// wherever a node is ready and takes tasks.
 func (e *Engine) AddService(name string, replicas int) {
 	e.net.change(func() {
 		s := e.member.swarm
