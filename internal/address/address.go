@@ -13,7 +13,8 @@ import (
 	"strings"
 )
 
-// Link is the network interface over which a board takes part in the cluster, with its addresses. The zero Link is none.
+// Link is the network interface over which a board takes part in the cluster, with its addresses. The zero Link is
+// none.
 type Link struct {
 	Name  string
 	Index int        // changes when the interface is made anew, as when a USB adapter is plugged again
@@ -47,12 +48,13 @@ type candidate struct {
 	bare      bool // will do without Addr, because it is to get a stable address
 }
 
-// choose picks the cluster interface: the one named want, or what it has become a port of. Without want it is the one named
-// home, if that can be used. Else it is the best: one with a cable before one without, a network card, or what is made of
-// one, before one of which nothing is known, one with a default route before one without, the lower metric before the
-// higher, one with an address before one without, wired before wireless, plain before a VLAN, the older before the newer.
-// One that is a port of another is never it, and one of another program only when want names it. The error says in words
-// what is missing at the one that comes first; an empty socket is not worth telling while the radio waits for its address.
+// choose picks the cluster interface: the one named want, or what it has become a port of. Without want it is the one
+// named home, if that can be used. Else it is the best: one with a cable before one without, a network card, or what is
+// made of one, before one of which nothing is known, one with a default route before one without, the lower metric
+// before the higher, one with an address before one without, wired before wireless, plain before a VLAN, the older
+// before the newer. One that is a port of another is never it, and one of another program only when want names it. The
+// error says in words what is missing at the one that comes first; an empty socket is not worth telling while the radio
+// waits for its address.
 func choose(all []candidate, want, home string) (Choice, error) {
 	named := byName(all)
 	if want != "" {

@@ -28,7 +28,8 @@ func (m mac) String() string { return net.HardwareAddr(m[:]).String() }
 
 var broadcast = packet.Addr{HardwareAddr: net.HardwareAddr{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}}
 
-// arp is one ARP packet, in the words of RFC 5227: a probe has no sender address, an announcement has its own as target.
+// arp is one ARP packet, in the words of RFC 5227: a probe has no sender address, an announcement has its own as
+// target.
 type arp struct {
 	reply          bool
 	hardware       mac // of the sender

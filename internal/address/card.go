@@ -23,8 +23,8 @@ type card struct {
 	foreign  bool // it is no Ethernet: a tunnel, a modem, a CAN bus
 }
 
-// readCard reads what root/class/net shows of an interface. An empty card comes of what is not there, and of an interface
-// of another network namespace, whose index differs.
+// readCard reads what root/class/net shows of an interface. An empty card comes of what is not there, and of an
+// interface of another network namespace, whose index differs.
 func readCard(root, name string, index int) card {
 	dir := filepath.Join(root, "class/net", name)
 	uevent, err := os.ReadFile(filepath.Join(dir, "uevent"))
@@ -148,8 +148,8 @@ func (all interfaces) rankOf(name string, depth int) rank {
 // vrf is the kind of a routing table of its own. What belongs to one keeps its addresses.
 const vrf = "vrf"
 
-// stands is the interface that takes the place of the one of that name: itself, or the bridge or bond that it has become a
-// port of. It reports whether there is one.
+// stands is the interface that takes the place of the one of that name: itself, or the bridge or bond that it has
+// become a port of. It reports whether there is one.
 func (all interfaces) stands(name string) (candidate, bool) {
 	c, ok := all[name]
 	for range deepest {

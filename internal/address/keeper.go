@@ -84,13 +84,13 @@ func NewKeeper(o KeeperOptions) *Keeper {
 	return k
 }
 
-// Ready is closed when Run has begun to work and an address that a swarm relies on is back, or 10 s later when nothing lets
-// it be put back. An engine that is started before may find no way to its manager, and gives up for good.
+// Ready is closed when Run has begun to work and an address that a swarm relies on is back, or 10 s later when nothing
+// lets it be put back. An engine that is started before may find no way to its manager, and gives up for good.
 func (k *Keeper) Ready() <-chan struct{} { return k.ready }
 
 // Link is the cluster interface right now, with the stable address once there is one. The error says in words what is
-// missing. As long as a swarm relies on the address, the interface on which it was made, or the bridge or bond that this
-// has become a port of, comes first.
+// missing. As long as a swarm relies on the address, the interface on which it was made, or the bridge or bond that
+// this has become a port of, comes first.
 func (k *Keeper) Link() (Choice, error) {
 	k.mu.Lock()
 	home, inUse, held := k.home, k.inUse, k.held
@@ -215,8 +215,8 @@ func (k *Keeper) now() (Home, bool) {
 }
 
 // park puts the address where it belongs though nobody is reached there, as when the switch starts more slowly than the
-// boards: so the engine that starts meanwhile has a route to its manager, without which it gives up for good. It reports
-// whether the address is there, which the kernel does not allow before the interface is up.
+// boards: so the engine that starts meanwhile has a route to its manager, without which it gives up for good. It
+// reports whether the address is there, which the kernel does not allow before the interface is up.
 func (k *Keeper) park(home Home) bool {
 	link, ok := k.Kernel.stands(cmp.Or(k.Kernel.Want, home.Interface))
 	if !ok {
@@ -229,7 +229,8 @@ func (k *Keeper) park(home Home) bool {
 	return err == nil
 }
 
-// hold has the address on the link until the link is no longer the one, the address is given up, or something goes wrong.
+// hold has the address on the link until the link is no longer the one, the address is given up, or something goes
+// wrong.
 func (k *Keeper) hold(ctx context.Context, link Link, changed <-chan struct{}) error {
 	home, inUse := k.now()
 	switch err := elsewhere(link, home.Addr); {

@@ -12,7 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// readTries bounds how often a list is read that changes while the kernel gives it. Docker changes interfaces in bursts.
+// readTries bounds how often a list is read that changes while the kernel gives it. Docker changes interfaces in
+// bursts.
 const readTries = 5
 
 // Kernel reads interfaces and routes from the kernel it runs on, in the current network namespace.

@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Started is how long ago the agent was first started since the board was switched on. It is kept in the file at path, which
-// must be where everything goes at power-off, as below /run. A clock that is set does not change it.
+// Started is how long ago the agent was first started since the board was switched on. It is kept in the file at path,
+// which must be where everything goes at power-off, as below /run. A clock that is set does not change it.
 func Started(path string) (time.Duration, error) {
 	now, err := SinceBoot()
 	if err != nil {

@@ -1,5 +1,6 @@
-// Package bootfile finds the files that a person has put on the boot partition, by the names that people and their programs
-// give them: an editor adds .txt and does not show it, a phone begins with a capital, and the partition keeps what was typed.
+// Package bootfile finds the files that a person has put on the boot partition, by the names that people and their
+// programs give them: an editor adds .txt and does not show it, a phone begins with a capital, and the partition keeps
+// what was typed.
 package bootfile
 
 import (
@@ -15,8 +16,8 @@ import (
 	"unicode"
 )
 
-// Dirs are the places of the boot partition, which any computer can write after flashing a card: of today's systems, and of
-// older ones.
+// Dirs are the places of the boot partition, which any computer can write after flashing a card: of today's systems,
+// and of older ones.
 var Dirs = []string{"/boot/firmware", "/boot"}
 
 // Name is a file that may be on the boot partition, with the names that clearly mean it.
@@ -46,8 +47,8 @@ func (n Name) Paths() (all []string) {
 	return all
 }
 
-// In returns the files in dir that are meant by the name, the one that is called exactly so first. A directory that is not
-// there has none.
+// In returns the files in dir that are meant by the name, the one that is called exactly so first. A directory that is
+// not there has none.
 func (n Name) In(dir string) (paths []string, err error) {
 	entries, err := list(dir)
 	for _, e := range entries {
@@ -61,8 +62,8 @@ func (n Name) In(dir string) (paths []string, err error) {
 	return paths, err
 }
 
-// Fits reports whether a file of this name is clearly meant: in any case of letters, with or without the dash, with another
-// ending that is as good, and with those that an editor added.
+// Fits reports whether a file of this name is clearly meant: in any case of letters, with or without the dash, with
+// another ending that is as good, and with those that an editor added.
 func (n Name) Fits(name string) bool {
 	stem, ok := n.Stem(name)
 	return ok && slices.Contains(n.stems, fold(stem))
@@ -142,7 +143,8 @@ func Aside(name string) bool {
 		slices.Contains([]string{".bak", ".old", ".orig", ".save", ".swp", ".tmp"}, strings.ToLower(filepath.Ext(name)))
 }
 
-// others are the endings of files that have our name and are none of ours: packages, images, signatures, and keys that were taken.
+// others are the endings of files that have our name and are none of ours: packages, images, signatures, and keys that
+// were taken.
 var others = []string{".deb", ".rpm", ".img", ".xz", ".gz", ".zip", ".asc", ".sig", ".gpg", ".sha256", ".taken", ".dpkg-old", ".dpkg-dist", ".dpkg-new", ".ucf-old", ".ucf-dist"}
 
 // downloaded are the beginnings of our names, as fold leaves them, with an ending that a browser or a phone has added.
@@ -151,8 +153,8 @@ var downloaded = regexp.MustCompile(`^(docker)?\.?(stack|compose)\.ya?ml`)
 // shortened are the names of our files as old programs shorten them.
 var shortened = map[string]Name{".key": Key, ".tom": Settings}
 
-// squeezed drops from a folded name all but letters and digits, and makes those that are as wide as a Japanese character what
-// they look like.
+// squeezed drops from a folded name all but letters and digits, and makes those that are as wide as a Japanese
+// character what they look like.
 func squeezed(name string) string {
 	return strings.Map(func(r rune) rune {
 		if r >= '！' && r <= '～' {

@@ -79,9 +79,9 @@ func check(random string) string {
 	return b.String()
 }
 
-// Parse reads a key. In a generated one case, what is between the groups and around the key, O for 0 and I or L for 1 do not
-// matter. A passphrase counts as it looks, see visible, without space around it. What looks like a generated key and is none
-// is refused. The error says what is wrong without the text.
+// Parse reads a key. In a generated one case, what is between the groups and around the key, O for 0 and I or L for 1
+// do not matter. A passphrase counts as it looks, see visible, without space around it. What looks like a generated key
+// and is none is refused. The error says what is wrong without the text.
 func Parse(text string) (Phrase, error) {
 	if random, ok, err := generated(text); ok && utf8.ValidString(text) {
 		if err != nil {
@@ -113,9 +113,10 @@ func canonical(text string) (string, error) {
 	return inGroups(random + check(random)), nil
 }
 
-// visible is a passphrase in the one form that all texts have that look the same, whatever keyboard or editor they come from,
-// much as passwords are compared (OpaqueString in RFC 8265, section 4.2): letters are composed with their accents, every space
-// is an ASCII one, and none is around the text. What cannot be seen is left out, which that profile would refuse.
+// visible is a passphrase in the one form that all texts have that look the same, whatever keyboard or editor they come
+// from, much as passwords are compared (OpaqueString in RFC 8265, section 4.2): letters are composed with their
+// accents, every space is an ASCII one, and none is around the text. What cannot be seen is left out, which that
+// profile would refuse.
 func visible(text string) string {
 	if !utf8.ValidString(text) {
 		return text // which is refused for that

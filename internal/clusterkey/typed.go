@@ -10,8 +10,8 @@ import (
 	"unicode/utf8"
 )
 
-// How far a text may be from a generated key, in characters without what is between its groups, and still be taken for one
-// that was mistyped: two groups with dashes between groups, and one without.
+// How far a text may be from a generated key, in characters without what is between its groups, and still be taken for
+// one that was mistyped: two groups with dashes between groups, and one without.
 const (
 	allChars   = randomChars + checkChars
 	allGroups  = allChars / groupChars
@@ -27,8 +27,8 @@ var asPassphrase = fmt.Sprintf("to use it as a passphrase, add words until it ha
 // quotes are what people and programs put around a key.
 const quotes = "\"'`“”„‟‘’‚‛«»‹›<>"
 
-// generated reads a text as a generated key, whatever is around it and between its groups. It is not ok when the text does not
-// look like one; when it does, and is none, the error says why, without the text.
+// generated reads a text as a generated key, whatever is around it and between its groups. It is not ok when the text
+// does not look like one; when it does, and is none, the error says why, without the text.
 func generated(text string) (random string, ok bool, err error) {
 	text = bare(text)
 	if i := strings.LastIndexAny(text, ":="); i >= 0 { // as in key = "..."
@@ -92,8 +92,8 @@ func groupsOf(text string) []string {
 // markup is what programs write for a character that they do not want to show.
 var markup = regexp.MustCompile(`&#?[0-9A-Za-z]+;|%[0-9A-Fa-f]{2}`)
 
-// piecesOf are the letters and digits of a text, split at whatever else there is. Those that are as wide as a Japanese character
-// are what they look like.
+// piecesOf are the letters and digits of a text, split at whatever else there is. Those that are as wide as a Japanese
+// character are what they look like.
 func piecesOf(text string) []string {
 	text = strings.Map(func(r rune) rune {
 		if r >= '！' && r <= '～' {
@@ -104,8 +104,8 @@ func piecesOf(text string) []string {
 	return strings.FieldsFunc(text, func(r rune) bool { return onlyKnown(r) < 0 })
 }
 
-// looksRegrouped reports whether pieces look like a key that was not grouped in fours: letters and digits are mixed in them, or
-// each is a character or two, and they change as often as in no sentence.
+// looksRegrouped reports whether pieces look like a key that was not grouped in fours: letters and digits are mixed in
+// them, or each is a character or two, and they change as often as in no sentence.
 func looksRegrouped(pieces []string) bool {
 	if len(pieces) < 2 {
 		return false
@@ -158,8 +158,8 @@ func hasKey(groups []string) bool {
 	return false
 }
 
-// looksGenerated reports whether a text is so much like a generated key that it was meant as one. Letters and digits of a key
-// are mixed as they are not in words and numbers: of a thousand keys two are not.
+// looksGenerated reports whether a text is so much like a generated key that it was meant as one. Letters and digits of
+// a key are mixed as they are not in words and numbers: of a thousand keys two are not.
 func looksGenerated(groups []string) bool {
 	length, fours, mixed, strange := 0, 0, 0, 0
 	for _, g := range groups {
@@ -181,9 +181,9 @@ func looksGenerated(groups []string) bool {
 	return max(off, -off) <= groupedOff && fours >= 4 && len(groups)-fours <= 2 && mixed >= 2 && strange <= 3
 }
 
-// looksCut reports whether groups look like those that are left of a generated key when the others are missing: groups of
-// four in one case, but for one that may be shorter, and letters and digits mixed in two or more of them. Words are not, and
-// neither are the numbers of cards and devices, which are decimal or hexadecimal.
+// looksCut reports whether groups look like those that are left of a generated key when the others are missing: groups
+// of four in one case, but for one that may be shorter, and letters and digits mixed in two or more of them. Words are
+// not, and neither are the numbers of cards and devices, which are decimal or hexadecimal.
 func looksCut(groups []string) bool {
 	fours, mixed := 0, 0
 	for _, g := range groups {
@@ -222,8 +222,8 @@ func fewCases(text string) bool {
 // isHex reports whether a text has nothing but hexadecimal digits.
 func isHex(text string) bool { return strings.Trim(text, "0123456789abcdefABCDEF") == "" }
 
-// looksRandom reports whether letters of one case and digits change so often that the text is no words, and in it are more
-// than the letters of a hexadecimal number.
+// looksRandom reports whether letters of one case and digits change so often that the text is no words, and in it are
+// more than the letters of a hexadecimal number.
 func looksRandom(text string) bool {
 	changes, last := 0, false
 	for i, r := range text {
@@ -280,8 +280,8 @@ func some(faults []string) string {
 	return strings.Join(faults, ", ")
 }
 
-// notInKey is what a character is called that no key has, empty for those that one may have. It is not shown: the text may be a
-// passphrase after all. U is what V is misread as.
+// notInKey is what a character is called that no key has, empty for those that one may have. It is not shown: the text
+// may be a passphrase after all. U is what V is misread as.
 func notInKey(r rune) string {
 	switch {
 	case unicode.ToUpper(r) == 'U':

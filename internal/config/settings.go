@@ -26,7 +26,8 @@ type setting struct {
 	set       set
 }
 
-// set puts a value of the file into the settings. It is not ok when that is not within bounds: the settings are of no use then.
+// set puts a value of the file into the settings. It is not ok when that is not within bounds: the settings are of no
+// use then.
 type set func(c *Config, value any) (ok bool)
 
 // text is of a setting that takes a text.

@@ -19,8 +19,8 @@ type Cluster struct {
 	Deny []peer.Serial            // boards that do not count
 }
 
-// errForged is the error of an announcement that names our cluster and is not signed with its key. It may also have been
-// recorded and sent again from another address.
+// errForged is the error of an announcement that names our cluster and is not signed with its key. It may also have
+// been recorded and sent again from another address.
 var errForged = errors.New("not signed with the cluster key")
 
 // sign makes the signature of an instance at addr. A goodbye has another one than the announcement it takes back.

@@ -1,6 +1,6 @@
-// Package discovery finds the other boards on the link, and lets them find this one: DNS-SD (RFC 6763) over multicast DNS
-// (RFC 6762). Each board is an instance of the service _pi-agent._tcp.local. What is found are hints; whether they are true
-// is asked over enroll.
+// Package discovery finds the other boards on the link, and lets them find this one: DNS-SD (RFC 6763) over multicast
+// DNS (RFC 6762). Each board is an instance of the service _pi-agent._tcp.local. What is found are hints; whether they
+// are true is asked over enroll.
 //
 // Announcements, questions and the answers to them go over one socket (socket.go), at a pace that keeps the traffic in
 // proportion to the number of boards (schedule.go). Its records, and the answers to one-shot questions, are those of
@@ -37,8 +37,8 @@ type Snapshot struct {
 	Asked     address.Link // at all addresses of which was asked who is there, since SetAsking, and the answers are in
 }
 
-// Service announces this board and keeps what other boards announce. Its methods never block, except Run, and may be called
-// by many goroutines at once, also before and after Run.
+// Service announces this board and keeps what other boards announce. Its methods never block, except Run, and may be
+// called by many goroutines at once, also before and after Run.
 type Service struct {
 	cluster Cluster
 	log     *zap.Logger
@@ -68,8 +68,8 @@ func newService(cluster Cluster, l *zap.Logger, n network) *Service {
 // Ready is closed when Run has begun to work, which does not mean that there is a link.
 func (s *Service) Ready() <-chan struct{} { return s.ready }
 
-// Changed has an element after hints came, changed or went, after the board heard itself for the first time on a link, and
-// after a twin or another cluster came or went. Several such events make one element.
+// Changed has an element after hints came, changed or went, after the board heard itself for the first time on a link,
+// and after a twin or another cluster came or went. Several such events make one element.
 func (s *Service) Changed() <-chan struct{} { return s.shown.changed }
 
 // Snapshot returns what is known now. It belongs to the caller.
@@ -79,12 +79,12 @@ func (s *Service) Snapshot() Snapshot {
 	return shot
 }
 
-// SetLink says where to announce and listen. The sockets are made anew when the link is another than before; the same link
-// again costs nothing.
+// SetLink says where to announce and listen. The sockets are made anew when the link is another than before; the same
+// link again costs nothing.
 func (s *Service) SetLink(l address.Link) { s.wishes.change(func(w *wish) { w.link = l }) }
 
-// SetClaim says what to announce. A change is announced at once, or a second after the previous announcement. Of c only the
-// fields that are not marked "hello only" matter.
+// SetClaim says what to announce. A change is announced at once, or a second after the previous announcement. Of c only
+// the fields that are not marked "hello only" matter.
 func (s *Service) SetClaim(c peer.Claim) { s.wishes.change(func(w *wish) { w.claim = c }) }
 
 // SetAsking says whether to ask who is there, at once and then ever less often, up to once a minute. Boards are found

@@ -32,9 +32,9 @@ type packet struct {
 	data []byte
 }
 
-// groupConn is the real conn. It is bound to the group, not to every address: so it gets no unicast packet, of which the
-// kernel gives each to one socket only and which avahi on this machine may be waiting for. For the same reason all answers
-// that we want come by multicast.
+// groupConn is the real conn. It is bound to the group, not to every address: so it gets no unicast packet, of which
+// the kernel gives each to one socket only and which avahi on this machine may be waiting for. For the same reason all
+// answers that we want come by multicast.
 type groupConn struct {
 	index int // of the link
 	udp   *net.UDPConn
@@ -42,8 +42,8 @@ type groupConn struct {
 	buf   []byte
 }
 
-// openGroup needs no route to the group, since the kernel is told the interface. The net package cannot open such a socket:
-// it turns a group address into 0.0.0.0.
+// openGroup needs no route to the group, since the kernel is told the interface. The net package cannot open such a
+// socket: it turns a group address into 0.0.0.0.
 func openGroup(link address.Link) (conn, error) {
 	if len(link.Addrs()) == 0 {
 		return nil, fmt.Errorf("%s has no IPv4 address", link.Name)

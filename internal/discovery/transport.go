@@ -38,8 +38,8 @@ type conn interface {
 	Close() error
 }
 
-// transport is a link while it is open: the socket, and the responder that answers one-shot questions. After an error it is
-// closed until a pause is over.
+// transport is a link while it is open: the socket, and the responder that answers one-shot questions. After an error
+// it is closed until a pause is over.
 type transport struct {
 	conn      conn // nil while it is closed
 	responder responder
@@ -107,8 +107,8 @@ func (t *transport) backOff(now time.Time) {
 // heard notes that an announcement of ours came back.
 func (t *transport) heard() { t.unheard, t.pause = 0, 0 }
 
-// send sends a packet for each announcement, from its address: whoever hears it takes the board to be where it comes from.
-// It is enough when one can be sent, for the other address may be gone this moment.
+// send sends a packet for each announcement, from its address: whoever hears it takes the board to be where it comes
+// from. It is enough when one can be sent, for the other address may be gone this moment.
 func (t *transport) send(all []announcement, pack func(announcement) ([]byte, error)) error {
 	var errs []error
 	for _, a := range all {

@@ -1,5 +1,5 @@
-// Package journal makes the logger: plain sentences for people, with fields for machines where the log goes to systemd's
-// journal.
+// Package journal makes the logger: plain sentences for people, with fields for machines where the log goes to
+// systemd's journal.
 package journal
 
 import (
@@ -24,8 +24,8 @@ const (
 	fieldMax    = 64          // length of a field's name; the journal drops fields with a longer one
 )
 
-// New returns a logger for entries of this level and above. It writes to the journal with fields when the stderr of this
-// process is connected to it, and lines to stderr otherwise.
+// New returns a logger for entries of this level and above. It writes to the journal with fields when the stderr of
+// this process is connected to it, and lines to stderr otherwise.
 func New(level zapcore.Level, stderr io.Writer) *zap.Logger {
 	lines := zapcore.Lock(zapcore.AddSync(stderr))
 	if onJournal, err := journal.StderrIsJournalStream(); err == nil && onJournal {
@@ -71,8 +71,8 @@ func (c *core) Write(e zapcore.Entry, fields []zapcore.Field) error {
 // Sync implements zapcore.Core. Every entry is written at once.
 func (*core) Sync() error { return nil }
 
-// toJournal returns a writer that sends entries with their fields. Plain journalctl shows the message only, so the fields
-// are in it, too. What cannot be sent becomes a line in the journal's other form, with its priority in front.
+// toJournal returns a writer that sends entries with their fields. Plain journalctl shows the message only, so the
+// fields are in it, too. What cannot be sent becomes a line in the journal's other form, with its priority in front.
 func toJournal(send func(string, journal.Priority, map[string]string) error, lines io.Writer) writer {
 	return func(e zapcore.Entry, fields []field) error {
 		vars := map[string]string{"SYSLOG_IDENTIFIER": identifier}

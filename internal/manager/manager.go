@@ -1,7 +1,7 @@
-// Package manager does what a manager owes its swarm: it labels nodes by their boards, tells their comings and goings, lets a
-// board with a new card take the place of its old node, removes the nodes of boards that a person denies, and keeps as many
-// managers as are wanted. What to do is chosen by pure functions of the list of nodes; Reconcile carries it out, at every
-// turn anew, so that a power cut between two steps loses nothing.
+// Package manager does what a manager owes its swarm: it labels nodes by their boards, tells their comings and goings,
+// lets a board with a new card take the place of its old node, removes the nodes of boards that a person denies, and
+// keeps as many managers as are wanted. What to do is chosen by pure functions of the list of nodes; Reconcile carries
+// it out, at every turn anew, so that a power cut between two steps loses nothing.
 package manager
 
 import (
@@ -48,8 +48,8 @@ type Options struct {
 	Timing timing.Timing
 }
 
-// Manager is a board that manages a swarm, and what it has noticed from one list of nodes to the next. One that starts anew is
-// patient anew. It is not safe for concurrent use.
+// Manager is a board that manages a swarm, and what it has noticed from one list of nodes to the next. One that starts
+// anew is patient anew. It is not safe for concurrent use.
 type Manager struct {
 	Options
 	nodes       nodes

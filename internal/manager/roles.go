@@ -93,7 +93,8 @@ func (r roles) next() change {
 	return change{}
 }
 
-// fate says what has become of a manager that is gone. A board with a new card is still there, most often by the same name.
+// fate says what has become of a manager that is gone. A board with a new card is still there, most often by the same
+// name.
 func (r roles) fate(n swarm.Node) string {
 	back, is := successor(n, r.Nodes)
 	switch {
@@ -113,7 +114,8 @@ func (r roles) subject(n swarm.Node) string {
 	return "it is"
 }
 
-// replaced says who takes the place of a manager that is gone: the same board, where it has a new card and is the next one.
+// replaced says who takes the place of a manager that is gone: the same board, where it has a new card and is the next
+// one.
 func (r roles) replaced(n, by swarm.Node) string {
 	back, is := successor(n, r.Nodes)
 	switch {

@@ -1,8 +1,9 @@
 package manager
 
-// Stale nodes: those that boards leave behind. A board with a new card is a new node of its swarm; it takes the place of the old
-// one, which is recognised by the serial and by nothing else. A join that fails halfway, as when power is cut or the authority
-// is being exchanged, leaves a node that no board ever was. Nodes of boards that never come back are for a person to remove.
+// Stale nodes: those that boards leave behind. A board with a new card is a new node of its swarm; it takes the place
+// of the old one, which is recognised by the serial and by nothing else. A join that fails halfway, as when power is
+// cut or the authority is being exchanged, leaves a node that no board ever was. Nodes of boards that never come back
+// are for a person to remove.
 
 import (
 	"context"
@@ -28,7 +29,8 @@ func successor(n swarm.Node, nodes []swarm.Node) (swarm.Node, bool) {
 	return swarm.Node{}, false
 }
 
-// replaceStale lets boards with new cards take the places of their old nodes. Only the manager that leads the others does.
+// replaceStale lets boards with new cards take the places of their old nodes. Only the manager that leads the others
+// does.
 func (m *Manager) replaceStale(ctx context.Context, nodes []swarm.Node) {
 	for _, stale := range nodes {
 		n, ok := successor(stale, nodes)
@@ -41,8 +43,9 @@ func (m *Manager) replaceStale(ctx context.Context, nodes []swarm.Node) {
 	}
 }
 
-// replace gives the labels and availability of a stale node to another one, and then removes it. Each step may be the last one
-// before the power goes: what was done already is then found done. A stale node that has a vote is made a worker first.
+// replace gives the labels and availability of a stale node to another one, and then removes it. Each step may be the
+// last one before the power goes: what was done already is then found done. A stale node that has a vote is made a
+// worker first.
 func (m *Manager) replace(ctx context.Context, stale, by swarm.Node) error {
 	if stale.Votes {
 		return m.Engine.SetRole(ctx, stale.ID, false)
@@ -77,8 +80,8 @@ func isPhantom(n swarm.Node, peers []policy.Peer) bool {
 		!slices.ContainsFunc(peers, func(p policy.Peer) bool { return p.Claim.Node == n.ID })
 }
 
-// removePhantoms takes nodes off the list that have been phantoms for long enough to have come up. A board that is that slow
-// after all finds that it is not listed, and joins anew.
+// removePhantoms takes nodes off the list that have been phantoms for long enough to have come up. A board that is that
+// slow after all finds that it is not listed, and joins anew.
 func (m *Manager) removePhantoms(ctx context.Context, s Snapshot) {
 	before := m.phantoms
 	m.phantoms = map[string]time.Time{}

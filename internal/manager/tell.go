@@ -11,14 +11,15 @@ import (
 	"github.com/pi-agent/pi-agent/internal/swarm"
 )
 
-// nodes is the list of nodes as it was last, kept for its differences only: what is said of a node is said when it changes.
+// nodes is the list of nodes as it was last, kept for its differences only: what is said of a node is said when it
+// changes.
 type nodes struct {
 	ready map[string]bool // by node id
 	calm  time.Time       // when one last came or went
 }
 
-// tell says which nodes came, went down, came back and left since the last list. A node that is on its way in is not ready
-// yet, has no name before it is there, and is no news.
+// tell says which nodes came, went down, came back and left since the last list. A node that is on its way in is not
+// ready yet, has no name before it is there, and is no news.
 func (m *Manager) tell(s Snapshot) {
 	before := m.nodes.ready
 	m.nodes.ready = make(map[string]bool, len(s.Nodes))

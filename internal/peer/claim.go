@@ -43,11 +43,12 @@ type Membership struct {
 	Sole    bool `json:"sole,omitempty"`    // and no other does
 	Yields  bool `json:"yields,omitempty"`  // a person has given the swarm up: this manager takes its board into another
 
-	// Revive is valid while the board's engine has forgotten, or is about to, that it is in the swarm, and is to be made its
-	// manager again, at this address.
+	// Revive is valid while the board's engine has forgotten, or is about to, that it is in the swarm, and is to be
+	// made its manager again, at this address.
 	Revive netip.Addr `json:"revive,omitzero"`
 
-	// From is the board that the card was in before. What the engine is a member of is that board's, where it is still there.
+	// From is the board that the card was in before. What the engine is a member of is that board's, where it is still
+	// there.
 	From Serial `json:"from,omitempty"`
 }
 
@@ -67,8 +68,8 @@ func (m Membership) Validate() error {
 	return nil
 }
 
-// Claim is what a board says about itself. In an announcement it is a hint that anybody may have sent; in a hello it comes
-// over a channel that enroll has checked.
+// Claim is what a board says about itself. In an announcement it is a hint that anybody may have sent; in a hello it
+// comes over a channel that enroll has checked.
 type Claim struct {
 	Serial    Serial    `json:"serial"`
 	Cluster   string    `json:"cluster"`             // name of the cluster the board belongs to
@@ -116,8 +117,8 @@ func CheckCluster(name string) error {
 	return nil
 }
 
-// Mark tells ids of one kind apart on other boards. The id itself, which is meant to stay on its machine, cannot be read back
-// from it. No id has no mark.
+// Mark tells ids of one kind apart on other boards. The id itself, which is meant to stay on its machine, cannot be
+// read back from it. No id has no mark.
 func Mark(kind, id string) string {
 	if id == "" {
 		return ""

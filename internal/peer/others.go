@@ -10,7 +10,8 @@ import (
 // OthersMax is how many boards a claim may name.
 const OthersMax = 32
 
-// Others are the boards that c names because multicast may not tell of them. They are hints: whoever reads them asks there.
+// Others are the boards that c names because multicast may not tell of them. They are hints: whoever reads them asks
+// there.
 func (c Claim) Others() (all []netip.Addr) {
 	for text := range strings.FieldsSeq(c.Peers) {
 		if addr, err := netip.ParseAddr(text); err == nil && isNear(addr) {
@@ -33,8 +34,8 @@ func JoinOthers(addrs []netip.Addr) string {
 	return strings.Join(all, " ")
 }
 
-// Remembered are the addresses to keep when boards are met at some and were met before at others: each once, those of now
-// first, at most OthersMax.
+// Remembered are the addresses to keep when boards are met at some and were met before at others: each once, those of
+// now first, at most OthersMax.
 func Remembered(now, before []netip.Addr) (all []netip.Addr) {
 	for _, a := range slices.Concat(now, before) {
 		if isNear(a) && !slices.Contains(all, a) && len(all) < OthersMax {

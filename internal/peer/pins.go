@@ -8,7 +8,8 @@ import (
 	"slices"
 )
 
-// Fingerprint is the SHA-256 of a board's public node key. It stays the same for as long as the card is not flashed anew.
+// Fingerprint is the SHA-256 of a board's public node key. It stays the same for as long as the card is not flashed
+// anew.
 type Fingerprint [sha256.Size]byte
 
 // String gives the first 8 bytes in hexadecimal, enough to tell boards apart in a log.

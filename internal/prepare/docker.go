@@ -24,8 +24,8 @@ const (
 	usersLock = "/etc/.pwd.lock"
 )
 
-// dockerWithoutSudo puts the first user into group docker, and looks again when users have changed meanwhile: systemd does
-// not see a change of the file while what it has started for the one before still runs.
+// dockerWithoutSudo puts the first user into group docker, and looks again when users have changed meanwhile: systemd
+// does not see a change of the file while what it has started for the one before still runs.
 func dockerWithoutSudo(ctx context.Context, log *zap.Logger) error {
 	for {
 		if err := awaitUsers(); err != nil {
@@ -60,8 +60,8 @@ func awaitUsers() error {
 	}
 }
 
-// addFirstUser puts the first user into group docker. Where there is no such user, or no Docker yet, there is nothing to
-// do.
+// addFirstUser puts the first user into group docker. Where there is no such user, or no Docker yet, there is nothing
+// to do.
 func addFirstUser(ctx context.Context, log *zap.Logger) error {
 	var noUser user.UnknownUserIdError
 	var noGroup user.UnknownGroupError

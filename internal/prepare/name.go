@@ -30,8 +30,8 @@ const (
 	hostsPath = "/etc/hosts"
 )
 
-// givenPath is where it is kept which name this board was given instead of one that is another's: cloud-init and its like
-// call a board at every boot as they once were told.
+// givenPath is where it is kept which name this board was given instead of one that is another's: cloud-init and its
+// like call a board at every boot as they once were told.
 const givenPath = "/var/lib/pi-agent-prepare/name.json"
 
 // Bounds of a host name, in bytes: a label (RFC 1035 section 2.3.4), and the whole in the kernel.
@@ -53,8 +53,8 @@ func AskForName(taken string) error {
 	return nil
 }
 
-// rename gives the board another name if it is called as its image was, as another board, or by what is no name. It makes
-// hosts(5) know the name, whoever has written that file since.
+// rename gives the board another name if it is called as its image was, as another board, or by what is no name. It
+// makes hosts(5) know the name, whoever has written that file since.
 func rename(ctx context.Context, serial peer.Serial, log *zap.Logger) error {
 	kernel, err := os.Hostname()
 	if err != nil {
@@ -114,17 +114,17 @@ func rename(ctx context.Context, serial peer.Serial, log *zap.Logger) error {
 	return hostsErr
 }
 
-// given is the name that a board was given instead of one that is another's. It holds for the board with that serial only:
-// its card may be copied.
+// given is the name that a board was given instead of one that is another's. It holds for the board with that serial
+// only: its card may be copied.
 type given struct {
 	Serial peer.Serial `json:"serial"`
 	Taken  string      `json:"taken"`
 	Name   string      `json:"name"`
 }
 
-// decideName is what a board that is called old is to be called, when another board has the name taken, and what to keep of
-// that. What is called as it was before it was given its name has been reset, and gets that name at once: the engine starts
-// with it.
+// decideName is what a board that is called old is to be called, when another board has the name taken, and what to
+// keep of that. What is called as it was before it was given its name has been reset, and gets that name at once: the
+// engine starts with it.
 func decideName(old, taken string, kept given, serial peer.Serial) (string, given) {
 	if !usable(old) {
 		old = ""
@@ -167,8 +167,8 @@ func (g given) write(path string) error {
 	return renameio.WriteFile(path, append(text, '\n'), 0o644)
 }
 
-// usable reports whether a board can have this name: labels of letters, digits, "-" and "_", none of which begins or ends
-// with "-". The kernel takes anything.
+// usable reports whether a board can have this name: labels of letters, digits, "-" and "_", none of which begins or
+// ends with "-". The kernel takes anything.
 func usable(name string) bool {
 	if len(name) > nameMax {
 		return false
@@ -195,8 +195,8 @@ func sameLabel(label, name string) bool {
 	return label != "" && strings.EqualFold(label, first)
 }
 
-// nameFor is what a board with the name old should be called when taken is the name of another one. A name that is neither
-// an image's nor taken stays.
+// nameFor is what a board with the name old should be called when taken is the name of another one. A name that is
+// neither an image's nor taken stays.
 func nameFor(old, taken string, serial peer.Serial) string {
 	label, domain, _ := strings.Cut(old, ".")
 	suffix := strings.TrimPrefix(serial.Name(), "pi") // such as -bbcc01
@@ -218,8 +218,9 @@ func nameFor(old, taken string, serial peer.Serial) string {
 	return label
 }
 
-// Hostname is the name that the board was given, or the one that the kernel has where it was given none that it can have. Of
-// a later change the kernel tells a service nothing that is not to make any. It is empty when the board has no such name.
+// Hostname is the name that the board was given, or the one that the kernel has where it was given none that it can
+// have. Of a later change the kernel tells a service nothing that is not to make any. It is empty when the board has no
+// such name.
 func Hostname() (string, error) {
 	name, err := readLine(namePath)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -296,8 +297,8 @@ func renameInHosts(name string, outdated func(label string) bool) (changed bool,
 	return err == nil, err
 }
 
-// inHosts is the text of a hosts file that has the name. On the line of 127.0.1.1, which Debian gives to a machine's own
-// name, it takes the place of names that are outdated. Where no line has it, it gets one.
+// inHosts is the text of a hosts file that has the name. On the line of 127.0.1.1, which Debian gives to a machine's
+// own name, it takes the place of names that are outdated. Where no line has it, it gets one.
 func inHosts(text []byte, name string, outdated func(label string) bool) []byte {
 	const own = "127.0.1.1"
 	label, domain, _ := strings.Cut(name, ".")

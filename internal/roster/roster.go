@@ -1,6 +1,6 @@
-// Package roster knows the other boards: who is named in the settings, remembered from last time, heard by multicast or told of
-// by others, at which addresses, and what each has said last when it was asked. Being heard is a hint that anybody can forge;
-// being met means that the board has proven to be of this cluster.
+// Package roster knows the other boards: who is named in the settings, remembered from last time, heard by multicast or
+// told of by others, at which addresses, and what each has said last when it was asked. Being heard is a hint that
+// anybody can forge; being met means that the board has proven to be of this cluster.
 package roster
 
 import (
@@ -65,8 +65,8 @@ type Contact struct {
 	Err      error     // of the newest ask; nil when it was answered
 }
 
-// Mute reports whether a board outside any swarm goes on announcing itself there, and has not said hello or answered for a
-// while. One whose plug was pulled does neither.
+// Mute reports whether a board outside any swarm goes on announcing itself there, and has not said hello or answered
+// for a while. One whose plug was pulled does neither.
 func (c *Contact) Mute(now time.Time, tm timing.Timing) bool {
 	return !c.Hint.State.InSwarm() && now.Before(c.hintEnds) && now.Sub(timing.Later(c.Since, c.lastMet)) >= tm.Hello &&
 		(!c.Met || c.heard.Sub(c.lastMet) >= 2*tm.Ask)
@@ -94,7 +94,8 @@ func New(self enroll.Fingerprint, t timing.Timing) *Roster {
 	}
 }
 
-// at returns the contact for an address, making it when there is room. One at which nobody was met makes way. It may be nil.
+// at returns the contact for an address, making it when there is room. One at which nobody was met makes way. It may be
+// nil.
 func (r *Roster) at(addr netip.AddrPort, now time.Time) *Contact {
 	c := r.all[addr]
 	if c != nil {
@@ -120,8 +121,8 @@ func (r *Roster) at(addr netip.AddrPort, now time.Time) *Contact {
 	return c
 }
 
-// Heard takes in the announcements of boards. News about a board that was met makes it due to be asked. Where nobody has
-// answered yet, news may be of boards that do not exist, and the address waits for its turn.
+// Heard takes in the announcements of boards. News about a board that was met makes it due to be asked. Where nobody
+// has answered yet, news may be of boards that do not exist, and the address waits for its turn.
 func (r *Roster) Heard(hints []discovery.Hint, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -171,7 +172,8 @@ func (r *Roster) Reschedule(which func(*Contact) bool, now time.Time) {
 }
 
 // Meet takes in a board that has answered, or that said hello by itself. It reports whether this is its first time, and
-// whether it tells of a trouble that is news. What is older than what the board has said before is stale, and not taken in.
+// whether it tells of a trouble that is news. What is older than what the board has said before is stale, and not taken
+// in.
 func (r *Roster) Meet(p enroll.Peer, now time.Time) (first, trouble, stale bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -213,8 +215,8 @@ func (r *Roster) Meet(p enroll.Peer, now time.Time) (first, trouble, stale bool)
 	return first, trouble, false
 }
 
-// overtook reports whether what the board has said there last is newer than this claim of it. An agent that does not count is
-// believed in the order in which it is heard, and so are two boards with one key and serial, but for a moment.
+// overtook reports whether what the board has said there last is newer than this claim of it. An agent that does not
+// count is believed in the order in which it is heard, and so are two boards with one key and serial, but for a moment.
 func (c *Contact) overtook(claim peer.Claim, now time.Time, within time.Duration) bool {
 	last := c.Answer.Claim
 	switch {
@@ -236,9 +238,9 @@ func (r *Roster) board(key enroll.Fingerprint) (newest *Contact) {
 	return newest
 }
 
-// Due marks the contacts to ask now as being asked and returns their addresses, with the time until the next one is due.
-// pace gives the time between two hellos to a contact; zero means that it need not be asked. While this board is electing,
-// every contact is asked once at once.
+// Due marks the contacts to ask now as being asked and returns their addresses, with the time until the next one is
+// due. pace gives the time between two hellos to a contact; zero means that it need not be asked. While this board is
+// electing, every contact is asked once at once.
 func (r *Roster) Due(pace func(*Contact) time.Duration, proposed, now time.Time) (addrs []netip.AddrPort, next time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -368,8 +370,8 @@ func (r *Roster) boards() []policy.Peer {
 	return all
 }
 
-// better orders two addresses of one board that was last met at newest, the one to use first: one that answers, then one
-// that a person knows it by rather than a link-local one, then the one that answered last.
+// better orders two addresses of one board that was last met at newest, the one to use first: one that answers, then
+// one that a person knows it by rather than a link-local one, then the one that answered last.
 func (r *Roster) better(a, b *Contact, newest time.Time) int {
 	silent := func(c *Contact) bool { return c.failures > 0 || newest.Sub(c.lastMet) >= r.timing.Rival }
 	order := func(yes bool) int {
@@ -396,9 +398,9 @@ func (r *Roster) Newest() time.Time {
 	return at
 }
 
-// Unasked counts the contacts whose newest answer, or silence, is older than proposed. Those that became known more than
-// Timing.AskFirst later do not count: a few invented boards could hold the election up for ever. More than can be asked do hold
-// it up, for a board of ours may be among those that made way, and better no swarm than two.
+// Unasked counts the contacts whose newest answer, or silence, is older than proposed. Those that became known more
+// than Timing.AskFirst later do not count: a few invented boards could hold the election up for ever. More than can be
+// asked do hold it up, for a board of ours may be among those that made way, and better no swarm than two.
 func (r *Roster) Unasked(proposed time.Time) (n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -1,7 +1,8 @@
 package roster
 
-// Ways: where multicast is lost, boards are reached by address: those that the settings name, those where boards were met
-// before the last start, and those that another board names in its hello. Every address is only a hint, and is asked.
+// Ways: where multicast is lost, boards are reached by address: those that the settings name, those where boards were
+// met before the last start, and those that another board names in its hello. Every address is only a hint, and is
+// asked.
 
 import (
 	"net/netip"
@@ -77,8 +78,8 @@ func (r *Roster) Unanswered() (addrs []netip.Addr) {
 	return addrs
 }
 
-// ByAddress lists where boards outside a swarm were met lately, and counts those that were met though no announcement of
-// theirs is heard.
+// ByAddress lists where boards outside a swarm were met lately, and counts those that were met though no announcement
+// of theirs is heard.
 func (r *Roster) ByAddress(now time.Time) (addrs []netip.Addr, boards int, unheard [Ways]int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

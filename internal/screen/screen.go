@@ -1,5 +1,6 @@
-// Package screen keeps the lines that a monitor shows above the login, and an ssh login below: where this board stands, in
-// the words of systemctl status, where its page is, and what is wrong with its stacks. The package links them into /etc/issue.d and /etc/motd.d.
+// Package screen keeps the lines that a monitor shows above the login, and an ssh login below: where this board stands,
+// in the words of systemctl status, where its page is, and what is wrong with its stacks. The package links them into
+// /etc/issue.d and /etc/motd.d.
 package screen
 
 import (

@@ -12,8 +12,8 @@ import (
 	"github.com/pi-agent/pi-agent/internal/tame"
 )
 
-// pingPace is the least time between two pings of the watchdog. It is short, since who calls Watchdog after each piece of
-// work may need nearly all of systemd's patience for the next one.
+// pingPace is the least time between two pings of the watchdog. It is short, since who calls Watchdog after each piece
+// of work may need nearly all of systemd's patience for the next one.
 const pingPace = time.Second
 
 // Notifier speaks to the service manager. It is safe for concurrent use.
@@ -51,8 +51,8 @@ func (n *Notifier) Status(text string) {
 	}
 }
 
-// Watchdog says that the service is alive. It is to be called at least every WatchdogInterval and may be called as often as
-// one likes.
+// Watchdog says that the service is alive. It is to be called at least every WatchdogInterval and may be called as
+// often as one likes.
 func (n *Notifier) Watchdog() {
 	if n.limit > 0 {
 		n.ping.Do(func() { n.send(daemon.SdNotifyWatchdog) })

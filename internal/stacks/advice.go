@@ -14,7 +14,8 @@ var usuallyIgnored = []string{
 	"mac_address", "network_mode", "pid", "privileged", "restart", "security_opt", "shm_size", "userns_mode",
 }
 
-// advice is what Docker takes in a Compose file and does not do, in sentences. leftOut are the options that it left out.
+// advice is what Docker takes in a Compose file and does not do, in sentences. leftOut are the options that it left
+// out.
 func advice(stack, path string, text []byte, leftOut []string) (all []string) {
 	o := outlineOf(text)
 	for _, s := range o.services() {

@@ -73,8 +73,8 @@ func ignored(said string) []string {
 // severalLines is how complaints begin that have more than one line.
 var severalLines = regexp.MustCompile(`^(Compose file contains unsupported options:|yaml: unmarshal errors:)`)
 
-// complaint is why the command failed: what it said last, for it may have given notes before, and all of it where that has
-// several lines.
+// complaint is why the command failed: what it said last, for it may have given notes before, and all of it where that
+// has several lines.
 func complaint(said string) string {
 	lines := strings.Split(strings.TrimSpace(said), "\n")
 	last := len(lines) - 1

@@ -26,8 +26,8 @@ type refused struct {
 	outline
 }
 
-// located puts file and line before what Docker said of a stack, and the remedy behind it. Docker itself names a line only
-// when the file is no YAML, and then one near the mistake.
+// located puts file and line before what Docker said of a stack, and the remedy behind it. Docker itself names a line
+// only when the file is no YAML, and then one near the mistake.
 func located(stack, path string, text []byte, err error) error {
 	r := refused{stack, filepath.Dir(path), text, outlineOf(text)}
 	said := fromEngine.ReplaceAllString(err.Error(), "")

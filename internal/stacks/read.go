@@ -39,8 +39,8 @@ func read(path string) ([]byte, error) {
 // hidden are directories whose files systemd keeps from the agent, and from the docker command that it runs.
 var hidden = regexp.MustCompile(`^/(home|root|run/user|tmp|var/tmp)/`)
 
-// readRemedy is what to do about a file that cannot be read, by what was said of it; "" when nothing is known. The Compose
-// file is in dir.
+// readRemedy is what to do about a file that cannot be read, by what was said of it; "" when nothing is known. The
+// Compose file is in dir.
 func readRemedy(dir, path, said string) string {
 	to, err := os.Readlink(path)
 	linked := err == nil

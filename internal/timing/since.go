@@ -26,8 +26,8 @@ type Notice struct {
 	since     time.Time
 }
 
-// News takes in what there is to tell at now, empty when there is nothing. It reports whether to tell it: it has been the same
-// for as long as calm, and was not what was told last.
+// News takes in what there is to tell at now, empty when there is nothing. It reports whether to tell it: it has been
+// the same for as long as calm, and was not what was told last.
 func (n *Notice) News(text string, now time.Time, calm time.Duration) bool {
 	if text != n.now || n.since.IsZero() {
 		n.now, n.since = text, now
