@@ -21,7 +21,7 @@ import (
 const (
 	identifier  = "pi-agent"  // journalctl -t pi-agent
 	fieldPrefix = "PI_AGENT_" // begins the journal's names of our fields: journalctl PI_AGENT_SERIAL=10000000aabbcc01
-	fieldMax    = 64          // length of a field's name; the journal drops fields with a longer one
+	fieldMax    = 64          // characters of a field's name; the journal drops fields with a longer one
 )
 
 // New returns a logger for entries of this level and above. It writes to the journal with fields when the stderr of
@@ -35,7 +35,7 @@ func New(level zapcore.Level, stderr io.Writer) *zap.Logger {
 }
 
 func newLogger(level zapcore.Level, write writer, options ...zap.Option) *zap.Logger {
-	return zap.New(&core{LevelEnabler: level, write: write}, options...)
+	return zap.New(&core{LevelEnabler: level, out: write}, options...)
 }
 
 // writer writes one entry. It is called from many goroutines at once.
@@ -45,7 +45,7 @@ type writer func(zapcore.Entry, []field) error
 type core struct {
 	zapcore.LevelEnabler
 	fields []field
-	write  writer
+	out    writer
 }
 
 // With implements zapcore.Core.
@@ -65,7 +65,7 @@ func (c *core) Check(e zapcore.Entry, ce *zapcore.CheckedEntry) *zapcore.Checked
 
 // Write implements zapcore.Core.
 func (c *core) Write(e zapcore.Entry, fields []zapcore.Field) error {
-	return c.write(e, slices.Concat(c.fields, render(fields)))
+	return c.out(e, slices.Concat(c.fields, render(fields)))
 }
 
 // Sync implements zapcore.Core. Every entry is written at once.
@@ -80,7 +80,8 @@ func toJournal(send func(string, journal.Priority, map[string]string) error, lin
 			vars[fieldName(f.key)] = f.value
 		}
 		if e.Caller.Defined {
-			vars["CODE_FILE"], vars["CODE_LINE"], vars["CODE_FUNC"] = e.Caller.File, strconv.Itoa(e.Caller.Line), e.Caller.Function
+			vars["CODE_FILE"], vars["CODE_FUNC"] = e.Caller.File, e.Caller.Function
+			vars["CODE_LINE"] = strconv.Itoa(e.Caller.Line)
 		}
 		said := sentence(e, fields)
 		if send(said, priority(e.Level), vars) == nil {
