@@ -82,9 +82,9 @@ func Default() Config {
 }
 
 // Load reads the file at path, and when that is the default Path also the one on the boot partition, which wins over it
-// key by key. At the default Path there may be no file; one that was named must be there, and stands alone. A mistake
-// in the file at path is an error. One on the boot partition, where nobody may have but a keyboardless board to be told
-// by, is in BootErr.
+// key by key. There need not be a file at the default Path; one that was named must be there, and stands alone. A
+// mistake in the file at path is an error. One on the boot partition is in BootErr: that board may have neither screen
+// nor keyboard, so it must start and say what is wrong.
 func Load(path string) (Config, error) {
 	if path == Path {
 		return load(path, bootfile.Dirs)
@@ -201,7 +201,7 @@ func parse(c Config, path string, text []byte) (Config, error) {
 	if err := toml.Unmarshal(text, &values); err != nil {
 		return c, at(misspelt(text, err))
 	}
-	// No key belongs into an empty struct, so the decoder tells where each is.
+	// An empty struct has room for no key, so the decoder tells where each of them is.
 	places := &toml.StrictMissingError{}
 	err := toml.NewDecoder(bytes.NewReader(text)).DisallowUnknownFields().Decode(&struct{}{})
 	if err != nil && !errors.As(err, &places) {
@@ -211,8 +211,8 @@ func parse(c Config, path string, text []byte) (Config, error) {
 	for _, place := range places.Errors {
 		line, _ := place.Position()
 		key := place.Key()[0]
-		value, is := values[key]
-		if !is {
+		value, ok := values[key]
+		if !ok {
 			continue // another line of a table that was looked at
 		}
 		delete(values, key)

@@ -164,7 +164,8 @@ type newerError struct{ path string }
 
 // Error implements error.
 func (e newerError) Error() string {
-	return e.path + " was written by a newer pi-agent: it is read as far as it is understood, and left alone; install that one again"
+	return e.path + " was written by a newer pi-agent: it is read as far as it is understood, and left alone; " +
+		"install that one again"
 }
 
 func (s State) validate() error {
