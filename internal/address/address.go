@@ -36,8 +36,8 @@ type Choice struct {
 	Why string // why it is this one, in words, where that is not plain
 }
 
-// candidate is a link with what speaks for and against it.
-type candidate struct {
+// nic is a network interface that may be chosen, with what speaks for and against it.
+type nic struct {
 	Choice
 	card
 	up        bool // set up by the system
@@ -55,7 +55,7 @@ type candidate struct {
 // before the newer. One that is a port of another is never it, and one of another program only when want names it. The
 // error says in words what is missing at the one that comes first; an empty socket is not worth telling while the radio
 // waits for its address.
-func choose(all []candidate, want, home string) (Choice, error) {
+func choose(all []nic, want, home string) (Choice, error) {
 	named := byName(all)
 	if want != "" {
 		return named.wanted(want)
@@ -87,8 +87,8 @@ func choose(all []candidate, want, home string) (Choice, error) {
 }
 
 // usable are the interfaces behind which other boards may be, the best first.
-func (all interfaces) usable() []candidate {
-	var usable []candidate
+func (all interfaces) usable() []nic {
+	var usable []nic
 	for _, c := range all {
 		if c.master == "" && all.rank(c.Name) < foreign {
 			usable = append(usable, c)
@@ -123,7 +123,8 @@ func (all interfaces) wanted(name string) (Choice, error) {
 		}
 		return all.explained(c), nil
 	case there:
-		return Choice{}, fmt.Errorf("%s is a port of %s, which is not there; see interface in pi-agent.toml", name, first.master)
+		return Choice{}, fmt.Errorf("%s is a port of %s, which is not there; see interface in pi-agent.toml",
+			name, first.master)
 	}
 	var names []string
 	for _, c := range all.usable() {
@@ -132,7 +133,8 @@ func (all interfaces) wanted(name string) (Choice, error) {
 	if len(names) == 0 {
 		return Choice{}, all.none()
 	}
-	return Choice{}, fmt.Errorf("there is no interface %q, only %s; see interface in pi-agent.toml", name, strings.Join(names, ", "))
+	return Choice{}, fmt.Errorf("there is no interface %q, only %s; see interface in pi-agent.toml",
+		name, strings.Join(names, ", "))
 }
 
 // none says that no interface leads to other boards, and which there are.
@@ -154,8 +156,8 @@ func (all interfaces) none() error {
 		strings.Join(names, ", "))
 }
 
-// explained is the choice of a candidate, with the reason for it where that is not plain.
-func (all interfaces) explained(c candidate) Choice {
+// explained is the choice of an interface, with the reason for it where that is not plain.
+func (all interfaces) explained(c nic) Choice {
 	var ports []string
 	for _, l := range c.lower {
 		if all[l].master == c.Name && all.rank(l) == all.rank(c.Name) {
@@ -169,8 +171,8 @@ func (all interfaces) explained(c candidate) Choice {
 	return c.Choice
 }
 
-// lacks says what a candidate needs before it can be used.
-func (c candidate) lacks() error {
+// lacks says what an interface needs before it can be used; nil when it lacks nothing.
+func (c nic) lacks() error {
 	switch {
 	case !c.up:
 		return fmt.Errorf("%s is not up", c.Name)
@@ -188,7 +190,7 @@ func (c candidate) lacks() error {
 	return nil
 }
 
-// compare puts what is not so before what is so.
+// compare orders false before true.
 func compare(a, b bool) int {
 	switch {
 	case a == b:

@@ -31,6 +31,7 @@ type claim struct {
 	done  chan struct{} // closed by close
 }
 
+// newClaim begins to listen to w, which close ends.
 func newClaim(w wire, self mac, own map[mac]bool) *claim {
 	c := &claim{wire: w, self: self, own: own, heard: make(chan arp), done: make(chan struct{})}
 	go func() {

@@ -23,8 +23,8 @@ func Candidate(s peer.Serial, attempt int) netip.Addr {
 	return netip.AddrFrom4([4]byte{169, 254, byte(host >> 8), byte(host)})
 }
 
-// CheckStable says whether addr can be a stable address.
-func CheckStable(addr netip.Addr) error {
+// checkStable says whether addr can be a stable address.
+func checkStable(addr netip.Addr) error {
 	if low := netip.MustParseAddr("169.254.1.0"); !LinkLocal.Contains(addr) || addr.Less(low) ||
 		netip.MustParseAddr("169.254.254.255").Less(addr) {
 		return fmt.Errorf("address %s is not in 169.254.1.0 to 169.254.254.255", addr)
