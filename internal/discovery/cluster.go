@@ -23,8 +23,9 @@ type Cluster struct {
 // been recorded and sent again from another address.
 var errForged = errors.New("not signed with the cluster key")
 
-// sign makes the signature of an instance at addr. A goodbye has another one than the announcement it takes back.
-func (c Cluster) sign(i instance, addr netip.Addr) string {
+// signature is that of an instance at addr, empty without a key. A goodbye has another one than the announcement that
+// it takes back.
+func (c Cluster) signature(i instance, addr netip.Addr) string {
 	if c.Sign == nil {
 		return ""
 	}
@@ -39,5 +40,5 @@ func (c Cluster) same(claim peer.Claim) bool { return claim.Cluster == c.Name &&
 
 // signed reports whether an instance at addr is signed with the key, if there is one.
 func (c Cluster) signed(i instance, addr netip.Addr) bool {
-	return subtle.ConstantTimeCompare([]byte(i.signature), []byte(c.sign(i, addr))) == 1
+	return subtle.ConstantTimeCompare([]byte(i.signature), []byte(c.signature(i, addr))) == 1
 }

@@ -30,11 +30,13 @@ type Hint struct {
 
 // Snapshot is what is known at one moment.
 type Snapshot struct {
-	Hints     []Hint       // of other boards, sorted by serial and address; a board heard from two addresses has two
-	SelfHeard time.Time    // when our own announcement last came back through the network stack; zero is never on this link
+	Hints []Hint // of other boards, sorted by serial and address; a board heard from two addresses has two
+	// SelfHeard is when our own announcement last came back through the network stack; zero is never on this link.
+	SelfHeard time.Time
 	Twins     []netip.Addr // other addresses that announce our own serial, sorted
 	Others    int          // other clusters that were heard in the last minutes
-	Asked     address.Link // at all addresses of which was asked who is there, since SetAsking, and the answers are in
+	// Asked is the link at all addresses of which it was asked, since SetAsking, who is there, and the answers are in.
+	Asked address.Link
 }
 
 // Service announces this board and keeps what other boards announce. Its methods never block, except Run, and may be
@@ -58,7 +60,7 @@ func newService(cluster Cluster, l *zap.Logger, n network) *Service {
 	s := &Service{
 		cluster: cluster, log: l, net: n, ready: make(chan struct{}),
 		wishes: wishes{woken: make(chan struct{}, 1)},
-		others: others{until: map[group]time.Time{}, seen: map[peer.Serial]neighbour{}},
+		others: others{until: map[group]time.Time{}, seen: map[peer.Serial]sighting{}},
 		shown:  shown{changed: make(chan struct{}, 1)},
 	}
 	s.shown.shot.Store(&Snapshot{})

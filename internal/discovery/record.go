@@ -62,7 +62,7 @@ func serviceOf(i instance, addr netip.Addr, cluster Cluster) (*mdns.MDNSService,
 		"state=" + string(i.claim.State),
 		"swarm=" + i.claim.Swarm,
 	}
-	if signature := cluster.sign(i, addr); signature != "" {
+	if signature := cluster.signature(i, addr); signature != "" {
 		txt = append(txt, "tag="+i.claim.Tag, "mac="+signature)
 	}
 	label := i.serial.Instance()
@@ -93,7 +93,9 @@ func pointersOf(name string) dns.Question {
 // (RFC 6762 section 7.1). It does not ask for unicast replies (section 5.4), since the kernel gives a packet that is
 // sent to an address and port 5353 to the program that opened that port last, which may be avahi.
 func question(known []dns.RR) ([]byte, error) {
-	msg := dns.Msg{Compress: true, Question: []dns.Question{pointersOf(serviceName)}, Answer: known[:min(len(known), knownMax)]}
+	msg := dns.Msg{
+		Compress: true, Question: []dns.Question{pointersOf(serviceName)}, Answer: known[:min(len(known), knownMax)],
+	}
 	return msg.Pack()
 }
 

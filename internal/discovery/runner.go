@@ -220,7 +220,8 @@ func (r *runner) broken(what trouble, err error, now time.Time) {
 // announce tells everybody what we say.
 func (r *runner) announce(now time.Time) {
 	if r.transport.unheard >= deafAfter {
-		r.broken(notHeard, fmt.Errorf("own announcements do not come back, look for a firewall on UDP port %d", mdnsPort), now)
+		err := fmt.Errorf("own announcements do not come back, look for a firewall on UDP port %d", mdnsPort)
+		r.broken(notHeard, err, now)
 		return
 	}
 	if err := r.transport.send(r.ours, announcement.pack); err != nil {
@@ -276,8 +277,10 @@ func (r *runner) receive(p received, now time.Time) {
 // hear takes a packet from the link: a question, or a response, which is somebody's announcement.
 func (r *runner) hear(p packet, now time.Time) {
 	from := p.from.Addr()
-	if p.ttl != mdnsTTL || p.from.Port() != mdnsPort || !usable(from) || !r.onLink.has(from, r.got.link, r.net, r.log, now) {
-		// From beyond the link, or a one-shot question, which is the responder's.
+	if p.ttl != mdnsTTL || p.from.Port() != mdnsPort || !usable(from) {
+		return // from beyond the link, or a one-shot question, which is the responder's
+	}
+	if !r.onLink.has(from, r.got.link, r.net, r.log, now) {
 		return
 	}
 	var msg dns.Msg

@@ -14,10 +14,10 @@ import (
 )
 
 const (
-	mdnsPort  = 5353 // RFC 6762 section 3, as the group
-	mdnsTTL   = 255  // IP TTL of all packets: one from beyond a router has less, RFC 6762 section 11
-	packetMax = 9000 // bytes, RFC 6762 section 17
-	sendMax   = time.Second
+	mdnsPort  = 5353        // RFC 6762 section 3, as the group
+	mdnsTTL   = 255         // IP TTL of all packets: one from beyond a router has less, RFC 6762 section 11
+	packetMax = 9000        // bytes, RFC 6762 section 17
+	sendMax   = time.Second // for the kernel to take a packet
 )
 
 var (
@@ -70,6 +70,7 @@ func openGroup(link address.Link) (conn, error) {
 	return &groupConn{index: link.Index, udp: udp, pc: pc, buf: make([]byte, packetMax)}, nil
 }
 
+// setUp makes fd a socket of the group on the link. Its error says what the kernel did not allow.
 func setUp(fd int, link address.Link) error {
 	group := groupAddr.As4()
 	for _, o := range []struct {

@@ -16,8 +16,8 @@ import (
 )
 
 const (
-	reopenFirst = time.Second      // pause after a link that could not be opened; doubles
-	reopenMax   = 30 * time.Second //
+	reopenFirst = time.Second      // pause after a link that could not be opened; doubles, up to
+	reopenMax   = 30 * time.Second // this
 	deafAfter   = 4                // announcements in a row that did not come back before the socket is opened anew
 )
 
@@ -108,7 +108,7 @@ func (t *transport) backOff(now time.Time) {
 func (t *transport) heard() { t.unheard, t.pause = 0, 0 }
 
 // send sends a packet for each announcement, from its address: whoever hears it takes the board to be where it comes
-// from. It is enough when one can be sent, for the other address may be gone this moment.
+// from. It is enough when one can be sent: the other address may just have gone.
 func (t *transport) send(all []announcement, pack func(announcement) ([]byte, error)) error {
 	var errs []error
 	for _, a := range all {
