@@ -54,10 +54,10 @@ type Manager struct {
 	Options
 	nodes       nodes
 	roles       rolesMemory
-	phantoms    map[string]time.Time // by node id: since when it has been one
-	unremoved   []string             // ids of nodes that are denied, and of which it was said that they stay
-	keys        []peer.Fingerprint   // of all managers, this board included; none with a cluster key
-	unreachable []netip.Addr         // managers
+	phantoms    map[string]timing.Since // by node id: since when it has been one
+	unremoved   []string                // ids of nodes that are denied, and of which it was said that they stay
+	keys        []peer.Fingerprint      // of all managers, this board included; none with a cluster key
+	unreachable []netip.Addr            // managers
 }
 
 // New returns a manager that has not seen a list of nodes.
