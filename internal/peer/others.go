@@ -62,6 +62,7 @@ func CheckRemembered(addrs []netip.Addr) error {
 // into the world.
 func isNear(a netip.Addr) bool { return a.Is4() && (a.IsPrivate() || a.IsLinkLocalUnicast()) }
 
+// checkOthers checks the text of Claim.Peers. The error names the value.
 func checkOthers(text string) error {
 	fields := strings.Fields(text)
 	if len(text) > OthersMax*len("255.255.255.255 ") || len(fields) > OthersMax {

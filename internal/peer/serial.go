@@ -58,6 +58,5 @@ func (s Serial) Instance() string { return "pi-" + string(s) }
 // Name is the short name for people: "pi-" and the last six characters of the serial.
 func (s Serial) Name() string { return "pi-" + string(s[max(0, len(s)-6):]) }
 
-func isHex(s string) bool {
-	return strings.Trim(s, "0123456789abcdef") == ""
-}
+// isHex reports whether s has nothing but lower-case hexadecimal digits.
+func isHex(s string) bool { return strings.Trim(s, "0123456789abcdef") == "" }

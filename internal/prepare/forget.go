@@ -25,7 +25,7 @@ const (
 	certName = "swarm/certificates/swarm-node.crt"
 )
 
-// AskToForget asks root to let the engine forget the swarm that it cannot enter, for its certificate has expired. It
+// AskToForget asks root to let the engine forget the swarm that it cannot enter because its certificate has expired. It
 // returns before that is done.
 func AskToForget() error {
 	if err := renameio.WriteFile(expiredPath, nil, 0o644); err != nil {

@@ -19,7 +19,7 @@ import (
 const agentUser = "pi-agent"
 
 // Key takes the cluster key off the boot partition, if there is one, and gives it to the agent. It comes before the
-// settings are looked at, for an agent that tells what is wrong with them needs the key to be heard.
+// settings are looked at, because an agent that tells what is wrong with them needs the key to be heard.
 func Key(log *zap.Logger) error {
 	done, err := clusterkey.Take(bootfile.Dirs, clusterkey.Path)
 	if done != "" {

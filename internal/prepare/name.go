@@ -42,7 +42,8 @@ const (
 
 // factoryNames are what images call every board.
 var factoryNames = []string{
-	"", "localhost", "raspberrypi", "raspberry", "raspbian", "raspi", "rpi", "debian", "ubuntu", "armbian", "dietpi", "alarm",
+	"", "localhost", "raspberrypi", "raspberry", "raspbian", "raspi", "rpi", "debian", "ubuntu", "armbian", "dietpi",
+	"alarm",
 }
 
 // AskForName asks root for another name than the one that is taken. It returns before that is done.
@@ -54,7 +55,7 @@ func AskForName(taken string) error {
 }
 
 // rename gives the board another name if it is called as its image was, as another board, or by what is no name. It
-// makes hosts(5) know the name, whoever has written that file since.
+// makes hosts(5) know the name, even when somebody has written that file since.
 func rename(ctx context.Context, serial peer.Serial, log *zap.Logger) error {
 	kernel, err := os.Hostname()
 	if err != nil {
@@ -101,8 +102,8 @@ func rename(ctx context.Context, serial peer.Serial, log *zap.Logger) error {
 	case !usable(old):
 		log.Info(fmt.Sprintf("This board is now called %s; %q is no name for a board.", name, old))
 	case now == before && now.Name == name:
-		log.Info(fmt.Sprintf(`This board is called %s again: it had been called %s, as another board is. hostname = "keep" leaves it its name.`,
-			name, old))
+		log.Info(fmt.Sprintf("This board is called %s again: it had been called %s, as another board is. "+
+			`hostname = "keep" leaves it its name.`, name, old))
 	default:
 		log.Info(fmt.Sprintf("This board is now called %s; it was %s.", name, old))
 	}
@@ -148,6 +149,7 @@ func readGiven(path string, serial peer.Serial) given {
 	return parseGiven(text, serial)
 }
 
+// parseGiven is readGiven for the text of the file.
 func parseGiven(text []byte, serial peer.Serial) given {
 	var g given
 	if json.Unmarshal(text, &g) != nil || g.Serial != serial || !usable(g.Taken) || !usable(g.Name) {
@@ -173,10 +175,12 @@ func usable(name string) bool {
 	if len(name) > nameMax {
 		return false
 	}
+	foreign := func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_'
+	}
 	for label := range strings.SplitSeq(name, ".") {
-		if label == "" || len(label) > labelMax || strings.Trim(label, "-") != label || strings.ContainsFunc(label, func(r rune) bool {
-			return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_'
-		}) {
+		if label == "" || len(label) > labelMax || strings.Trim(label, "-") != label ||
+			strings.ContainsFunc(label, foreign) {
 			return false
 		}
 	}
@@ -218,9 +222,9 @@ func nameFor(old, taken string, serial peer.Serial) string {
 	return label
 }
 
-// Hostname is the name that the board was given, or the one that the kernel has where it was given none that it can
-// have. Of a later change the kernel tells a service nothing that is not to make any. It is empty when the board has no
-// such name.
+// Hostname is the name in hostname(5), or the kernel's where that is no name that a board can have. It is empty where
+// neither is. The file comes first because a service that may change no names is not told by the kernel when one
+// changes.
 func Hostname() (string, error) {
 	name, err := readLine(namePath)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -257,7 +261,7 @@ func aliases(text, name string) (all []string) {
 	for line := range strings.Lines(text) {
 		entry, _, _ := strings.Cut(line, "#")
 		fields := strings.Fields(entry)
-		if len(fields) < 3 || !slices.ContainsFunc(fields[1:], func(f string) bool { return strings.EqualFold(f, name) }) {
+		if len(fields) < 3 || !has(fields[1:], name) {
 			continue
 		}
 		for _, f := range fields[1:] {
@@ -267,6 +271,11 @@ func aliases(text, name string) (all []string) {
 		}
 	}
 	return all
+}
+
+// has reports whether a name is among others, in whatever case.
+func has(names []string, name string) bool {
+	return slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, name) })
 }
 
 // readLine is the first line of a file that is neither empty nor a comment.
@@ -323,7 +332,7 @@ func inHosts(text []byte, name string, outdated func(label string) bool) []byte 
 			}
 			fields = names
 		}
-		found = found || len(fields) > 1 && slices.ContainsFunc(fields[1:], func(f string) bool { return strings.EqualFold(f, name) })
+		found = found || len(fields) > 1 && has(fields[1:], name)
 		if !changed {
 			b.WriteString(line)
 			continue

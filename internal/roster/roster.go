@@ -86,7 +86,7 @@ type Roster struct {
 	known []policy.Peer // all boards that were met, in order of serial; nil when that has to be found out anew
 }
 
-// New returns the roster of the board with this node key, which has met nobody.
+// New returns the roster of the board with this node key. It has met nobody yet.
 func New(self enroll.Fingerprint, t timing.Timing) *Roster {
 	return &Roster{
 		self: self, timing: t, all: map[netip.AddrPort]*Contact{},
@@ -241,7 +241,9 @@ func (r *Roster) board(key enroll.Fingerprint) (newest *Contact) {
 // Due marks the contacts to ask now as being asked and returns their addresses, with the time until the next one is
 // due. pace gives the time between two hellos to a contact; zero means that it need not be asked. While this board is
 // electing, every contact is asked once at once.
-func (r *Roster) Due(pace func(*Contact) time.Duration, proposed, now time.Time) (addrs []netip.AddrPort, next time.Duration) {
+func (r *Roster) Due(
+	pace func(*Contact) time.Duration, proposed, now time.Time,
+) (addrs []netip.AddrPort, next time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	next = r.timing.AskIn
@@ -296,8 +298,9 @@ func (r *Roster) Answered(addr netip.AddrPort, started, now time.Time, err error
 	}
 	c.next = now.Add(min(r.timing.AskAgain<<min(c.failures, 10), most))
 	c.failures++
+	serial := cmp.Or(c.Hint.Serial, c.Answer.Claim.Serial)
 	elsewhere := func(o *Contact) bool {
-		return o != c && o.Met && o.Answer.Claim.Serial == cmp.Or(c.Hint.Serial, c.Answer.Claim.Serial) && now.Sub(o.lastMet) < r.timing.Rival
+		return o != c && o.Met && o.Answer.Claim.Serial == serial && now.Sub(o.lastMet) < r.timing.Rival
 	}
 	forgotten := c.Recalled && !c.Named && !c.Met && c.Hint.Serial == ""
 	if c.failures < 3 || c.reported || forgotten || slices.ContainsFunc(slices.Collect(maps.Values(r.all)), elsewhere) {
@@ -319,7 +322,8 @@ func (r *Roster) Forget(now time.Time) {
 		if c.Named || c.Recalled && !c.Met && c.failures < recallAsks {
 			continue
 		}
-		if news := timing.Later(timing.Later(c.Since, c.expected), timing.Later(c.lastMet, c.hintEnds)); !c.asking && now.Sub(news) >= keep {
+		news := timing.Later(timing.Later(c.Since, c.expected), timing.Later(c.lastMet, c.hintEnds))
+		if !c.asking && now.Sub(news) >= keep {
 			delete(r.all, addr)
 			r.known = nil
 		}
@@ -374,8 +378,8 @@ func (r *Roster) boards() []policy.Peer {
 // one that a person knows it by rather than a link-local one, then the one that answered last.
 func (r *Roster) better(a, b *Contact, newest time.Time) int {
 	silent := func(c *Contact) bool { return c.failures > 0 || newest.Sub(c.lastMet) >= r.timing.Rival }
-	order := func(yes bool) int {
-		if yes {
+	order := func(last bool) int {
+		if last {
 			return 1
 		}
 		return 0

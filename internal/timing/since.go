@@ -1,5 +1,7 @@
 package timing
 
+// This file has two small clocks: since when something has been so, and whether a text is worth telling yet.
+
 import "time"
 
 // Since is since when something has been so without a break; zero when it is not so.
@@ -17,7 +19,7 @@ func (s *Since) Note(holds bool, now time.Time) (begun bool) {
 	return false
 }
 
-// For reports whether it has been so for that long.
+// For reports whether it has been so for d or longer.
 func (s Since) For(d time.Duration, now time.Time) bool { return !s.IsZero() && now.Sub(s.Time) >= d }
 
 // Notice is a text that is told once it has stayed the same for a while, and not again before another one was.

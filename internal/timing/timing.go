@@ -58,7 +58,8 @@ type Timing struct {
 	// RecallCalm is how long boards may be met before where they are is written down: those of a first formation come
 	// together.
 	RecallCalm time.Duration
-	// Recall is the least time between two such writes, for cards wear out and whoever has many addresses can be met anew.
+	// Recall is the least time between two such writes: cards wear out, and a board with many addresses can be met anew
+	// again and again.
 	Recall time.Duration
 
 	// Hearing other boards.
@@ -72,8 +73,8 @@ type Timing struct {
 	UnheardMax time.Duration
 	// Reach is how long a board that is heard may take to answer, before that is a matter to tell.
 	Reach time.Duration
-	// Heard is how long an announcement holds a board back that founds a swarm: our boards announce that theirs hold
-	// for so long, and whoever says longer is none of ours.
+	// Heard is how long an announcement holds a board back that founds a swarm: that is how long our boards announce that
+	// theirs hold, and what says longer is none of ours.
 	Heard time.Duration
 	// ReachCalm is how long it must stay the same how boards are reached, before it is told.
 	ReachCalm time.Duration
