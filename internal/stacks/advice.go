@@ -28,7 +28,8 @@ func advice(stack, path string, text []byte, leftOut []string) (all []string) {
 			}
 			if name == "restart" {
 				all = append(all, fmt.Sprintf("Stack %s: service %s is started again whenever it ends, "+
-					"for Docker ignores restart in a swarm (%s:%d): write deploy: {restart_policy: {condition: %s}}.", stack, s.key.Value, path, e.line(), condition(e.value)))
+					"for Docker ignores restart in a swarm (%s:%d): write deploy: {restart_policy: {condition: %s}}.",
+					stack, s.key.Value, path, e.line(), condition(e.value)))
 				continue
 			}
 			if line == 0 || e.line() < line {
@@ -47,8 +48,8 @@ func advice(stack, path string, text []byte, leftOut []string) (all []string) {
 		all = append(all, fmt.Sprintf("Stack %s: there is no service in %s.", stack, path))
 	}
 	if first, again := twice(o.root); again != nil {
-		all = append(all, fmt.Sprintf("Stack %s: %s in line %d of %s is there again in line %d, and only the last one counts.",
-			stack, oneLine(first.Value), first.Line, path, again.Line))
+		all = append(all, fmt.Sprintf("Stack %s: %s in line %d of %s is there again in line %d, "+
+			"and only the last one counts.", stack, oneLine(first.Value), first.Line, path, again.Line))
 	}
 	if o.next > 0 {
 		all = append(all, fmt.Sprintf("Stack %s: Docker reads %s only up to line %d: a second document begins there, "+

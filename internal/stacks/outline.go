@@ -158,7 +158,7 @@ func value(n *yaml.Node, keys ...string) *yaml.Node {
 }
 
 // textOf is the text of a node that has no parts.
-func textOf(n *yaml.Node) (text string, is bool) {
+func textOf(n *yaml.Node) (text string, ok bool) {
 	if n == nil || n.Kind != yaml.ScalarNode {
 		return "", false
 	}
@@ -191,8 +191,8 @@ func (o outline) find(path string) entry {
 func follow(n *yaml.Node, path string) (found entry, rest string) {
 	rest = path
 	try := func(name string, e entry) {
-		below, is := strings.CutPrefix(path, name+".")
-		if !is || len(below) >= len(rest) {
+		below, ok := strings.CutPrefix(path, name+".")
+		if !ok || len(below) >= len(rest) {
 			return
 		}
 		found, rest = e, below

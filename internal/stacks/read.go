@@ -3,11 +3,12 @@ package stacks
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
+
+	"github.com/pi-agent/pi-agent/internal/tame"
 )
 
 const fileMax = 1 << 20 // bytes
@@ -26,14 +27,7 @@ func read(path string) ([]byte, error) {
 		return nil, err
 	}
 	defer func() { _ = f.Close() }() // it was only read
-	text, err := io.ReadAll(io.LimitReader(f, fileMax+1))
-	if err != nil {
-		return nil, err
-	}
-	if len(text) > fileMax {
-		return nil, fmt.Errorf("it is longer than %d bytes", fileMax)
-	}
-	return text, nil
+	return tame.Read(f, fileMax, "it", "put what is large into an image or a volume")
 }
 
 // hidden are directories whose files systemd keeps from the agent, and from the docker command that it runs.

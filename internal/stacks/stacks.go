@@ -140,7 +140,8 @@ func (r *Runner) look(ctx context.Context, at peer.Place) (problems, notes []str
 			err = fmt.Errorf("%w: %s", err, remedy)
 		}
 		if err == nil && !nameForm.MatchString(name) {
-			err = fmt.Errorf("%q cannot be the name of a stack: call the file by 1 to 40 characters of a-z, 0-9, _ and -, and .yml", name)
+			err = fmt.Errorf("%q cannot be the name of a stack: call the file by 1 to 40 characters of a-z, 0-9, "+
+				"_ and -, and .yml", name)
 		}
 		if err != nil {
 			delete(r.refused, name)
@@ -157,7 +158,8 @@ func (r *Runner) look(ctx context.Context, at peer.Place) (problems, notes []str
 		case !at.Leads:
 			r.mark(name, mark)
 			if !first {
-				r.Log.Info(fmt.Sprintf("%s has changed, and is not deployed: this board does not lead the swarm. Change it on the one that does.", path))
+				r.Log.Info(fmt.Sprintf("%s has changed, and is not deployed: this board does not lead the swarm. "+
+					"Change it on the one that does.", path))
 			}
 		case first && time.Since(at.Calm) < r.Timing.StackCalm: // so that tasks are spread over all nodes
 		default:
@@ -231,6 +233,7 @@ func (r *Runner) deploy(ctx context.Context, name, path string, text []byte, mar
 	r.mark(name, mark)
 }
 
+// mark notes what was done with the file of a stack, and keeps that through a power cut.
 func (r *Runner) mark(name string, m Mark) {
 	r.Marks[name] = m
 	if err := r.Remember(r.Marks); err != nil {
