@@ -1,5 +1,7 @@
 package clusterkey
 
+// This file takes the key off the boot partition, where anybody who has the card could read it.
+
 import (
 	"errors"
 	"fmt"
@@ -32,16 +34,17 @@ func OnCard(dirs []string) (paths []string, p Phrase, err error) {
 		paths = append(paths, here...)
 	}
 	for i, path := range paths {
-		is, err := ReadFile(path)
+		here, err := ReadFile(path)
 		switch {
 		case errors.Is(err, ErrExposed):
 		case err != nil:
 			return paths, Phrase{}, err
 		}
-		if i > 0 && !is.Equal(p) {
-			return paths, Phrase{}, fmt.Errorf("%s and %s have different cluster keys: keep the one that is meant", paths[0], path)
+		if i > 0 && !here.Equal(p) {
+			return paths, Phrase{}, fmt.Errorf("%s and %s have different cluster keys: keep the one that is meant",
+				paths[0], path)
 		}
-		p = is
+		p = here
 	}
 	for _, dir := range dirs {
 		if stray, err := strayKey(dir); err != nil {

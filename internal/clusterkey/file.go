@@ -58,7 +58,8 @@ func readText(path string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("the cluster key in %s is not usable: %w", path, err)
 	}
-	return strings.TrimSpace(strings.TrimPrefix(string(text), "\ufeff")), nil // what some editors on Windows begin a file with
+	// Some editors on Windows begin a file with a byte order mark.
+	return strings.TrimSpace(strings.TrimPrefix(string(text), "\ufeff")), nil
 }
 
 // Save makes text, which must be a key, the content of the file at to, mode 0600, and returns when it is on disk. The

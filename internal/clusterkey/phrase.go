@@ -1,5 +1,7 @@
 package clusterkey
 
+// This file has the form of a key as people write it: the one that is generated, and passphrases.
+
 import (
 	"crypto/rand"
 	"crypto/sha256"
@@ -30,7 +32,8 @@ const (
 )
 
 // Bounds says in words what may be given as a key.
-var Bounds = fmt.Sprintf(`a key as "pi-agent key new" prints it, or a passphrase of %d to %d characters`, phraseMin, phraseMax)
+var Bounds = fmt.Sprintf(`a key as "pi-agent key new" prints it, or a passphrase of %d to %d characters`,
+	phraseMin, phraseMax)
 
 // errForm is the error of text that is no phrase. The text itself is in no error.
 var errForm = errors.New("give " + Bounds)

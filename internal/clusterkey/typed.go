@@ -1,5 +1,7 @@
 package clusterkey
 
+// This file tells a generated key that was mistyped from a passphrase, and says what is wrong with it.
+
 import (
 	"errors"
 	"fmt"
@@ -44,10 +46,11 @@ func generated(text string) (random string, ok bool, err error) {
 	case isKeyChars(chars) || looksGenerated(groups) || looksCut(groups):
 		return read(groups, chars)
 	case hasKey(pieces):
-		return "", true, errors.New(`it has other text beside a key of "pi-agent key new", or between its groups: leave nothing but the key`)
+		return "", true, errors.New(`it has other text beside a key of "pi-agent key new", or between its groups: ` +
+			"leave nothing but the key")
 	case looksGenerated(pieces) || looksRegrouped(pieces):
-		return "", true, fmt.Errorf(`it looks like a key of "pi-agent key new" with other text, or grouped otherwise, and is none: copy it again `+
-			"with nothing but the key, or, %s", asPassphrase)
+		return "", true, fmt.Errorf(`it looks like a key of "pi-agent key new" with other text, or grouped otherwise, `+
+			"and is none: copy it again with nothing but the key, or, %s", asPassphrase)
 	}
 	return "", false, nil
 }
@@ -58,13 +61,14 @@ func read(groups []string, chars string) (random string, ok bool, err error) {
 	case fits(chars):
 		return chars[:randomChars], true, nil
 	case !isKeyChars(chars):
-		err = fmt.Errorf(`it looks like a key of "pi-agent key new" and is none: %s: copy it again, or, %s`, faults(groups), asPassphrase)
+		err = fmt.Errorf(`it looks like a key of "pi-agent key new" and is none: %s: copy it again, or, %s`,
+			faults(groups), asPassphrase)
 	case !strings.ContainsFunc(strings.Join(groups, ""), isDigit):
-		err = fmt.Errorf(`it has %d letters, as many as a key of "pi-agent key new" has characters, and would be taken for one that is `+
-			"mistyped: to use it as a passphrase, add a word", allChars)
+		err = fmt.Errorf(`it has %d letters, as many as a key of "pi-agent key new" has characters, and would be taken `+
+			"for one that is mistyped: to use it as a passphrase, add a word", allChars)
 	default:
-		err = fmt.Errorf(`it looks like a key of "pi-agent key new" and is none: a character is wrong, and it cannot be told which: `+
-			"copy it again, or, %s", asPassphrase)
+		err = fmt.Errorf(`it looks like a key of "pi-agent key new" and is none: a character is wrong, and it cannot be `+
+			"told which: copy it again, or, %s", asPassphrase)
 	}
 	return "", true, err
 }
@@ -227,10 +231,11 @@ func isHex(text string) bool { return strings.Trim(text, "0123456789abcdefABCDEF
 func looksRandom(text string) bool {
 	changes, last := 0, false
 	for i, r := range text {
-		if is := isDigit(r); i > 0 && is != last {
+		digit := isDigit(r)
+		if i > 0 && digit != last {
 			changes++
 		}
-		last = isDigit(r)
+		last = digit
 	}
 	return fewCases(text) && changes >= 5 && countDigits([]string{text}) >= 3 && !isHex(text)
 }
@@ -267,7 +272,8 @@ func faults(groups []string) string {
 		}
 	}
 	if count != allGroups {
-		all = slices.Insert(all, 0, fmt.Sprintf("it has %d groups of %d characters instead of %d", count, groupChars, allGroups))
+		all = slices.Insert(all, 0,
+			fmt.Sprintf("it has %d groups of %d characters instead of %d", count, groupChars, allGroups))
 	}
 	return some(all)
 }

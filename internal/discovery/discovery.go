@@ -86,7 +86,7 @@ func (s *Service) Snapshot() Snapshot {
 func (s *Service) SetLink(l address.Link) { s.wishes.change(func(w *wish) { w.link = l }) }
 
 // SetClaim says what to announce. A change is announced at once, or a second after the previous announcement. Of c only
-// the fields that are not marked "hello only" matter.
+// the fields that are announced matter.
 func (s *Service) SetClaim(c peer.Claim) { s.wishes.change(func(w *wish) { w.claim = c }) }
 
 // SetAsking says whether to ask who is there, at once and then ever less often, up to once a minute. Boards are found
