@@ -233,7 +233,7 @@ func (k *Keeper) park(home Home) bool {
 	return err == nil
 }
 
-// hold has the address on the link until the link is no longer the one, the address is given up, or something goes
+// hold keeps the address on the link until another link is to be used, the address is given up, or something goes
 // wrong.
 func (k *Keeper) hold(ctx context.Context, link Link, changed <-chan struct{}) error {
 	home, inUse := k.now()

@@ -15,7 +15,7 @@ import (
 )
 
 // takenSuffix marks a file on the boot partition whose key is safe elsewhere. What is in it is no key any more: a power
-// cut can leave it half overwritten, and half a key would be taken for a passphrase.
+// cut can leave it half overwritten, and half a key may be taken for a passphrase.
 const takenSuffix = ".taken"
 
 // ErrStillThere is the error of a key that is where it belongs, and could not be taken off the boot partition.
@@ -23,7 +23,7 @@ var ErrStillThere = errors.New("whoever has the card can still read it there")
 
 // OnCard reads the key in the files of dirs that are meant for it, and returns their paths, without any when there is
 // none. All must have one key. The error is one of ReadFile, or names files that have different keys, or one that seems
-// to be meant as the key and is called otherwise; that others can read a file is none, for a boot partition has no
+// to be meant as the key and is called otherwise. That others can read a file is no error: a boot partition has no
 // modes.
 func OnCard(dirs []string) (paths []string, p Phrase, err error) {
 	for _, dir := range dirs {

@@ -23,7 +23,7 @@ const (
 	wordsFrom = 40
 )
 
-// asPassphrase says how to use a text all the same that looks like a key.
+// asPassphrase says how a text that looks like a key can be used all the same.
 var asPassphrase = fmt.Sprintf("to use it as a passphrase, add words until it has %d letters and digits", wordsFrom)
 
 // quotes are what people and programs put around a key.
@@ -181,7 +181,7 @@ func looksGenerated(groups []string) bool {
 	if len(groups) == 1 {
 		return max(off, -off) <= solidOff && strange <= 1 && looksRandom(groups[0])
 	}
-	// Four groups of four, for a serial number of another program has others.
+	// Four groups of four: the serial number of another program has others.
 	return max(off, -off) <= groupedOff && fours >= 4 && len(groups)-fours <= 2 && mixed >= 2 && strange <= 3
 }
 

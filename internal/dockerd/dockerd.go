@@ -63,7 +63,7 @@ func Read(root fs.FS, shown string) Setup {
 	}
 	var file map[string]any
 	// An engine does not start with a file that is not JSON.
-	if json.Unmarshal(unmarked(read(root, s.File)), &file) == nil {
+	if json.Unmarshal(unmarked(readFile(root, s.File)), &file) == nil {
 		for name, value := range file {
 			if !s.Has(name) {
 				s.settings[name] = value
@@ -73,8 +73,8 @@ func Read(root fs.FS, shown string) Setup {
 	return s
 }
 
-// read is a file of reasonable size, or nothing.
-func read(root fs.FS, name string) []byte {
+// readFile is the content of a file of reasonable size, or nothing.
+func readFile(root fs.FS, name string) []byte {
 	name = strings.TrimPrefix(path.Clean(name), "/")
 	if info, err := fs.Stat(root, name); err != nil || !info.Mode().IsRegular() || info.Size() > fileMax {
 		return nil
@@ -125,7 +125,7 @@ func service(root fs.FS, shown string) (command []string, env map[string]string)
 			}
 		case "EnvironmentFiles":
 			file, _, _ := strings.Cut(value, " (")
-			for line := range strings.Lines(string(read(root, file))) {
+			for line := range strings.Lines(string(readFile(root, file))) {
 				if line = strings.TrimSpace(line); line != "" && line[0] != '#' && line[0] != ';' {
 					name, value, _ := strings.Cut(line, "=")
 					env[strings.TrimSpace(name)] = strings.Join(words(value), " ")

@@ -46,7 +46,7 @@ var looks = map[State]look{
 // Light is the light of this board.
 type Light struct {
 	Dir   string       // the lights, Dir but in tests
-	Keep  string       // file that keeps how the light was found, for an agent that comes after a crash of this one
+	Keep  string       // file with the state in which the light was found, should this agent crash
 	State func() State // what to say
 	Log   *zap.Logger
 

@@ -35,15 +35,15 @@ func (q query) Len() int { return len(q) }
 // Serialize implements nl.NetlinkRequestData.
 func (q query) Serialize() []byte { return q[:] }
 
-// told is what the kernel tells of sockets that wait for connections or packets, by their inodes.
-type told struct {
+// report is what the kernel tells of sockets that wait for connections or packets, by their inodes.
+type report struct {
 	onlyIPv6 map[uint64]bool
 	units    map[uint64]string // where that is known
 }
 
 // tell asks the kernel. It knows of no socket where the kernel does not tell.
-func tell() told {
-	t := told{onlyIPv6: map[uint64]bool{}, units: map[uint64]string{}}
+func tell() report {
+	t := report{onlyIPv6: map[uint64]bool{}, units: map[uint64]string{}}
 	groups := map[uint64]uint64{}
 	for _, family := range []byte{unix.AF_INET, unix.AF_INET6} {
 		for _, protocol := range []byte{unix.IPPROTO_TCP, unix.IPPROTO_UDP} {
@@ -57,7 +57,7 @@ func tell() told {
 			r.AddData(q)
 			answers, err := r.Execute(unix.NETLINK_INET_DIAG, 0)
 			if err != nil {
-				return told{} // a kernel without that
+				return report{} // a kernel without that
 			}
 			for _, a := range answers {
 				inode, group, only := attributes(a)

@@ -82,7 +82,7 @@ func (l Look) Strangers() []Holder {
 	return all
 }
 
-// stranger is who has a port that has these sockets, unless it is whom it is for.
+// stranger is the holder of a port to which these sockets are bound, unless the port is meant for it.
 func (l Look) stranger(p Port, at []socket, owners map[uint64]Holder) (found Holder, ok bool) {
 	for _, s := range at {
 		h := owners[s.inode]
@@ -109,7 +109,7 @@ func (l Look) stranger(p Port, at []socket, owners map[uint64]Holder) (found Hol
 		default:
 			continue
 		}
-		if p.IPv4 && l.onlyIPv6(s) {
+		if p.IPv4 && l.deaf(s) {
 			continue // it is not in the way
 		}
 		if !ok || found.Program == "" {
@@ -119,8 +119,8 @@ func (l Look) stranger(p Port, at []socket, owners map[uint64]Holder) (found Hol
 	return found, ok
 }
 
-// onlyIPv6 reports whether no packet of IPv4 reaches a socket.
-func (l Look) onlyIPv6(s socket) bool {
+// deaf reports whether no packet of IPv4 reaches a socket.
+func (l Look) deaf(s socket) bool {
 	if s.addr.IsUnspecified() && s.addr.Is6() {
 		return l.OnlyIPv6 != nil && l.OnlyIPv6(s.inode)
 	}

@@ -116,7 +116,7 @@ func Probe(ctx context.Context, network string, addr netip.AddrPort) error {
 	return nil
 }
 
-// ErrStranger says that a port is open, and that whoever has it is not whom it is for.
+// ErrStranger says that a port is open, and that another program has it than the one that it is meant for.
 var ErrStranger = errors.New("another program answers there")
 
 const (

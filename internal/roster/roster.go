@@ -404,7 +404,7 @@ func (r *Roster) Newest() time.Time {
 
 // Unasked counts the contacts whose newest answer, or silence, is older than proposed. Those that became known more
 // than Timing.AskFirst later do not count: a few invented boards could hold the election up for ever. More than can be
-// asked do hold it up, for a board of ours may be among those that made way, and better no swarm than two.
+// asked do hold it up: a board of ours may be among those that made way, and no swarm is better than two.
 func (r *Roster) Unasked(proposed time.Time) (n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -51,16 +51,13 @@ func (n *Notifier) Status(text string) {
 	}
 }
 
-// Watchdog says that the service is alive. It is to be called at least every WatchdogInterval and may be called as
-// often as one likes.
+// Watchdog says that the service is alive. It must be called at least twice in the WatchdogSec of the unit, and may be
+// called as often as one likes.
 func (n *Notifier) Watchdog() {
 	if n.limit > 0 {
 		n.ping.Do(func() { n.send(daemon.SdNotifyWatchdog) })
 	}
 }
-
-// WatchdogInterval is half of the time after which systemd loses patience, or 0 when there is no watchdog.
-func (n *Notifier) WatchdogInterval() time.Duration { return n.limit / 2 }
 
 // send reports whether systemd was told, or is not there to be told.
 func (n *Notifier) send(state string) bool {

@@ -58,7 +58,7 @@ func advice(stack, path string, text []byte, leftOut []string) (all []string) {
 	return all
 }
 
-// harmless reports whether a service does all the same what its file means with an option of that value.
+// harmless reports whether a service does what its file means even though Docker ignores an option of that value.
 func harmless(option string, v *yaml.Node) bool {
 	text, _ := textOf(v)
 	switch option {

@@ -11,7 +11,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// What is wrong with a file as YAML, and as a Compose file on the whole.
+// What is wrong with a file as YAML, and as a Compose file as a whole.
 
 const versionRemedy = `write version: "3.8"`
 

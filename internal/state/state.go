@@ -62,7 +62,7 @@ type File struct {
 
 	mu   sync.Mutex
 	now  State
-	kept []byte // the text of the file; nil when it lacks something, for it could not be written
+	kept []byte // the text of the file; nil when it lacks something because it could not be written
 }
 
 // State is what the board remembers now.

@@ -170,7 +170,7 @@ func (d *Docker) Status(ctx context.Context) (s Status, err error) {
 // engine that cannot make overlay networks until it is restarted.
 func (d *Docker) Init(ctx context.Context, r InitRequest) error {
 	err := d.call(ctx, callMax, func(ctx context.Context, c *client.Client) error {
-		_, err := c.SwarmInit(ctx, initRequest(r))
+		_, err := c.SwarmInit(ctx, apiInit(r))
 		return err
 	})
 	if err != nil {
@@ -197,7 +197,7 @@ func (d *Docker) Revive(ctx context.Context, advertise netip.Addr) error {
 	})
 }
 
-func initRequest(r InitRequest) api.InitRequest {
+func apiInit(r InitRequest) api.InitRequest {
 	return api.InitRequest{
 		ListenAddr:      addrPort(listenAny),
 		AdvertiseAddr:   addrPort(r.Advertise.String()),

@@ -6,7 +6,7 @@ import (
 
 // What the tests on real engines, which stand in package swarm_test, need of the inside.
 var (
-	APIInit = initRequest
+	APIInit = apiInit
 	Rotate  = rotate
 )
 

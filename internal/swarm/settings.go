@@ -96,7 +96,7 @@ var ErrSnap = &Setting{
 
 // settings are all that excludes swarm mode or cripples it, in the engines from 20.10 to 29. Others that look as if
 // they did do not: "bridge", "icc", "userland-proxy" and "ip-masq" are about the default bridge only, "userns-remap"
-// moves the data, and the swarm is told its addresses and its pool in so many words.
+// moves the data, and the swarm is told its addresses and its pool explicitly.
 var settings = []*Setting{
 	ErrLiveRestore, ErrNftables, ErrClusterStore, ErrRootless, ErrSnap,
 	{

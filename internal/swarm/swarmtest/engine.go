@@ -81,7 +81,7 @@ func (e *Engine) Status(ctx context.Context) (swarm.Status, error) {
 	e.net.mu.Lock()
 	stuck := e.leaderless()
 	e.net.mu.Unlock()
-	if err := e.take(ctx, boot, min(stuck, statusMax)); err != nil {
+	if err := e.spend(ctx, boot, min(stuck, statusMax)); err != nil {
 		return swarm.Status{}, err
 	}
 	if stuck > statusMax {
@@ -89,10 +89,11 @@ func (e *Engine) Status(ctx context.Context) (swarm.Status, error) {
 	}
 	e.net.mu.Lock()
 	defer e.net.mu.Unlock()
-	return e.status(), nil
+	return e.describe(), nil
 }
 
-func (e *Engine) status() swarm.Status {
+// describe is the status of the engine now. The caller must hold net.mu.
+func (e *Engine) describe() swarm.Status {
 	s := swarm.Status{State: swarm.Inactive, Hostname: e.host, Version: version, EngineID: e.id, Root: dockerd.DefaultRoot}
 	if e.liveRestore {
 		s.Excluded = swarm.ErrLiveRestore
@@ -165,7 +166,7 @@ func (e *Engine) found(ctx context.Context, count *int, do func(was *node, over 
 	if err := e.mayEnter(); err != nil {
 		return err
 	}
-	late := e.take(ctx, boot, initTakes)
+	late := e.spend(ctx, boot, initTakes)
 	e.net.mu.Lock()
 	defer e.net.mu.Unlock()
 	if !e.up || e.boot != boot {
@@ -214,7 +215,7 @@ func (e *Engine) joinOne(ctx context.Context, manager netip.AddrPort, r swarm.Jo
 	e.pending, e.forgotten, e.expired = j, nil, false
 	e.net.mu.Unlock()
 	for {
-		err := e.take(ctx, boot, step)
+		err := e.spend(ctx, boot, step)
 		if ctx.Err() != nil {
 			return fmt.Errorf("%w: %w", swarm.ErrPending, ctx.Err())
 		}
@@ -247,7 +248,7 @@ func (e *Engine) Leave(ctx context.Context, force bool) error {
 		wait = time.Until(e.pending.began.Add(patience))
 	}
 	e.net.mu.Unlock()
-	if err := e.take(ctx, boot, wait); err != nil {
+	if err := e.spend(ctx, boot, wait); err != nil {
 		return err
 	}
 	e.net.mu.Lock()
@@ -383,7 +384,7 @@ func (e *Engine) manage(ctx context.Context, do func(*cluster) error) error {
 	e.net.mu.Lock()
 	stuck := e.leaderless()
 	e.net.mu.Unlock()
-	if err := e.take(ctx, boot, stuck); err != nil {
+	if err := e.spend(ctx, boot, stuck); err != nil {
 		return err
 	}
 	e.net.mu.Lock()
@@ -442,8 +443,8 @@ func (e *Engine) acquire(ctx context.Context, count *int) (boot int, err error) 
 
 func (e *Engine) release() { <-e.control }
 
-// take lets the time pass that a call takes. It fails when the context ends, or the engine did in the meantime.
-func (e *Engine) take(ctx context.Context, boot int, d time.Duration) error {
+// spend lets the time pass that a call takes. It fails when the context ends, or the engine did in the meantime.
+func (e *Engine) spend(ctx context.Context, boot int, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
