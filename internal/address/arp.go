@@ -1,5 +1,7 @@
 package address
 
+// This file has ARP packets (RFC 826) and the socket for them.
+
 import (
 	"encoding/binary"
 	"errors"

@@ -1,5 +1,7 @@
 package address
 
+// This file tells network cards from the interfaces of containers and tunnels.
+
 import (
 	"os"
 	"path"

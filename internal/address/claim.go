@@ -1,5 +1,7 @@
 package address
 
+// This file claims and defends an address on one link, as RFC 5227 has it.
+
 import (
 	"context"
 	"errors"

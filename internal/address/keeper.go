@@ -1,5 +1,7 @@
 package address
 
+// This file keeps the stable address on the cluster interface, whatever happens to that.
+
 import (
 	"cmp"
 	"context"

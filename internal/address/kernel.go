@@ -1,5 +1,7 @@
 package address
 
+// This file asks the kernel for interfaces, addresses and routes, over netlink.
+
 import (
 	"context"
 	"errors"

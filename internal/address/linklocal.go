@@ -1,5 +1,7 @@
 package address
 
+// This file says which addresses of RFC 3927 a board tries.
+
 import (
 	"crypto/sha256"
 	"encoding/binary"

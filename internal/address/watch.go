@@ -1,5 +1,7 @@
 package address
 
+// This file tells of changes of interfaces, addresses and routes as they come.
+
 import (
 	"context"
 	"errors"

@@ -1,5 +1,7 @@
 package board
 
+// This file has what the kernel tells of time: since the boot, since the agent was first started, and of the clock.
+
 import (
 	"errors"
 	"fmt"

@@ -1,5 +1,7 @@
 package clusterkey
 
+// This file reads and writes the file that keeps the key of a board.
+
 import (
 	"errors"
 	"fmt"

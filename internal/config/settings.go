@@ -1,5 +1,7 @@
 package config
 
+// This file is the table of all settings: key, default, bounds, explanation, and how the value is read.
+
 import (
 	"errors"
 	"fmt"

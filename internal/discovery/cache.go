@@ -1,5 +1,7 @@
 package discovery
 
+// This file keeps what other boards announced, for as long as it holds and within bounds.
+
 import (
 	"cmp"
 	"errors"

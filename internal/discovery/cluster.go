@@ -1,5 +1,7 @@
 package discovery
 
+// This file tells the announcements of our cluster from those of others, and from forged ones.
+
 import (
 	"crypto/subtle"
 	"errors"

@@ -1,5 +1,7 @@
 package discovery
 
+// This file tells machines on our link from those beyond a router.
+
 import (
 	"fmt"
 	"net"

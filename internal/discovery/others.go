@@ -1,5 +1,7 @@
 package discovery
 
+// This file keeps which other clusters were heard lately, and their boards.
+
 import (
 	"sort"
 	"sync"

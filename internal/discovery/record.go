@@ -1,5 +1,7 @@
 package discovery
 
+// This file has the form of announcements on the wire: what a board says of itself, and what is read of others.
+
 import (
 	"errors"
 	"fmt"

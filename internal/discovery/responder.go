@@ -1,5 +1,7 @@
 package discovery
 
+// This file answers one-shot questions, and tells which questions ask for us, by hashicorp/mdns.
+
 import (
 	"bytes"
 	"fmt"

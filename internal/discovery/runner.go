@@ -1,5 +1,7 @@
 package discovery
 
+// This file is the loop of Service.Run: it announces, asks, hears, and shows what it knows.
+
 import (
 	"fmt"
 	"net/netip"

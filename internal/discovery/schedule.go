@@ -1,5 +1,7 @@
 package discovery
 
+// This file says when to announce and when to ask.
+
 import (
 	"math/rand/v2"
 	"time"

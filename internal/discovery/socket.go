@@ -1,5 +1,7 @@
 package discovery
 
+// This file is the socket of the mDNS group, on Linux.
+
 import (
 	"fmt"
 	"net"

@@ -1,5 +1,7 @@
 package discovery
 
+// This file is a link while it is open, and what is between the loop and the socket.
+
 import (
 	"errors"
 	"fmt"

@@ -1,5 +1,7 @@
 package journal
 
+// This file puts entries of the log into words.
+
 import (
 	"fmt"
 	"maps"

@@ -1,5 +1,7 @@
 package manager
 
+// This file removes the nodes of boards that the settings deny.
+
 import (
 	"context"
 	"fmt"

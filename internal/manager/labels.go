@@ -1,5 +1,7 @@
 package manager
 
+// This file labels nodes by their boards, and shares through labels whom the managers have let in.
+
 import (
 	"cmp"
 	"context"

@@ -1,5 +1,7 @@
 package manager
 
+// This file tells the journal which nodes come and go.
+
 import (
 	"fmt"
 	"maps"

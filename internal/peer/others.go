@@ -1,5 +1,7 @@
 package peer
 
+// This file has the addresses of boards that a claim names, and those that are remembered.
+
 import (
 	"fmt"
 	"net/netip"

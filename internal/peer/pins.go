@@ -1,5 +1,7 @@
 package peer
 
+// This file has the keys that a board trusts where there is no cluster key.
+
 import (
 	"bytes"
 	"crypto/sha256"

@@ -1,5 +1,7 @@
 package peer
 
+// This file has serials: how they are read, derived and shown.
+
 import (
 	"crypto/sha256"
 	"encoding/hex"

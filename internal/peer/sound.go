@@ -1,5 +1,7 @@
 package peer
 
+// This file makes a claim fit to be said, whatever is in it.
+
 import (
 	"fmt"
 	"strings"

@@ -1,5 +1,7 @@
 package ports
 
+// This file finds the programs that have ports of ours.
+
 import (
 	"encoding/hex"
 	"errors"

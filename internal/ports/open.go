@@ -1,5 +1,7 @@
 package ports
 
+// This file has the commands that open our ports in a firewall.
+
 import (
 	"fmt"
 	"slices"

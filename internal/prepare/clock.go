@@ -1,5 +1,7 @@
 package prepare
 
+// This file puts the clock forward.
+
 import (
 	"errors"
 	"fmt"

@@ -1,5 +1,7 @@
 package prepare
 
+// This file lets the first user use docker without sudo.
+
 import (
 	"context"
 	"errors"

@@ -1,5 +1,7 @@
 package prepare
 
+// This file makes an engine forget a swarm that it cannot enter.
+
 import (
 	"context"
 	"crypto/x509"

@@ -1,5 +1,7 @@
 package prepare
 
+// This file takes the cluster key off the boot partition and gives it to the agent.
+
 import (
 	"errors"
 	"fmt"

@@ -1,5 +1,7 @@
 package prepare
 
+// This file gives a board a name of its own, in hostname(5) and hosts(5).
+
 import (
 	"bytes"
 	"cmp"

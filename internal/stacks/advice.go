@@ -1,5 +1,7 @@
 package stacks
 
+// This file says what Docker takes in a Compose file and does not do.
+
 import (
 	"fmt"
 	"slices"

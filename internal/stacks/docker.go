@@ -1,5 +1,7 @@
 package stacks
 
+// This file runs the docker command, and reads what it says.
+
 import (
 	"bytes"
 	"context"

@@ -1,5 +1,7 @@
 package stacks
 
+// This file finds the line in a Compose file that Docker complains of, and what to do about it: the table of rules.
+
 import (
 	"bytes"
 	"cmp"

@@ -1,5 +1,7 @@
 package stacks
 
+// This file finds in a Compose file what Docker's paths lead to, with lines.
+
 import (
 	"bytes"
 	"errors"

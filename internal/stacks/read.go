@@ -1,5 +1,7 @@
 package stacks
 
+// This file reads files, and says what to do about one that cannot be read.
+
 import (
 	"errors"
 	"fmt"

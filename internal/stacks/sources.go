@@ -1,5 +1,7 @@
 package stacks
 
+// This file finds the other files that a Compose file names.
+
 import (
 	"bytes"
 	"fmt"

@@ -1,5 +1,7 @@
 package state
 
+// This file deals with a card that takes no state: full, read-only, or broken.
+
 import (
 	"context"
 	"errors"
