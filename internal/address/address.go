@@ -13,7 +13,8 @@ import (
 	"strings"
 )
 
-// Link is the network interface over which a board takes part in the cluster, with its addresses. The zero Link is none.
+// Link is the network interface over which a board takes part in the cluster, with its addresses. The zero Link is
+// none.
 type Link struct {
 	Name  string
 	Index int        // changes when the interface is made anew, as when a USB adapter is plugged again
@@ -35,8 +36,8 @@ type Choice struct {
 	Why string // why it is this one, in words, where that is not plain
 }
 
-// candidate is a link with what speaks for and against it.
-type candidate struct {
+// nic is a network interface that may be chosen, with what speaks for and against it.
+type nic struct {
 	Choice
 	card
 	up        bool // set up by the system
@@ -47,13 +48,14 @@ type candidate struct {
 	bare      bool // will do without Addr, because it is to get a stable address
 }
 
-// choose picks the cluster interface: the one named want, or what it has become a port of. Without want it is the one named
-// home, if that can be used. Else it is the best: one with a cable before one without, a network card, or what is made of
-// one, before one of which nothing is known, one with a default route before one without, the lower metric before the
-// higher, one with an address before one without, wired before wireless, plain before a VLAN, the older before the newer.
-// One that is a port of another is never it, and one of another program only when want names it. The error says in words
-// what is missing at the one that comes first; an empty socket is not worth telling while the radio waits for its address.
-func choose(all []candidate, want, home string) (Choice, error) {
+// choose picks the cluster interface: the one named want, or what it has become a port of. Without want it is the one
+// named home, if that can be used. Else it is the best: one with a cable before one without, a network card, or what is
+// made of one, before one of which nothing is known, one with a default route before one without, the lower metric
+// before the higher, one with an address before one without, wired before wireless, plain before a VLAN, the older
+// before the newer. One that is a port of another is never it, and one of another program only when want names it. The
+// error says in words what is missing at the one that comes first; an empty socket is not worth telling while the radio
+// waits for its address.
+func choose(all []nic, want, home string) (Choice, error) {
 	named := byName(all)
 	if want != "" {
 		return named.wanted(want)
@@ -85,8 +87,8 @@ func choose(all []candidate, want, home string) (Choice, error) {
 }
 
 // usable are the interfaces behind which other boards may be, the best first.
-func (all interfaces) usable() []candidate {
-	var usable []candidate
+func (all interfaces) usable() []nic {
+	var usable []nic
 	for _, c := range all {
 		if c.master == "" && all.rank(c.Name) < foreign {
 			usable = append(usable, c)
@@ -121,7 +123,8 @@ func (all interfaces) wanted(name string) (Choice, error) {
 		}
 		return all.explained(c), nil
 	case there:
-		return Choice{}, fmt.Errorf("%s is a port of %s, which is not there; see interface in pi-agent.toml", name, first.master)
+		return Choice{}, fmt.Errorf("%s is a port of %s, which is not there; see interface in pi-agent.toml",
+			name, first.master)
 	}
 	var names []string
 	for _, c := range all.usable() {
@@ -130,7 +133,8 @@ func (all interfaces) wanted(name string) (Choice, error) {
 	if len(names) == 0 {
 		return Choice{}, all.none()
 	}
-	return Choice{}, fmt.Errorf("there is no interface %q, only %s; see interface in pi-agent.toml", name, strings.Join(names, ", "))
+	return Choice{}, fmt.Errorf("there is no interface %q, only %s; see interface in pi-agent.toml",
+		name, strings.Join(names, ", "))
 }
 
 // none says that no interface leads to other boards, and which there are.
@@ -152,8 +156,8 @@ func (all interfaces) none() error {
 		strings.Join(names, ", "))
 }
 
-// explained is the choice of a candidate, with the reason for it where that is not plain.
-func (all interfaces) explained(c candidate) Choice {
+// explained is the choice of an interface, with the reason for it where that is not plain.
+func (all interfaces) explained(c nic) Choice {
 	var ports []string
 	for _, l := range c.lower {
 		if all[l].master == c.Name && all.rank(l) == all.rank(c.Name) {
@@ -167,8 +171,8 @@ func (all interfaces) explained(c candidate) Choice {
 	return c.Choice
 }
 
-// lacks says what a candidate needs before it can be used.
-func (c candidate) lacks() error {
+// lacks says what an interface needs before it can be used; nil when it lacks nothing.
+func (c nic) lacks() error {
 	switch {
 	case !c.up:
 		return fmt.Errorf("%s is not up", c.Name)
@@ -186,7 +190,7 @@ func (c candidate) lacks() error {
 	return nil
 }
 
-// compare puts what is not so before what is so.
+// compare orders false before true.
 func compare(a, b bool) int {
 	switch {
 	case a == b:

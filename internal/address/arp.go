@@ -1,5 +1,7 @@
 package address
 
+// This file has ARP packets (RFC 826) and the socket for them.
+
 import (
 	"encoding/binary"
 	"errors"
@@ -28,7 +30,8 @@ func (m mac) String() string { return net.HardwareAddr(m[:]).String() }
 
 var broadcast = packet.Addr{HardwareAddr: net.HardwareAddr{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}}
 
-// arp is one ARP packet, in the words of RFC 5227: a probe has no sender address, an announcement has its own as target.
+// arp is one ARP packet, in the words of RFC 5227: a probe has no sender address, an announcement has its own as
+// target.
 type arp struct {
 	reply          bool
 	hardware       mac // of the sender
@@ -38,6 +41,7 @@ type arp struct {
 // errNotARP is the error of a packet that is not ARP over Ethernet for IPv4.
 var errNotARP = errors.New("not an ARP packet for IPv4")
 
+// marshal is the packet as RFC 826 has it, 28 bytes.
 func (a arp) marshal() []byte {
 	b := make([]byte, 0, arpLen)
 	b = binary.BigEndian.AppendUint16(b, arpEther)
@@ -54,6 +58,7 @@ func (a arp) marshal() []byte {
 	return append(b, a.target.AsSlice()...)
 }
 
+// unmarshalARP reads a packet; what an Ethernet frame was filled up with may follow it. Its error is errNotARP.
 func unmarshalARP(b []byte) (arp, error) {
 	if len(b) < arpLen || binary.BigEndian.Uint16(b) != arpEther || binary.BigEndian.Uint16(b[2:]) != arpIPv4 ||
 		b[4] != byte(len(mac{})) || b[5] != net.IPv4len {
@@ -92,11 +97,13 @@ func openARP(link Link) (wire, mac, error) {
 		return nil, mac{}, fmt.Errorf("find %s: %w", link.Name, err)
 	}
 	if len(iface.HardwareAddr) != len(mac{}) {
-		return nil, mac{}, refuse("%s is neither Ethernet nor Wi-Fi, so nobody can be asked whether an address is free", link.Name)
+		return nil, mac{}, refuse("%s is neither Ethernet nor Wi-Fi, so nobody can be asked whether an address is free",
+			link.Name)
 	}
 	conn, err := packet.Listen(iface, packet.Datagram, unix.ETH_P_ARP, nil)
 	if errors.Is(err, unix.EPERM) {
-		return nil, mac{}, refuse("this service may not ask on %s whether an address is free: it needs CAP_NET_RAW", link.Name)
+		return nil, mac{}, refuse("this service may not ask on %s whether an address is free: it needs CAP_NET_RAW",
+			link.Name)
 	}
 	if err != nil {
 		return nil, mac{}, fmt.Errorf("listen to ARP on %s: %w", link.Name, err)

@@ -1,5 +1,7 @@
 package address
 
+// This file tells network cards from the interfaces of containers and tunnels.
+
 import (
 	"os"
 	"path"
@@ -23,8 +25,8 @@ type card struct {
 	foreign  bool // it is no Ethernet: a tunnel, a modem, a CAN bus
 }
 
-// readCard reads what root/class/net shows of an interface. An empty card comes of what is not there, and of an interface
-// of another network namespace, whose index differs.
+// readCard reads what root/class/net shows of an interface. An empty card comes of what is not there, and of an
+// interface of another network namespace, whose index differs.
 func readCard(root, name string, index int) card {
 	dir := filepath.Join(root, "class/net", name)
 	uevent, err := os.ReadFile(filepath.Join(dir, "uevent"))
@@ -75,15 +77,21 @@ type rank int
 const (
 	hardware rank = iota // a network card, or what is made of one
 	unknown              // nothing is known for it or against it
-	foreign              // it leads to containers or into a tunnel: only for who names it in the settings
+	foreign              // it leads to containers or into a tunnel: used only when the settings name it
 )
 
 // programs are the names that other programs give to interfaces of theirs, as patterns of path.Match.
 var programs = []string{
-	"docker*", "br-[0-9a-f]*", "veth*", "podman*", "cni*", "lxc*", "lxdbr*", "incusbr*", "virbr*", "vnet*", "hassio*", // containers
-	"flannel*", "cali*", "cilium*", "tunl*", "vxlan*", "weave*", "kube-*", "nodelocaldns*", "ovs-system", // clusters
-	"zt*", "tailscale*", "wg*", "nebula*", "netmaker*", "nordlynx*", "tun[0-9]*", "tap[0-9]*", "utun*", "ham[0-9]*", "ppp*", // tunnels
-	"dummy*", "ifb*", "sit[0-9]*", "gre[0-9]*", "gretap*", "erspan*", "ip6tnl*", "teql*", "bnep*", "pan[0-9]*", "vboxnet*", "vmnet*",
+	// Containers and virtual machines.
+	"docker*", "br-[0-9a-f]*", "veth*", "podman*", "cni*", "lxc*", "lxdbr*", "incusbr*", "virbr*", "vnet*", "hassio*",
+	"vboxnet*", "vmnet*",
+	// Clusters.
+	"flannel*", "cali*", "cilium*", "tunl*", "vxlan*", "weave*", "kube-*", "nodelocaldns*", "ovs-system",
+	// Tunnels.
+	"zt*", "tailscale*", "wg*", "nebula*", "netmaker*", "nordlynx*", "tun[0-9]*", "tap[0-9]*", "utun*", "ham[0-9]*",
+	"ppp*", "sit[0-9]*", "gre[0-9]*", "gretap*", "erspan*", "ip6tnl*",
+	// The kernel's own, and Bluetooth.
+	"dummy*", "ifb*", "teql*", "bnep*", "pan[0-9]*",
 }
 
 // tunnels are the kinds of interfaces that lead into a tunnel, or serve no packets themselves.
@@ -98,7 +106,7 @@ func byProgram(name string) bool {
 }
 
 // rank judges an interface by itself.
-func (c candidate) rank() rank {
+func (c nic) rank() rank {
 	switch {
 	case c.lonely, c.tap, c.foreign, slices.Contains(tunnels, c.kind), byProgram(c.Name):
 		return foreign
@@ -114,9 +122,9 @@ func (c candidate) rank() rank {
 const deepest = 8
 
 // interfaces are all of a board, by name.
-type interfaces map[string]candidate
+type interfaces map[string]nic
 
-func byName(all []candidate) interfaces {
+func byName(all []nic) interfaces {
 	named := interfaces{}
 	for _, c := range all {
 		named[c.Name] = c
@@ -148,9 +156,9 @@ func (all interfaces) rankOf(name string, depth int) rank {
 // vrf is the kind of a routing table of its own. What belongs to one keeps its addresses.
 const vrf = "vrf"
 
-// stands is the interface that takes the place of the one of that name: itself, or the bridge or bond that it has become a
-// port of. It reports whether there is one.
-func (all interfaces) stands(name string) (candidate, bool) {
+// stands is the interface that takes the place of the one of that name: itself, or the bridge or bond that it has
+// become a port of. It reports whether there is one.
+func (all interfaces) stands(name string) (nic, bool) {
 	c, ok := all[name]
 	for range deepest {
 		if !ok || c.master == "" || all[c.master].kind == vrf {
@@ -158,5 +166,5 @@ func (all interfaces) stands(name string) (candidate, bool) {
 		}
 		c, ok = all[c.master]
 	}
-	return candidate{}, false
+	return nic{}, false
 }

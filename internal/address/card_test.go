@@ -61,11 +61,11 @@ func sysOf(t *testing.T, all []shown) string {
 	return root
 }
 
-// candidatesOf are the interfaces as a kernel with that /sys has them.
-func candidatesOf(root string, all []shown, bare bool) []candidate {
-	var found []candidate
+// nicsOf are the interfaces as a kernel with that /sys has them.
+func nicsOf(root string, all []shown, bare bool) []nic {
+	var found []nic
 	for _, s := range all {
-		c := candidate{
+		c := nic{
 			Choice: Choice{Link: Link{Name: s.name, Index: s.index(all)}}, card: readCard(root, s.name, s.index(all)),
 			up: true, carrier: s.carrier, multicast: true, metric: -1, bare: bare,
 		}
@@ -176,7 +176,7 @@ func TestChooseBySys(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := choose(candidatesOf(sysOf(t, tt.all), tt.all, true), tt.want, tt.home)
+			got, err := choose(nicsOf(sysOf(t, tt.all), tt.all, true), tt.want, tt.home)
 			if said := got.Why + words(err); got.Name != tt.link || said != tt.why {
 				t.Errorf("choose() = %q, %q, want %q, %q", got.Name, said, tt.link, tt.why)
 			}

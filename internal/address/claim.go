@@ -1,5 +1,7 @@
 package address
 
+// This file claims and defends an address on one link, as RFC 5227 has it.
+
 import (
 	"context"
 	"errors"
@@ -31,6 +33,7 @@ type claim struct {
 	done  chan struct{} // closed by close
 }
 
+// newClaim begins to listen to w, which close ends.
 func newClaim(w wire, self mac, own map[mac]bool) *claim {
 	c := &claim{wire: w, self: self, own: own, heard: make(chan arp), done: make(chan struct{})}
 	go func() {
@@ -64,8 +67,8 @@ func (c *claim) conflict(a arp, addr netip.Addr, probing bool) bool {
 	return !c.own[a.hardware] && (a.sender == addr || probing && !a.reply && a.sender.IsUnspecified() && a.target == addr)
 }
 
-// probe finds out whether addr is free, which takes 4 to 7 s (RFC 5227 section 2.1.1). It returns who else has it, or wants
-// it at the same time.
+// probe finds out whether addr is free, which takes 4 to 7 s (RFC 5227 section 2.1.1). It returns who else has it, or
+// wants it at the same time.
 func (c *claim) probe(ctx context.Context, addr netip.Addr) (other mac, free bool, err error) {
 	timer := time.NewTimer(rand.N(probeWait))
 	defer timer.Stop()
@@ -103,8 +106,8 @@ func (c *claim) announce(addr netip.Addr) error {
 	return c.wire.Send(arp{hardware: c.self, sender: addr, target: addr})
 }
 
-// defence decides what to do about conflicts over an address that is held, RFC 5227 section 2.4. One that a swarm relies on
-// is never given up, case (c) there; any other is when a second conflict follows the first, case (b).
+// defence decides what to do about conflicts over an address that is held, RFC 5227 section 2.4. One that a swarm
+// relies on is never given up, case (c) there; any other is when a second conflict follows the first, case (b).
 type defence struct {
 	last time.Time // when an announcement was last made for this reason
 }

@@ -1,5 +1,7 @@
 package address
 
+// This file keeps the stable address on the cluster interface, whatever happens to that.
+
 import (
 	"cmp"
 	"context"
@@ -16,7 +18,7 @@ import (
 	"github.com/pi-agent/pi-agent/internal/timing"
 )
 
-// Refusal is why there is no stable address before a person helps, in words.
+// Refusal is the error of a stable address that cannot be had until a person helps. It says how.
 type Refusal struct{ text string }
 
 // Error implements error.
@@ -26,6 +28,9 @@ func refuse(format string, args ...any) error { return Refusal{fmt.Sprintf(forma
 
 // errClaiming is why there is no stable address in the first seconds.
 var errClaiming = errors.New("asking whether somebody else has the address that this board wants")
+
+// tellAgain is after how long a trouble that goes on is told again.
+const tellAgain = time.Hour
 
 // Home is a stable address and the interface it belongs to.
 type Home struct {
@@ -44,9 +49,9 @@ type KeeperOptions struct {
 	Timing   timing.Timing // the zero value stands for timing.Product
 }
 
-// Keeper gives the board an address that does not move (RFC 3927), and keeps it: whatever removes it from the cluster
-// interface, it is put back at once, and whoever takes it, it is defended (RFC 5227). As long as no swarm relies on it,
-// it may be exchanged for another.
+// Keeper gives the board an address that does not move (RFC 3927), and keeps it: it puts the address back at once when
+// something removes it, and defends it against a machine that takes it (RFC 5227). As long as no swarm relies on the
+// address, the Keeper may exchange it for another.
 type Keeper struct {
 	KeeperOptions
 	ready   chan struct{}
@@ -78,19 +83,19 @@ func NewKeeper(o KeeperOptions) *Keeper {
 		ready: make(chan struct{}), changed: make(chan struct{}, 1),
 	}
 	k.settled = sync.OnceFunc(func() { close(k.ready) })
-	if CheckStable(o.Home.Addr) != nil {
+	if checkStable(o.Home.Addr) != nil {
 		k.home, k.inUse = Home{}, false
 	}
 	return k
 }
 
-// Ready is closed when Run has begun to work and an address that a swarm relies on is back, or 10 s later when nothing lets
-// it be put back. An engine that is started before may find no way to its manager, and gives up for good.
+// Ready is closed when Run has begun to work and an address that a swarm relies on is back, or 10 s later when nothing
+// lets it be put back. An engine that is started before may find no way to its manager, and gives up for good.
 func (k *Keeper) Ready() <-chan struct{} { return k.ready }
 
 // Link is the cluster interface right now, with the stable address once there is one. The error says in words what is
-// missing. As long as a swarm relies on the address, the interface on which it was made, or the bridge or bond that this
-// has become a port of, comes first.
+// missing. As long as a swarm relies on the address, the interface on which it was made, or the bridge or bond that
+// this has become a port of, comes first.
 func (k *Keeper) Link() (Choice, error) {
 	k.mu.Lock()
 	home, inUse, held := k.home, k.inUse, k.held
@@ -172,7 +177,8 @@ func (k *Keeper) Run(ctx context.Context) error {
 	changed := make(chan struct{}, 1)
 	wg.Go(func() {
 		if err := k.Kernel.Watch(ctx, func() { signal(changed) }); err != nil {
-			k.Log.Warn(fmt.Sprintf("When something removes the stable address, that is noticed %v late: %v.", k.Timing.AddressRetry, err))
+			k.Log.Warn(fmt.Sprintf("When something removes the stable address, that is noticed %v late: %v.",
+				k.Timing.AddressRetry, err))
 		}
 	})
 	began := time.Now()
@@ -215,8 +221,8 @@ func (k *Keeper) now() (Home, bool) {
 }
 
 // park puts the address where it belongs though nobody is reached there, as when the switch starts more slowly than the
-// boards: so the engine that starts meanwhile has a route to its manager, without which it gives up for good. It reports
-// whether the address is there, which the kernel does not allow before the interface is up.
+// boards: so the engine that starts meanwhile has a route to its manager, without which it gives up for good. It
+// reports whether the address is there, which the kernel does not allow before the interface is up.
 func (k *Keeper) park(home Home) bool {
 	link, ok := k.Kernel.stands(cmp.Or(k.Kernel.Want, home.Interface))
 	if !ok {
@@ -229,7 +235,8 @@ func (k *Keeper) park(home Home) bool {
 	return err == nil
 }
 
-// hold has the address on the link until the link is no longer the one, the address is given up, or something goes wrong.
+// hold keeps the address on the link until another link is to be used, the address is given up, or something goes
+// wrong.
 func (k *Keeper) hold(ctx context.Context, link Link, changed <-chan struct{}) error {
 	home, inUse := k.now()
 	switch err := elsewhere(link, home.Addr); {
@@ -351,7 +358,7 @@ func (k *Keeper) keep(ctx context.Context, c *claim, link Link, addr netip.Addr,
 func (k *Keeper) tellBack(addr netip.Addr, link Link) {
 	log := k.Log.Debug
 	_, inUse := k.now()
-	if now := time.Now(); inUse && now.Sub(k.backAt) > time.Hour {
+	if now := time.Now(); inUse && now.Sub(k.backAt) > tellAgain {
 		k.backAt, log = now, k.Log.Info
 	}
 	log(fmt.Sprintf("Something took %s off %s; it is back.", addr, link.Name))
@@ -370,7 +377,7 @@ func (k *Keeper) defend(c *claim, addr netip.Addr, other mac) error {
 		k.mu.Unlock()
 		return fmt.Errorf("%s has taken %s", other, addr)
 	}
-	if inUse && (other != k.rival || now.Sub(k.rivalAt) > time.Hour) {
+	if inUse && (other != k.rival || now.Sub(k.rivalAt) > tellAgain) {
 		k.rival, k.rivalAt = other, now
 		k.Log.Warn(fmt.Sprintf("Another machine, %s, uses %s, which the swarm relies on: this board defends it. "+
 			"Give that machine another address.", other, addr))

@@ -1,5 +1,7 @@
 package address
 
+// This file asks the kernel for interfaces, addresses and routes, over netlink.
+
 import (
 	"context"
 	"errors"
@@ -12,7 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// readTries bounds how often a list is read that changes while the kernel gives it. Docker changes interfaces in bursts.
+// readTries bounds how often a list is read that changes while the kernel gives it. Docker changes interfaces in
+// bursts.
 const readTries = 5
 
 // Kernel reads interfaces and routes from the kernel it runs on, in the current network namespace.
@@ -25,15 +28,15 @@ type Kernel struct {
 
 // Link is the cluster interface right now. The error says in words what is missing until there is one.
 func (k Kernel) Link() (Choice, error) {
-	all, err := k.candidates()
+	all, err := k.nics()
 	if err != nil {
 		return Choice{}, err
 	}
 	return choose(all, k.Want, k.Home)
 }
 
-// candidates are all interfaces.
-func (k Kernel) candidates() ([]candidate, error) {
+// nics are all interfaces.
+func (k Kernel) nics() ([]nic, error) {
 	links, err := whole(netlink.LinkList)
 	if err != nil {
 		return nil, fmt.Errorf("list network interfaces: %w", err)
@@ -46,7 +49,7 @@ func (k Kernel) candidates() ([]candidate, error) {
 	if err != nil {
 		return nil, err
 	}
-	all := make([]candidate, 0, len(links))
+	all := make([]nic, 0, len(links))
 	for _, l := range links {
 		a := l.Attrs()
 		addr := addrs[a.Index]
@@ -57,7 +60,7 @@ func (k Kernel) candidates() ([]candidate, error) {
 		if !ok {
 			metric = -1
 		}
-		all = append(all, candidate{
+		all = append(all, nic{
 			Choice:    Choice{Link: Link{Name: a.Name, Index: a.Index, Addr: addr}},
 			up:        a.Flags&net.FlagUp != 0,
 			carrier:   a.RawFlags&unix.IFF_LOWER_UP != 0,
@@ -73,7 +76,7 @@ func (k Kernel) candidates() ([]candidate, error) {
 
 // stands is the interface that takes the place of the one of that name, whether or not it can be used now.
 func (k Kernel) stands(name string) (Link, bool) {
-	all, err := k.candidates()
+	all, err := k.nics()
 	if err != nil {
 		return Link{}, false
 	}
@@ -246,5 +249,6 @@ func (Kernel) Has(addr netip.Addr) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("list addresses: %w", err)
 	}
-	return slices.ContainsFunc(addrs, func(a netlink.Addr) bool { return addr.IsValid() && a.IP.Equal(addr.AsSlice()) }), nil
+	own := func(a netlink.Addr) bool { return addr.IsValid() && a.IP.Equal(addr.AsSlice()) }
+	return slices.ContainsFunc(addrs, own), nil
 }

@@ -17,7 +17,7 @@ func TestCandidate(t *testing.T) {
 	const attempts = 5000
 	for i := range attempts {
 		a := Candidate(serial, i)
-		if err := CheckStable(a); err != nil {
+		if err := checkStable(a); err != nil {
 			t.Fatal(err)
 		}
 		seen[a] = true
@@ -34,11 +34,11 @@ func TestCheckStable(t *testing.T) {
 		"169.254.1.0": true, "169.254.254.255": true, "169.254.77.8": true,
 		"169.254.0.255": false, "169.254.255.0": false, "10.0.0.1": false, "fe80::1": false, "169.253.9.9": false,
 	} {
-		if err := CheckStable(netip.MustParseAddr(text)); (err == nil) != good {
-			t.Errorf("CheckStable(%s) = %v", text, err)
+		if err := checkStable(netip.MustParseAddr(text)); (err == nil) != good {
+			t.Errorf("checkStable(%s) = %v", text, err)
 		}
 	}
-	if CheckStable(netip.Addr{}) == nil {
+	if checkStable(netip.Addr{}) == nil {
 		t.Error("no address is a stable address")
 	}
 }

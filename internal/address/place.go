@@ -11,9 +11,9 @@ import (
 )
 
 // A stable address is not on the cluster interface itself, but on the loopback interface, with a route over the cluster
-// interface. The kernel answers ARP for it all the same, on whatever interface is asked. A network manager that flushes its
-// interface does not reach it there; and NetworkManager, which takes an address on an interface without a lease for a
-// configuration by hand, would ask no DHCP server any more.
+// interface. The kernel answers ARP for it all the same, on whatever interface is asked. A network manager that flushes
+// its interface does not reach it there; and NetworkManager, which takes an address on an interface without a lease for
+// a configuration by hand, would ask no DHCP server any more.
 
 // loopback is the index of lo in every network namespace.
 const loopback = 1

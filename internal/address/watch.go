@@ -1,5 +1,7 @@
 package address
 
+// This file tells of changes of interfaces, addresses and routes as they come.
+
 import (
 	"context"
 	"errors"
@@ -13,9 +15,9 @@ import (
 // watchPace is the least time between two notifications. Starting one container makes some twenty changes at once.
 const watchPace = 100 * time.Millisecond
 
-// Watch calls notify once as soon as it listens, and then after changes of interfaces, IPv4 addresses and IPv4 routes, until
-// ctx ends; then it returns nil. Changes that come together are told once. It takes up listening again when that broke
-// off; an error means that the kernel does not let it listen.
+// Watch calls notify once as soon as it listens, and then after changes of interfaces, IPv4 addresses and IPv4 routes,
+// until ctx ends; then it returns nil. Changes that come together are told once. It takes up listening again when that
+// broke off; an error means that the kernel does not let it listen.
 func (Kernel) Watch(ctx context.Context, notify func()) error {
 	for ctx.Err() == nil {
 		socket, err := nl.Subscribe(unix.NETLINK_ROUTE, unix.RTNLGRP_LINK, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV4_ROUTE)

@@ -1,4 +1,4 @@
-// Package board finds out which Raspberry Pi this is.
+// Package board finds out which Raspberry Pi this is, and how long it has been running.
 package board
 
 import (
@@ -19,7 +19,6 @@ type Board struct {
 	SerialFrom string // where the serial was found, in words
 	Model      string // such as "Raspberry Pi 4 Model B Rev 1.1", or "unknown"
 	Machine    string // peer.Mark of the machine id; empty when there is none
-	BootID     string // made anew by the kernel at every boot; empty when it gives none
 }
 
 // The files that tell, below the root of the file system.
@@ -28,7 +27,6 @@ const (
 	treeModel  = "proc/device-tree/model"
 	cpuinfo    = "proc/cpuinfo"
 	machineID  = "etc/machine-id"
-	bootID     = "proc/sys/kernel/random/boot_id"
 	dmiProduct = "sys/class/dmi/id/product_name"
 )
 
@@ -38,10 +36,10 @@ var fixed = map[peer.Serial]bool{"c3d9b8674f4b94f6": true} // Rockchip, in some 
 // machineIDForm is a machine id of machine-id(5); an image that was never started has "uninitialized" or nothing there.
 var machineIDForm = regexp.MustCompile(`^[0-9a-f]{32}$`)
 
-// Read finds out who this board is from the files below root. A serial from the settings, when there is one, wins. The
-// error names the remedy for a board that has nothing to be told by.
+// Read finds out who this board is from the files below root. A serial from the settings wins, if there is one. The
+// error names the remedy for a board that has nothing by which it can be told from others.
 func Read(root fs.FS, configured peer.Serial) (Board, error) {
-	b := Board{Model: model(root), BootID: text(root, bootID)}
+	b := Board{Model: model(root)}
 	id := text(root, machineID)
 	if !machineIDForm.MatchString(id) {
 		id = ""
@@ -71,16 +69,20 @@ func Read(root fs.FS, configured peer.Serial) (Board, error) {
 		`set serial = "..." in /etc/pi-agent/pi-agent.toml`)
 }
 
+// modelMax bounds the name of a model, in bytes.
+const modelMax = 64
+
+// model is what kind of board this is, or "unknown".
 func model(root fs.FS) string {
 	for _, m := range []string{text(root, treeModel), fromCPUInfo(root, "Model"), text(root, dmiProduct)} {
 		if m = strings.Map(printable, m); m != "" {
-			return m[:min(len(m), 64)]
+			return m[:min(len(m), modelMax)]
 		}
 	}
 	return "unknown"
 }
 
-// printable drops what firmware may have left in a name and a label or a log should not have.
+// printable drops what firmware may have left in a name and what no label or log should have.
 func printable(r rune) rune {
 	if r < ' ' || r > '~' {
 		return -1

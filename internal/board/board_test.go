@@ -44,10 +44,8 @@ func TestRead(t *testing.T) {
 			board.Board{Serial: "00000000f0a1b2c3", SerialFrom: "the device tree", Model: "Raspberry Pi 3 Model B Plus Rev 1.3"}},
 		{"Pi 4", files(tree, "10000000aabbcc01\x00", model, "Raspberry Pi 4 Model B Rev 1.1\x00"), "",
 			board.Board{Serial: "10000000aabbcc01", SerialFrom: "the device tree", Model: "Raspberry Pi 4 Model B Rev 1.1"}},
-		{"Pi 5", files(tree, "ee14f78c1312ce93\x00", model, "Raspberry Pi 5 Model B Rev 1.0\x00",
-			boot, "0b6a2f5e-3c1d-4e7f-9a80-5d4c3b2a1f0e\n"), "",
-			board.Board{Serial: "ee14f78c1312ce93", SerialFrom: "the device tree", Model: "Raspberry Pi 5 Model B Rev 1.0",
-				BootID: "0b6a2f5e-3c1d-4e7f-9a80-5d4c3b2a1f0e"}},
+		{"Pi 5", files(tree, "ee14f78c1312ce93\x00", model, "Raspberry Pi 5 Model B Rev 1.0\x00"), "",
+			board.Board{Serial: "ee14f78c1312ce93", SerialFrom: "the device tree", Model: "Raspberry Pi 5 Model B Rev 1.0"}},
 		{"Pi 2 with cpuinfo only", files(cpu, "processor\t: 0\n\nHardware\t: BCM2835\nRevision\t: a01041\n"+
 			"Serial\t\t: 00000000c5d6e7f8\nModel\t\t: Raspberry Pi 2 Model B Rev 1.1\n"), "",
 			board.Board{Serial: "00000000c5d6e7f8", SerialFrom: "/proc/cpuinfo", Model: "Raspberry Pi 2 Model B Rev 1.1"}},

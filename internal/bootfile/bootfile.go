@@ -1,5 +1,6 @@
-// Package bootfile finds the files that a person has put on the boot partition, by the names that people and their programs
-// give them: an editor adds .txt and does not show it, a phone begins with a capital, and the partition keeps what was typed.
+// Package bootfile finds the files that a person has put on the boot partition, by the names that people and their
+// programs give them: an editor adds .txt and does not show it, a phone begins with a capital, and the partition keeps
+// what was typed.
 package bootfile
 
 import (
@@ -15,8 +16,8 @@ import (
 	"unicode"
 )
 
-// Dirs are the places of the boot partition, which any computer can write after flashing a card: of today's systems, and of
-// older ones.
+// Dirs are the places of the boot partition, which any computer can write after flashing a card: of today's systems,
+// and of older ones.
 var Dirs = []string{"/boot/firmware", "/boot"}
 
 // Name is a file that may be on the boot partition, with the names that clearly mean it.
@@ -46,8 +47,8 @@ func (n Name) Paths() (all []string) {
 	return all
 }
 
-// In returns the files in dir that are meant by the name, the one that is called exactly so first. A directory that is not
-// there has none.
+// In returns the files in dir that are meant by the name, the one that is called exactly so first. A directory that is
+// not there has none.
 func (n Name) In(dir string) (paths []string, err error) {
 	entries, err := list(dir)
 	for _, e := range entries {
@@ -61,8 +62,8 @@ func (n Name) In(dir string) (paths []string, err error) {
 	return paths, err
 }
 
-// Fits reports whether a file of this name is clearly meant: in any case of letters, with or without the dash, with another
-// ending that is as good, and with those that an editor added.
+// Fits reports whether a file of this name is clearly meant: in any case of letters, with or without the dash, with
+// another ending that is as good, and with those that an editor added.
 func (n Name) Fits(name string) bool {
 	stem, ok := n.Stem(name)
 	return ok && slices.Contains(n.stems, fold(stem))
@@ -73,11 +74,11 @@ func (n Name) Stem(name string) (stem string, ok bool) {
 	for stem = name; ; {
 		stem = strings.TrimRight(stem, " .")
 		ending := filepath.Ext(stem)
-		is := slices.Contains(n.endings, strings.ToLower(ending))
-		if !is && !slices.Contains(plain, strings.ToLower(ending)) {
+		own := slices.Contains(n.endings, strings.ToLower(ending))
+		if !own && !slices.Contains(plain, strings.ToLower(ending)) {
 			return stem, ok
 		}
-		stem, ok = strings.TrimSuffix(stem, ending), ok || is
+		stem, ok = strings.TrimSuffix(stem, ending), ok || own
 	}
 }
 
@@ -106,11 +107,13 @@ func (s Stray) Remedy() string {
 func (s Stray) Err() error { return fmt.Errorf("%s: %s", s.Path, s.Remedy()) }
 
 // copied is what programs add to the name of a copy.
-var copied = regexp.MustCompile(`(?i)\s*\(\d+\)|\s*-\s*(copy|kopie|copia|copie)\b|\b(copy of|kopie von|copia de|copie de)\s+|\s+(copy|kopie|copia|copie)\b`)
+var copied = regexp.MustCompile(`(?i)\s*\(\d+\)|\s*-\s*(copy|kopie|copia|copie)\b|` +
+	`\b(copy of|kopie von|copia de|copie de)\s+|\s+(copy|kopie|copia|copie)\b`)
 
 // texts are the endings of files in which people write, other than plain ones.
 var texts = slices.Concat([]string{
-	"", ".rtf", ".rtfd", ".doc", ".docx", ".odt", ".pages", ".md", ".html", ".tml", ".conf", ".config", ".cfg", ".ini", ".json",
+	"", ".rtf", ".rtfd", ".doc", ".docx", ".odt", ".pages", ".md", ".html", ".tml", ".conf", ".config", ".cfg", ".ini",
+	".json",
 }, plain, Key.endings, Settings.endings, Stack.endings)
 
 // unusual are in names that mean settings and have an ending that no settings have.
@@ -129,7 +132,7 @@ func Strays(dir string, names ...Name) (all []Stray, err error) {
 			continue
 		}
 		if n, ok := guess(path, copied.ReplaceAllString(e.Name(), "")); ok &&
-			slices.ContainsFunc(names, func(is Name) bool { return is.Is == n.Is }) {
+			slices.ContainsFunc(names, func(of Name) bool { return of.Is == n.Is }) {
 			all = append(all, Stray{path, n})
 		}
 	}
@@ -142,8 +145,12 @@ func Aside(name string) bool {
 		slices.Contains([]string{".bak", ".old", ".orig", ".save", ".swp", ".tmp"}, strings.ToLower(filepath.Ext(name)))
 }
 
-// others are the endings of files that have our name and are none of ours: packages, images, signatures, and keys that were taken.
-var others = []string{".deb", ".rpm", ".img", ".xz", ".gz", ".zip", ".asc", ".sig", ".gpg", ".sha256", ".taken", ".dpkg-old", ".dpkg-dist", ".dpkg-new", ".ucf-old", ".ucf-dist"}
+// others are the endings of files that have our name and are none of ours: packages, images, signatures, and keys that
+// were taken.
+var others = []string{
+	".deb", ".rpm", ".img", ".xz", ".gz", ".zip", ".asc", ".sig", ".gpg", ".sha256", ".taken",
+	".dpkg-old", ".dpkg-dist", ".dpkg-new", ".ucf-old", ".ucf-dist",
+}
 
 // downloaded are the beginnings of our names, as fold leaves them, with an ending that a browser or a phone has added.
 var downloaded = regexp.MustCompile(`^(docker)?\.?(stack|compose)\.ya?ml`)
@@ -151,8 +158,8 @@ var downloaded = regexp.MustCompile(`^(docker)?\.?(stack|compose)\.ya?ml`)
 // shortened are the names of our files as old programs shorten them.
 var shortened = map[string]Name{".key": Key, ".tom": Settings}
 
-// squeezed drops from a folded name all but letters and digits, and makes those that are as wide as a Japanese character what
-// they look like.
+// squeezed drops from a folded name all but letters and digits, and takes full-width characters for what they look
+// like.
 func squeezed(name string) string {
 	return strings.Map(func(r rune) rune {
 		if r >= '！' && r <= '～' {
@@ -174,10 +181,13 @@ func guess(path, name string) (Name, bool) {
 	if n, ok := shortened[ending]; ok && strings.HasPrefix(strings.ToLower(name), "pi-age~") {
 		return n, true
 	}
-	if downloaded.MatchString(fold(name)) && !slices.Contains(Stack.stems, fold(strings.TrimSuffix(name, filepath.Ext(name)))) {
+	folded, stem := fold(name), fold(strings.TrimSuffix(name, filepath.Ext(name)))
+	isText, isStack := slices.Contains(texts, ending), slices.Contains(Stack.stems, stem)
+	if downloaded.MatchString(folded) && !isStack {
 		return Stack, true
 	}
-	if _, after, ours := strings.Cut(squeezed(fold(name)), agent); ours && (!slices.Contains(texts, ending) || !strings.Contains(fold(name), agent)) {
+	_, after, ours := strings.Cut(squeezed(folded), agent)
+	if ours && (!isText || !strings.Contains(folded, agent)) {
 		switch isKey, isSettings := strings.Contains(after, "key"), unusual.MatchString(after); {
 		case isKey:
 			return Key, true
@@ -185,13 +195,13 @@ func guess(path, name string) (Name, bool) {
 			return Settings, true
 		}
 	}
-	if !slices.Contains(texts, ending) {
+	if !isText {
 		return Name{}, false
 	}
-	if stem := fold(strings.TrimSuffix(name, filepath.Ext(name))); Stack.Fits(name) || slices.Contains(Stack.stems, stem) && ending != "" {
+	if Stack.Fits(name) || isStack && ending != "" {
 		return Stack, true
 	}
-	before, after, ours := strings.Cut(fold(name), agent)
+	before, after, ours := strings.Cut(folded, agent)
 	isKey, isSettings := strings.Contains(after, "key"), settingsWords.MatchString(after)
 	switch {
 	case !ours:

@@ -19,6 +19,7 @@ import (
 	"github.com/pi-agent/pi-agent/internal/manager"
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/swarm"
+	"github.com/pi-agent/pi-agent/internal/swarm/swarmtest"
 )
 
 const (
@@ -221,7 +222,7 @@ func simTwins(t testing.TB, w *world, rnd *rand.Rand) {
 	a, b := w.add("10000000000000aa"), w.add("10000000000000aa")
 	w.run(t, w.startAll(t, rnd), 3*time.Minute, nil)
 	for twin, other := range map[*simBoard]*simBoard{a: b, b: a} {
-		if c := twin.engine.Calls(); c != (swarm.Calls{}) {
+		if c := twin.engine.Calls(); c != (swarmtest.Calls{}) {
 			t.Errorf("%v asked its engine for changes: %+v", twin.addr, c)
 		}
 		if !twin.said(other.addr.String()) {
@@ -313,7 +314,7 @@ func simWrongSettings(t testing.TB, w *world, rnd *rand.Rand) {
 		})
 	}
 	w.run(t, w.startAll(t, rnd), 3*time.Minute, told)
-	if c := wrong.engine.Calls(); c != (swarm.Calls{}) {
+	if c := wrong.engine.Calls(); c != (swarmtest.Calls{}) {
 		t.Errorf("it asked its engine for changes: %+v", c)
 	}
 }
@@ -337,7 +338,7 @@ func simSameName(t testing.TB, w *world, rnd *rand.Rand) {
 func simRestartChangesNothing(t testing.TB, w *world, rnd *rand.Rand) {
 	w.addMany(rnd, 1+rnd.IntN(5))
 	w.run(t, w.startAll(t, rnd), 2*time.Minute, w.formed)
-	before := map[*simBoard]swarm.Calls{}
+	before := map[*simBoard]swarmtest.Calls{}
 	for _, b := range w.boards {
 		before[b] = b.engine.Calls()
 	}

@@ -25,13 +25,14 @@ import (
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/policy"
 	"github.com/pi-agent/pi-agent/internal/swarm"
+	"github.com/pi-agent/pi-agent/internal/swarm/swarmtest"
 )
 
 // world is a LAN of boards that run the real Loop in virtual time. Only what is below the loop is simulated: the network,
-// and through swarm.Fake the engines.
+// and through swarmtest.Engine the engines.
 type world struct {
 	seed    uint64
-	net     *swarm.FakeNet
+	net     *swarmtest.Net
 	log     *zap.Logger
 	loss    float64                         // part of the announcements and hellos that are lost
 	twice   float64                         // part of the announcements that come twice
@@ -95,7 +96,7 @@ type simBoard struct {
 	serial   peer.Serial
 	key      enroll.Fingerprint
 	addr     netip.Addr // which stays, and by which its swarm knows it
-	engine   *swarm.Fake
+	engine   *swarmtest.Engine
 	stranger bool // it has another cluster key, or nobody wants it
 
 	// What a test may set before the first start.
@@ -160,7 +161,7 @@ func newWorld(t testing.TB, seed uint64) *world {
 		},
 	}
 	w := &world{
-		seed: seed, net: swarm.NewFakeNet(), dice: map[way]*rand.Rand{}, admitted: map[enroll.Fingerprint]bool{}, gains: map[string]time.Time{}, step: simStep, settle: simSettle, began: began, faults: map[string]int{},
+		seed: seed, net: swarmtest.NewNet(), dice: map[way]*rand.Rand{}, admitted: map[enroll.Fingerprint]bool{}, gains: map[string]time.Time{}, step: simStep, settle: simSettle, began: began, faults: map[string]int{},
 		log: zap.New(zapcore.NewCore(zapcore.NewConsoleEncoder(form), zapcore.Lock(zapcore.AddSync(&text)), zap.InfoLevel)),
 	}
 	w.net.SetReach(func(from, to netip.Addr) bool {

@@ -1,5 +1,7 @@
 package clusterkey
 
+// This file takes the key off the boot partition, where anybody who has the card could read it.
+
 import (
 	"errors"
 	"fmt"
@@ -12,16 +14,17 @@ import (
 	"github.com/pi-agent/pi-agent/internal/bootfile"
 )
 
-// takenSuffix marks a file on the boot partition whose key is safe elsewhere. What is in it is no key any more: a power cut
-// can leave it half overwritten, and half a key would be taken for a passphrase.
+// takenSuffix marks a file on the boot partition whose key is safe elsewhere. What is in it is no key any more: a power
+// cut can leave it half overwritten, and half a key may be taken for a passphrase.
 const takenSuffix = ".taken"
 
 // ErrStillThere is the error of a key that is where it belongs, and could not be taken off the boot partition.
 var ErrStillThere = errors.New("whoever has the card can still read it there")
 
-// OnCard reads the key in the files of dirs that are meant for it, and returns their paths, without any when there is none.
-// All must have one key. The error is one of ReadFile, or names files that have different keys, or one that seems to be
-// meant as the key and is called otherwise; that others can read a file is none, for a boot partition has no modes.
+// OnCard reads the key in the files of dirs that are meant for it, and returns their paths, without any when there is
+// none. All must have one key. The error is one of ReadFile, or names files that have different keys, or one that seems
+// to be meant as the key and is called otherwise. That others can read a file is no error: a boot partition has no
+// modes.
 func OnCard(dirs []string) (paths []string, p Phrase, err error) {
 	for _, dir := range dirs {
 		here, err := bootfile.Key.In(dir)
@@ -31,16 +34,17 @@ func OnCard(dirs []string) (paths []string, p Phrase, err error) {
 		paths = append(paths, here...)
 	}
 	for i, path := range paths {
-		is, err := ReadFile(path)
+		here, err := ReadFile(path)
 		switch {
 		case errors.Is(err, ErrExposed):
 		case err != nil:
 			return paths, Phrase{}, err
 		}
-		if i > 0 && !is.Equal(p) {
-			return paths, Phrase{}, fmt.Errorf("%s and %s have different cluster keys: keep the one that is meant", paths[0], path)
+		if i > 0 && !here.Equal(p) {
+			return paths, Phrase{}, fmt.Errorf("%s and %s have different cluster keys: keep the one that is meant",
+				paths[0], path)
 		}
-		p = is
+		p = here
 	}
 	for _, dir := range dirs {
 		if stray, err := strayKey(dir); err != nil {
@@ -50,7 +54,8 @@ func OnCard(dirs []string) (paths []string, p Phrase, err error) {
 	return paths, p, nil
 }
 
-// strayKey is a file in dir that seems to be meant as the key and is called otherwise, with what to do about it as the error.
+// strayKey is a file in dir that seems to be meant as the key and is called otherwise, with what to do about it as the
+// error.
 func strayKey(dir string) (path string, err error) {
 	strays, err := bootfile.Strays(dir, bootfile.Key)
 	if err != nil {
@@ -78,10 +83,10 @@ func strayKey(dir string) (path string, err error) {
 	return "", nil
 }
 
-// Take moves the key from the files of dirs that are meant for it to the file at to, mode 0600, in place of another one, and
-// returns what it has done as a sentence, empty when there was nothing to do. Power may go at any instant: the key is on disk
-// at to before it is touched where it was, and whole in one of the two places. With the error ErrStillThere the key at to is
-// good; with any other, one of OnCard, nothing was changed.
+// Take moves the key from the files of dirs that are meant for it to the file at to, mode 0600, in place of another
+// one, and returns what it has done as a sentence, empty when there was nothing to do. Power may go at any instant: the
+// key is on disk at to before it is touched where it was, and whole in one of the two places. With the error
+// ErrStillThere the key at to is good; with any other, one of OnCard, nothing was changed.
 func Take(dirs []string, to string) (done string, err error) {
 	from, p, err := OnCard(dirs)
 	if err != nil {

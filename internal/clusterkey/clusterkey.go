@@ -1,5 +1,5 @@
-// Package clusterkey has the one secret that all boards of a cluster share: what a person writes down (phrase.go), where it
-// is kept (file.go), and the keys that are derived from it for each use. Whoever has it is a member.
+// Package clusterkey has the one secret that all boards of a cluster share: what a person writes down (phrase.go),
+// where it is kept (file.go), and the keys that are derived from it for each use. Whoever has it is a member.
 package clusterkey
 
 import (
@@ -72,8 +72,8 @@ func (k Key) Signer(use string) (func(text string) string, error) {
 	}, nil
 }
 
-// Tag tells keys apart without being secret: 12 hexadecimal digits. Like every use of the key that strangers see, it lets
-// them test guesses, each at the price of rounds.
+// Tag tells keys apart without being secret: 12 hexadecimal digits. Like every use of the key that strangers see, it
+// lets them test guesses, each at the price of rounds.
 func (k Key) Tag() (string, error) {
 	b, err := k.Derive("tag")
 	if err != nil {

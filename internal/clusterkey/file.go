@@ -1,5 +1,7 @@
 package clusterkey
 
+// This file reads and writes the file that keeps the key of a board.
+
 import (
 	"errors"
 	"fmt"
@@ -16,14 +18,15 @@ import (
 // Path is where the key is kept unless the command line says otherwise. The file has one line, the phrase.
 const Path = "/etc/pi-agent/key"
 
-// FileMax bounds the file with the key, in bytes: the longest passphrase, four bytes a character, with room for space around it.
+// FileMax bounds the file with the key, in bytes: the longest passphrase, four bytes a character, with room for space
+// around it.
 const FileMax = 1 << 10
 
 // ErrExposed is the error of a key file that others than its owner may read. The phrase that comes with it is good.
 var ErrExposed = errors.New("other users of this machine can read it")
 
-// ReadFile reads the key in the file at path. Its errors name the file, what is wrong and what to do, and never the key;
-// fs.ErrNotExist is among them when there is no such file.
+// ReadFile reads the key in the file at path. Its errors name the file, what is wrong and what to do, and never the
+// key; fs.ErrNotExist is among them when there is no such file.
 func ReadFile(path string) (Phrase, error) {
 	text, err := readText(path)
 	if err != nil {
@@ -57,11 +60,12 @@ func readText(path string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("the cluster key in %s is not usable: %w", path, err)
 	}
-	return strings.TrimSpace(strings.TrimPrefix(string(text), "\ufeff")), nil // what some editors on Windows begin a file with
+	// Some editors on Windows begin a file with a byte order mark.
+	return strings.TrimSpace(strings.TrimPrefix(string(text), "\ufeff")), nil
 }
 
-// Save makes text, which must be a key, the content of the file at to, mode 0600, and returns when it is on disk. The error
-// says what is wrong, without the text.
+// Save makes text, which must be a key, the content of the file at to, mode 0600, and returns when it is on disk. The
+// error says what is wrong, without the text.
 func Save(text, to string) error {
 	text, err := canonical(text)
 	if err != nil {

@@ -1,5 +1,7 @@
 package clusterkey
 
+// This file has the form of a key as people write it: the one that is generated, and passphrases.
+
 import (
 	"crypto/rand"
 	"crypto/sha256"
@@ -9,10 +11,13 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"golang.org/x/text/unicode/norm"
+
 	"github.com/pi-agent/pi-agent/internal/secret"
 )
 
-// Form of a generated key: 7 groups of 4 characters, as in 7Q2M-..., of which 26 are random and 2 find typing mistakes, see typed.go.
+// Form of a generated key: 7 groups of 4 characters, as in 7Q2M-..., of which 26 are random and 2 find typing mistakes,
+// see typed.go.
 const (
 	alphabet    = "0123456789ABCDEFGHJKMNPQRSTVWXYZ" // Crockford's base32: no I, L, O and U, which are misread
 	randomChars = 26                                 // 130 bits
@@ -27,7 +32,8 @@ const (
 )
 
 // Bounds says in words what may be given as a key.
-var Bounds = fmt.Sprintf(`a key as "pi-agent key new" prints it, or a passphrase of %d to %d characters`, phraseMin, phraseMax)
+var Bounds = fmt.Sprintf(`a key as "pi-agent key new" prints it, or a passphrase of %d to %d characters`,
+	phraseMin, phraseMax)
 
 // errForm is the error of text that is no phrase. The text itself is in no error.
 var errForm = errors.New("give " + Bounds)
@@ -76,9 +82,9 @@ func check(random string) string {
 	return b.String()
 }
 
-// Parse reads a key. In a generated one case, what is between the groups and around the key, O for 0 and I or L for 1 do not
-// matter; a passphrase counts as it is, but for space around it. What looks like a generated key and is none is refused. The
-// error says what is wrong without the text.
+// Parse reads a key. In a generated one case, what is between the groups and around the key, O for 0 and I or L for 1
+// do not matter. A passphrase counts as it looks, see visible, without space around it. What looks like a generated key
+// and is none is refused. The error says what is wrong without the text.
 func Parse(text string) (Phrase, error) {
 	if random, ok, err := generated(text); ok && utf8.ValidString(text) {
 		if err != nil {
@@ -86,7 +92,7 @@ func Parse(text string) (Phrase, error) {
 		}
 		return Phrase{text: secret.New(random)}, nil
 	}
-	text = strings.TrimSpace(text)
+	text = visible(text)
 	switch n := utf8.RuneCountInString(text); {
 	case text == "":
 		return Phrase{}, fmt.Errorf("it is empty: %w", errForm)
@@ -104,8 +110,28 @@ func Parse(text string) (Phrase, error) {
 func canonical(text string) (string, error) {
 	p, err := Parse(text)
 	if err != nil || p.weak {
-		return strings.TrimSpace(text), err
+		return p.text.Reveal(), err
 	}
 	random := p.text.Reveal()
 	return inGroups(random + check(random)), nil
+}
+
+// visible is a passphrase in the one form that all texts have that look the same, whatever keyboard or editor they come
+// from, much as passwords are compared (OpaqueString in RFC 8265, section 4.2): letters are composed with their
+// accents, every space is an ASCII one, and none is around the text. What cannot be seen is left out, which that
+// profile would refuse.
+func visible(text string) string {
+	if !utf8.ValidString(text) {
+		return text // which is refused for that
+	}
+	text = norm.NFC.String(strings.Map(func(r rune) rune {
+		switch {
+		case unicode.In(r, unicode.Cf, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point):
+			return -1
+		case unicode.Is(unicode.Zs, r):
+			return ' '
+		}
+		return r
+	}, text))
+	return strings.TrimSpace(text)
 }

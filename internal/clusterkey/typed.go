@@ -1,5 +1,7 @@
 package clusterkey
 
+// This file tells a generated key that was mistyped from a passphrase, and says what is wrong with it.
+
 import (
 	"errors"
 	"fmt"
@@ -10,8 +12,8 @@ import (
 	"unicode/utf8"
 )
 
-// How far a text may be from a generated key, in characters without what is between its groups, and still be taken for one
-// that was mistyped: two groups with dashes between groups, and one without.
+// How far a text may be from a generated key, in characters without what is between its groups, and still be taken for
+// one that was mistyped: two groups with dashes between groups, and one without.
 const (
 	allChars   = randomChars + checkChars
 	allGroups  = allChars / groupChars
@@ -21,19 +23,19 @@ const (
 	wordsFrom = 40
 )
 
-// asPassphrase says how to use a text all the same that looks like a key.
+// asPassphrase says how a text that looks like a key can be used all the same.
 var asPassphrase = fmt.Sprintf("to use it as a passphrase, add words until it has %d letters and digits", wordsFrom)
 
 // quotes are what people and programs put around a key.
 const quotes = "\"'`“”„‟‘’‚‛«»‹›<>"
 
-// generated reads a text as a generated key, whatever is around it and between its groups. It is not ok when the text does not
-// look like one; when it does, and is none, the error says why, without the text.
+// generated reads a text as a generated key, whatever is around it and between its groups. It is not ok when the text
+// does not look like one; when it does, and is none, the error says why, without the text.
 func generated(text string) (random string, ok bool, err error) {
 	text = bare(text)
 	if i := strings.LastIndexAny(text, ":="); i >= 0 { // as in key = "..."
 		groups := groupsOf(bare(text[i+1:]))
-		if chars := normal(groups); fits(chars) || looksGenerated(groups) {
+		if chars := normal(groups); fits(chars) || looksGenerated(groups) || looksCut(groups) {
 			return read(groups, chars)
 		}
 	}
@@ -41,13 +43,14 @@ func generated(text string) (random string, ok bool, err error) {
 	chars := normal(groups)
 	pieces := piecesOf(text)
 	switch {
-	case isKeyChars(chars) || looksGenerated(groups):
+	case isKeyChars(chars) || looksGenerated(groups) || looksCut(groups):
 		return read(groups, chars)
 	case hasKey(pieces):
-		return "", true, errors.New(`it has other text beside a key of "pi-agent key new", or between its groups: leave nothing but the key`)
+		return "", true, errors.New(`it has other text beside a key of "pi-agent key new", or between its groups: ` +
+			"leave nothing but the key")
 	case looksGenerated(pieces) || looksRegrouped(pieces):
-		return "", true, fmt.Errorf(`it looks like a key of "pi-agent key new" with other text, or grouped otherwise, and is none: copy it again `+
-			"with nothing but the key, or, %s", asPassphrase)
+		return "", true, fmt.Errorf(`it looks like a key of "pi-agent key new" with other text, or grouped otherwise, `+
+			"and is none: copy it again with nothing but the key, or, %s", asPassphrase)
 	}
 	return "", false, nil
 }
@@ -58,13 +61,14 @@ func read(groups []string, chars string) (random string, ok bool, err error) {
 	case fits(chars):
 		return chars[:randomChars], true, nil
 	case !isKeyChars(chars):
-		err = fmt.Errorf(`it looks like a key of "pi-agent key new" and is none: %s: copy it again, or, %s`, faults(groups), asPassphrase)
+		err = fmt.Errorf(`it looks like a key of "pi-agent key new" and is none: %s: copy it again, or, %s`,
+			faults(groups), asPassphrase)
 	case !strings.ContainsFunc(strings.Join(groups, ""), isDigit):
-		err = fmt.Errorf(`it has %d letters, as many as a key of "pi-agent key new" has characters, and would be taken for one that is `+
-			"mistyped: to use it as a passphrase, add a word", allChars)
+		err = fmt.Errorf(`it has %d letters, as many as a key of "pi-agent key new" has characters, and would be taken `+
+			"for one that is mistyped: to use it as a passphrase, add a word", allChars)
 	default:
-		err = fmt.Errorf(`it looks like a key of "pi-agent key new" and is none: a character is wrong, and it cannot be told which: `+
-			"copy it again, or, %s", asPassphrase)
+		err = fmt.Errorf(`it looks like a key of "pi-agent key new" and is none: a character is wrong, and it cannot be `+
+			"told which: copy it again, or, %s", asPassphrase)
 	}
 	return "", true, err
 }
@@ -92,8 +96,8 @@ func groupsOf(text string) []string {
 // markup is what programs write for a character that they do not want to show.
 var markup = regexp.MustCompile(`&#?[0-9A-Za-z]+;|%[0-9A-Fa-f]{2}`)
 
-// piecesOf are the letters and digits of a text, split at whatever else there is. Those that are as wide as a Japanese character
-// are what they look like.
+// piecesOf are the letters and digits of a text, split at whatever else there is. Those that are as wide as a Japanese
+// character are what they look like.
 func piecesOf(text string) []string {
 	text = strings.Map(func(r rune) rune {
 		if r >= '！' && r <= '～' {
@@ -104,8 +108,8 @@ func piecesOf(text string) []string {
 	return strings.FieldsFunc(text, func(r rune) bool { return onlyKnown(r) < 0 })
 }
 
-// looksRegrouped reports whether pieces look like a key that was not grouped in fours: letters and digits are mixed in them, or
-// each is a character or two, and they change as often as in no sentence.
+// looksRegrouped reports whether pieces look like a key that was not grouped in fours: letters and digits are mixed in
+// them, or each is a character or two, and they change as often as in no sentence.
 func looksRegrouped(pieces []string) bool {
 	if len(pieces) < 2 {
 		return false
@@ -158,8 +162,8 @@ func hasKey(groups []string) bool {
 	return false
 }
 
-// looksGenerated reports whether a text is so much like a generated key that it was meant as one. Letters and digits of a key
-// are mixed as they are not in words and numbers: of a thousand keys two are not.
+// looksGenerated reports whether a text is so much like a generated key that it was meant as one. Letters and digits of
+// a key are mixed as they are not in words and numbers: of a thousand keys two are not.
 func looksGenerated(groups []string) bool {
 	length, fours, mixed, strange := 0, 0, 0, 0
 	for _, g := range groups {
@@ -177,24 +181,63 @@ func looksGenerated(groups []string) bool {
 	if len(groups) == 1 {
 		return max(off, -off) <= solidOff && strange <= 1 && looksRandom(groups[0])
 	}
-	// Four groups of four, for a serial number of another program has others.
+	// Four groups of four: the serial number of another program has others.
 	return max(off, -off) <= groupedOff && fours >= 4 && len(groups)-fours <= 2 && mixed >= 2 && strange <= 3
 }
 
-// looksRandom reports whether letters of one case and digits change so often that the text is no words, and in it are more than
-// the letters of a hexadecimal number.
-func looksRandom(text string) bool {
-	small := strings.ToLower(text)
-	_, first := utf8.DecodeRuneInString(text)
-	oneCase := text == strings.ToUpper(text) || text[first:] == small[min(first, len(small)):]
-	changes, last := 0, false
-	for i, r := range text {
-		if is := isDigit(r); i > 0 && is != last {
+// looksCut reports whether groups look like those that are left of a generated key when the others are missing: groups
+// of four in one case, but for one that may be shorter, and letters and digits mixed in two or more of them. Words are
+// not, and neither are the numbers of cards and devices, which are decimal or hexadecimal.
+func looksCut(groups []string) bool {
+	fours, mixed := 0, 0
+	for _, g := range groups {
+		switch {
+		case len(g) > groupChars || strings.Trim(normal([]string{g}), alphabet) != "":
+			return false
+		case len(g) == groupChars:
+			fours++
+		}
+		if strings.ContainsFunc(g, isDigit) && strings.ContainsFunc(g, isLetter) {
+			mixed++
+		}
+	}
+	text := strings.Join(groups, "")
+	return len(text) < allChars && fours >= 2 && len(groups) >= 3 && len(groups)-fours <= 1 && mixed >= 2 &&
+		fewCases(text) && !isHex(text)
+}
+
+// fewCases reports whether the letters of a text are in one case, or change it so seldom as where the shift lock was
+// pressed in the midst of it. Those that a password manager makes up change it all the time.
+func fewCases(text string) bool {
+	const most = 3
+	changes, known, upper := 0, false, false
+	for _, r := range text {
+		if !unicode.IsUpper(r) && !unicode.IsLower(r) {
+			continue
+		}
+		if known && upper != unicode.IsUpper(r) {
 			changes++
 		}
-		last = isDigit(r)
+		known, upper = true, unicode.IsUpper(r)
 	}
-	return oneCase && changes >= 5 && countDigits([]string{text}) >= 3 && strings.Trim(small, "0123456789abcdef") != ""
+	return changes <= most
+}
+
+// isHex reports whether a text has nothing but hexadecimal digits.
+func isHex(text string) bool { return strings.Trim(text, "0123456789abcdefABCDEF") == "" }
+
+// looksRandom reports whether letters of one case and digits change so often that the text is no words, and in it are
+// more than the letters of a hexadecimal number.
+func looksRandom(text string) bool {
+	changes, last := 0, false
+	for i, r := range text {
+		digit := isDigit(r)
+		if i > 0 && digit != last {
+			changes++
+		}
+		last = digit
+	}
+	return fewCases(text) && changes >= 5 && countDigits([]string{text}) >= 3 && !isHex(text)
 }
 
 // faults says what is wrong with groups that look like those of a key and are not.
@@ -229,7 +272,8 @@ func faults(groups []string) string {
 		}
 	}
 	if count != allGroups {
-		all = slices.Insert(all, 0, fmt.Sprintf("it has %d groups of %d characters instead of %d", count, groupChars, allGroups))
+		all = slices.Insert(all, 0,
+			fmt.Sprintf("it has %d groups of %d characters instead of %d", count, groupChars, allGroups))
 	}
 	return some(all)
 }
@@ -242,8 +286,8 @@ func some(faults []string) string {
 	return strings.Join(faults, ", ")
 }
 
-// notInKey is what a character is called that no key has, empty for those that one may have. It is not shown: the text may be a
-// passphrase after all. U is what V is misread as.
+// notInKey is what a character is called that no key has, empty for those that one may have. It is not shown: the text
+// may be a passphrase after all. U is what V is misread as.
 func notInKey(r rune) string {
 	switch {
 	case unicode.ToUpper(r) == 'U':

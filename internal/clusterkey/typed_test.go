@@ -88,6 +88,13 @@ func TestParseMistypedKeys(t *testing.T) {
 		{"words beside it", "group 1 has " + generated, "other text beside a key"},
 		{"a comment below it", generated + "\n# of group 1", "other text beside a key"},
 		{"two keys", generated + "\n" + generated, "other text beside a key"},
+		{"three groups of seven", "7Q2M-9V4K-ABC7", "it has 3 groups of 4 characters instead of 7"},
+		{"four groups of seven", "7Q2M-9V4K-ABCD-EF01", "it has 4 groups of 4 characters instead of 7"},
+		{"three and a half", "7Q2M-9V4K-5NPQ-3M", "group 4 has 2 characters instead of 4"},
+		{"three groups with spaces, in lower case", "7q2m 9v4k 5npq", "it has 3 groups of 4 characters instead of 7"},
+		{"a label, half of a key", "key: 7Q2M-9V4K-5NPQ", "it has 3 groups of 4 characters instead of 7"},
+		{"without dashes, in two cases", "7Q2M9V4KABCDef012ghj5npq3mb", "it has 27 characters instead of 28"},
+		{"without dashes, in two cases, changed twice", "7q2m9V4KABCDEF012ghj5npq3mbrx", "it has 29 characters instead of 28"},
 	} {
 		_, err := clusterkey.Parse(tt.typed)
 		why := strings.TrimSuffix(tt.why, ", it")
@@ -104,6 +111,7 @@ func TestParseFindsMistakesInManyKeys(t *testing.T) {
 		"one too many":           func(key string) string { return key + "7" },
 		"a group missing":        func(key string) string { return key[5:] },
 		"two groups missing":     func(key string) string { return key[10:] },
+		"no dashes, two cases":   func(key string) string { return strings.ToLower(key[:14]) + key[14:33] },
 		"U":                      func(key string) string { return key[:6] + "U" + key[7:] },
 		"no dashes":              func(key string) string { return strings.ReplaceAll(key, "-", "")[1:] },
 		"no dashes, lower case":  func(key string) string { return strings.ToLower(strings.ReplaceAll(key, "-", "")) + "x" },
@@ -137,7 +145,8 @@ func TestParsePassphrases(t *testing.T) {
 		"raspberrypicluster2024room12", "raspberry2024-class3-room101", "550e8400-e29b-41d4-a716-446655440000", "5f4dcc3b5aa765d61d8327deb882cf99",
 		"9f86d081884c7d659a2feaa0", "VK7JG-NPHTM-C97JM-9MPGT-3V66T", "kT9x2LmQ7vR4sW8zB3nY5cJ1pD6", "key: four red raspberries",
 		`"four red raspberries"`, "Zu den vier: roten Himbeeren", "2024-11-28 07:04:56 room 12 = ours", "12 34 56 78 90 12 34 56 78 90",
-		"drei.Himbeeren.und.zwei", "größe 4 über 5 äpfel",
+		"drei.Himbeeren.und.zwei", "größe 4 über 5 äpfel", "blue fish 42nd", "1234-5678-9012", "1234 5678 9012 3456", "9f86-d081-884c",
+		"b827-eb00-1234", "2001-0db8-85a3-0042", "rain moon tree frog", "7Q2M-raspberry-9V4K", "wolf-7a7b-zebra-8c8d", "kT9x-2LmQ-7vR4-sW8z",
 	} {
 		p, err := clusterkey.Parse(text)
 		if err != nil || !p.Weak() {
@@ -168,6 +177,42 @@ func TestParsePassphrases(t *testing.T) {
 		if got, _ := os.ReadFile(path); err != nil || string(got) != want+"\n" {
 			t.Errorf("Save(%q) writes %q, %v", text, got, err)
 		}
+	}
+}
+
+// Passphrases that look the same are one, whatever program or keyboard they come from.
+func TestParsePassphrasesThatLookTheSame(t *testing.T) {
+	const want = "größe über äpfel ❤ ñandú"
+	for name, typed := range map[string]string{
+		"decomposed, as macOS has it":   "gro\u0308ße u\u0308ber a\u0308pfel ❤ n\u0303andu\u0301",
+		"zero-width space":              "größe\u200b über äpfel ❤ ñandú",
+		"zero-width joiner":             "gr\u200döße über äpfel ❤ ñandú",
+		"mark of direction":             "\u200egröße über äpfel ❤ ñandú",
+		"byte order mark in the middle": "größe über \ufeffäpfel ❤ ñandú",
+		"soft hyphen":                   "größe über äp\u00adfel ❤ ñandú",
+		"emoji style":                   "größe über äpfel ❤\ufe0f ñandú",
+		"grapheme joiner":               "gro\u034f\u0308ße über äpfel ❤ ñandú",
+		"NBSP":                          "größe\u00a0über äpfel ❤ ñandú",
+		"space of Japanese":             "größe über äpfel\u3000❤ ñandú",
+		"space of them around it":       "\u00a0\u200b größe über äpfel ❤ ñandú \u3000",
+	} {
+		p, err := clusterkey.Parse(typed)
+		if err != nil || !p.Weak() || !p.Equal(mustParse(t, want)) {
+			t.Errorf("%s: Parse(%q) is another key, error %v", name, typed, err)
+		}
+		path := filepath.Join(t.TempDir(), "key")
+		err = clusterkey.Save(typed, path)
+		if got, _ := os.ReadFile(path); err != nil || string(got) != want+"\n" {
+			t.Errorf("%s: Save(%q) writes %q, %v", name, typed, got, err)
+		}
+	}
+	for _, other := range []string{"grosse über äpfel ❤ ñandú", "Größe über äpfel ❤ ñandú", "größe  über äpfel ❤ ñandú", "größe über äpfel ❤ nandú"} {
+		if p, err := clusterkey.Parse(other); err != nil || p.Equal(mustParse(t, want)) {
+			t.Errorf("Parse(%q) is the same key, error %v", other, err)
+		}
+	}
+	if _, err := clusterkey.Parse("abc" + strings.Repeat("\u200b", 20)); err == nil || !strings.Contains(err.Error(), "it has 3 characters") {
+		t.Errorf("three characters that can be seen: %v", err)
 	}
 }
 

@@ -1,5 +1,5 @@
-// Package config reads pi-agent.toml, and over it the one on the boot partition. It is strict: a key that is not known, a
-// value of the wrong type or out of bounds is an error that names file, line, key and what may be given.
+// Package config reads pi-agent.toml, and over it the one on the boot partition. It is strict: a key that is not known,
+// a value of the wrong type or out of bounds is an error that names file, line, key and what may be given.
 package config
 
 import (
@@ -81,9 +81,10 @@ func Default() Config {
 	return c
 }
 
-// Load reads the file at path, and when that is the default Path also the one on the boot partition, which wins over it key by
-// key. At the default Path there may be no file; one that was named must be there, and stands alone. A mistake in the file at
-// path is an error. One on the boot partition, where nobody may have but a keyboardless board to be told by, is in BootErr.
+// Load reads the file at path, and when that is the default Path also the one on the boot partition, which wins over it
+// key by key. There need not be a file at the default Path; one that was named must be there, and stands alone. A
+// mistake in the file at path is an error. One on the boot partition is in BootErr: that board may have neither screen
+// nor keyboard, so it must start and say what is wrong.
 func Load(path string) (Config, error) {
 	if path == Path {
 		return load(path, bootfile.Dirs)
@@ -118,7 +119,8 @@ func load(path string, dirs []string) (Config, error) {
 	return c, nil
 }
 
-// overOneOf reads the one of paths that sets something over the settings c. Where several do, and not the same, none counts.
+// overOneOf reads the one of paths that sets something over the settings c. Where several do, and not the same, none
+// counts.
 func overOneOf(c Config, paths []string) Config {
 	path := paths[0]
 	var first []byte
@@ -184,8 +186,8 @@ func over(c Config, path string) (Config, error) {
 	return parse(c, path, text)
 }
 
-// parse reads the text of the file at path over the settings c. Its error joins what is wrong, in the order of the file, each
-// with its line in the form file:line that editors follow; with it come the settings that are not wrong.
+// parse reads the text of the file at path over the settings c. Its error joins what is wrong, in the order of the
+// file, each with its line in the form file:line that editors follow; with it come the settings that are not wrong.
 func parse(c Config, path string, text []byte) (Config, error) {
 	text = bytes.TrimPrefix(text, []byte("\ufeff")) // what some editors on Windows begin a file with
 	at := func(line int, what string) error { return fmt.Errorf("%s:%d: %s", path, line, what) }
@@ -199,7 +201,7 @@ func parse(c Config, path string, text []byte) (Config, error) {
 	if err := toml.Unmarshal(text, &values); err != nil {
 		return c, at(misspelt(text, err))
 	}
-	// No key belongs into an empty struct, so the decoder tells where each is.
+	// An empty struct has room for no key, so the decoder tells where each of them is.
 	places := &toml.StrictMissingError{}
 	err := toml.NewDecoder(bytes.NewReader(text)).DisallowUnknownFields().Decode(&struct{}{})
 	if err != nil && !errors.As(err, &places) {
@@ -209,8 +211,8 @@ func parse(c Config, path string, text []byte) (Config, error) {
 	for _, place := range places.Errors {
 		line, _ := place.Position()
 		key := place.Key()[0]
-		value, is := values[key]
-		if !is {
+		value, ok := values[key]
+		if !ok {
 			continue // another line of a table that was looked at
 		}
 		delete(values, key)
@@ -229,8 +231,8 @@ func parse(c Config, path string, text []byte) (Config, error) {
 	return c, errors.Join(wrong...)
 }
 
-// misspelt is what the TOML parser found wrong, and in which line. Most often quotes are missing, so it shows how the setting
-// on that line is written.
+// misspelt is what the TOML parser found wrong, and in which line. Most often quotes are missing, so it shows how the
+// setting on that line is written.
 func misspelt(text []byte, err error) (line int, what string) {
 	line = 1
 	var at *toml.DecodeError

@@ -1,5 +1,7 @@
 package config
 
+// This file is the table of all settings: key, default, bounds, explanation, and how the value is read.
+
 import (
 	"errors"
 	"fmt"
@@ -26,7 +28,8 @@ type setting struct {
 	set       set
 }
 
-// set puts a value of the file into the settings. It is not ok when that is not within bounds: the settings are of no use then.
+// set puts a value of the file into the settings. ok is false when the value is not within bounds; then the settings
+// are of no use.
 type set func(c *Config, value any) (ok bool)
 
 // text is of a setting that takes a text.
@@ -99,7 +102,8 @@ var settings = []setting{
 		"expect", "0", fmt.Sprintf("a whole number from 0 to %d", expectMax),
 		"How many boards there will be. The swarm is made as soon as all of them are seen. 0 means that the number " +
 			"is not known: then the swarm is made when no new board has appeared for the time that settle gives. " +
-			"A board that is heard and does not answer holds up the first swarm, unless as many as expected answer: 1 makes one alone.",
+			"A board that is heard and does not answer holds up the first swarm, unless as many as expected answer: " +
+			"1 makes one alone.",
 		func(c *Config, v any) bool {
 			n, ok := v.(int64)
 			c.Expect = int(n)
@@ -144,15 +148,15 @@ var settings = []setting{
 	},
 	{
 		keySetting, `""`, clusterkey.Bounds + `, in quotes, or ""`,
-		"The cluster key. Only boards with the same key and the same cluster name are let in, and a board follows no other. " +
-			"Empty takes the one in " + clusterkey.Path + ", and where there is no such file there is no key: then " +
+		"The cluster key. Only boards with the same key and the same cluster name are let in, and a board follows no " +
+			"other. Empty takes the one in " + clusterkey.Path + ", and where there is no such file there is no key: then " +
 			"boards trust every machine on the network when they first meet.",
 		orNone(func(c *Config) *clusterkey.Phrase { return &c.Key }, clusterkey.Parse),
 	},
 	{
 		"deny", "[]", fmt.Sprintf(`a list of at most %d serials in quotes, such as ["10000000aabbcc05"]`, denyMax),
-		"The serials of boards that are kept out, such as one that was stolen: none of them is heard, answered or let in, and a " +
-			"manager removes them from the swarm. Give it on every board, and all boards a new cluster key.",
+		"The serials of boards that are kept out, such as one that was stolen: none of them is heard, answered or let " +
+			"in, and a manager removes them from the swarm. Give it on every board, and all boards a new cluster key.",
 		list(denyMax, func(c *Config) *[]peer.Serial { return &c.Deny }, peer.ParseSerial),
 	},
 	{
@@ -166,7 +170,8 @@ var settings = []setting{
 		}),
 	},
 	{
-		"peers", "[]", fmt.Sprintf("a list of at most %d IPv4 addresses in quotes, such as [\"192.168.1.20\"], or []", peersMax),
+		"peers", "[]",
+		fmt.Sprintf("a list of at most %d IPv4 addresses in quotes, such as [\"192.168.1.20\"], or []", peersMax),
 		"Addresses of other boards, for networks that do not pass multicast (client isolation, IGMP snooping). One board " +
 			"that all others name is enough: it tells them of one another. Its own address among them does no harm, so " +
 			"that all cards can be the same.",

@@ -1,5 +1,7 @@
 package discovery
 
+// This file keeps what other boards announced, for as long as it holds and within bounds.
+
 import (
 	"cmp"
 	"errors"
@@ -37,9 +39,9 @@ func (i instance) hint(addr netip.Addr, now time.Time) Hint {
 // cache has what was heard and still holds.
 type cache map[origin]Hint
 
-// put files a hint that was just heard. fresh means that its origin is new, changed that it is new or says something else
-// than before. A new one always gets in: where there is no room it takes the place of one chosen by chance, so that a flood
-// shuts nobody out for long. That is errFull.
+// put files a hint that was just heard. fresh means that its origin is new, changed that it is new or says something
+// else than before. A new one always gets in: where there is no room it takes the place of one chosen by chance, so
+// that a flood shuts nobody out for long. That is errFull.
 func (c cache) put(h Hint) (fresh, changed bool, err error) {
 	at := origin{h.Claim.Serial, h.Addr.Addr()}
 	old, known := c[at]
@@ -110,8 +112,8 @@ func (c cache) split(own peer.Serial) (hints []Hint, twins []netip.Addr) {
 	return hints, twins
 }
 
-// known are the known answers to a question: the other boards that hold for at least half their TTL still (RFC 6762 section
-// 7.1).
+// known are the known answers to a question: the other boards that hold for at least half their TTL still (RFC 6762
+// section 7.1).
 func (c cache) known(own peer.Serial, now time.Time) (known []dns.RR) {
 	hints, _ := c.split(own)
 	hints = slices.DeleteFunc(hints, func(h Hint) bool { return h.Expires.Sub(now) < h.Expires.Sub(h.Heard)/2 })

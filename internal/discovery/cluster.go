@@ -1,5 +1,7 @@
 package discovery
 
+// This file tells the announcements of our cluster from those of others, and from forged ones.
+
 import (
 	"crypto/subtle"
 	"errors"
@@ -19,12 +21,13 @@ type Cluster struct {
 	Deny []peer.Serial            // boards that do not count
 }
 
-// errForged is the error of an announcement that names our cluster and is not signed with its key. It may also have been
-// recorded and sent again from another address.
+// errForged is the error of an announcement that names our cluster and is not signed with its key. It may also have
+// been recorded and sent again from another address.
 var errForged = errors.New("not signed with the cluster key")
 
-// sign makes the signature of an instance at addr. A goodbye has another one than the announcement it takes back.
-func (c Cluster) sign(i instance, addr netip.Addr) string {
+// signature is that of an instance at addr, empty without a key. A goodbye has another one than the announcement that
+// it takes back.
+func (c Cluster) signature(i instance, addr netip.Addr) string {
 	if c.Sign == nil {
 		return ""
 	}
@@ -39,5 +42,5 @@ func (c Cluster) same(claim peer.Claim) bool { return claim.Cluster == c.Name &&
 
 // signed reports whether an instance at addr is signed with the key, if there is one.
 func (c Cluster) signed(i instance, addr netip.Addr) bool {
-	return subtle.ConstantTimeCompare([]byte(i.signature), []byte(c.sign(i, addr))) == 1
+	return subtle.ConstantTimeCompare([]byte(i.signature), []byte(c.signature(i, addr))) == 1
 }

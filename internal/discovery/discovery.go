@@ -1,6 +1,6 @@
-// Package discovery finds the other boards on the link, and lets them find this one: DNS-SD (RFC 6763) over multicast DNS
-// (RFC 6762). Each board is an instance of the service _pi-agent._tcp.local. What is found are hints; whether they are true
-// is asked over enroll.
+// Package discovery finds the other boards on the link, and lets them find this one: DNS-SD (RFC 6763) over multicast
+// DNS (RFC 6762). Each board is an instance of the service _pi-agent._tcp.local. What is found are hints; whether they
+// are true is asked over enroll.
 //
 // Announcements, questions and the answers to them go over one socket (socket.go), at a pace that keeps the traffic in
 // proportion to the number of boards (schedule.go). Its records, and the answers to one-shot questions, are those of
@@ -30,15 +30,17 @@ type Hint struct {
 
 // Snapshot is what is known at one moment.
 type Snapshot struct {
-	Hints     []Hint       // of other boards, sorted by serial and address; a board heard from two addresses has two
-	SelfHeard time.Time    // when our own announcement last came back through the network stack; zero is never on this link
+	Hints []Hint // of other boards, sorted by serial and address; a board heard from two addresses has two
+	// SelfHeard is when our own announcement last came back through the network stack; zero is never on this link.
+	SelfHeard time.Time
 	Twins     []netip.Addr // other addresses that announce our own serial, sorted
 	Others    int          // other clusters that were heard in the last minutes
-	Asked     address.Link // at all addresses of which was asked who is there, since SetAsking, and the answers are in
+	// Asked is the link at all addresses of which it was asked, since SetAsking, who is there, and the answers are in.
+	Asked address.Link
 }
 
-// Service announces this board and keeps what other boards announce. Its methods never block, except Run, and may be called
-// by many goroutines at once, also before and after Run.
+// Service announces this board and keeps what other boards announce. Its methods never block, except Run, and may be
+// called by many goroutines at once, also before and after Run.
 type Service struct {
 	cluster Cluster
 	log     *zap.Logger
@@ -58,7 +60,7 @@ func newService(cluster Cluster, l *zap.Logger, n network) *Service {
 	s := &Service{
 		cluster: cluster, log: l, net: n, ready: make(chan struct{}),
 		wishes: wishes{woken: make(chan struct{}, 1)},
-		others: others{until: map[group]time.Time{}, seen: map[peer.Serial]neighbour{}},
+		others: others{until: map[group]time.Time{}, seen: map[peer.Serial]sighting{}},
 		shown:  shown{changed: make(chan struct{}, 1)},
 	}
 	s.shown.shot.Store(&Snapshot{})
@@ -68,8 +70,8 @@ func newService(cluster Cluster, l *zap.Logger, n network) *Service {
 // Ready is closed when Run has begun to work, which does not mean that there is a link.
 func (s *Service) Ready() <-chan struct{} { return s.ready }
 
-// Changed has an element after hints came, changed or went, after the board heard itself for the first time on a link, and
-// after a twin or another cluster came or went. Several such events make one element.
+// Changed has an element after hints came, changed or went, after the board heard itself for the first time on a link,
+// and after a twin or another cluster came or went. Several such events make one element.
 func (s *Service) Changed() <-chan struct{} { return s.shown.changed }
 
 // Snapshot returns what is known now. It belongs to the caller.
@@ -79,12 +81,12 @@ func (s *Service) Snapshot() Snapshot {
 	return shot
 }
 
-// SetLink says where to announce and listen. The sockets are made anew when the link is another than before; the same link
-// again costs nothing.
+// SetLink says where to announce and listen. The sockets are made anew when the link is another than before; the same
+// link again costs nothing.
 func (s *Service) SetLink(l address.Link) { s.wishes.change(func(w *wish) { w.link = l }) }
 
-// SetClaim says what to announce. A change is announced at once, or a second after the previous announcement. Of c only the
-// fields that are not marked "hello only" matter.
+// SetClaim says what to announce. A change is announced at once, or a second after the previous announcement. Of c only
+// the fields that are announced matter.
 func (s *Service) SetClaim(c peer.Claim) { s.wishes.change(func(w *wish) { w.claim = c }) }
 
 // SetAsking says whether to ask who is there, at once and then ever less often, up to once a minute. Boards are found

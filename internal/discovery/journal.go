@@ -1,5 +1,7 @@
 package discovery
 
+// This file tells the journal of trouble with multicast, each kind once for a link.
+
 import (
 	"errors"
 	"fmt"

@@ -1,5 +1,7 @@
 package discovery
 
+// This file tells machines on our link from those beyond a router.
+
 import (
 	"fmt"
 	"net"
@@ -14,15 +16,15 @@ import (
 
 const nearAge = time.Second // how old the list of the link's networks may be
 
-// onLink knows what is on the link (RFC 6762 section 11). Whoever is there can send from any address, and must not make us
-// speak to machines elsewhere.
+// onLink knows what is on the link (RFC 6762 section 11). Whoever is there can send from any address, and must not make
+// us speak to machines elsewhere.
 type onLink struct {
 	networks []netip.Prefix
 	looked   time.Time // zero makes it look anew
 }
 
-// has reports whether addr is on the link. A link-local address (RFC 3927) is by definition, also where we have none. When
-// it cannot be found out, addr is taken to be.
+// has reports whether addr is on the link. A link-local address (RFC 3927) is by definition, also where we have none.
+// When it cannot be found out, addr is taken to be.
 func (o *onLink) has(addr netip.Addr, link address.Link, n network, log *zap.Logger, now time.Time) bool {
 	if addr.IsLinkLocalUnicast() {
 		return true

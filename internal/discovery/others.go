@@ -1,5 +1,7 @@
 package discovery
 
+// This file keeps which other clusters were heard lately, and their boards.
+
 import (
 	"sort"
 	"sync"
@@ -26,14 +28,14 @@ type Neighbour struct {
 type others struct {
 	mu    sync.Mutex
 	until map[group]time.Time
-	seen  map[peer.Serial]neighbour
+	seen  map[peer.Serial]sighting
 }
 
 // group is another cluster.
 type group struct{ name, tag string }
 
-// neighbour is a Neighbour that counts until a time.
-type neighbour struct {
+// sighting is a Neighbour that counts until a time.
+type sighting struct {
 	Neighbour
 	until time.Time
 }
@@ -66,7 +68,7 @@ func (o *others) see(c peer.Claim, now time.Time) {
 	if _, known := o.seen[c.Serial]; c.Serial == "" || !known && len(o.seen) >= neighboursMax && o.unsee(now) == 0 {
 		return
 	}
-	o.seen[c.Serial] = neighbour{Neighbour{c.Serial, c.Cluster, c.Tag}, now.Add(othersHeard)}
+	o.seen[c.Serial] = sighting{Neighbour{c.Serial, c.Cluster, c.Tag}, now.Add(othersHeard)}
 }
 
 // unsee forgets the boards that were not heard for long, and counts them. The caller must hold o.mu.

@@ -1,5 +1,7 @@
 package discovery
 
+// This file has the form of announcements on the wire: what a board says of itself, and what is read of others.
+
 import (
 	"errors"
 	"fmt"
@@ -35,8 +37,8 @@ type announcement struct {
 	parting *mdns.MDNSService // the same records with the signature of a goodbye
 }
 
-// newAnnouncement keeps of c what is announced, so that a claim which changed elsewhere makes the same announcement, and
-// nothing else of it can keep the board from announcing itself.
+// newAnnouncement keeps of c what is announced, so that a claim which changed elsewhere makes the same announcement,
+// and nothing else of it can keep the board from announcing itself.
 func newAnnouncement(c peer.Claim, addr netip.Addr, cluster Cluster) (announcement, error) {
 	c = peer.Claim{Serial: c.Serial, Cluster: c.Cluster, Tag: c.Tag, State: c.State, Swarm: c.Swarm}.Sound()
 	if err := c.Validate(); err != nil {
@@ -62,7 +64,7 @@ func serviceOf(i instance, addr netip.Addr, cluster Cluster) (*mdns.MDNSService,
 		"state=" + string(i.claim.State),
 		"swarm=" + i.claim.Swarm,
 	}
-	if signature := cluster.sign(i, addr); signature != "" {
+	if signature := cluster.signature(i, addr); signature != "" {
 		txt = append(txt, "tag="+i.claim.Tag, "mac="+signature)
 	}
 	label := i.serial.Instance()
@@ -78,8 +80,8 @@ func (a announcement) pack() ([]byte, error) {
 	return response(recordTTL, append(kind, a.records.Records(pointersOf(serviceName))...)...)
 }
 
-// goodbye makes the packet that takes the announcement back, RFC 6762 section 10.1. The kind of service stays: other boards
-// offer it too.
+// goodbye makes the packet that takes the announcement back, RFC 6762 section 10.1. The kind of service stays: other
+// boards offer it too.
 func (a announcement) goodbye() ([]byte, error) {
 	return response(0, a.parting.Records(pointersOf(serviceName))...)
 }
@@ -89,11 +91,13 @@ func pointersOf(name string) dns.Question {
 	return dns.Question{Name: name, Qtype: dns.TypePTR, Qclass: dns.ClassINET}
 }
 
-// question makes the packet that asks who is there, with the known answers: whoever finds itself among them is silent (RFC
-// 6762 section 7.1). It does not ask for unicast replies (section 5.4), since the kernel gives a packet that is sent to an
-// address and port 5353 to the program that opened that port last, which may be avahi.
+// question makes the packet that asks who is there, with the known answers: whoever finds itself among them is silent
+// (RFC 6762 section 7.1). It does not ask for unicast replies (section 5.4), since the kernel gives a packet that is
+// sent to an address and port 5353 to the program that opened that port last, which may be avahi.
 func question(known []dns.RR) ([]byte, error) {
-	msg := dns.Msg{Compress: true, Question: []dns.Question{pointersOf(serviceName)}, Answer: known[:min(len(known), knownMax)]}
+	msg := dns.Msg{
+		Compress: true, Question: []dns.Question{pointersOf(serviceName)}, Answer: known[:min(len(known), knownMax)],
+	}
 	return msg.Pack()
 }
 
@@ -127,8 +131,8 @@ type instance struct {
 // errVersion is the error of an announcement that was made for another version of pi-agent.
 var errVersion = errors.New("other version of the announcement")
 
-// instances reads the service instances of a response, with an error for each that is not as it should be. Records of other
-// services, and instances of which only a part is there, are passed over.
+// instances reads the service instances of a response, with an error for each that is not as it should be. Records of
+// other services, and instances of which only a part is there, are passed over.
 func instances(msg *dns.Msg) (all []instance, errs []error) {
 	type parts struct {
 		ttl uint32

@@ -1,5 +1,7 @@
 package discovery
 
+// This file answers one-shot questions, and tells which questions ask for us, by hashicorp/mdns.
+
 import (
 	"bytes"
 	"fmt"
@@ -15,12 +17,13 @@ import (
 	"github.com/pi-agent/pi-agent/internal/address"
 )
 
-// responder answers one-shot questions until it is shut down. Those come from another port than 5353 and want a reply of
-// their own (RFC 6762 section 6.7); all other questions are answered by an announcement, which everybody hears.
+// responder answers one-shot questions until it is shut down. Those come from another port than 5353 and want a reply
+// of their own (RFC 6762 section 6.7); all other questions are answered by an announcement, which everybody hears.
 type responder interface{ Shutdown() error }
 
 // respond returns a function that starts hashicorp/mdns on a link. Where another program, such as avahi, listens to the
-// group on a second interface, the kernel hands questions from there to mdns.Server as well, and those are answered too.
+// group on a second interface, the kernel hands questions from there to mdns.Server as well, and those are answered
+// too.
 func respond(l *zap.Logger) func(address.Link, mdns.Zone) (responder, error) {
 	logger := log.New(quiet{l}, "", 0)
 	return func(link address.Link, z mdns.Zone) (responder, error) {
@@ -45,16 +48,16 @@ func (q quiet) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// zone has the records that answer questions: those of the newest announcement, and none while there is none. Its methods
-// may be called by many goroutines at once.
+// zone has the records that answer questions: those of the newest announcement, and none while there is none. Its
+// methods may be called by many goroutines at once.
 type zone struct {
 	service atomic.Pointer[mdns.MDNSService]
 }
 
 var _ mdns.Zone = (*zone)(nil)
 
-// Records implements mdns.Zone: the records that answer q, then those the asker will want next (RFC 6763 section 12). Names
-// are compared without regard to case, RFC 6762 section 16.
+// Records implements mdns.Zone: the records that answer q, then those the asker will want next (RFC 6763 section 12).
+// Names are compared without regard to case, RFC 6762 section 16.
 func (z *zone) Records(q dns.Question) []dns.RR {
 	service := z.service.Load()
 	if class := q.Qclass &^ topBit; service == nil || class != dns.ClassINET && class != dns.ClassANY {
@@ -67,8 +70,8 @@ func (z *zone) Records(q dns.Question) []dns.RR {
 	return service.Records(q)
 }
 
-// wanted reports whether a query asks for something of ours that is not among its known answers. These count while at least
-// half their TTL is left (RFC 6762 section 7.1).
+// wanted reports whether a query asks for something of ours that is not among its known answers. These count while at
+// least half their TTL is left (RFC 6762 section 7.1).
 func (z *zone) wanted(query *dns.Msg) bool {
 	known := func(rr dns.RR) bool {
 		return slices.ContainsFunc(query.Answer, func(k dns.RR) bool {

@@ -1,5 +1,7 @@
 package discovery
 
+// This file is the loop of Service.Run: it announces, asks, hears, and shows what it knows.
+
 import (
 	"fmt"
 	"net/netip"
@@ -19,8 +21,8 @@ const (
 	idle     = time.Hour             // sleep when nothing is due
 )
 
-// runner is the state of Run, whose goroutine owns it and its parts: it carries out the wishes, hears what others say, and
-// shows what it knows.
+// runner is the state of Run, whose goroutine owns it and its parts: it carries out the wishes, hears what others say,
+// and shows what it knows.
 type runner struct {
 	*Service
 	journal   journal
@@ -207,8 +209,8 @@ func (r *runner) farewell() {
 	}
 }
 
-// broken gives the link up after an error, until a pause is over. One that works again after the first pause, as it does
-// while the system replaces an address, is not worth a warning.
+// broken gives the link up after an error, until a pause is over. One that works again after the first pause, as it
+// does while the system replaces an address, is not worth a warning.
 func (r *runner) broken(what trouble, err error, now time.Time) {
 	if r.transport.pause > 0 {
 		r.journal.once(what, err, "Other boards cannot be found by multicast on %s, trying again: %v.", r.got.link.Name, err)
@@ -220,7 +222,8 @@ func (r *runner) broken(what trouble, err error, now time.Time) {
 // announce tells everybody what we say.
 func (r *runner) announce(now time.Time) {
 	if r.transport.unheard >= deafAfter {
-		r.broken(notHeard, fmt.Errorf("own announcements do not come back, look for a firewall on UDP port %d", mdnsPort), now)
+		err := fmt.Errorf("own announcements do not come back, look for a firewall on UDP port %d", mdnsPort)
+		r.broken(notHeard, err, now)
 		return
 	}
 	if err := r.transport.send(r.ours, announcement.pack); err != nil {
@@ -231,9 +234,9 @@ func (r *runner) announce(now time.Time) {
 	r.schedule.sent(now)
 }
 
-// ask asks who is there, which needs no route. The first questions are a survey: they come from each address of the link,
-// and without known answers, so that everybody announces itself at all of its addresses. For the others one address will
-// do, and the stable one is on everybody's link.
+// ask asks who is there, which needs no route. The first questions are a survey: they come from each address of the
+// link, and without known answers, so that everybody announces itself at all of its addresses. For the others one
+// address will do, and the stable one is on everybody's link.
 func (r *runner) ask(now time.Time) {
 	if due(r.inquiry.answers, now) {
 		r.inquiry.answered(r.got.link)
@@ -276,8 +279,10 @@ func (r *runner) receive(p received, now time.Time) {
 // hear takes a packet from the link: a question, or a response, which is somebody's announcement.
 func (r *runner) hear(p packet, now time.Time) {
 	from := p.from.Addr()
-	if p.ttl != mdnsTTL || p.from.Port() != mdnsPort || !usable(from) || !r.onLink.has(from, r.got.link, r.net, r.log, now) {
-		// From beyond the link, or a one-shot question, which is the responder's.
+	if p.ttl != mdnsTTL || p.from.Port() != mdnsPort || !usable(from) {
+		return // from beyond the link, or a one-shot question, which is the responder's
+	}
+	if !r.onLink.has(from, r.got.link, r.net, r.log, now) {
 		return
 	}
 	var msg dns.Msg
@@ -316,8 +321,8 @@ func (r *runner) hearSelf(i instance, now time.Time) {
 	r.transport.heard()
 }
 
-// isSelf reports whether addr is this machine's. When that cannot be found out it is taken for ours: a twin that is missed
-// now is heard again within a minute, one that is none keeps the board from its swarm.
+// isSelf reports whether addr is this machine's. When that cannot be found out it is taken for ours: a twin that is
+// missed now is heard again within a minute, one that is none keeps the board from its swarm.
 func (r *runner) isSelf(addr netip.Addr) bool {
 	if slices.Contains(r.got.link.Addrs(), addr) {
 		return true

@@ -1,5 +1,7 @@
 package discovery
 
+// This file says when to announce and when to ask.
+
 import (
 	"math/rand/v2"
 	"time"
@@ -15,8 +17,8 @@ const (
 	announceMax = 60 * time.Second          // in a row may be lost before a board is forgotten
 	answerMin   = 20 * time.Millisecond     // before an announcement that others will want to make too,
 	answerMax   = 120 * time.Millisecond    // RFC 6762 section 6
-	surveyTimes = 3                         // questions that everybody answers, for packets may get lost
-	surveyWait  = announceGap + 3*answerMax // for the answers: one who has just announced itself waits before the next
+	surveyTimes = 3                         // questions that everybody answers; more than one, as packets get lost
+	surveyWait  = announceGap + 3*answerMax // for the answers: a board that has just announced itself waits for the next
 	askMax      = time.Minute               // between two questions; from surveyWait on it doubles, RFC 6762 section 5.2
 )
 
@@ -78,6 +80,7 @@ func (i *inquiry) ask(now time.Time) {
 // answered notes that the answers to the survey are in.
 func (i *inquiry) answered(on address.Link) { i.asked, i.answers = on, time.Time{} }
 
+// between is a time chosen by chance, low and high included.
 func between(low, high time.Duration) time.Duration {
 	return low + rand.N(high-low+1)
 }

@@ -1,5 +1,7 @@
 package discovery
 
+// This file is the socket of the mDNS group, on Linux.
+
 import (
 	"fmt"
 	"net"
@@ -14,10 +16,10 @@ import (
 )
 
 const (
-	mdnsPort  = 5353 // RFC 6762 section 3, as the group
-	mdnsTTL   = 255  // IP TTL of all packets: one from beyond a router has less, RFC 6762 section 11
-	packetMax = 9000 // bytes, RFC 6762 section 17
-	sendMax   = time.Second
+	mdnsPort  = 5353        // RFC 6762 section 3, as the group
+	mdnsTTL   = 255         // IP TTL of all packets: one from beyond a router has less, RFC 6762 section 11
+	packetMax = 9000        // bytes, RFC 6762 section 17
+	sendMax   = time.Second // for the kernel to take a packet
 )
 
 var (
@@ -32,9 +34,9 @@ type packet struct {
 	data []byte
 }
 
-// groupConn is the real conn. It is bound to the group, not to every address: so it gets no unicast packet, of which the
-// kernel gives each to one socket only and which avahi on this machine may be waiting for. For the same reason all answers
-// that we want come by multicast.
+// groupConn is the real conn. It is bound to the group, not to every address: so it gets no unicast packet, of which
+// the kernel gives each to one socket only and which avahi on this machine may be waiting for. For the same reason all
+// answers that we want come by multicast.
 type groupConn struct {
 	index int // of the link
 	udp   *net.UDPConn
@@ -42,8 +44,8 @@ type groupConn struct {
 	buf   []byte
 }
 
-// openGroup needs no route to the group, since the kernel is told the interface. The net package cannot open such a socket:
-// it turns a group address into 0.0.0.0.
+// openGroup needs no route to the group, since the kernel is told the interface. The net package cannot open such a
+// socket: it turns a group address into 0.0.0.0.
 func openGroup(link address.Link) (conn, error) {
 	if len(link.Addrs()) == 0 {
 		return nil, fmt.Errorf("%s has no IPv4 address", link.Name)
@@ -70,6 +72,7 @@ func openGroup(link address.Link) (conn, error) {
 	return &groupConn{index: link.Index, udp: udp, pc: pc, buf: make([]byte, packetMax)}, nil
 }
 
+// setUp makes fd a socket of the group on the link. Its error says what the kernel did not allow.
 func setUp(fd int, link address.Link) error {
 	group := groupAddr.As4()
 	for _, o := range []struct {

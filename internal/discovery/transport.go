@@ -1,5 +1,7 @@
 package discovery
 
+// This file is a link while it is open, and what is between the loop and the socket.
+
 import (
 	"errors"
 	"fmt"
@@ -16,8 +18,8 @@ import (
 )
 
 const (
-	reopenFirst = time.Second      // pause after a link that could not be opened; doubles
-	reopenMax   = 30 * time.Second //
+	reopenFirst = time.Second      // pause after a link that could not be opened; doubles, up to
+	reopenMax   = 30 * time.Second // this
 	deafAfter   = 4                // announcements in a row that did not come back before the socket is opened anew
 )
 
@@ -38,8 +40,8 @@ type conn interface {
 	Close() error
 }
 
-// transport is a link while it is open: the socket, and the responder that answers one-shot questions. After an error it is
-// closed until a pause is over.
+// transport is a link while it is open: the socket, and the responder that answers one-shot questions. After an error
+// it is closed until a pause is over.
 type transport struct {
 	conn      conn // nil while it is closed
 	responder responder
@@ -107,8 +109,8 @@ func (t *transport) backOff(now time.Time) {
 // heard notes that an announcement of ours came back.
 func (t *transport) heard() { t.unheard, t.pause = 0, 0 }
 
-// send sends a packet for each announcement, from its address: whoever hears it takes the board to be where it comes from.
-// It is enough when one can be sent, for the other address may be gone this moment.
+// send sends a packet for each announcement, from its address: whoever hears it takes the board to be where it comes
+// from. It is enough when one can be sent: the other address may just have gone.
 func (t *transport) send(all []announcement, pack func(announcement) ([]byte, error)) error {
 	var errs []error
 	for _, a := range all {

@@ -1,6 +1,6 @@
 // Package dockerd tells how a person has set up the Docker Engine of this board: what is on its command line and in its
-// daemon.json. It is for when the engine cannot be asked, because it does not run yet, or does not run for that very setting,
-// and for settings that it does not tell.
+// daemon.json. It serves when the engine cannot be asked, because it does not run yet or because that very setting
+// keeps it from running, and for settings that the engine does not tell.
 package dockerd
 
 import (
@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf16"
 )
 
@@ -32,22 +33,24 @@ const (
 type Setup struct {
 	Program string // what the service starts, empty when that is not known
 	File    string // the file with its settings, whether it is there or not
-	// settings are the values by the names that they have in daemon.json: what JSON has for them, or the text of a flag. An
-	// engine that is given a setting both ways does not start.
+	// settings are the values by their names in daemon.json: what JSON has for them, or the text of a flag. An engine that
+	// is given a setting both ways does not start.
 	settings map[string]any
 }
 
-// OnThisBoard reads the setup of the engine that systemd would start, within some seconds. What cannot be read counts as not
+// OnThisBoard reads the setup of the engine that systemd would start, within 5 s. What cannot be read counts as not
 // set.
 func OnThisBoard(ctx context.Context) Setup {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	// Without systemd there is nothing to show, and an engine that is started some other way is told by its file alone.
-	shown, _ := exec.CommandContext(ctx, "systemctl", "show", "--property=ExecStart,Environment,EnvironmentFiles", unit).Output()
+	shown, _ := exec.CommandContext(ctx,
+		"systemctl", "show", "--property=ExecStart,Environment,EnvironmentFiles", unit).Output()
 	return Read(os.DirFS("/"), string(shown))
 }
 
-// Read reads a setup from the files of a board and what "systemctl show" says of the engine's service, which may be nothing.
+// Read reads a setup from the files of a board and what "systemctl show" says of the engine's service, which may be
+// nothing.
 func Read(root fs.FS, shown string) Setup {
 	s := Setup{File: settingsFile, settings: map[string]any{}}
 	command, env := service(root, shown)
@@ -59,9 +62,10 @@ func Read(root fs.FS, shown string) Setup {
 		s.File = path.Clean(file)
 	}
 	var file map[string]any
-	if json.Unmarshal(unmarked(read(root, s.File)), &file) == nil { // an engine with a file that is no JSON does not start
+	// An engine does not start with a file that is not JSON.
+	if json.Unmarshal(unmarked(readFile(root, s.File)), &file) == nil {
 		for name, value := range file {
-			if _, both := s.settings[name]; !both {
+			if !s.Has(name) {
 				s.settings[name] = value
 			}
 		}
@@ -69,8 +73,8 @@ func Read(root fs.FS, shown string) Setup {
 	return s
 }
 
-// read is a file of reasonable size, or nothing.
-func read(root fs.FS, name string) []byte {
+// readFile is the content of a file of reasonable size, or nothing.
+func readFile(root fs.FS, name string) []byte {
 	name = strings.TrimPrefix(path.Clean(name), "/")
 	if info, err := fs.Stat(root, name); err != nil || !info.Mode().IsRegular() || info.Size() > fileMax {
 		return nil
@@ -82,8 +86,8 @@ func read(root fs.FS, name string) []byte {
 	return text
 }
 
-// unmarked is a text in UTF-8 without the byte order mark that programs of Windows begin it with, in UTF-8 or UTF-16, which the
-// engine takes, too.
+// unmarked is a text in UTF-8 without the byte order mark that programs of Windows begin it with. As the engine does,
+// it takes UTF-16, too, where the mark says so.
 func unmarked(text []byte) []byte {
 	switch {
 	case bytes.HasPrefix(text, []byte("\xef\xbb\xbf")):
@@ -121,7 +125,7 @@ func service(root fs.FS, shown string) (command []string, env map[string]string)
 			}
 		case "EnvironmentFiles":
 			file, _, _ := strings.Cut(value, " (")
-			for line := range strings.Lines(string(read(root, file))) {
+			for line := range strings.Lines(string(readFile(root, file))) {
 				if line = strings.TrimSpace(line); line != "" && line[0] != '#' && line[0] != ';' {
 					name, value, _ := strings.Cut(line, "=")
 					env[strings.TrimSpace(name)] = strings.Join(words(value), " ")
@@ -169,7 +173,7 @@ func words(line string) (all []string) {
 	return all
 }
 
-// expand puts the environment into a command as systemd does: $NAME, which is a word of its own, becomes words, and ${NAME} a
+// expand puts the environment into a command as systemd does: $NAME as a word of its own becomes words, and ${NAME} a
 // part of one.
 func expand(command []string, env map[string]string) (all []string) {
 	for _, w := range command {
@@ -185,37 +189,82 @@ func expand(command []string, env map[string]string) (all []string) {
 	return all
 }
 
-// flagNames are the flags that are called otherwise than their settings.
-var flagNames = map[string]string{"g": "data-root", "graph": "data-root", "b": "bridge"}
+// flagNames are the long flags that are called otherwise than their settings.
+var flagNames = map[string]string{"graph": "data-root"}
+
+// shortFlags are the flags of one letter, which may stand together after one dash: the settings that they are for,
+// empty where that has no place in daemon.json.
+var shortFlags = map[byte]string{
+	'b': "bridge", 'D': "debug", 'G': "group", 'g': "data-root", 'H': "hosts", 'l': "log-level", 'p': "pidfile",
+	's': "storage-driver", 'h': "", 'v': "",
+}
 
 // switches are the flags that take no word after them.
-var switches = map[string]bool{"live-restore": true, "iptables": true, "ip-forward": true, "ip-masq": true, "rootless": true}
+var switches = map[string]bool{
+	"debug": true, "live-restore": true, "iptables": true, "ip-forward": true, "ip-masq": true, "rootless": true, "": true,
+}
 
-// flags takes in the arguments of a command line. A flag that is not known here and has a word after it is taken to own it
-// only when that is no flag.
+// flags takes in the arguments of a command line.
 func (s *Setup) flags(args []string) {
 	for i := 0; i < len(args); i++ {
-		name, ok := strings.CutPrefix(args[i], "-")
-		if !ok {
-			continue
-		}
-		name = strings.TrimPrefix(name, "-")
-		name, value, given := strings.Cut(name, "=")
-		if known := flagNames[name]; known != "" {
-			name = known
-		}
+		rest := args[i+1:]
+		long, isLong := strings.CutPrefix(args[i], "--")
+		short, isShort := strings.CutPrefix(args[i], "-")
+		taken := false
 		switch {
-		case given:
-		case switches[name]:
-			value = "true"
-		case i+1 < len(args) && !strings.HasPrefix(args[i+1], "-"):
-			i++
-			value = args[i]
-		default:
-			value = "true"
+		case isLong && long == "":
+			return // no flag comes after it
+		case isLong:
+			taken = s.long(long, rest)
+		case isShort:
+			taken = s.short(short, rest)
 		}
-		s.settings[name] = value
+		if taken {
+			i++
+		}
 	}
+}
+
+// long takes in a flag such as data-root=/x, and reports whether the first of the arguments after it is its value. A
+// flag that is not known here owns the next argument only when that is no flag.
+func (s *Setup) long(flag string, rest []string) (taken bool) {
+	name, value, given := strings.Cut(flag, "=")
+	if known := flagNames[name]; known != "" {
+		name = known
+	}
+	if !given {
+		value = "true"
+		if taken = !switches[name] && len(rest) > 0 && !strings.HasPrefix(rest[0], "-"); taken {
+			value = rest[0]
+		}
+	}
+	s.settings[name] = value
+	return taken
+}
+
+// short takes in flags such as D, g/x, g=/x and Dg/x, and reports whether the first of the arguments after them is the
+// value of the last one.
+func (s *Setup) short(flags string, rest []string) (taken bool) {
+	for ; flags != ""; flags = flags[1:] {
+		name, known := shortFlags[flags[0]]
+		value := flags[1:]
+		switch {
+		case !known:
+			return false // the engine does not start with it
+		case len(value) > 1 && value[0] == '=':
+			s.settings[name] = value[1:]
+			return false
+		case switches[name]:
+			s.settings[name] = "true"
+		case value != "":
+			s.settings[name] = value
+			return false
+		case len(rest) > 0:
+			s.settings[name] = rest[0]
+			return true
+		}
+	}
+	return false
 }
 
 // text is the value of a setting that is a text, empty when it is not set.
@@ -226,19 +275,19 @@ func (s Setup) text(name string) string {
 
 // Is reports whether a setting has this value: a text, or a bool.
 func (s Setup) Is(name string, value any) bool {
-	is := s.settings[name]
+	got := s.settings[name]
 	want, isBool := value.(bool)
-	if text, given := is.(string); given && isBool {
+	if text, isFlag := got.(string); isFlag && isBool {
 		b, err := strconv.ParseBool(text)
 		return err == nil && b == want
 	}
-	return is == value
+	return got == value
 }
 
 // Has reports whether a setting is there, whatever its value.
 func (s Setup) Has(name string) bool {
-	_, has := s.settings[name]
-	return has
+	_, ok := s.settings[name]
+	return ok
 }
 
 // Feature reports whether an entry of "features" is true.
@@ -248,8 +297,8 @@ func (s Setup) Feature(name string) bool {
 	return on
 }
 
-// Root is the directory in which the engine keeps its data. last is what it said when it was last asked, which knows more than
-// any setting: an engine with user namespaces keeps its data one level below.
+// Root is the directory in which the engine keeps its data. last is what the engine said when it was last asked, empty
+// if never. That knows more than any setting: an engine with user namespaces keeps its data one level below.
 func (s Setup) Root(last string) string {
 	if !plain(last) {
 		last = ""
@@ -273,5 +322,5 @@ func (s Setup) Root(last string) string {
 
 // plain reports whether a text may be the path of a directory.
 func plain(dir string) bool {
-	return path.IsAbs(dir) && len(dir) <= pathMax && !strings.ContainsFunc(dir, func(r rune) bool { return r < ' ' || r == 0x7f })
+	return path.IsAbs(dir) && len(dir) <= pathMax && !strings.ContainsFunc(dir, unicode.IsControl)
 }

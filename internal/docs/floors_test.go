@@ -69,3 +69,56 @@ func TestFloors(t *testing.T) {
 		}
 	}
 }
+
+// What is made for tests stays out of the program: the engines of swarmtest, and packages such as httptest and testing.
+func TestFakesAreForTests(t *testing.T) {
+	var seen int
+	for _, root := range []string{"cmd", "internal"} {
+		err := fs.WalkDir(repository(), root, func(name string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() || path.Ext(name) != ".go" || strings.HasSuffix(name, "_test.go") {
+				return err
+			}
+			text, err := fs.ReadFile(repository(), name)
+			if err != nil {
+				return err
+			}
+			parsed, err := parser.ParseFile(token.NewFileSet(), name, text, parser.ImportsOnly)
+			if err != nil {
+				return err
+			}
+			seen++
+			for _, i := range parsed.Imports {
+				if forTests(i.Path.Value) {
+					t.Errorf("%s imports %s, which is for tests only", name, i.Path.Value)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if seen == 0 {
+		t.Fatal("there are no files")
+	}
+}
+
+// forTests reports whether an import, in its quotes, is of a package for tests: by custom their names end in "test".
+func forTests(quoted string) bool {
+	name, err := strconv.Unquote(quoted)
+	return err == nil && (name == "testing" || strings.HasSuffix(name, "test"))
+}
+
+func TestForTests(t *testing.T) {
+	for quoted, want := range map[string]bool{
+		`"github.com/pi-agent/pi-agent/internal/swarm/swarmtest"`: true,
+		`"net/http/httptest"`: true,
+		`"testing"`:           true,
+		`"github.com/pi-agent/pi-agent/internal/swarm"`: false,
+		"`net/http`": false,
+	} {
+		if got := forTests(quoted); got != want {
+			t.Errorf("forTests(%s) is %v", quoted, got)
+		}
+	}
+}

@@ -1,5 +1,5 @@
-// Package journal makes the logger: plain sentences for people, with fields for machines where the log goes to systemd's
-// journal.
+// Package journal makes the logger: plain sentences for people, with fields for machines where the log goes to
+// systemd's journal.
 package journal
 
 import (
@@ -21,11 +21,11 @@ import (
 const (
 	identifier  = "pi-agent"  // journalctl -t pi-agent
 	fieldPrefix = "PI_AGENT_" // begins the journal's names of our fields: journalctl PI_AGENT_SERIAL=10000000aabbcc01
-	fieldMax    = 64          // length of a field's name; the journal drops fields with a longer one
+	fieldMax    = 64          // characters of a field's name; the journal drops fields with a longer one
 )
 
-// New returns a logger for entries of this level and above. It writes to the journal with fields when the stderr of this
-// process is connected to it, and lines to stderr otherwise.
+// New returns a logger for entries of this level and above. It writes to the journal with fields when the stderr of
+// this process is connected to it, and lines to stderr otherwise.
 func New(level zapcore.Level, stderr io.Writer) *zap.Logger {
 	lines := zapcore.Lock(zapcore.AddSync(stderr))
 	if onJournal, err := journal.StderrIsJournalStream(); err == nil && onJournal {
@@ -35,7 +35,7 @@ func New(level zapcore.Level, stderr io.Writer) *zap.Logger {
 }
 
 func newLogger(level zapcore.Level, write writer, options ...zap.Option) *zap.Logger {
-	return zap.New(&core{LevelEnabler: level, write: write}, options...)
+	return zap.New(&core{LevelEnabler: level, out: write}, options...)
 }
 
 // writer writes one entry. It is called from many goroutines at once.
@@ -45,7 +45,7 @@ type writer func(zapcore.Entry, []field) error
 type core struct {
 	zapcore.LevelEnabler
 	fields []field
-	write  writer
+	out    writer
 }
 
 // With implements zapcore.Core.
@@ -65,14 +65,14 @@ func (c *core) Check(e zapcore.Entry, ce *zapcore.CheckedEntry) *zapcore.Checked
 
 // Write implements zapcore.Core.
 func (c *core) Write(e zapcore.Entry, fields []zapcore.Field) error {
-	return c.write(e, slices.Concat(c.fields, render(fields)))
+	return c.out(e, slices.Concat(c.fields, render(fields)))
 }
 
 // Sync implements zapcore.Core. Every entry is written at once.
 func (*core) Sync() error { return nil }
 
-// toJournal returns a writer that sends entries with their fields. Plain journalctl shows the message only, so the fields
-// are in it, too. What cannot be sent becomes a line in the journal's other form, with its priority in front.
+// toJournal returns a writer that sends entries with their fields. Plain journalctl shows the message only, so the
+// fields are in it, too. What cannot be sent becomes a line in the journal's other form, with its priority in front.
 func toJournal(send func(string, journal.Priority, map[string]string) error, lines io.Writer) writer {
 	return func(e zapcore.Entry, fields []field) error {
 		vars := map[string]string{"SYSLOG_IDENTIFIER": identifier}
@@ -80,7 +80,8 @@ func toJournal(send func(string, journal.Priority, map[string]string) error, lin
 			vars[fieldName(f.key)] = f.value
 		}
 		if e.Caller.Defined {
-			vars["CODE_FILE"], vars["CODE_LINE"], vars["CODE_FUNC"] = e.Caller.File, strconv.Itoa(e.Caller.Line), e.Caller.Function
+			vars["CODE_FILE"], vars["CODE_FUNC"] = e.Caller.File, e.Caller.Function
+			vars["CODE_LINE"] = strconv.Itoa(e.Caller.Line)
 		}
 		said := sentence(e, fields)
 		if send(said, priority(e.Level), vars) == nil {

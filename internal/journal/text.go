@@ -1,5 +1,7 @@
 package journal
 
+// This file puts entries of the log into words.
+
 import (
 	"fmt"
 	"maps"
@@ -41,7 +43,9 @@ func show(value any) string {
 	return fmt.Sprint(value)
 }
 
-// sentence is a message with its fields behind it, as in: Found pi-bbcc01 at 10.0.0.7. state=blank model="Raspberry Pi 5"
+// sentence is a message with its fields behind it, as in
+//
+//	Found pi-bbcc01 at 10.0.0.7. state=blank model="Raspberry Pi 5"
 func sentence(e zapcore.Entry, fields []field) string {
 	var b strings.Builder
 	if e.LoggerName != "" {

@@ -1,5 +1,5 @@
-// Package light makes the green light of a board (ACT) say where the board stands. The kernel blinks it; the agent only says
-// how when that changes, and gives the light back as it was found.
+// Package light makes the green light of a board (ACT) say where the board stands. The kernel blinks it; the agent only
+// says how when that changes, and gives the light back as it was found.
 package light
 
 import (
@@ -46,15 +46,15 @@ var looks = map[State]look{
 // Light is the light of this board.
 type Light struct {
 	Dir   string       // the lights, Dir but in tests
-	Keep  string       // file that keeps how the light was found, for an agent that comes after a crash of this one
+	Keep  string       // file with the state in which the light was found, should this agent crash
 	State func() State // what to say
 	Log   *zap.Logger
 
 	path string
 }
 
-// Run shows the state until ctx ends, and then returns nil. A board without such a light, or one that may not be changed,
-// is no reason to stop anything.
+// Run shows the state until ctx ends, and then returns nil. A board without such a light, or one that may not be
+// changed, is no reason to stop anything.
 func (l *Light) Run(ctx context.Context) error {
 	for _, n := range names {
 		if _, err := os.Stat(filepath.Join(l.Dir, n, "trigger")); err == nil {

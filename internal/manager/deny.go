@@ -1,5 +1,7 @@
 package manager
 
+// This file removes the nodes of boards that the settings deny.
+
 import (
 	"context"
 	"fmt"
@@ -8,8 +10,8 @@ import (
 	"go.uber.org/zap"
 )
 
-// expel takes the nodes of boards that the settings deny off the list, which ends their certificates; a manager is made a
-// worker first. What cannot be done is said once for a node and tried at every turn.
+// expel takes the nodes of boards that the settings deny off the list, which ends their certificates; a manager is made
+// a worker first. What cannot be done is said once for a node and tried at every turn.
 func (m *Manager) expel(ctx context.Context, s Snapshot) {
 	for _, n := range s.Nodes {
 		if n.ID == s.Self || !slices.Contains(m.Deny, serialOf(n)) {

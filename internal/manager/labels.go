@@ -1,5 +1,7 @@
 package manager
 
+// This file labels nodes by their boards, and shares through labels whom the managers have let in.
+
 import (
 	"cmp"
 	"context"
@@ -33,7 +35,8 @@ func serialOf(n swarm.Node) peer.Serial { return peer.Serial(n.Labels[LabelSeria
 // nameOf is what the person who runs docker node ls knows the board by.
 func nameOf(n swarm.Node) string { return cmp.Or(n.Hostname, n.ID) }
 
-// bySerial orders nodes by their boards' serials: lowest first, those that have none of their own later, unknown ones last.
+// bySerial orders nodes by their boards' serials: lowest first, those that have none of their own later, unknown ones
+// last.
 func bySerial(a, b swarm.Node) int {
 	const last = "~"
 	serial := func(n swarm.Node) string { return cmp.Or(string(serialOf(n)), last) }
@@ -53,8 +56,8 @@ func (m *Manager) label(ctx context.Context, s Snapshot) {
 	}
 }
 
-// labels are those that the node should have; none when it is not known which board it is. A board is taken for a node only
-// when it says so itself and has spoken from that node's address.
+// labels are those that the node should have; none when it is not known which board it is. A board is taken for a node
+// only when it says so itself and has spoken from that node's address.
 func (m *Manager) labels(n swarm.Node, s Snapshot) map[string]string {
 	if n.ID == s.Self {
 		return m.withKey(boardLabels(m.Serial, m.Model), m.Key)
@@ -93,8 +96,9 @@ func (m *Manager) withKey(labels map[string]string, key peer.Fingerprint) map[st
 	return labels
 }
 
-// share notes which managers are not reachable, for InOrder. Without a cluster key it also passes between the managers, through
-// the labels of the nodes, whom each of them has let in, and keeps the keys of all managers for those that follow one.
+// share notes which managers are not reachable, for InOrder. Without a cluster key it also passes between the managers,
+// through the labels of the nodes, whom each of them has let in, and keeps the keys of all managers for those that
+// follow one.
 func (m *Manager) share(s Snapshot) {
 	m.keys, m.unreachable = nil, nil
 	var others []peer.Fingerprint

@@ -1,7 +1,7 @@
-// Package manager does what a manager owes its swarm: it labels nodes by their boards, tells their comings and goings, lets a
-// board with a new card take the place of its old node, removes the nodes of boards that a person denies, and keeps as many
-// managers as are wanted. What to do is chosen by pure functions of the list of nodes; Reconcile carries it out, at every
-// turn anew, so that a power cut between two steps loses nothing.
+// Package manager does what a manager owes its swarm: it labels nodes by their boards, tells their comings and goings,
+// lets a board with a new card take the place of its old node, removes the nodes of boards that a person denies, and
+// keeps as many managers as are wanted. What to do is chosen by pure functions of the list of nodes; Reconcile carries
+// it out, at every turn anew, so that a power cut between two steps loses nothing.
 package manager
 
 import (
@@ -48,16 +48,16 @@ type Options struct {
 	Timing timing.Timing
 }
 
-// Manager is a board that manages a swarm, and what it has noticed from one list of nodes to the next. One that starts anew is
-// patient anew. It is not safe for concurrent use.
+// Manager is a board that manages a swarm, and what it has noticed from one list of nodes to the next. One that starts
+// anew is patient anew. It is not safe for concurrent use.
 type Manager struct {
 	Options
 	nodes       nodes
 	roles       rolesMemory
-	phantoms    map[string]time.Time // by node id: since when it has been one
-	unremoved   []string             // ids of nodes that are denied, and of which it was said that they stay
-	keys        []peer.Fingerprint   // of all managers, this board included; none with a cluster key
-	unreachable []netip.Addr         // managers
+	phantoms    map[string]timing.Since // by node id: since when it has been one
+	unremoved   []string                // ids of nodes that are denied, and of which it was said that they stay
+	keys        []peer.Fingerprint      // of all managers, this board included; none with a cluster key
+	unreachable []netip.Addr            // managers
 }
 
 // New returns a manager that has not seen a list of nodes.

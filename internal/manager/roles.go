@@ -85,7 +85,8 @@ func (r roles) next() change {
 		if !even && r.Now.Sub(r.Calm) < r.Timing.RolesCalm || r.Now.Sub(r.Dropped) < r.Timing.RolesCalm {
 			return change{}
 		}
-		return change{candidates[0], true, fmt.Sprintf("Making %s a manager, for %d are wanted", nameOf(candidates[0]), r.target())}
+		return change{candidates[0], true,
+			fmt.Sprintf("Making %s a manager, for %d are wanted", nameOf(candidates[0]), r.target())}
 	case even && len(candidates) == 0:
 		return r.dismiss(managers, fmt.Sprintf("There is no board to be a manager beside these %d, and %d are better",
 			len(managers), len(managers)-1))
@@ -93,11 +94,12 @@ func (r roles) next() change {
 	return change{}
 }
 
-// fate says what has become of a manager that is gone. A board with a new card is still there, most often by the same name.
+// fate says what has become of a manager that is gone. A board with a new card is still there, most often by the same
+// name.
 func (r roles) fate(n swarm.Node) string {
-	back, is := successor(n, r.Nodes)
+	back, ok := successor(n, r.Nodes)
 	switch {
-	case !is:
+	case !ok:
 		return nameOf(n) + ", a manager, is gone"
 	case nameOf(back) == nameOf(n):
 		return nameOf(n) + ", a manager, is back with a new card"
@@ -107,17 +109,18 @@ func (r roles) fate(n swarm.Node) string {
 
 // subject is how a sentence goes on about the node that is gone.
 func (r roles) subject(n swarm.Node) string {
-	if _, is := successor(n, r.Nodes); is {
+	if _, ok := successor(n, r.Nodes); ok {
 		return "the node that it was is"
 	}
 	return "it is"
 }
 
-// replaced says who takes the place of a manager that is gone: the same board, where it has a new card and is the next one.
+// replaced says who takes the place of a manager that is gone: the same board, where it has a new card and is the next
+// one.
 func (r roles) replaced(n, by swarm.Node) string {
-	back, is := successor(n, r.Nodes)
+	back, ok := successor(n, r.Nodes)
 	switch {
-	case !is:
+	case !ok:
 		return fmt.Sprintf("%s and will be replaced by %s: it is made a worker", r.fate(n), nameOf(by))
 	case back.ID == by.ID:
 		return r.fate(n) + ": the node that it was is made a worker, and the new one will take its place"
@@ -147,7 +150,8 @@ func (r roles) isGone(n swarm.Node) bool {
 func (r roles) candidates() (all []swarm.Node) {
 	for _, n := range r.Nodes {
 		known := serialOf(n) != "" && (!r.Keys || n.Labels[labelKey] != "")
-		if known && !slices.Contains(r.Deny, serialOf(n)) && !n.Manager && n.Ready && n.Availability == swarm.Available && n.Labels[LabelLeaving] == "" {
+		welcome := !slices.Contains(r.Deny, serialOf(n)) && n.Labels[LabelLeaving] == ""
+		if known && welcome && !n.Manager && n.Ready && n.Availability == swarm.Available {
 			all = append(all, n)
 		}
 	}
@@ -224,7 +228,9 @@ func (m *Manager) keepRoles(ctx context.Context, s Snapshot) {
 	if m.Wanted == 0 {
 		return
 	}
-	r := m.roles.notice(roles{Timing: m.Timing, Now: s.Now, Want: m.Wanted, Nodes: s.Nodes, Keys: m.Pins != nil, Deny: m.Deny})
+	r := m.roles.notice(roles{
+		Timing: m.Timing, Now: s.Now, Want: m.Wanted, Nodes: s.Nodes, Keys: m.Pins != nil, Deny: m.Deny,
+	})
 	if !s.Leads() {
 		m.roles.said = ""
 		return
@@ -244,6 +250,7 @@ func (m *Manager) keepRoles(ctx context.Context, s Snapshot) {
 		m.Log.Info(c.Reason+".", zap.String("node", c.Node.ID))
 	}
 	if err := m.Engine.SetRole(ctx, c.Node.ID, c.Manager); err != nil && ctx.Err() == nil {
-		m.Log.Debug("The role of a node could not be changed; the next turn tries again.", zap.String("node", c.Node.ID), zap.Error(err))
+		m.Log.Debug("The role of a node could not be changed; the next turn tries again.",
+			zap.String("node", c.Node.ID), zap.Error(err))
 	}
 }

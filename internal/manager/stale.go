@@ -1,8 +1,9 @@
 package manager
 
-// Stale nodes: those that boards leave behind. A board with a new card is a new node of its swarm; it takes the place of the old
-// one, which is recognised by the serial and by nothing else. A join that fails halfway, as when power is cut or the authority
-// is being exchanged, leaves a node that no board ever was. Nodes of boards that never come back are for a person to remove.
+// Stale nodes: those that boards leave behind. A board with a new card is a new node of its swarm; it takes the place
+// of the old one, which is recognised by the serial and by nothing else. A join that fails halfway, as when power is
+// cut or the authority is being exchanged, leaves a node that no board ever was. Nodes of boards that never come back
+// are for a person to remove.
 
 import (
 	"context"
@@ -10,12 +11,12 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/pi-agent/pi-agent/internal/policy"
 	"github.com/pi-agent/pi-agent/internal/swarm"
+	"github.com/pi-agent/pi-agent/internal/timing"
 )
 
 // successor is the node as which the board of a node that is down has come back.
@@ -28,7 +29,8 @@ func successor(n swarm.Node, nodes []swarm.Node) (swarm.Node, bool) {
 	return swarm.Node{}, false
 }
 
-// replaceStale lets boards with new cards take the places of their old nodes. Only the manager that leads the others does.
+// replaceStale lets boards with new cards take the places of their old nodes. It is for the manager that leads the
+// others.
 func (m *Manager) replaceStale(ctx context.Context, nodes []swarm.Node) {
 	for _, stale := range nodes {
 		n, ok := successor(stale, nodes)
@@ -36,21 +38,23 @@ func (m *Manager) replaceStale(ctx context.Context, nodes []swarm.Node) {
 			continue
 		}
 		if err := m.replace(ctx, stale, n); err != nil && ctx.Err() == nil {
-			m.Log.Debug("A stale node could not be replaced; the next turn tries again.", zap.String("node", stale.ID), zap.Error(err))
+			m.Log.Debug("A stale node could not be replaced; the next turn tries again.",
+				zap.String("node", stale.ID), zap.Error(err))
 		}
 	}
 }
 
-// replace gives the labels and availability of a stale node to another one, and then removes it. Each step may be the last one
-// before the power goes: what was done already is then found done. A stale node that has a vote is made a worker first.
+// replace gives the labels and availability of a stale node to another one, and then removes it. Each step may be the
+// last one before the power goes: what was done already is then found done. A stale node that has a vote is made a
+// worker first.
 func (m *Manager) replace(ctx context.Context, stale, by swarm.Node) error {
 	if stale.Votes {
 		return m.Engine.SetRole(ctx, stale.ID, false)
 	}
 	given := maps.Clone(stale.Labels)
 	maps.DeleteFunc(given, func(k, _ string) bool {
-		_, has := by.Labels[k]
-		return has || strings.HasPrefix(k, labelPrefix)
+		_, ok := by.Labels[k]
+		return ok || strings.HasPrefix(k, labelPrefix)
 	})
 	if err := m.Engine.Label(ctx, by.ID, given); err != nil {
 		return err
@@ -77,21 +81,19 @@ func isPhantom(n swarm.Node, peers []policy.Peer) bool {
 		!slices.ContainsFunc(peers, func(p policy.Peer) bool { return p.Claim.Node == n.ID })
 }
 
-// removePhantoms takes nodes off the list that have been phantoms for long enough to have come up. A board that is that slow
-// after all finds that it is not listed, and joins anew.
+// removePhantoms takes nodes off the list that have been phantoms for long enough to have come up. A board that is that
+// slow after all finds that it is not listed, and joins anew.
 func (m *Manager) removePhantoms(ctx context.Context, s Snapshot) {
 	before := m.phantoms
-	m.phantoms = map[string]time.Time{}
+	m.phantoms = map[string]timing.Since{}
 	for _, n := range s.Nodes {
 		if !isPhantom(n, s.Peers) {
 			continue
 		}
-		since, known := before[n.ID]
-		if !known {
-			since = s.Now
-		}
+		since := before[n.ID]
+		since.Note(true, s.Now)
 		m.phantoms[n.ID] = since
-		if s.Now.Sub(since) < m.Timing.Phantom {
+		if !since.For(m.Timing.Phantom, s.Now) {
 			continue
 		}
 		if err := m.Engine.Remove(ctx, n.ID, false); err != nil {
@@ -99,6 +101,7 @@ func (m *Manager) removePhantoms(ctx context.Context, s Snapshot) {
 				zap.String("node", n.ID), zap.Error(err))
 			continue
 		}
-		m.Log.Info("A join that failed has left a node that no board is: it is removed from the swarm.", zap.String("node", n.ID))
+		m.Log.Info("A join that failed has left a node that no board is: it is removed from the swarm.",
+			zap.String("node", n.ID))
 	}
 }

@@ -1,5 +1,7 @@
 package manager
 
+// This file tells the journal which nodes come and go.
+
 import (
 	"fmt"
 	"maps"
@@ -11,14 +13,14 @@ import (
 	"github.com/pi-agent/pi-agent/internal/swarm"
 )
 
-// nodes is the list of nodes as it was last, kept for its differences only: what is said of a node is said when it changes.
+// nodes is the previous list of nodes, kept to tell what has changed since.
 type nodes struct {
 	ready map[string]bool // by node id
 	calm  time.Time       // when one last came or went
 }
 
-// tell says which nodes came, went down, came back and left since the last list. A node that is on its way in is not ready
-// yet, has no name before it is there, and is no news.
+// tell says which nodes came, went down, came back and left since the last list. A node that is on its way in is not
+// ready yet, has no name before it is there, and is no news.
 func (m *Manager) tell(s Snapshot) {
 	before := m.nodes.ready
 	m.nodes.ready = make(map[string]bool, len(s.Nodes))
@@ -43,14 +45,15 @@ func (m *Manager) tell(s Snapshot) {
 	for _, n := range s.Nodes {
 		was, known := before[n.ID]
 		ready, tells := m.nodes.ready[n.ID]
+		node, addr := zap.String("node", n.ID), zap.Stringer("addr", n.Addr)
 		switch {
 		case !tells, n.ID == s.Self, known && was == ready:
 		case ready && !known:
-			info(fmt.Sprintf("%s is in the swarm: %s.", n.Hostname, count), zap.String("node", n.ID), zap.Stringer("addr", n.Addr))
+			info(fmt.Sprintf("%s is in the swarm: %s.", n.Hostname, count), node, addr)
 		case ready:
-			info(fmt.Sprintf("%s is back: %s.", n.Hostname, count), zap.String("node", n.ID), zap.Stringer("addr", n.Addr))
+			info(fmt.Sprintf("%s is back: %s.", n.Hostname, count), node, addr)
 		default:
-			warn(fmt.Sprintf("%s is down: %s.", n.Hostname, count), zap.String("node", n.ID), zap.Stringer("addr", n.Addr))
+			warn(fmt.Sprintf("%s is down: %s.", n.Hostname, count), node, addr)
 		}
 	}
 	for id := range before {

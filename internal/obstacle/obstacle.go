@@ -1,5 +1,5 @@
-// Package obstacle watches for what on this board is in the way of its swarm and is no affair of any other board: programs that
-// have its ports, and settings that cripple its engine.
+// Package obstacle watches for what on this board is in the way of its swarm and is no affair of any other board:
+// programs that have its ports, and settings that cripple its engine.
 package obstacle
 
 import (
@@ -17,14 +17,14 @@ import (
 	"github.com/pi-agent/pi-agent/internal/swarm"
 )
 
-// How often is looked: soon after the start, when the board is about to enter a swarm, and later.
+// How often a Watch looks: at first, while the board may be about to enter a swarm, and later.
 const (
 	paceFirst = 5 * time.Second
 	firstFor  = time.Minute
 	pace      = 30 * time.Second
 )
 
-// Watch is what watches. Its methods may be called from any goroutine.
+// Watch watches one board. Its methods may be called from any goroutine, its fields must be set before.
 type Watch struct {
 	Strangers func() []ports.Holder                      // who has ports of this board
 	Settings  func(ctx context.Context) []*swarm.Setting // what the engine's files have that is in the way
@@ -33,8 +33,8 @@ type Watch struct {
 	mu       sync.Mutex
 	guessed  map[uint64]bool // sockets that were guessed to be a stranger's when last looked
 	holders  []ports.Holder
-	settings []*swarm.Setting
-	told     map[string]bool // the texts that were told and still hold
+	cripples []*swarm.Setting // settings that do not exclude swarm mode
+	told     map[string]bool  // the texts that were told and still hold
 }
 
 // Run looks until ctx ends.
@@ -63,7 +63,7 @@ func (w *Watch) Look(ctx context.Context) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	guessed := map[uint64]bool{}
-	w.holders, w.settings = nil, nil
+	w.holders, w.cripples = nil, nil
 	for _, h := range seen {
 		if h.Guess {
 			guessed[h.Inode] = true
@@ -76,18 +76,18 @@ func (w *Watch) Look(ctx context.Context) {
 	w.guessed = guessed
 	for _, s := range settings {
 		if !s.Excludes { // those that do are told by whoever is refused
-			w.settings = append(w.settings, s)
+			w.cripples = append(w.cripples, s)
 		}
 	}
 	told := map[string]bool{}
-	for _, is := range w.warnings() {
-		told[is.Text] = true
-		if !w.told[is.Text] {
-			w.Log.Warn(is.Text + " " + is.Remedy)
+	for _, warning := range w.current() {
+		told[warning.Text] = true
+		if !w.told[warning.Text] {
+			w.Log.Warn(warning.Text + " " + warning.Remedy)
 		}
 	}
 	for text := range w.told {
-		if p, is := ports.Told(text); is && !told[text] {
+		if p, ok := ports.Told(text); ok && !told[text] {
 			w.Log.Info(fmt.Sprintf("Nobody else has %s any more.", p))
 		}
 	}
@@ -98,15 +98,15 @@ func (w *Watch) Look(ctx context.Context) {
 func (w *Watch) Warnings() []picture.Warning {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.warnings()
+	return w.current()
 }
 
-// warnings is Warnings. The caller must hold w.mu.
-func (w *Watch) warnings() (all []picture.Warning) {
+// current are the warnings of the last look. The caller must hold w.mu.
+func (w *Watch) current() (all []picture.Warning) {
 	for _, h := range w.holders {
 		all = append(all, picture.Warning{Text: h.Text(), Remedy: h.Remedy(), Trouble: true})
 	}
-	for _, s := range w.settings {
+	for _, s := range w.cripples {
 		all = append(all, picture.Warning{Text: sentence(s.Text), Remedy: sentence(s.Remedy)})
 	}
 	return all
@@ -124,5 +124,5 @@ func (w *Watch) Taken() error {
 	return nil
 }
 
-// sentence makes one of a text without a capital and a full stop.
+// sentence gives a text its capital and its full stop.
 func sentence(text string) string { return strings.ToUpper(text[:1]) + text[1:] + "." }

@@ -176,7 +176,7 @@ func TestPage(t *testing.T) {
 func TestOurs(t *testing.T) {
 	names := []string{"pi-bbcc02", "Class-Pi", "", "pi1.example.org"}
 	domains := func() []string {
-		return searched("domain old.example.com\nsearch school.example.net Lan.example.net. com\n")
+		return searched("domain old.example.com\nsearch school.example.net Lan.example.net. com Router. app es\n")
 	}
 	for host, want := range map[string]bool{
 		"10.77.0.129:7380": true, "[fe80::1]:7380": true, "[fe80::1]": true, "localhost:7380": true, "pi-bbcc02": true, "PI-bbcc02.local.:7380": true,
@@ -185,10 +185,13 @@ func TestOurs(t *testing.T) {
 		"pi1.example.org": true, "PI1.Example.ORG.:7380": true, "pi1.local": true, "pi1": true, "pi1.fritz.box": true,
 		"pi-bbcc02.fritz.box": true, "pi-bbcc02.home": true, "pi-bbcc02.localdomain": true, "pi-bbcc02.internal": true,
 		"pi-bbcc02.home.lan": true, "pi-bbcc02.room-12.home.arpa": true, "pi-bbcc02.speedport.ip": true, "pi-bbcc02-2.local": true,
+		"pi-bbcc02.unifi": true, "PI-bbcc02.UniFi:7380": true, "pi1.unifi": true, "pi-bbcc02.dlink": true, "pi-bbcc02.router": true,
 		"pi-bbcc02.school.example.net": true, "pi-bbcc02.lan.example.net": true,
 		// What somebody else may have made.
 		"pi1.example.com": false, "pi1.example.org.evil.example": false, "example.org": false, "pi2.example.org": false, "pi-bbcc02.example.org": false,
 		"pi-bbcc02.box": false, "pi-bbcc02.evil.box": false, "pi-bbcc02.my.fritz.box": false, "fritz.box": false, "pi-bbcc02.com": false,
+		"unifi": false, "pi2.unifi": false, "pi-bbcc02.evil.unifi": false, "pi-bbcc02.unifi.evil.example": false,
+		"pi-bbcc02.gateway": false, "pi-bbcc02.evil.router": false, "router": false, "pi-bbcc02.app": false, "pi-bbcc02.es": false,
 		"evil.school.example.net": false, "pi-bbcc02.evil.school.example.net": false, "pi-bbcc02.old.example.com": false,
 		"pi-bbcc02.local.evil.example": false, "pi-bbcc02.evillocal": false, "pi-bbcc02.evil.arpa": false, "pi-bbcc02-2.lan": false,
 		"pi-bbcc02-evil.local": false, "pi-bbcc02-.local": false, "pi-bbcc02..local": false, "pi-bbcc02.": true, "pi-bbcc02..": false,
@@ -209,6 +212,7 @@ func TestSearched(t *testing.T) {
 		"search a.example b.example\nsearch\n":    "a.example b.example",
 		"search a.example\ndomain C.example.\n":   "c.example",
 		"search . .. com. .com de\n":              "",
+		"search Gateway. gateways app es\n":       "gateway",
 		"":                                        "",
 	} {
 		if got := strings.Join(searched(text), " "); got != want {

@@ -43,11 +43,12 @@ type Membership struct {
 	Sole    bool `json:"sole,omitempty"`    // and no other does
 	Yields  bool `json:"yields,omitempty"`  // a person has given the swarm up: this manager takes its board into another
 
-	// Revive is valid while the board's engine has forgotten, or is about to, that it is in the swarm, and is to be made its
-	// manager again, at this address.
+	// Revive is valid while the board's engine has forgotten, or is about to, that it is in the swarm, and is to be
+	// made its manager again, at this address.
 	Revive netip.Addr `json:"revive,omitzero"`
 
-	// From is the board that the card was in before. What the engine is a member of is that board's, where it is still there.
+	// From is the board that the card was in before. What the engine is a member of is that board's, where it is still
+	// there.
 	From Serial `json:"from,omitempty"`
 }
 
@@ -67,33 +68,42 @@ func (m Membership) Validate() error {
 	return nil
 }
 
-// Claim is what a board says about itself. In an announcement it is a hint that anybody may have sent; in a hello it comes
-// over a channel that enroll has checked.
+// Claim is what a board says about itself. In an announcement it is a hint that anybody may have sent; in a hello it
+// comes over a channel that enroll has checked.
 type Claim struct {
-	Serial    Serial    `json:"serial"`
-	Cluster   string    `json:"cluster"`             // name of the cluster the board belongs to
-	Tag       string    `json:"tag,omitempty"`       // of its cluster key, empty without one; tells keys apart, proves nothing
-	State     State     `json:"state"`               //
-	Swarm     string    `json:"swarm,omitempty"`     // id of its swarm, empty when in none or not yet known
-	Node      string    `json:"node,omitempty"`      // its node id in the swarm; hello only
-	Model     string    `json:"model,omitempty"`     // such as "Raspberry Pi 4 Model B Rev 1.1"; hello only
-	Hostname  string    `json:"hostname,omitempty"`  // hello only
-	Machine   string    `json:"machine,omitempty"`   // mark of its machine id; hello only
-	Engine    string    `json:"engine,omitempty"`    // mark of its Docker Engine's id; hello only
-	Clock     time.Time `json:"clock,omitzero"`      // the board's clock when it spoke; hello only
-	Boot      uint64    `json:"boot,omitempty"`      // drawn by lot when its agent started; zero from an older agent; hello only
-	Said      uint64    `json:"said,omitempty"`      // what its agent has said since then, counted; hello only
-	Peers     string    `json:"peers,omitempty"`     // see Claim.Others; hello only
-	Trouble   string    `json:"trouble,omitempty"`   // why it cannot take part until a person helps; hello only
-	Waits     string    `json:"waits,omitempty"`     // why it is not in a swarm yet; hello only
-	Contents  Contents  `json:"contents,omitzero"`   // of the swarm that it manages; hello only
-	Unlisted  bool      `json:"unlisted,omitempty"`  // its swarm does not list the node of the board that it answers; hello only
-	Nodes     int       `json:"nodes,omitempty"`     // how many its swarm lists, told to one of them; hello only
-	Ready     int       `json:"ready,omitempty"`     // and how many of these are ready
-	Orphan    bool      `json:"orphan,omitempty"`    // a worker whose managers all say that they manage its swarm no longer; hello only
-	Manages   string    `json:"manages,omitempty"`   // id of the swarm that it manages when its engine is back, which does not answer or cannot enter it; hello only
-	Unreached bool      `json:"unreached,omitempty"` // it cannot reach the board that it answers, which has asked it; hello only
-	Moving    bool      `json:"moving,omitempty"`    // it will leave its swarm when it may join that of the board it asks; join only
+	// These are announced and in every hello.
+
+	Serial  Serial `json:"serial"`
+	Cluster string `json:"cluster"`         // name of the cluster the board belongs to
+	Tag     string `json:"tag,omitempty"`   // tells cluster keys apart and proves nothing; empty without a key
+	State   State  `json:"state"`           // what the board is doing
+	Swarm   string `json:"swarm,omitempty"` // id of its swarm, empty when in none or not yet known
+
+	// These are in a hello only.
+
+	Node     string    `json:"node,omitempty"`     // its node id in the swarm
+	Model    string    `json:"model,omitempty"`    // such as "Raspberry Pi 4 Model B Rev 1.1"
+	Hostname string    `json:"hostname,omitempty"` // empty where the board has none that it can have
+	Machine  string    `json:"machine,omitempty"`  // Mark of its machine id
+	Engine   string    `json:"engine,omitempty"`   // Mark of its Docker Engine's id
+	Clock    time.Time `json:"clock,omitzero"`     // the board's clock when it spoke
+	Boot     uint64    `json:"boot,omitempty"`     // drawn by lot when its agent started; zero from an older agent
+	Said     uint64    `json:"said,omitempty"`     // what its agent has said since then, counted
+	Peers    string    `json:"peers,omitempty"`    // see Claim.Others
+	Trouble  string    `json:"trouble,omitempty"`  // why it cannot take part until a person helps
+	Waits    string    `json:"waits,omitempty"`    // why it is not in a swarm yet
+	Contents Contents  `json:"contents,omitzero"`  // of the swarm that it manages
+	Unlisted bool      `json:"unlisted,omitempty"` // its swarm does not list the node of the board that it answers
+	Nodes    int       `json:"nodes,omitempty"`    // how many its swarm lists, told to one of them
+	Ready    int       `json:"ready,omitempty"`    // and how many of these are ready
+	Orphan   bool      `json:"orphan,omitempty"`   // a worker whose managers all say that they manage its swarm no longer
+	// Manages is the id of the swarm that it manages once its engine is back, which does not answer or cannot enter it.
+	Manages   string `json:"manages,omitempty"`
+	Unreached bool   `json:"unreached,omitempty"` // it cannot reach the board that it answers, which has asked it
+
+	// This is in a request to join only.
+
+	Moving bool `json:"moving,omitempty"` // it will leave its swarm when it may join that of the board it asks
 }
 
 var (
@@ -104,8 +114,8 @@ var (
 
 // Bounds of the free text of a claim, in bytes.
 const (
-	textMax    = 128 // the longest known board model has 44
-	TroubleMax = 512 // of Waits, too
+	textMax    = 128 // of Model and Hostname; the longest known board model has 44
+	TroubleMax = 512 // of Trouble and Waits
 )
 
 // CheckCluster says whether name may name a cluster: 1 to 32 characters of a-z, 0-9 and inner "-".
@@ -116,8 +126,8 @@ func CheckCluster(name string) error {
 	return nil
 }
 
-// Mark tells ids of one kind apart on other boards. The id itself, which is meant to stay on its machine, cannot be read back
-// from it. No id has no mark.
+// Mark tells ids of one kind apart on other boards. The id itself, which is meant to stay on its machine, cannot be
+// read back from it. No id has no mark.
 func Mark(kind, id string) string {
 	if id == "" {
 		return ""
@@ -169,7 +179,10 @@ func (c Claim) Validate() error {
 	for _, f := range []struct {
 		name, value string
 		most        int
-	}{{"model", c.Model, textMax}, {"hostname", c.Hostname, textMax}, {"trouble", c.Trouble, TroubleMax}, {"waits", c.Waits, TroubleMax}} {
+	}{
+		{"model", c.Model, textMax}, {"hostname", c.Hostname, textMax},
+		{"trouble", c.Trouble, TroubleMax}, {"waits", c.Waits, TroubleMax},
+	} {
 		if err := checkText(f.value, f.most); err != nil {
 			return fmt.Errorf("%s %w", f.name, err)
 		}

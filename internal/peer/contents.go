@@ -1,5 +1,7 @@
 package peer
 
+// This file says what a swarm holds, which would be lost with it.
+
 import "fmt"
 
 // Contents is how much of each kind a manager says that its swarm has: what would be lost with it. Zero is not known.

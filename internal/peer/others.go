@@ -1,5 +1,7 @@
 package peer
 
+// This file has the addresses of boards that a claim names, and those that are remembered.
+
 import (
 	"fmt"
 	"net/netip"
@@ -10,7 +12,8 @@ import (
 // OthersMax is how many boards a claim may name.
 const OthersMax = 32
 
-// Others are the boards that c names because multicast may not tell of them. They are hints: whoever reads them asks there.
+// Others are the boards that c names because multicast may not tell of them. They are hints: whoever reads them asks
+// there.
 func (c Claim) Others() (all []netip.Addr) {
 	for text := range strings.FieldsSeq(c.Peers) {
 		if addr, err := netip.ParseAddr(text); err == nil && isNear(addr) {
@@ -33,8 +36,8 @@ func JoinOthers(addrs []netip.Addr) string {
 	return strings.Join(all, " ")
 }
 
-// Remembered are the addresses to keep when boards are met at some and were met before at others: each once, those of now
-// first, at most OthersMax.
+// Remembered are the addresses to keep when boards are met at some and were met before at others: each once, those of
+// now first, at most OthersMax.
 func Remembered(now, before []netip.Addr) (all []netip.Addr) {
 	for _, a := range slices.Concat(now, before) {
 		if isNear(a) && !slices.Contains(all, a) && len(all) < OthersMax {
@@ -61,6 +64,7 @@ func CheckRemembered(addrs []netip.Addr) error {
 // into the world.
 func isNear(a netip.Addr) bool { return a.Is4() && (a.IsPrivate() || a.IsLinkLocalUnicast()) }
 
+// checkOthers checks the text of Claim.Peers. The error names the value.
 func checkOthers(text string) error {
 	fields := strings.Fields(text)
 	if len(text) > OthersMax*len("255.255.255.255 ") || len(fields) > OthersMax {

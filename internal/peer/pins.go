@@ -1,5 +1,7 @@
 package peer
 
+// This file has the keys that a board trusts where there is no cluster key.
+
 import (
 	"bytes"
 	"crypto/sha256"
@@ -8,7 +10,8 @@ import (
 	"slices"
 )
 
-// Fingerprint is the SHA-256 of a board's public node key. It stays the same for as long as the card is not flashed anew.
+// Fingerprint is the SHA-256 of a board's public node key. It stays the same for as long as the card is not flashed
+// anew.
 type Fingerprint [sha256.Size]byte
 
 // String gives the first 8 bytes in hexadecimal, enough to tell boards apart in a log.
@@ -30,14 +33,14 @@ func (f *Fingerprint) UnmarshalText(text []byte) error {
 // PinsMax is how many boards one manager lets into a swarm without a cluster key.
 const PinsMax = 256
 
-// FellowsMax is how many managers a board follows beside the one that it has joined. Docker advises at most 7 in all.
-const FellowsMax = 15
+// fellowsMax is how many managers a board follows beside the one that it has joined. Docker advises at most 7 in all.
+const fellowsMax = 15
 
 // Pins are the node keys that a board in a cluster without a key has learned to trust.
 type Pins struct {
 	Cluster string                 `json:"cluster"`           // name of the cluster where that was
 	Manager Fingerprint            `json:"manager,omitzero"`  // whom the board follows; zero is nobody so far
-	Fellows []Fingerprint          `json:"fellows,omitempty"` // the other managers of that swarm, at most FellowsMax
+	Fellows []Fingerprint          `json:"fellows,omitempty"` // the other managers of that swarm, at most fellowsMax
 	Boards  map[Serial]Fingerprint `json:"boards,omitempty"`  // whom it has let in as a manager, at most PinsMax
 }
 
@@ -51,8 +54,8 @@ func (p Pins) Validate() error {
 	if len(p.Boards) > PinsMax {
 		return fmt.Errorf("%d boards are pinned, at most %d are allowed", len(p.Boards), PinsMax)
 	}
-	if len(p.Fellows) > FellowsMax {
-		return fmt.Errorf("%d further managers are pinned, at most %d are allowed", len(p.Fellows), FellowsMax)
+	if len(p.Fellows) > fellowsMax {
+		return fmt.Errorf("%d further managers are pinned, at most %d are allowed", len(p.Fellows), fellowsMax)
 	}
 	for s := range p.Boards {
 		if got, err := ParseSerial(string(s)); err != nil || got != s {
@@ -78,7 +81,7 @@ func (p *Pins) FollowOnly(managers []Fingerprint) {
 		p.Manager = slices.MinFunc(managers, Fingerprint.compare)
 	}
 	for _, m := range slices.SortedFunc(slices.Values(managers), Fingerprint.compare) {
-		if !p.Follows(m) && len(p.Fellows) < FellowsMax {
+		if !p.Follows(m) && len(p.Fellows) < fellowsMax {
 			p.Fellows = append(p.Fellows, m)
 		}
 	}

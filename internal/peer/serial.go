@@ -1,5 +1,7 @@
 package peer
 
+// This file has serials: how they are read, derived and shown.
+
 import (
 	"crypto/sha256"
 	"encoding/hex"
@@ -14,12 +16,12 @@ const serialLen = 16
 // plain string comparison sorts such boards after all real ones.
 const derivedMark = "m"
 
-// Serial is a board's place in the election: 16 lower-case hexadecimal digits, zero padded, as the firmware gives them, or
-// "m" and 15 digits where it was derived from the machine id. Compare serials with < and >: the lowest leads.
+// Serial is a board's place in the election: 16 lower-case hexadecimal digits, zero padded, as the firmware gives them,
+// or "m" and 15 digits where it was derived from the machine id. Compare serials with < and >: the lowest leads.
 type Serial string
 
-// ParseSerial normalises s: surrounding space and NUL bytes go, upper case becomes lower, short serials are zero padded.
-// An empty, all-zero, over-long or non-hexadecimal serial is an error: such a board has no serial of its own.
+// ParseSerial normalises s: surrounding space and NUL bytes go, upper case becomes lower, short serials are zero
+// padded. An empty, all-zero, over-long or non-hexadecimal serial is an error: such a board has no serial of its own.
 func ParseSerial(s string) (Serial, error) {
 	given := s
 	s = strings.ToLower(strings.Trim(s, "\x00\r\n\t "))
@@ -42,8 +44,8 @@ func ParseSerial(s string) (Serial, error) {
 	return Serial(strings.Repeat("0", serialLen-len(s)) + s), nil
 }
 
-// DeriveSerial makes the serial of a board that has none from its machine id (machine-id(5)). The machine id itself, which
-// is meant to stay on the machine, cannot be read back from it.
+// DeriveSerial makes the serial of a board that has none from its machine id (machine-id(5)). The machine id itself,
+// which is meant to stay on the machine, cannot be read back from it.
 func DeriveSerial(machineID string) Serial {
 	sum := sha256.Sum256([]byte("pi-agent serial\n" + strings.TrimSpace(machineID)))
 	return Serial(derivedMark + hex.EncodeToString(sum[:])[:serialLen-1])
@@ -58,6 +60,5 @@ func (s Serial) Instance() string { return "pi-" + string(s) }
 // Name is the short name for people: "pi-" and the last six characters of the serial.
 func (s Serial) Name() string { return "pi-" + string(s[max(0, len(s)-6):]) }
 
-func isHex(s string) bool {
-	return strings.Trim(s, "0123456789abcdef") == ""
-}
+// isHex reports whether s has nothing but lower-case hexadecimal digits.
+func isHex(s string) bool { return strings.Trim(s, "0123456789abcdef") == "" }

@@ -1,5 +1,7 @@
 package peer
 
+// This file makes a claim fit to be said, whatever is in it.
+
 import (
 	"fmt"
 	"strings"
@@ -9,8 +11,9 @@ import (
 )
 
 // Sound is the claim as other boards take it. What this board was told by its firmware, its files and its engine may be
-// anything, and must not keep it from speaking: a text is cut and freed of what cannot be printed, a name or an id that is
-// none is left out, a number is brought within its bounds. Serial, cluster, tag and state are the agent's own and stay.
+// anything, and must not keep it from speaking: a text is cut and freed of what cannot be printed, a name or an id that
+// is none is left out, a number is brought within its bounds. Serial, cluster, tag and state are the agent's own and
+// stay.
 func (c Claim) Sound() Claim {
 	c.Model, c.Trouble, c.Waits = oneLine(c.Model, textMax), oneLine(c.Trouble, TroubleMax), oneLine(c.Waits, TroubleMax)
 	if checkText(c.Hostname, textMax) != nil {

@@ -1,5 +1,7 @@
 package ports
 
+// This file finds the programs that have ports of ours.
+
 import (
 	"encoding/hex"
 	"errors"
@@ -25,7 +27,8 @@ type Holder struct {
 	Program string // the name of that process
 	Unit    string // the unit of systemd that it belongs to, where that is known
 	Inode   uint64 // of the socket, which tells it from a later one
-	// Guess: nobody has seen whose it is. The engine is in no swarm, or is no manager, and somebody has the port all the same.
+	// Guess: nobody has seen whose it is. The engine is in no swarm, or is no manager, and somebody has the port all
+	// the same.
 	Guess bool
 }
 
@@ -41,19 +44,22 @@ type Look struct {
 	Shared func() error
 	// Unit is the unit of systemd that a socket belongs to, empty where that is not known; nil where it is never known.
 	Unit func(inode uint64) string
+	// OnlyIPv6 reports whether a socket at the address :: takes IPv6 alone; nil where that is never known.
+	OnlyIPv6 func(inode uint64) bool
 }
 
 // Here is the board that the program runs on.
 func Here(root fs.FS) Look {
-	units := sync.OnceValue(unitsOfSockets)
+	kernel := sync.OnceValue(tell)
 	return Look{
 		Root: root, Page: true, Sees: os.Geteuid() == 0, Shared: shareMDNS,
-		Unit: func(inode uint64) string { return units()[inode] },
+		Unit:     func(inode uint64) string { return kernel().units[inode] },
+		OnlyIPv6: func(inode uint64) bool { return kernel().onlyIPv6[inode] },
 	}
 }
 
-// Strangers lists who has ports of this board that are meant for the engine or the agent, in order of the port. A program of
-// another user is seen by root only; of others it is told what is certain without seeing them.
+// Strangers lists who has ports of this board that are meant for the engine or the agent, in order of the port. A
+// program of another user is seen by root only; of others it is told what is certain without seeing them.
 func (l Look) Strangers() []Holder {
 	var all []Holder
 	sockets := bound(l.Root)
@@ -71,15 +77,15 @@ func (l Look) Strangers() []Holder {
 		if owners == nil {
 			owners = programs(l.Root)
 		}
-		if h, is := l.stranger(p, at, owners); is {
+		if h, ok := l.stranger(p, at, owners); ok {
 			all = append(all, h)
 		}
 	}
 	return all
 }
 
-// stranger is who has a port that has these sockets, unless it is whom it is for.
-func (l Look) stranger(p Port, at []socket, owners map[uint64]Holder) (found Holder, is bool) {
+// stranger is the holder of a port to which these sockets are bound, unless the port is meant for it.
+func (l Look) stranger(p Port, at []socket, owners map[uint64]Holder) (found Holder, ok bool) {
 	for _, s := range at {
 		h := owners[s.inode]
 		h.Port, h.Inode = p, s.inode
@@ -94,7 +100,8 @@ func (l Look) stranger(p Port, at []socket, owners map[uint64]Holder) (found Hol
 		case p.Agent && !l.Sees && h.Program == "" && h.Unit == "":
 			continue
 		case p.Agent:
-		case h.Program == "dockerd", h.Program == "" && strings.HasSuffix(h.Unit, ".service") && strings.Contains(h.Unit, "docker"):
+		case h.Program == "dockerd",
+			h.Program == "" && strings.HasSuffix(h.Unit, ".service") && strings.Contains(h.Unit, "docker"):
 			continue
 		case h.Program != "", h.Unit != "", s.uid != 0:
 		case p.Lazy, l.EngineErr != nil:
@@ -104,25 +111,38 @@ func (l Look) stranger(p Port, at []socket, owners map[uint64]Holder) (found Hol
 		default:
 			continue
 		}
-		if !is || found.Program == "" {
-			found, is = h, true
+		if p.IPv4 && l.deaf(s) {
+			continue // it is not in the way
+		}
+		if !ok || found.Program == "" {
+			found, ok = h, true
 		}
 	}
-	return found, is
+	return found, ok
+}
+
+// deaf reports whether no packet of IPv4 reaches a socket.
+func (l Look) deaf(s socket) bool {
+	if s.addr.IsUnspecified() && s.addr.Is6() {
+		return l.OnlyIPv6 != nil && l.OnlyIPv6(s.inode)
+	}
+	return s.addr.Is6() && !s.addr.Is4In6()
 }
 
 // socket is one that waits for connections or packets.
 type socket struct {
 	network string
+	addr    netip.Addr
 	port    uint16
 	uid     int
 	inode   uint64
 }
 
-// bound lists the sockets of the board that wait at addresses that are not those of IPv6 alone.
+// bound lists the sockets of the board that wait for connections or packets.
 func bound(root fs.FS) (all []socket) {
 	for _, table := range []struct{ file, network, state string }{
-		{"tcp", "tcp", "0A"}, {"tcp6", "tcp", "0A"}, {"udp", "udp", "07"}, {"udp6", "udp", "07"}, // listening, and not connected
+		{"tcp", "tcp", "0A"}, {"tcp6", "tcp", "0A"}, // listening
+		{"udp", "udp", "07"}, {"udp6", "udp", "07"}, // not connected
 	} {
 		text, err := fs.ReadFile(root, "proc/net/"+table.file)
 		if err != nil {
@@ -133,30 +153,29 @@ func bound(root fs.FS) (all []socket) {
 			if len(f) < 10 || f[3] != table.state {
 				continue
 			}
-			addr, port, _ := strings.Cut(f[1], ":")
+			at, port, _ := strings.Cut(f[1], ":")
+			addr, ok := address(at)
 			number, err1 := strconv.ParseUint(port, 16, 16)
 			uid, err2 := strconv.Atoi(f[7])
 			inode, err3 := strconv.ParseUint(f[9], 10, 64)
-			if errors.Join(err1, err2, err3) == nil && forIPv4(addr) {
-				all = append(all, socket{table.network, uint16(number), uid, inode})
+			if errors.Join(err1, err2, err3) == nil && ok {
+				all = append(all, socket{table.network, addr, uint16(number), uid, inode})
 			}
 		}
 	}
 	return all
 }
 
-// forIPv4 reports whether packets of IPv4 may arrive at an address as the kernel writes it, in words of 32 bits that are in
-// the order of the CPU.
-func forIPv4(text string) bool {
+// address reads an address as the kernel writes it, in words of 32 bits that are in the order of the CPU.
+func address(text string) (addr netip.Addr, ok bool) {
 	b, err := hex.DecodeString(text)
 	if err != nil || len(b) != 4 && len(b) != 16 {
-		return false
+		return netip.Addr{}, false
 	}
 	for i := 0; i < len(b); i += 4 {
 		slices.Reverse(b[i : i+4])
 	}
-	addr, _ := netip.AddrFromSlice(b) // it has one of the two lengths
-	return addr.Is4() || addr.Is4In6() || addr.IsUnspecified()
+	return netip.AddrFromSlice(b)
 }
 
 // programs are the processes that this one may look at, by the inodes of their sockets.

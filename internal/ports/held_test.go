@@ -51,7 +51,10 @@ func files(entries ...entry) fstest.MapFS {
 	return root
 }
 
-const any4, any6, local = "00000000", "00000000000000000000000000000000", "0100007F"
+const (
+	any4, any6    = "00000000", "00000000000000000000000000000000"
+	local, local6 = "0100007F", "00000000000000000000000001000000"
+)
 
 func TestStrangers(t *testing.T) {
 	inactive := swarm.Status{State: swarm.Inactive}
@@ -67,6 +70,7 @@ func TestStrangers(t *testing.T) {
 		err    error
 		shared error
 		units  map[uint64]string
+		only   bool   // the socket at :: takes IPv6 alone
 		want   string // nobody when empty
 		guess  bool
 		blind  bool
@@ -97,7 +101,20 @@ func TestStrangers(t *testing.T) {
 			want: "Port 7946/tcp is taken by consul (1000, container 0123456789ab), and is needed for news between nodes."},
 		{name: "gossip on loopback", engine: worker, files: []entry{{"tcp", local, 7946, "0A", 0, 9, "nc", "/"}},
 			want: "Port 7946/tcp is taken by nc (1000), and is needed for news between nodes."},
-		{name: "gossip of IPv6 alone", engine: worker, files: []entry{{"tcp6", "000080FE000000000000000001000000", 7946, "0A", 0, 9, "nc", "/"}}},
+		{name: "gossip of IPv6 alone", engine: worker, files: []entry{{"tcp6", local6, 7946, "0A", 0, 9, "nc", "/"}},
+			want: "Port 7946/tcp is taken by nc (1000), and is needed for news between nodes."},
+		{name: "gossip of IPv6 alone, at all addresses", engine: worker, only: true, files: []entry{{"udp6", any6, 7946, "07", 0, 9, "nc", "/"}},
+			want: "Port 7946/udp is taken by nc (1000), and is needed for news between nodes."},
+		{name: "hello of IPv6 alone", engine: worker, files: []entry{{"tcp6", local6, 2378, "0A", 0, 9, "nc", "/"}}},
+		{name: "hello of IPv6 alone, at all addresses", engine: worker, only: true, files: []entry{{"tcp6", any6, 2378, "0A", 0, 9, "nc", "/"}}},
+		{name: "hello in IPv6 for IPv4", engine: worker, files: []entry{{"tcp6", "0000000000000000FFFF00000100007F", 2378, "0A", 0, 9, "nc", "/"}},
+			want: "Port 2378/tcp is taken by nc (1000), and is needed for hello and join."},
+		{name: "hello of IPv6, and of both", engine: worker, files: []entry{
+			{"tcp6", local6, 2378, "0A", 0, 8, "nc", "/"}, {"tcp6", any6, 2378, "0A", 0, 9, "nginx", "/system.slice/nginx.service"}},
+			want: "Port 2378/tcp is taken by nginx (1001, nginx.service), and is needed for hello and join."},
+		{name: "overlay networks of IPv6 alone", engine: worker, only: true, files: []entry{{"udp6", any6, 4789, "07", 0, 9, "socat", "/"}}},
+		{name: "page of IPv6 alone", engine: worker, only: true, files: []entry{{"tcp6", any6, 7380, "0A", 33, 9, "", ""}},
+			want: "Port 7380/tcp is taken by another program, and is needed for the page of this board."},
 		{name: "a connection to it", engine: worker, files: []entry{{"tcp", any4, 7946, "01", 0, 9, "nc", "/"}}},
 		{name: "before a swarm", engine: inactive, files: []entry{{"tcp", any4, 7946, "0A", 0, 9, "", ""}}, guess: true,
 			want: "Port 7946/tcp is taken by another program, and is needed for news between nodes."},
@@ -119,6 +136,7 @@ func TestStrangers(t *testing.T) {
 		l := Look{
 			Root: files(tt.files...), Engine: tt.engine, EngineErr: tt.err, Page: true, Sees: !tt.blind,
 			Shared: func() error { return tt.shared }, Unit: func(inode uint64) string { return tt.units[inode] },
+			OnlyIPv6: func(uint64) bool { return tt.only },
 		}
 		var got []string
 		for _, h := range l.Strangers() {
@@ -142,6 +160,7 @@ func FuzzBound(f *testing.F) {
 			root["proc/net/"+name] = &fstest.MapFile{Data: []byte(table)}
 		}
 		_ = Look{Root: root}.Strangers()
+		attributes([]byte(table))
 	})
 }
 
@@ -195,6 +214,41 @@ func TestRealStrangers(t *testing.T) {
 		}
 		if all := Here(os.DirFS("/")).Strangers(); len(all) != 0 {
 			t.Errorf("%s, let go: %+v", p, all)
+		}
+		// A program that has the port for IPv6 alone is a stranger exactly where it is in the way.
+		for _, host := range []string{"::", "::1"} {
+			if p.Number == MDNS {
+				continue // which is shared by its address
+			}
+			at := net.JoinHostPort(host, strconv.Itoa(int(p.Number)))
+			needs := p.Network
+			if p.IPv4 {
+				needs += "4"
+			}
+			bind := func(network, at string) (c interface{ Close() error }, err error) {
+				if p.Network == "tcp" {
+					return net.Listen(network, at)
+				}
+				return net.ListenPacket(network, at)
+			}
+			c, err := bind(p.Network+"6", at)
+			if err != nil {
+				t.Fatal(err)
+			}
+			free, err := bind(needs, net.JoinHostPort("0.0.0.0", strconv.Itoa(int(p.Number))))
+			if err == nil {
+				err = free.Close()
+			} else if !errors.Is(err, syscall.EADDRINUSE) {
+				t.Fatal(err)
+			}
+			l := Here(os.DirFS("/"))
+			l.Engine = swarm.Status{State: swarm.Active, Manager: true}
+			if all := l.Strangers(); (len(all) == 0) != (err == nil) {
+				t.Errorf("%s at %s, which can be bound beside it: %v: %+v", p, host, err == nil, all)
+			}
+			if err := c.Close(); err != nil {
+				t.Fatal(err)
+			}
 		}
 		fmt.Println("took port", filepath.Base(p.String()))
 	}

@@ -1,5 +1,7 @@
 package ports
 
+// This file has the commands that open our ports in a firewall.
+
 import (
 	"fmt"
 	"slices"
@@ -7,8 +9,8 @@ import (
 	"strings"
 )
 
-// Open are the commands that open all ports of a board in the firewalls that people have, one a line, each after the name of
-// its firewall. They open them at the interface of that name, or at every one.
+// Open are the commands that open all ports of a board in the firewalls that people have, one a line, each after the
+// name of its firewall. They open them at the interface of that name, or at every one.
 func Open(iface string) []string {
 	byNetwork := map[string][]string{}
 	for _, network := range []string{"tcp", "udp"} {
@@ -31,7 +33,8 @@ func Open(iface string) []string {
 	for _, network := range []string{"tcp", "udp"} {
 		numbers := byNetwork[network]
 		ufw = append(ufw, fmt.Sprintf("sudo ufw allow%s to any port %s proto %s", in, strings.Join(numbers, ","), network))
-		nft = append(nft, fmt.Sprintf("sudo nft insert rule inet filter input%s %s dport '{ %s }' accept", iif, network, strings.Join(numbers, ", ")))
+		nft = append(nft, fmt.Sprintf("sudo nft insert rule inet filter input%s %s dport '{ %s }' accept",
+			iif, network, strings.Join(numbers, ", ")))
 		for _, n := range numbers {
 			firewalld = append(firewalld, fmt.Sprintf("--add-port=%s/%s", n, network))
 		}

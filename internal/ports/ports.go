@@ -1,5 +1,5 @@
-// Package ports has the ports at which the boards of a cluster reach each other, and knocks at them. A firewall that drops what
-// they need is the commonest reason why a board that is found is not in.
+// Package ports has the ports at which the boards of a cluster reach each other, and knocks at them. A firewall that
+// drops what they need is the commonest reason why a board that is found is not in.
 package ports
 
 import (
@@ -29,6 +29,8 @@ type Port struct {
 	Managers bool   // only managers have it
 	Agent    bool   // it is the agent's, the others are the engine's
 	Lazy     bool   // it is open only while containers use it, so that a refusal is as good: the packet has arrived
+	// IPv4: it is bound for IPv4 alone, beside a program that has it for IPv6 alone. Go binds the others for both.
+	IPv4 bool
 }
 
 // The ports that boards are not knocked at.
@@ -40,16 +42,16 @@ const (
 // Own are the ports that nobody but the engine and the agent may have.
 var Own = append(slices.Clone(All),
 	Port{Network: "tcp", Number: Page, Use: usePage, Agent: true},
-	Port{Network: "udp", Number: MDNS, Use: useMDNS, Agent: true},
+	Port{Network: "udp", Number: MDNS, Use: useMDNS, Agent: true, IPv4: true},
 )
 
 // All are the ports at which boards knock.
 var All = []Port{
-	{Network: "tcp", Number: peer.Port, Use: useHello, Agent: true},
+	{Network: "tcp", Number: peer.Port, Use: useHello, Agent: true, IPv4: true},
 	{Network: "tcp", Number: swarm.Port, Use: useManagers, Managers: true},
 	{Network: "tcp", Number: 7946, Use: useGossip},
 	{Network: "udp", Number: 7946, Use: useGossip},
-	{Network: "udp", Number: 4789, Use: useOverlay, Lazy: true},
+	{Network: "udp", Number: 4789, Use: useOverlay, Lazy: true, IPv4: true},
 }
 
 func (p Port) String() string { return fmt.Sprintf("port %d/%s", p.Number, p.Network) }
@@ -62,8 +64,8 @@ func (p Port) Shut(err error) error {
 	return err
 }
 
-// Knock knocks at the ports of a node of the swarm, or of one that manages it, all at once. It returns why those are shut that
-// are, by the name of the port. It takes at most 4 s.
+// Knock knocks at the ports of a node of the swarm, or of one that manages it, all at once. It returns why those are
+// shut that are, by the name of the port. It takes at most 4 s.
 func Knock(ctx context.Context, at netip.Addr, manager bool) map[string]string {
 	var mu sync.Mutex
 	var wg sync.WaitGroup
@@ -87,8 +89,8 @@ func Knock(ctx context.Context, at netip.Addr, manager bool) map[string]string {
 // probeMax is how long a port may take to answer.
 const probeMax = 2 * time.Second
 
-// Probe knocks at a port. One that has a stranger behind it is as shut as one that refuses, as far as strangers can be told. UDP
-// has no answer that can be waited for: silence is well, only a refusal is an error. It takes at most 4 s.
+// Probe knocks at a port. One that has a stranger behind it is as shut as one that refuses, as far as strangers can be
+// told. UDP has no answer that can be waited for: silence is well, only a refusal is an error. It takes at most 4 s.
 func Probe(ctx context.Context, network string, addr netip.AddrPort) error {
 	conn, err := (&net.Dialer{Timeout: probeMax}).DialContext(ctx, network, addr.String())
 	if err != nil {
@@ -114,7 +116,7 @@ func Probe(ctx context.Context, network string, addr netip.AddrPort) error {
 	return nil
 }
 
-// ErrStranger says that a port is open, and that whoever has it is not whom it is for.
+// ErrStranger says that a port is open, and that another program has it than the one that it is meant for.
 var ErrStranger = errors.New("another program answers there")
 
 const (
@@ -132,7 +134,10 @@ func known(ctx context.Context, conn net.Conn, port uint16) error {
 			return strange(err)
 		}
 		certs := c.ConnectionState().PeerCertificates
-		if len(certs) == 0 || port == swarm.Port && certs[0].Issuer.CommonName != "swarm-ca" || port == peer.Port && !ofAgent(certs[0]) {
+		switch {
+		case len(certs) == 0,
+			port == swarm.Port && certs[0].Issuer.CommonName != "swarm-ca",
+			port == peer.Port && !ofAgent(certs[0]):
 			return ErrStranger
 		}
 	case gossip:

@@ -1,5 +1,7 @@
 package ports
 
+// This file says in sentences who has a port of ours.
+
 import (
 	"fmt"
 	"strings"

@@ -1,5 +1,7 @@
 package prepare
 
+// This file puts the clock forward.
+
 import (
 	"errors"
 	"fmt"
@@ -17,12 +19,12 @@ import (
 	"github.com/pi-agent/pi-agent/internal/board"
 )
 
-// behindPath is where the agent leaves what the clock should say, as the time at which the board was switched on: that stays
-// true however long it takes until it is read. The path unit pi-agent-prepare.path waits for the file.
+// behindPath is where the agent leaves what the clock should say, as the time at which the board was switched on: that
+// stays true however long it takes until it is read. The path unit pi-agent-prepare.path waits for the file.
 const behindPath = "/run/pi-agent/clock-behind"
 
-// witnesses are files that are written when a board enters a swarm, of an engine with its data in root. A clock that says less
-// than they has stood still since, and the certificates of the swarm would not be valid yet.
+// witnesses are files that are written when a board enters a swarm, of an engine with its data in root. A clock that
+// says less than they has stood still since, and the certificates of the swarm would not be valid yet.
 func witnesses(root string) []string {
 	return []string{"/var/lib/pi-agent/state.json", filepath.Join(root, certName)}
 }
@@ -36,8 +38,9 @@ func AskForClock(to time.Time) error {
 	return renameio.WriteFile(behindPath, fmt.Appendln(nil, to.Add(-up).UnixNano()), 0o644)
 }
 
-// Clock puts the clock forward to the latest time that is known to have passed: when this program was made, when a witness
-// was written, and what the agent has asked for. One that a time server sets is left alone. The engine has its data in root.
+// Clock puts the clock forward to the latest time that is known to have passed: when this program was made, when a
+// witness was written, and what the agent has asked for. One that a time server sets is left alone. The engine has its
+// data in root.
 func Clock(built time.Time, root string, log *zap.Logger) error {
 	up, err := board.SinceBoot()
 	if err != nil {
@@ -66,8 +69,8 @@ func Clock(built time.Time, root string, log *zap.Logger) error {
 	return err
 }
 
-// passed is the latest time that is known to have passed on a board that has been on for so long. The error says what could
-// not be read.
+// passed is the latest time that is known to have passed on a board that has been on for so long. The error says what
+// could not be read.
 func passed(built time.Time, witnesses []string, asked string, up time.Duration) (time.Time, error) {
 	latest := built
 	for _, path := range witnesses {

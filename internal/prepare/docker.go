@@ -1,5 +1,7 @@
 package prepare
 
+// This file lets the first user use docker without sudo.
+
 import (
 	"context"
 	"errors"
@@ -24,8 +26,8 @@ const (
 	usersLock = "/etc/.pwd.lock"
 )
 
-// dockerWithoutSudo puts the first user into group docker, and looks again when users have changed meanwhile: systemd does
-// not see a change of the file while what it has started for the one before still runs.
+// dockerWithoutSudo puts the first user into group docker, and looks again when users have changed meanwhile: systemd
+// does not notice a change of the file while the unit that it started for the previous one still runs.
 func dockerWithoutSudo(ctx context.Context, log *zap.Logger) error {
 	for {
 		if err := awaitUsers(); err != nil {
@@ -45,7 +47,7 @@ func dockerWithoutSudo(ctx context.Context, log *zap.Logger) error {
 	}
 }
 
-// awaitUsers waits until nobody is changing users. Who does touches the file long before the change is in it.
+// awaitUsers waits until nobody is changing users. Programs that do touch the file long before the change is in it.
 func awaitUsers() error {
 	f, err := os.OpenFile(usersLock, os.O_WRONLY|os.O_CREATE, 0o600)
 	if err != nil {
@@ -60,8 +62,8 @@ func awaitUsers() error {
 	}
 }
 
-// addFirstUser puts the first user into group docker. Where there is no such user, or no Docker yet, there is nothing to
-// do.
+// addFirstUser puts the first user into group docker. Where there is no such user, or no Docker yet, there is nothing
+// to do.
 func addFirstUser(ctx context.Context, log *zap.Logger) error {
 	var noUser user.UnknownUserIdError
 	var noGroup user.UnknownGroupError
@@ -79,11 +81,11 @@ func addFirstUser(ctx context.Context, log *zap.Logger) error {
 	if err != nil {
 		return err
 	}
-	has, err := u.GroupIds()
+	groups, err := u.GroupIds()
 	if err != nil {
 		return fmt.Errorf("groups of %s: %w", u.Username, err)
 	}
-	if slices.Contains(has, g.Gid) {
+	if slices.Contains(groups, g.Gid) {
 		return nil
 	}
 	if err := command(ctx, "usermod", "--append", "--groups", dockerGroup, u.Username); err != nil {

@@ -1,5 +1,7 @@
 package prepare
 
+// This file makes an engine forget a swarm that it cannot enter.
+
 import (
 	"context"
 	"crypto/x509"
@@ -18,14 +20,15 @@ import (
 // expiredPath is where the agent asks for an engine that has forgotten its swarm, see takenPath.
 const expiredPath = "/run/pi-agent/swarm-expired"
 
-// What the engine keeps of its swarm, below its data: the note that it is in one, and the certificate by which it enters.
+// What the engine keeps of its swarm, below its data: the note that it is in one, and the certificate by which it
+// enters.
 const (
 	noteName = "swarm/docker-state.json"
 	certName = "swarm/certificates/swarm-node.crt"
 )
 
-// AskToForget asks root to let the engine forget the swarm that it cannot enter, for its certificate has expired. It returns
-// before that is done.
+// AskToForget asks root to let the engine forget the swarm that it cannot enter because its certificate has expired. It
+// returns before that is done.
 func AskToForget() error {
 	if err := renameio.WriteFile(expiredPath, nil, 0o644); err != nil {
 		return fmt.Errorf("ask root to let the engine forget its swarm: %w", err)
@@ -33,8 +36,8 @@ func AskToForget() error {
 	return nil
 }
 
-// forget moves the engine's note of its swarm away, if the agent has asked for that, and restarts the engine, which has its
-// data in root. What the swarm holds stays where it is.
+// forget moves the engine's note of its swarm away, if the agent has asked for that, and restarts the engine, which has
+// its data in root. What the swarm holds stays where it is.
 func forget(ctx context.Context, root string, log *zap.Logger) error {
 	if _, err := os.Stat(expiredPath); errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -47,7 +50,8 @@ func forget(ctx context.Context, root string, log *zap.Logger) error {
 	return command(ctx, "systemctl", "--no-block", "try-restart", "docker.service")
 }
 
-// putAside moves away the note of the engine with its data in root, if its certificate has expired. It reports whether it did.
+// putAside moves away the note of the engine with its data in root, if its certificate has expired. It reports whether
+// it did.
 func putAside(root string, now time.Time) (bool, error) {
 	path := filepath.Join(root, certName)
 	cert, err := os.ReadFile(path)

@@ -1,5 +1,7 @@
 package prepare
 
+// This file takes the cluster key off the boot partition and gives it to the agent.
+
 import (
 	"errors"
 	"fmt"
@@ -18,8 +20,8 @@ import (
 // agentUser is who the service runs as.
 const agentUser = "pi-agent"
 
-// Key takes the cluster key off the boot partition, if there is one, and gives it to the agent. It comes before the settings
-// are looked at, for an agent that tells what is wrong with them needs the key to be heard.
+// Key takes the cluster key off the boot partition, if there is one, and gives it to the agent. It comes before the
+// settings are looked at, because an agent that tells what is wrong with them needs the key to be heard.
 func Key(log *zap.Logger) error {
 	done, err := clusterkey.Take(bootfile.Dirs, clusterkey.Path)
 	if done != "" {
@@ -32,8 +34,8 @@ func Key(log *zap.Logger) error {
 	return errors.Join(err, giveKey(clusterkey.Path, agentUser))
 }
 
-// giveKey gives the file with the cluster key, which a person puts there as root, to the agent, and to nobody else. Where
-// there is no such file or user there is nothing to do.
+// giveKey gives the file with the cluster key, which a person puts there as root, to the agent, and to nobody else.
+// Where there is no such file or user there is nothing to do.
 func giveKey(path, name string) error {
 	var noUser user.UnknownUserError
 	u, err := user.Lookup(name)

@@ -1,5 +1,7 @@
 package prepare
 
+// This file gives a board a name of its own, in hostname(5) and hosts(5).
+
 import (
 	"bytes"
 	"cmp"
@@ -30,8 +32,8 @@ const (
 	hostsPath = "/etc/hosts"
 )
 
-// givenPath is where it is kept which name this board was given instead of one that is another's: cloud-init and its like
-// call a board at every boot as they once were told.
+// givenPath is where it is kept which name this board was given instead of one that is another's: cloud-init and its
+// like call a board at every boot as they once were told.
 const givenPath = "/var/lib/pi-agent-prepare/name.json"
 
 // Bounds of a host name, in bytes: a label (RFC 1035 section 2.3.4), and the whole in the kernel.
@@ -42,7 +44,8 @@ const (
 
 // factoryNames are what images call every board.
 var factoryNames = []string{
-	"", "localhost", "raspberrypi", "raspberry", "raspbian", "raspi", "rpi", "debian", "ubuntu", "armbian", "dietpi", "alarm",
+	"", "localhost", "raspberrypi", "raspberry", "raspbian", "raspi", "rpi", "debian", "ubuntu", "armbian", "dietpi",
+	"alarm",
 }
 
 // AskForName asks root for another name than the one that is taken. It returns before that is done.
@@ -53,8 +56,8 @@ func AskForName(taken string) error {
 	return nil
 }
 
-// rename gives the board another name if it is called as its image was, as another board, or by what is no name. It makes
-// hosts(5) know the name, whoever has written that file since.
+// rename gives the board another name if it is called as its image was, as another board, or by what is no name. It
+// makes hosts(5) know the name, even when somebody has written that file since.
 func rename(ctx context.Context, serial peer.Serial, log *zap.Logger) error {
 	kernel, err := os.Hostname()
 	if err != nil {
@@ -101,8 +104,8 @@ func rename(ctx context.Context, serial peer.Serial, log *zap.Logger) error {
 	case !usable(old):
 		log.Info(fmt.Sprintf("This board is now called %s; %q is no name for a board.", name, old))
 	case now == before && now.Name == name:
-		log.Info(fmt.Sprintf(`This board is called %s again: it had been called %s, as another board is. hostname = "keep" leaves it its name.`,
-			name, old))
+		log.Info(fmt.Sprintf("This board is called %s again: it had been called %s, as another board is. "+
+			`hostname = "keep" leaves it its name.`, name, old))
 	default:
 		log.Info(fmt.Sprintf("This board is now called %s; it was %s.", name, old))
 	}
@@ -114,17 +117,17 @@ func rename(ctx context.Context, serial peer.Serial, log *zap.Logger) error {
 	return hostsErr
 }
 
-// given is the name that a board was given instead of one that is another's. It holds for the board with that serial only:
-// its card may be copied.
+// given is the name that a board was given instead of one that is another's. It holds for the board with that serial
+// only: its card may be copied.
 type given struct {
 	Serial peer.Serial `json:"serial"`
 	Taken  string      `json:"taken"`
 	Name   string      `json:"name"`
 }
 
-// decideName is what a board that is called old is to be called, when another board has the name taken, and what to keep of
-// that. What is called as it was before it was given its name has been reset, and gets that name at once: the engine starts
-// with it.
+// decideName is what a board that is called old is to be called, when another board has the name taken, and what to
+// keep of that. What is called as it was before it was given its name has been reset, and gets that name at once: the
+// engine starts with it.
 func decideName(old, taken string, kept given, serial peer.Serial) (string, given) {
 	if !usable(old) {
 		old = ""
@@ -148,6 +151,7 @@ func readGiven(path string, serial peer.Serial) given {
 	return parseGiven(text, serial)
 }
 
+// parseGiven is readGiven for the text of the file.
 func parseGiven(text []byte, serial peer.Serial) given {
 	var g given
 	if json.Unmarshal(text, &g) != nil || g.Serial != serial || !usable(g.Taken) || !usable(g.Name) {
@@ -167,16 +171,18 @@ func (g given) write(path string) error {
 	return renameio.WriteFile(path, append(text, '\n'), 0o644)
 }
 
-// usable reports whether a board can have this name: labels of letters, digits, "-" and "_", none of which begins or ends
-// with "-". The kernel takes anything.
+// usable reports whether a board can have this name: labels of letters, digits, "-" and "_", none of which begins or
+// ends with "-". The kernel takes anything.
 func usable(name string) bool {
 	if len(name) > nameMax {
 		return false
 	}
+	foreign := func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_'
+	}
 	for label := range strings.SplitSeq(name, ".") {
-		if label == "" || len(label) > labelMax || strings.Trim(label, "-") != label || strings.ContainsFunc(label, func(r rune) bool {
-			return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_'
-		}) {
+		if label == "" || len(label) > labelMax || strings.Trim(label, "-") != label ||
+			strings.ContainsFunc(label, foreign) {
 			return false
 		}
 	}
@@ -195,8 +201,8 @@ func sameLabel(label, name string) bool {
 	return label != "" && strings.EqualFold(label, first)
 }
 
-// nameFor is what a board with the name old should be called when taken is the name of another one. A name that is neither
-// an image's nor taken stays.
+// nameFor is what a board with the name old should be called when taken is the name of another one. A name that is
+// neither an image's nor taken stays.
 func nameFor(old, taken string, serial peer.Serial) string {
 	label, domain, _ := strings.Cut(old, ".")
 	suffix := strings.TrimPrefix(serial.Name(), "pi") // such as -bbcc01
@@ -218,8 +224,9 @@ func nameFor(old, taken string, serial peer.Serial) string {
 	return label
 }
 
-// Hostname is the name that the board was given, or the one that the kernel has where it was given none that it can have. Of
-// a later change the kernel tells a service nothing that is not to make any. It is empty when the board has no such name.
+// Hostname is the name in hostname(5), or the kernel's where that is no name that a board can have. It is empty where
+// neither is. The file comes first because a service that may change no names is not told by the kernel when one
+// changes.
 func Hostname() (string, error) {
 	name, err := readLine(namePath)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -256,7 +263,7 @@ func aliases(text, name string) (all []string) {
 	for line := range strings.Lines(text) {
 		entry, _, _ := strings.Cut(line, "#")
 		fields := strings.Fields(entry)
-		if len(fields) < 3 || !slices.ContainsFunc(fields[1:], func(f string) bool { return strings.EqualFold(f, name) }) {
+		if len(fields) < 3 || !has(fields[1:], name) {
 			continue
 		}
 		for _, f := range fields[1:] {
@@ -266,6 +273,11 @@ func aliases(text, name string) (all []string) {
 		}
 	}
 	return all
+}
+
+// has reports whether a name is among others, in whatever case.
+func has(names []string, name string) bool {
+	return slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, name) })
 }
 
 // readLine is the first line of a file that is neither empty nor a comment.
@@ -296,8 +308,8 @@ func renameInHosts(name string, outdated func(label string) bool) (changed bool,
 	return err == nil, err
 }
 
-// inHosts is the text of a hosts file that has the name. On the line of 127.0.1.1, which Debian gives to a machine's own
-// name, it takes the place of names that are outdated. Where no line has it, it gets one.
+// inHosts is the text of a hosts file that has the name. On the line of 127.0.1.1, which Debian gives to a machine's
+// own name, it takes the place of names that are outdated. Where no line has it, it gets one.
 func inHosts(text []byte, name string, outdated func(label string) bool) []byte {
 	const own = "127.0.1.1"
 	label, domain, _ := strings.Cut(name, ".")
@@ -322,7 +334,7 @@ func inHosts(text []byte, name string, outdated func(label string) bool) []byte 
 			}
 			fields = names
 		}
-		found = found || len(fields) > 1 && slices.ContainsFunc(fields[1:], func(f string) bool { return strings.EqualFold(f, name) })
+		found = found || len(fields) > 1 && has(fields[1:], name)
 		if !changed {
 			b.WriteString(line)
 			continue

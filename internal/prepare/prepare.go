@@ -1,7 +1,7 @@
-// Package prepare does what a board needs done by root, so that the agent need not be root: a name of its own, a clock that
-// is not in the past, docker without sudo for its first user, the cluster key off the boot partition and where the agent can
-// read it, and an engine that forgets a swarm that it cannot enter. It runs before the engine starts, and again whenever the
-// agent asks for it. Doing it twice changes nothing more, and power may go at any instant.
+// Package prepare does what a board needs done by root, so that the agent need not be root: a name of its own, a clock
+// that is not in the past, docker without sudo for its first user, the cluster key off the boot partition and where the
+// agent can read it, and an engine that forgets a swarm that it cannot enter. It runs before the engine starts, and
+// again whenever the agent asks for it. Doing it twice changes nothing more, and power may go at any instant.
 package prepare
 
 import (
@@ -18,8 +18,8 @@ import (
 	"github.com/pi-agent/pi-agent/internal/peer"
 )
 
-// Board prepares the board with this serial, whose engine has its data in root, as the settings say. The error joins all that
-// could not be done.
+// Board prepares the board with this serial, whose engine has its data in root, as the settings say. The error joins
+// all that could not be done.
 func Board(ctx context.Context, c config.Config, serial peer.Serial, root string, log *zap.Logger) error {
 	var errs []error
 	if c.Rename {

@@ -1,6 +1,6 @@
-// Package roster knows the other boards: who is named in the settings, remembered from last time, heard by multicast or told of
-// by others, at which addresses, and what each has said last when it was asked. Being heard is a hint that anybody can forge;
-// being met means that the board has proven to be of this cluster.
+// Package roster knows the other boards: who is named in the settings, remembered from last time, heard by multicast or
+// told of by others, at which addresses, and what each has said last when it was asked. Being heard is a hint that
+// anybody can forge; being met means that the board has proven to be of this cluster.
 package roster
 
 import (
@@ -65,8 +65,8 @@ type Contact struct {
 	Err      error     // of the newest ask; nil when it was answered
 }
 
-// Mute reports whether a board outside any swarm goes on announcing itself there, and has not said hello or answered for a
-// while. One whose plug was pulled does neither.
+// Mute reports whether a board outside any swarm goes on announcing itself there, and has not said hello or answered
+// for a while. One whose plug was pulled does neither.
 func (c *Contact) Mute(now time.Time, tm timing.Timing) bool {
 	return !c.Hint.State.InSwarm() && now.Before(c.hintEnds) && now.Sub(timing.Later(c.Since, c.lastMet)) >= tm.Hello &&
 		(!c.Met || c.heard.Sub(c.lastMet) >= 2*tm.Ask)
@@ -86,7 +86,7 @@ type Roster struct {
 	known []policy.Peer // all boards that were met, in order of serial; nil when that has to be found out anew
 }
 
-// New returns the roster of the board with this node key, which has met nobody.
+// New returns the roster of the board with this node key. It has met nobody yet.
 func New(self enroll.Fingerprint, t timing.Timing) *Roster {
 	return &Roster{
 		self: self, timing: t, all: map[netip.AddrPort]*Contact{},
@@ -94,7 +94,8 @@ func New(self enroll.Fingerprint, t timing.Timing) *Roster {
 	}
 }
 
-// at returns the contact for an address, making it when there is room. One at which nobody was met makes way. It may be nil.
+// at returns the contact for an address, making it when there is room. One at which nobody was met makes way. It may be
+// nil.
 func (r *Roster) at(addr netip.AddrPort, now time.Time) *Contact {
 	c := r.all[addr]
 	if c != nil {
@@ -120,8 +121,8 @@ func (r *Roster) at(addr netip.AddrPort, now time.Time) *Contact {
 	return c
 }
 
-// Heard takes in the announcements of boards. News about a board that was met makes it due to be asked. Where nobody has
-// answered yet, news may be of boards that do not exist, and the address waits for its turn.
+// Heard takes in the announcements of boards. News about a board that was met makes it due to be asked. Where nobody
+// has answered yet, news may be of boards that do not exist, and the address waits for its turn.
 func (r *Roster) Heard(hints []discovery.Hint, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -171,7 +172,8 @@ func (r *Roster) Reschedule(which func(*Contact) bool, now time.Time) {
 }
 
 // Meet takes in a board that has answered, or that said hello by itself. It reports whether this is its first time, and
-// whether it tells of a trouble that is news. What is older than what the board has said before is stale, and not taken in.
+// whether it tells of a trouble that is news. What is older than what the board has said before is stale, and not taken
+// in.
 func (r *Roster) Meet(p enroll.Peer, now time.Time) (first, trouble, stale bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -213,8 +215,8 @@ func (r *Roster) Meet(p enroll.Peer, now time.Time) (first, trouble, stale bool)
 	return first, trouble, false
 }
 
-// overtook reports whether what the board has said there last is newer than this claim of it. An agent that does not count is
-// believed in the order in which it is heard, and so are two boards with one key and serial, but for a moment.
+// overtook reports whether what the board has said there last is newer than this claim of it. An agent that does not
+// count is believed in the order in which it is heard, and so are two boards with one key and serial, but for a moment.
 func (c *Contact) overtook(claim peer.Claim, now time.Time, within time.Duration) bool {
 	last := c.Answer.Claim
 	switch {
@@ -236,10 +238,12 @@ func (r *Roster) board(key enroll.Fingerprint) (newest *Contact) {
 	return newest
 }
 
-// Due marks the contacts to ask now as being asked and returns their addresses, with the time until the next one is due.
-// pace gives the time between two hellos to a contact; zero means that it need not be asked. While this board is electing,
-// every contact is asked once at once.
-func (r *Roster) Due(pace func(*Contact) time.Duration, proposed, now time.Time) (addrs []netip.AddrPort, next time.Duration) {
+// Due marks the contacts to ask now as being asked and returns their addresses, with the time until the next one is
+// due. pace gives the time between two hellos to a contact; zero means that it need not be asked. While this board is
+// electing, every contact is asked once at once.
+func (r *Roster) Due(
+	pace func(*Contact) time.Duration, proposed, now time.Time,
+) (addrs []netip.AddrPort, next time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	next = r.timing.AskIn
@@ -294,8 +298,9 @@ func (r *Roster) Answered(addr netip.AddrPort, started, now time.Time, err error
 	}
 	c.next = now.Add(min(r.timing.AskAgain<<min(c.failures, 10), most))
 	c.failures++
+	serial := cmp.Or(c.Hint.Serial, c.Answer.Claim.Serial)
 	elsewhere := func(o *Contact) bool {
-		return o != c && o.Met && o.Answer.Claim.Serial == cmp.Or(c.Hint.Serial, c.Answer.Claim.Serial) && now.Sub(o.lastMet) < r.timing.Rival
+		return o != c && o.Met && o.Answer.Claim.Serial == serial && now.Sub(o.lastMet) < r.timing.Rival
 	}
 	forgotten := c.Recalled && !c.Named && !c.Met && c.Hint.Serial == ""
 	if c.failures < 3 || c.reported || forgotten || slices.ContainsFunc(slices.Collect(maps.Values(r.all)), elsewhere) {
@@ -317,7 +322,8 @@ func (r *Roster) Forget(now time.Time) {
 		if c.Named || c.Recalled && !c.Met && c.failures < recallAsks {
 			continue
 		}
-		if news := timing.Later(timing.Later(c.Since, c.expected), timing.Later(c.lastMet, c.hintEnds)); !c.asking && now.Sub(news) >= keep {
+		news := timing.Later(timing.Later(c.Since, c.expected), timing.Later(c.lastMet, c.hintEnds))
+		if !c.asking && now.Sub(news) >= keep {
 			delete(r.all, addr)
 			r.known = nil
 		}
@@ -368,12 +374,12 @@ func (r *Roster) boards() []policy.Peer {
 	return all
 }
 
-// better orders two addresses of one board that was last met at newest, the one to use first: one that answers, then one
-// that a person knows it by rather than a link-local one, then the one that answered last.
+// better orders two addresses of one board that was last met at newest, the one to use first: one that answers, then
+// one that a person knows it by rather than a link-local one, then the one that answered last.
 func (r *Roster) better(a, b *Contact, newest time.Time) int {
 	silent := func(c *Contact) bool { return c.failures > 0 || newest.Sub(c.lastMet) >= r.timing.Rival }
-	order := func(yes bool) int {
-		if yes {
+	order := func(last bool) int {
+		if last {
 			return 1
 		}
 		return 0
@@ -396,9 +402,9 @@ func (r *Roster) Newest() time.Time {
 	return at
 }
 
-// Unasked counts the contacts whose newest answer, or silence, is older than proposed. Those that became known more than
-// Timing.AskFirst later do not count: a few invented boards could hold the election up for ever. More than can be asked do hold
-// it up, for a board of ours may be among those that made way, and better no swarm than two.
+// Unasked counts the contacts whose newest answer, or silence, is older than proposed. Those that became known more
+// than Timing.AskFirst later do not count: a few invented boards could hold the election up for ever. More than can be
+// asked do hold it up: a board of ours may be among those that made way, and no swarm is better than two.
 func (r *Roster) Unasked(proposed time.Time) (n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

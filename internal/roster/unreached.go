@@ -16,9 +16,9 @@ import (
 	"github.com/pi-agent/pi-agent/internal/timing"
 )
 
-// Unreached lists the boards other than self that were heard lately, by an announcement or a hello of theirs, and have not
-// answered lately, in order of serial. One that answers at one of its addresses is reached. silent counts the boards heard
-// that have not answered since then.
+// Unreached lists the boards other than self that were heard lately, by an announcement or a hello of theirs, and have
+// not answered lately, in order of serial. One that answers at one of its addresses is reached. silent counts the
+// boards heard that have not answered since then.
 func (r *Roster) Unreached(self peer.Serial, since, now time.Time) (all []policy.Unreached, silent int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -89,8 +89,8 @@ func before(a, b netip.Addr) bool {
 	return a.Less(b)
 }
 
-// Unmet lists the contacts at which a board announces itself that was never met there, or is outside any swarm and does not
-// answer any more, in order of address.
+// Unmet lists the contacts at which a board announces itself that was never met there, or is outside any swarm and does
+// not answer any more, in order of address.
 func (r *Roster) Unmet(now time.Time) (all []Contact) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

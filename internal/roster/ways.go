@@ -1,7 +1,8 @@
 package roster
 
-// Ways: where multicast is lost, boards are reached by address: those that the settings name, those where boards were met
-// before the last start, and those that another board names in its hello. Every address is only a hint, and is asked.
+// Ways: where multicast is lost, boards are reached by address: those that the settings name, those where boards were
+// met before the last start, and those that another board names in its hello. Every address is only a hint, and is
+// asked.
 
 import (
 	"net/netip"
@@ -14,9 +15,10 @@ import (
 // recallAsks is how often an address from before is asked in vain before it is forgotten: for some four minutes.
 const recallAsks = 10
 
-// Way is how a board is met whom multicast does not tell of: the first of these that holds.
+// Way is how a board is met of which multicast does not tell: the first of these that holds.
 type Way int
 
+// The ways.
 const (
 	bySettings Way = iota
 	byMemory
@@ -29,7 +31,9 @@ const (
 
 // String follows a number of boards.
 func (w Way) String() string {
-	return [...]string{"named in the settings", "remembered from last time", "named by another board", "that asked this one"}[w]
+	return [...]string{
+		"named in the settings", "remembered from last time", "named by another board", "that asked this one",
+	}[w]
 }
 
 // way is the way to a contact.
@@ -64,7 +68,7 @@ func (r *Roster) IsNamed(addr netip.AddrPort) bool {
 	return c != nil && c.Named
 }
 
-// Unanswered are the named addresses at which nobody has answered, this board included: its own address is no matter.
+// Unanswered are the named addresses at which nobody has answered. This board counts as an answer at its own.
 func (r *Roster) Unanswered() (addrs []netip.Addr) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -77,8 +81,8 @@ func (r *Roster) Unanswered() (addrs []netip.Addr) {
 	return addrs
 }
 
-// ByAddress lists where boards outside a swarm were met lately, and counts those that were met though no announcement of
-// theirs is heard.
+// ByAddress lists where boards outside a swarm were met lately, and counts those that were met though no announcement
+// of theirs is heard.
 func (r *Roster) ByAddress(now time.Time) (addrs []netip.Addr, boards int, unheard [Ways]int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

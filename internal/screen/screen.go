@@ -1,5 +1,6 @@
-// Package screen keeps the lines that a monitor shows above the login, and an ssh login below: where this board stands, in
-// the words of systemctl status, where its page is, and what is wrong with its stacks. The package links them into /etc/issue.d and /etc/motd.d.
+// Package screen keeps the lines that a monitor shows above the login, and an ssh login below: where this board stands,
+// in the words of systemctl status, where its page is, and what is wrong with its stacks. The package links them into
+// /etc/issue.d and /etc/motd.d.
 package screen
 
 import (
@@ -38,9 +39,9 @@ type Screen struct {
 	Problems func() []string
 	Log      *zap.Logger
 
-	mu     sync.Mutex
-	status string
-	shown  string
+	mu    sync.Mutex
+	told  string // the status
+	shown string // the lines in the files
 }
 
 // Status implements Notifier.
@@ -48,7 +49,7 @@ func (s *Screen) Status(text string) {
 	s.Notifier.Status(text)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.status = text
+	s.told = text
 	s.show()
 }
 
@@ -57,15 +58,14 @@ func (s *Screen) Watchdog() {
 	s.Notifier.Watchdog()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.status != "" {
+	if s.told != "" {
 		s.show()
 	}
 }
 
 // show writes the files where there is something new. The caller must hold s.mu.
 func (s *Screen) show() {
-	text := s.status
-	lines := fmt.Sprintf("%s: %s\n", tame.Line(s.Name()), tame.Line(text))
+	lines := fmt.Sprintf("%s: %s\n", tame.Line(s.Name()), tame.Line(s.told))
 	if page := s.Page(); page != "" {
 		lines += page + "\n"
 	}
@@ -83,7 +83,9 @@ func (s *Screen) show() {
 		MotdName:  lines,
 	} {
 		// The service's umask is for secrets; there is none in here.
-		if err := renameio.WriteFile(filepath.Join(s.Dir, name), []byte(text), 0o644, renameio.WithStaticPermissions(0o644)); err != nil {
+		const mode = 0o644
+		path := filepath.Join(s.Dir, name)
+		if err := renameio.WriteFile(path, []byte(text), mode, renameio.WithStaticPermissions(mode)); err != nil {
 			s.Log.Debug("The screen of this board does not show the status: " + err.Error())
 		}
 	}

@@ -12,8 +12,8 @@ import (
 	"github.com/pi-agent/pi-agent/internal/tame"
 )
 
-// pingPace is the least time between two pings of the watchdog. It is short, since who calls Watchdog after each piece of
-// work may need nearly all of systemd's patience for the next one.
+// pingPace is the least time between two pings of the watchdog. It is short because a caller of Watchdog may need
+// nearly all of systemd's patience for its next piece of work.
 const pingPace = time.Second
 
 // Notifier speaks to the service manager. It is safe for concurrent use.
@@ -22,8 +22,8 @@ type Notifier struct {
 	limit time.Duration // after which systemd loses patience, 0 without a watchdog
 	ping  rate.Sometimes
 
-	mu     sync.Mutex
-	status string
+	mu    sync.Mutex
+	shown string // the status
 }
 
 // New returns a Notifier for this process.
@@ -46,23 +46,20 @@ func (n *Notifier) Status(text string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	text = tame.Line(text) // a second line would be an order of its own
-	if text != n.status && n.send("STATUS="+text) {
-		n.status = text
+	if text != n.shown && n.send("STATUS="+text) {
+		n.shown = text
 	}
 }
 
-// Watchdog says that the service is alive. It is to be called at least every WatchdogInterval and may be called as often as
-// one likes.
+// Watchdog says that the service is alive. It must be called at least twice in the WatchdogSec of the unit, and may be
+// called as often as one likes.
 func (n *Notifier) Watchdog() {
 	if n.limit > 0 {
 		n.ping.Do(func() { n.send(daemon.SdNotifyWatchdog) })
 	}
 }
 
-// WatchdogInterval is half of the time after which systemd loses patience, or 0 when there is no watchdog.
-func (n *Notifier) WatchdogInterval() time.Duration { return n.limit / 2 }
-
-// send reports whether there was nothing to complain about; outside systemd there is not.
+// send reports whether systemd was told, or is not there to be told.
 func (n *Notifier) send(state string) bool {
 	_, err := daemon.SdNotify(false, state)
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 
 const mask = "***"
 
-// Secret is a string that prints, formats and marshals as "***". Only Reveal gives the value, so a reader
-// finds every place where one leaves the process by searching for that name.
+// Secret is a string that prints, formats and marshals as "***". Only Reveal gives the value, so that a reader finds
+// every place where one may leave the process by searching for that name.
 type Secret struct {
 	// A pointer, because fmt cannot call Format on an unexported field of another struct, and shows an address then.
 	value *string

@@ -1,5 +1,7 @@
 package stacks
 
+// This file says what Docker takes in a Compose file and does not do.
+
 import (
 	"fmt"
 	"slices"
@@ -14,7 +16,8 @@ var usuallyIgnored = []string{
 	"mac_address", "network_mode", "pid", "privileged", "restart", "security_opt", "shm_size", "userns_mode",
 }
 
-// advice is what Docker takes in a Compose file and does not do, in sentences. leftOut are the options that it left out.
+// advice is what Docker takes in a Compose file and does not do, in sentences. leftOut are the options that it left
+// out.
 func advice(stack, path string, text []byte, leftOut []string) (all []string) {
 	o := outlineOf(text)
 	for _, s := range o.services() {
@@ -27,7 +30,8 @@ func advice(stack, path string, text []byte, leftOut []string) (all []string) {
 			}
 			if name == "restart" {
 				all = append(all, fmt.Sprintf("Stack %s: service %s is started again whenever it ends, "+
-					"for Docker ignores restart in a swarm (%s:%d): write deploy: {restart_policy: {condition: %s}}.", stack, s.key.Value, path, e.line(), condition(e.value)))
+					"for Docker ignores restart in a swarm (%s:%d): write deploy: {restart_policy: {condition: %s}}.",
+					stack, s.key.Value, path, e.line(), condition(e.value)))
 				continue
 			}
 			if line == 0 || e.line() < line {
@@ -46,8 +50,8 @@ func advice(stack, path string, text []byte, leftOut []string) (all []string) {
 		all = append(all, fmt.Sprintf("Stack %s: there is no service in %s.", stack, path))
 	}
 	if first, again := twice(o.root); again != nil {
-		all = append(all, fmt.Sprintf("Stack %s: %s in line %d of %s is there again in line %d, and only the last one counts.",
-			stack, oneLine(first.Value), first.Line, path, again.Line))
+		all = append(all, fmt.Sprintf("Stack %s: %s in line %d of %s is there again in line %d, "+
+			"and only the last one counts.", stack, oneLine(first.Value), first.Line, path, again.Line))
 	}
 	if o.next > 0 {
 		all = append(all, fmt.Sprintf("Stack %s: Docker reads %s only up to line %d: a second document begins there, "+
@@ -56,7 +60,7 @@ func advice(stack, path string, text []byte, leftOut []string) (all []string) {
 	return all
 }
 
-// harmless reports whether a service does all the same what its file means with an option of that value.
+// harmless reports whether a service does what its file means even though Docker ignores an option of that value.
 func harmless(option string, v *yaml.Node) bool {
 	text, _ := textOf(v)
 	switch option {

@@ -1,5 +1,7 @@
 package stacks
 
+// This file runs the docker command, and reads what it says.
+
 import (
 	"bytes"
 	"context"
@@ -12,7 +14,7 @@ import (
 	"time"
 )
 
-// callMax is the time for one call. A deployment that was cut off is done again.
+// callMax is how long one call may take. A deployment that was cut off is done again.
 const callMax = 5 * time.Minute
 
 // Command returns the docker command for the engine at host, such as unix:///run/docker.sock.
@@ -56,7 +58,7 @@ func ignored(said string) []string {
 	deprecated := false
 	for line := range strings.Lines(said) {
 		line = strings.TrimSpace(line)
-		if names, is := strings.CutPrefix(line, ignoresUnsupported); is {
+		if names, ok := strings.CutPrefix(line, ignoresUnsupported); ok {
 			all = append(all, strings.Split(names, ", ")...)
 		}
 		if deprecated = deprecated || line == ignoresDeprecated; !deprecated {
@@ -73,8 +75,8 @@ func ignored(said string) []string {
 // severalLines is how complaints begin that have more than one line.
 var severalLines = regexp.MustCompile(`^(Compose file contains unsupported options:|yaml: unmarshal errors:)`)
 
-// complaint is why the command failed: what it said last, for it may have given notes before, and all of it where that has
-// several lines.
+// complaint is why the command failed: what it said last, because it may have given notes before, and all of that where
+// it has several lines.
 func complaint(said string) string {
 	lines := strings.Split(strings.TrimSpace(said), "\n")
 	last := len(lines) - 1

@@ -1,5 +1,7 @@
 package stacks
 
+// This file finds the line in a Compose file that Docker complains of, and what to do about it: the table of rules.
+
 import (
 	"bytes"
 	"cmp"
@@ -26,8 +28,8 @@ type refused struct {
 	outline
 }
 
-// located puts file and line before what Docker said of a stack, and the remedy behind it. Docker itself names a line only
-// when the file is no YAML, and then one near the mistake.
+// located puts file and line before what Docker said of a stack, and the remedy behind it. Docker itself names a line
+// only when the file is no YAML, and then one near the mistake.
 func located(stack, path string, text []byte, err error) error {
 	r := refused{stack, filepath.Dir(path), text, outlineOf(text)}
 	said := fromEngine.ReplaceAllString(err.Error(), "")
@@ -88,7 +90,8 @@ var rules = []rule{
 	by(`^(?:invalid env file \(.*\)|poorly formatted environment): (variable .* contains whitespaces|no variable name).*`,
 		refused.variables),
 	by(`(?:^|: )(?:open|read|stat) (.+): [\w ]+$`, refused.unread),
-	by(`^service "?([\w.-]+?)"?:? (?:refers to )?undefined (network|volume|config|secret) "?([^":]+)"?`, refused.undefined),
+	by(`^service "?([\w.-]+?)"?:? (?:refers to )?undefined (network|volume|config|secret) "?([^":]+)"?`,
+		refused.undefined),
 	by(`^(network) "(.+)" is declared as external`, refused.external),
 	by(`^service [\w.-]+: (secret|config) not found: (\S+)`, refused.external),
 	by(`^failed to update (config|secret) (\S+): only updates to Labels are allowed`, refused.changed),

@@ -78,7 +78,7 @@ func (r refused) unknown(m []string) fault {
 		f.remedy = fmt.Sprintf("names have only letters, digits, -, _ and ., such as %s", plainName(name))
 	case section == "services" && old.MatchString(version):
 		f.remedy = fmt.Sprintf("take %s out, or %s", name, versionRemedy)
-	case section == "services" && !strings.Contains(service, ".") && slices.Contains([]string{"cpus", "mem_reservation"}, name):
+	case section == "services" && !strings.Contains(service, ".") && (name == "cpus" || name == "mem_reservation"):
 		text, _ := textOf(e.value)
 		f.remedy = instead(name, text, "")
 	case (section == "configs" || section == "secrets") && (name == "content" || name == "environment"):

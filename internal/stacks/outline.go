@@ -1,5 +1,7 @@
 package stacks
 
+// This file finds in a Compose file what Docker's paths lead to, with lines.
+
 import (
 	"bytes"
 	"errors"
@@ -11,8 +13,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// outline is what is where in a Compose file. The zero outline, of a file that is no YAML, has nothing in it. Docker has the
-// last word on every file.
+// outline is what is where in a Compose file. The zero outline, of a file that is no YAML, has nothing in it. Docker
+// has the last word on every file.
 type outline struct {
 	root *yaml.Node // there is no alias in or below it
 	next int        // line in which something begins that Docker does not read, 0 without any
@@ -32,7 +34,8 @@ func outlineOf(text []byte) outline {
 // noDocument is what the library says of something behind a document that begins none. It counts lines from 0 there.
 var noDocument = regexp.MustCompile(`^yaml: (?:line (\d+): )?did not find expected <document start>`)
 
-// next is the line in which something begins behind the first document, which begins in line first; 0 when nothing does.
+// next is the line in which something begins behind the first document, which begins in line first; 0 when nothing
+// does.
 func next(d *yaml.Decoder, text []byte, first int) int {
 	var second yaml.Node
 	err := d.Decode(&second)
@@ -57,8 +60,8 @@ func next(d *yaml.Decoder, text []byte, first int) int {
 // nodesMax is how many nodes a file may have when each alias counts as much as what it stands for. Docker takes fewer.
 const nodesMax = 1 << 20
 
-// unalias puts what they stand for in the place of aliases, with their lines. It reports whether that is something that can
-// be walked through: without circles, and of nodesMax nodes at the most.
+// unalias puts what they stand for in the place of aliases, with their lines. It reports whether that is something that
+// can be walked through: without circles, and of nodesMax nodes at the most.
 func unalias(root *yaml.Node) bool {
 	whole := map[*yaml.Node]int{} // nodes in what has an anchor, once all of it was seen
 	var visit func(n *yaml.Node) int
@@ -157,7 +160,7 @@ func value(n *yaml.Node, keys ...string) *yaml.Node {
 }
 
 // textOf is the text of a node that has no parts.
-func textOf(n *yaml.Node) (text string, is bool) {
+func textOf(n *yaml.Node) (text string, ok bool) {
 	if n == nil || n.Kind != yaml.ScalarNode {
 		return "", false
 	}
@@ -178,20 +181,20 @@ func isText(n *yaml.Node) bool {
 // services are all services in the file, in its order.
 func (o outline) services() []entry { return mappings(value(o.root, "services")) }
 
-// find goes along a path in Docker's words, such as services.web.ports.0.target, as far as it can: to the innermost entry
-// that is there, which is the zero entry where not even the first is.
+// find goes along a path in Docker's words, such as services.web.ports.0.target, as far as it can: to the innermost
+// entry that is there, which is the zero entry where not even the first is.
 func (o outline) find(path string) entry {
 	found, _ := follow(o.root, path+".")
 	return found
 }
 
-// follow also tells how much of path it did not find. Each part of path ends with a dot; names of services may have dots in
-// them.
+// follow also tells how much of path it did not find. Each part of path ends with a dot; names of services may have
+// dots in them.
 func follow(n *yaml.Node, path string) (found entry, rest string) {
 	rest = path
 	try := func(name string, e entry) {
-		below, is := strings.CutPrefix(path, name+".")
-		if !is || len(below) >= len(rest) {
+		below, ok := strings.CutPrefix(path, name+".")
+		if !ok || len(below) >= len(rest) {
 			return
 		}
 		found, rest = e, below

@@ -1,13 +1,16 @@
 package stacks
 
+// This file reads files, and says what to do about one that cannot be read.
+
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
+
+	"github.com/pi-agent/pi-agent/internal/tame"
 )
 
 const fileMax = 1 << 20 // bytes
@@ -26,21 +29,14 @@ func read(path string) ([]byte, error) {
 		return nil, err
 	}
 	defer func() { _ = f.Close() }() // it was only read
-	text, err := io.ReadAll(io.LimitReader(f, fileMax+1))
-	if err != nil {
-		return nil, err
-	}
-	if len(text) > fileMax {
-		return nil, fmt.Errorf("it is longer than %d bytes", fileMax)
-	}
-	return text, nil
+	return tame.Read(f, fileMax, "it", "put what is large into an image or a volume")
 }
 
 // hidden are directories whose files systemd keeps from the agent, and from the docker command that it runs.
 var hidden = regexp.MustCompile(`^/(home|root|run/user|tmp|var/tmp)/`)
 
-// readRemedy is what to do about a file that cannot be read, by what was said of it; "" when nothing is known. The Compose
-// file is in dir.
+// readRemedy is what to do about a file that cannot be read, by what was said of it; "" when nothing is known. The
+// Compose file is in dir.
 func readRemedy(dir, path, said string) string {
 	to, err := os.Readlink(path)
 	linked := err == nil

@@ -119,9 +119,9 @@ func (r refused) service(m []string) fault {
 func (r refused) image(m []string) fault {
 	in := "services." + m[1]
 	f := fault{line: r.line(in + ".image"), said: m[0]}
-	text, is := textOf(r.find(in + ".image").value)
+	text, ok := textOf(r.find(in + ".image").value)
 	switch {
-	case !is || value(r.find(in).value, "image") == nil:
+	case !ok || value(r.find(in).value, "image") == nil:
 		f.line, f.remedy = cmp.Or(r.line(in+".build"), r.line(in)), "name an image, for a swarm builds none: image: NAME"
 	case strings.Contains(text, "$"):
 		f.remedy = "no variable has a value here: write the value itself"

@@ -1,5 +1,7 @@
 package stacks
 
+// This file finds the other files that a Compose file names.
+
 import (
 	"bytes"
 	"fmt"
@@ -22,8 +24,8 @@ type source struct {
 // sourcesMax is how many more files of one stack are looked at.
 const sourcesMax = 64
 
-// sources are the files that Docker reads for the stack: those of env_file, and of configs and secrets. Relative ones start
-// from dir, that of the Compose file.
+// sources are the files that Docker reads for the stack: those of env_file, and of configs and secrets. Relative ones
+// start from dir, that of the Compose file.
 func (o outline) sources(dir string) (all []source) {
 	add := func(n *yaml.Node, env bool) {
 		name, _ := textOf(n)

@@ -1,5 +1,6 @@
-// Package stacks deploys the services that a person has put on a card: Compose files, handed to Docker's own stack command
-// by the manager that leads. It updates a stack when its file changes, or one that it reads, and removes nothing.
+// Package stacks deploys the services that a person has put on a card: Compose files, handed to Docker's own stack
+// command by the manager that leads. It updates a stack when its file changes, or one that it reads, and removes
+// nothing.
 package stacks
 
 import (
@@ -28,8 +29,8 @@ import (
 // Dir is where the Compose files are unless the command line says otherwise: NAME.yml is stack NAME.
 const Dir = "/etc/pi-agent/stacks"
 
-// bootStack is the name of the stack on the boot partition, which any computer can write after flashing a card, whatever its
-// file is called. It wins over one of this name in Dir.
+// bootStack is the name of the stack on the boot partition, which any computer can write after flashing a card,
+// whatever its file is called. It wins over one of this name in Dir.
 const bootStack = "stack"
 
 // nameForm is what Docker takes as the name of a stack and in names of services.
@@ -68,8 +69,8 @@ type Runner struct {
 	advice   atomic.Pointer[[]string]
 }
 
-// Problems are the files that are not deployed now, with what is wrong with each, in sentences; none on a board that does not
-// lead its swarm. It may be called from any goroutine.
+// Problems are the files that are not deployed now, with what is wrong with each, in sentences; none on a board that
+// does not lead its swarm. It may be called from any goroutine.
 func (r *Runner) Problems() []string {
 	if p := r.problems.Load(); p != nil {
 		return *p
@@ -139,7 +140,8 @@ func (r *Runner) look(ctx context.Context, at peer.Place) (problems, notes []str
 			err = fmt.Errorf("%w: %s", err, remedy)
 		}
 		if err == nil && !nameForm.MatchString(name) {
-			err = fmt.Errorf("%q cannot be the name of a stack: call the file by 1 to 40 characters of a-z, 0-9, _ and -, and .yml", name)
+			err = fmt.Errorf("%q cannot be the name of a stack: call the file by 1 to 40 characters of a-z, 0-9, "+
+				"_ and -, and .yml", name)
 		}
 		if err != nil {
 			delete(r.refused, name)
@@ -156,7 +158,8 @@ func (r *Runner) look(ctx context.Context, at peer.Place) (problems, notes []str
 		case !at.Leads:
 			r.mark(name, mark)
 			if !first {
-				r.Log.Info(fmt.Sprintf("%s has changed, and is not deployed: this board does not lead the swarm. Change it on the one that does.", path))
+				r.Log.Info(fmt.Sprintf("%s has changed, and is not deployed: this board does not lead the swarm. "+
+					"Change it on the one that does.", path))
 			}
 		case first && time.Since(at.Calm) < r.Timing.StackCalm: // so that tasks are spread over all nodes
 		default:
@@ -194,8 +197,8 @@ func sumOf(path string, text []byte) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// deploy hands the file to Docker. Before that nothing is kept, so that after a power cut it is done again, which changes
-// nothing that is as it should be.
+// deploy hands the file to Docker. Before that nothing is kept, so that after a power cut it is done again, which
+// changes nothing that is as it should be.
 func (r *Runner) deploy(ctx context.Context, name, path string, text []byte, mark Mark) {
 	last := r.refused[name]
 	if last.sum == mark.Sum && time.Now().Before(last.again) {
@@ -230,6 +233,7 @@ func (r *Runner) deploy(ctx context.Context, name, path string, text []byte, mar
 	r.mark(name, mark)
 }
 
+// mark notes what was done with the file of a stack, and keeps that through a power cut.
 func (r *Runner) mark(name string, m Mark) {
 	r.Marks[name] = m
 	if err := r.Remember(r.Marks); err != nil {
@@ -246,8 +250,8 @@ func (r *Runner) tell(path, text string) string {
 	return text
 }
 
-// files are the Compose files that count, by name of their stacks, and with them those that seem to be meant as such. What is
-// odd about a file, by its path, is a reason not to deploy it.
+// files are the Compose files that count, by name of their stacks, and with them those that seem to be meant as such.
+// What is odd about a file, by its path, is a reason not to deploy it.
 func (r *Runner) files() (files map[string]string, odd map[string]error, err error) {
 	entries, err := os.ReadDir(r.Dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

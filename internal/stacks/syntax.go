@@ -11,7 +11,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// What is wrong with a file as YAML, and as a Compose file on the whole.
+// What is wrong with a file as YAML, and as a Compose file as a whole.
 
 const versionRemedy = `write version: "3.8"`
 
@@ -77,7 +77,7 @@ func (r refused) oddKey(m []string) fault {
 		return fault{r.line(m[1]), m[0], "put quotes around names that are no words"}
 	}
 	f := fault{k.Line, m[0], "put quotes around it"}
-	if text, is := textOf(k); is {
+	if text, ok := textOf(k); ok {
 		f.remedy += fmt.Sprintf(": %q", text)
 	}
 	return f

@@ -54,8 +54,10 @@ func rewritten(wants, path string, e entry) string {
 
 func (r refused) format(m []string) fault {
 	means := map[string]string{
-		"duration": "write a number with a unit, such as 10s or 1m30s", "ports": `write it as "8080:80", the board's port first`,
-		"expose": `write it as "80"`, "subnet_ip_address": "write it as 10.5.0.0/24",
+		"duration":          "write a number with a unit, such as 10s or 1m30s",
+		"ports":             `write it as "8080:80", the board's port first`,
+		"expose":            `write it as "80"`,
+		"subnet_ip_address": "write it as 10.5.0.0/24",
 	}
 	return fault{r.line(m[1]), m[0], means[m[2]]}
 }
@@ -69,9 +71,10 @@ func (r refused) interpolation(m []string) fault {
 	path, part := strings.CutSuffix(m[1], ".[]")
 	e := r.find(path)
 	if part {
-		if one := mentions(e.value, func(text string) bool {
+		one := mentions(e.value, func(text string) bool {
 			return strings.Contains(strings.ReplaceAll(text, "$$", ""), "$") && strings.Contains(m[2], fmt.Sprintf("%q", text))
-		}); one.key != nil {
+		})
+		if one.key != nil {
 			e = one
 		}
 	}

@@ -1,5 +1,7 @@
 package state
 
+// This file deals with a card that takes no state: full, read-only, or broken.
+
 import (
 	"context"
 	"errors"
@@ -12,8 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Run writes what a full or read-only card did not take, as soon as it does, until ctx ends. It tries so often. It says when the card has become
-// one, for the engine on the same card fails next.
+// Run writes what a full or read-only card did not take, as soon as the card takes it, until ctx ends. It tries once in
+// each period of again. It says when a card begins to fail like that, because the engine on the same card fails next.
 func (f *File) Run(ctx context.Context, again time.Duration, log *zap.Logger) {
 	tick := time.NewTicker(again)
 	defer tick.Stop()

@@ -1,5 +1,5 @@
-// Package state keeps the little that a board must remember across a power cut, in one file that is only ever replaced as
-// a whole.
+// Package state keeps the little that a board must remember across a power cut, in one file that is only ever replaced
+// as a whole.
 package state
 
 import (
@@ -62,7 +62,7 @@ type File struct {
 
 	mu   sync.Mutex
 	now  State
-	kept []byte // the text of the file; nil when it lacks something, for it could not be written
+	kept []byte // the text of the file; nil when it lacks something because it could not be written
 }
 
 // State is what the board remembers now.
@@ -85,9 +85,9 @@ func (f *File) Update(change func(*State)) error {
 var ErrUnusable = errors.New("state file is unusable")
 
 // Open reads state.json in dir, and makes it with a new node key where there is none or where it belongs to another
-// board. The File is always good to use, also when an error comes with it. One that was written by a newer pi-agent keeps its
-// node key and is never replaced. Else the file could not be read (ErrUnusable) or written, and the board is a new one to
-// its peers after the next restart, unless Run gets it written before.
+// board. The File is always good to use, also when an error comes with it. One that was written by a newer pi-agent
+// keeps its node key and is never replaced. Else the file could not be read (ErrUnusable) or written, and the board is
+// a new one to its peers after the next restart, unless Run gets it written before.
 func Open(dir string, serial peer.Serial) (*File, error) {
 	f := &File{path: filepath.Join(dir, "state.json")}
 	s, readErr := read(f.path)
@@ -158,13 +158,14 @@ func read(path string) (State, error) {
 	return s, nil
 }
 
-// newerError says that a newer pi-agent wrote the file. What is understood of it is in force, above all the node key, by
-// which other boards know this one; the rest must still be there when the newer one comes back.
+// newerError says that a newer pi-agent wrote the file. What is understood of it is in force, above all the node key,
+// by which other boards know this one; the rest must still be there when the newer one comes back.
 type newerError struct{ path string }
 
 // Error implements error.
 func (e newerError) Error() string {
-	return e.path + " was written by a newer pi-agent: it is read as far as it is understood, and left alone; install that one again"
+	return e.path + " was written by a newer pi-agent: it is read as far as it is understood, and left alone; " +
+		"install that one again"
 }
 
 func (s State) validate() error {
@@ -195,8 +196,8 @@ func (s State) encode() ([]byte, error) {
 	return append(text, '\n'), nil
 }
 
-// write replaces the file, unless it has the state already. Power may go at any instant: afterwards there is the old file or
-// the new one. The caller must hold f.mu, or be the only one to know f.
+// write replaces the file, unless it has the state already. Power may go at any instant: afterwards there is the old
+// file or the new one. The caller must hold f.mu, or be the only one to know f.
 func (f *File) write() error {
 	text, err := f.now.encode()
 	if err != nil || bytes.Equal(text, f.kept) {

@@ -1,6 +1,6 @@
-package swarm
+package swarm_test
 
-// The conformance test: what the rest of the project relies on, asked of the Fake in virtual time and of real engines.
+// The conformance test: what the rest of the project relies on, asked of the engines of package swarmtest in virtual time, and of real ones.
 
 import (
 	"context"
@@ -16,11 +16,12 @@ import (
 
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/secret"
+	"github.com/pi-agent/pi-agent/internal/swarm"
 )
 
 // world is three boards on a LAN, with engines that are up and in no swarm. A hook returns when it has taken effect.
 type world interface {
-	engine(i int) Engine // of the board's present boot
+	engine(i int) swarm.Engine // of the board's present boot
 	addr(i int) netip.Addr
 	silent() netip.Addr // nobody has it
 	powerOff(i int)
@@ -79,19 +80,19 @@ func TestDockerConforms(t *testing.T) {
 func testBlank(t *testing.T, w world) {
 	ctx, e := t.Context(), w.engine(0)
 	s := status(t, e)
-	if s.State != Inactive || s.NodeID != "" || s.SwarmID != "" || s.Addr.IsValid() || s.Manager || s.Excluded != nil ||
+	if s.State != swarm.Inactive || s.NodeID != "" || s.SwarmID != "" || s.Addr.IsValid() || s.Manager || s.Excluded != nil ||
 		s.Hostname == "" || s.Version == "" || s.EngineID == "" || s.EngineID == status(t, w.engine(1)).EngineID || len(s.Managers) > 0 || s.Error != "" {
 		t.Errorf("blank engine says %+v", s)
 	}
 	_, err := e.Nodes(ctx)
-	wantErr(t, "Nodes", err, ErrNotManager)
+	wantErr(t, "Nodes", err, swarm.ErrNotManager)
 	_, err = e.WorkerToken(ctx)
-	wantErr(t, "WorkerToken", err, ErrNotManager)
-	wantErr(t, "Label", e.Label(ctx, "x", map[string]string{"a": "b"}), ErrNotManager)
-	wantErr(t, "Remove", e.Remove(ctx, "x", true), ErrNotManager)
-	wantErr(t, "Leave", e.Leave(ctx, false), ErrNotMember)
-	wantErr(t, "Leave with force", e.Leave(ctx, true), ErrNotMember)
-	wantErr(t, "Join without a manager", e.Join(ctx, JoinRequest{Advertise: w.addr(0), Token: someToken}), ErrRefused)
+	wantErr(t, "WorkerToken", err, swarm.ErrNotManager)
+	wantErr(t, "Label", e.Label(ctx, "x", map[string]string{"a": "b"}), swarm.ErrNotManager)
+	wantErr(t, "Remove", e.Remove(ctx, "x", true), swarm.ErrNotManager)
+	wantErr(t, "Leave", e.Leave(ctx, false), swarm.ErrNotMember)
+	wantErr(t, "Leave with force", e.Leave(ctx, true), swarm.ErrNotMember)
+	wantErr(t, "Join without a manager", e.Join(ctx, swarm.JoinRequest{Advertise: w.addr(0), Token: someToken}), swarm.ErrRefused)
 	ended, cancel := context.WithCancel(ctx)
 	cancel()
 	_, err = e.Status(ended)
@@ -103,21 +104,21 @@ func testLife(t *testing.T, w world) {
 	if took := found(t, w); took > 30*time.Second {
 		t.Errorf("Init took %v", took)
 	}
-	wantErr(t, "second Init", initSwarm(t, w, 0), ErrAlready)
-	wantErr(t, "Join of a manager", join(t, w, 0, 0), ErrAlready)
-	wantErr(t, "Leave of the last manager", m.Leave(ctx, false), ErrLastManager)
+	wantErr(t, "second Init", initSwarm(t, w, 0), swarm.ErrAlready)
+	wantErr(t, "Join of a manager", join(t, w, 0, 0), swarm.ErrAlready)
+	wantErr(t, "Leave of the last manager", m.Leave(ctx, false), swarm.ErrLastManager)
 	must(t, join(t, w, 1, 0))
 	must(t, join(t, w, 2, 0))
-	wantErr(t, "second Join", join(t, w, 1, 0), ErrAlready)
-	wantErr(t, "Init of a worker", initSwarm(t, w, 1), ErrAlready)
+	wantErr(t, "second Join", join(t, w, 1, 0), swarm.ErrAlready)
+	wantErr(t, "Init of a worker", initSwarm(t, w, 1), swarm.ErrAlready)
 	awaitReady(t, m, w.addr(0), w.addr(1), w.addr(2))
 
 	sm, sw := status(t, m), status(t, worker)
-	if sm.State != Active || !sm.Manager || sm.SwarmID == "" || sm.NodeID == "" || sm.Addr != w.addr(0) {
+	if sm.State != swarm.Active || !sm.Manager || sm.SwarmID == "" || sm.NodeID == "" || sm.Addr != w.addr(0) {
 		t.Errorf("manager says %+v", sm)
 	}
-	at := []netip.AddrPort{netip.AddrPortFrom(w.addr(0), Port)}
-	if sw.State != Active || sw.Manager || sw.SwarmID != "" || sw.NodeID == "" || sw.Addr != w.addr(1) ||
+	at := []netip.AddrPort{netip.AddrPortFrom(w.addr(0), swarm.Port)}
+	if sw.State != swarm.Active || sw.Manager || sw.SwarmID != "" || sw.NodeID == "" || sw.Addr != w.addr(1) ||
 		!slices.Equal(sw.Managers, at) {
 		t.Errorf("worker says %+v", sw)
 	}
@@ -125,12 +126,12 @@ func testLife(t *testing.T, w world) {
 	must(t, err)
 	for _, n := range nodes {
 		first := n.ID == sm.NodeID
-		if n.Manager != first || n.Leader != first || n.Availability != Available || n.Hostname == "" || len(n.Labels) > 0 {
+		if n.Manager != first || n.Leader != first || n.Availability != swarm.Available || n.Hostname == "" || len(n.Labels) > 0 {
 			t.Errorf("node %+v", n)
 		}
 	}
 	_, err = worker.Nodes(ctx)
-	wantErr(t, "Nodes of a worker", err, ErrNotManager)
+	wantErr(t, "Nodes of a worker", err, swarm.ErrNotManager)
 
 	must(t, m.Label(ctx, sw.NodeID, map[string]string{"pi.serial": "1", "pi.model": "Zero"}))
 	must(t, m.Label(ctx, sw.NodeID, map[string]string{"pi.model": "5"}))
@@ -138,27 +139,27 @@ func testLife(t *testing.T, w world) {
 	if l := fmt.Sprint(node(t, m, sw.NodeID).Labels); l != "map[pi.model:5 pi.serial:1]" {
 		t.Errorf("labels are %s", l)
 	}
-	for _, a := range []Availability{Drained, Drained, Paused, Available} {
+	for _, a := range []swarm.Availability{swarm.Drained, swarm.Drained, swarm.Paused, swarm.Available} {
 		must(t, m.SetAvailability(ctx, sw.NodeID, a))
 		if is := node(t, m, sw.NodeID).Availability; is != a {
 			t.Errorf("availability is %q, want %q", is, a)
 		}
 	}
-	wantErr(t, "SetAvailability of nobody", m.SetAvailability(ctx, "nobody", Drained), ErrNoNode)
-	wantErr(t, "SetAvailability by a worker", worker.SetAvailability(ctx, sw.NodeID, Drained), ErrNotManager)
-	wantErr(t, "Label of nobody", m.Label(ctx, "nobody", map[string]string{"a": "b"}), ErrNoNode)
-	wantErr(t, "Remove of nobody", m.Remove(ctx, "nobody", true), ErrNoNode)
+	wantErr(t, "SetAvailability of nobody", m.SetAvailability(ctx, "nobody", swarm.Drained), swarm.ErrNoNode)
+	wantErr(t, "SetAvailability by a worker", worker.SetAvailability(ctx, sw.NodeID, swarm.Drained), swarm.ErrNotManager)
+	wantErr(t, "Label of nobody", m.Label(ctx, "nobody", map[string]string{"a": "b"}), swarm.ErrNoNode)
+	wantErr(t, "Remove of nobody", m.Remove(ctx, "nobody", true), swarm.ErrNoNode)
 	if m.Remove(ctx, sw.NodeID, false) == nil || m.Remove(ctx, sm.NodeID, true) == nil {
 		t.Error("a node that is ready, or a manager, could be removed")
 	}
 
 	must(t, m.Remove(ctx, status(t, w.engine(2)).NodeID, true))
-	if s := status(t, w.engine(2)); s.State != Active {
+	if s := status(t, w.engine(2)); s.State != swarm.Active {
 		t.Errorf("a worker that was removed says %+v", s)
 	}
 	must(t, w.engine(2).Leave(ctx, false))
 	must(t, worker.Leave(ctx, false))
-	if s := status(t, worker); s.State != Inactive || s.NodeID != "" {
+	if s := status(t, worker); s.State != swarm.Inactive || s.NodeID != "" {
 		t.Errorf("a worker that left says %+v", s)
 	}
 	awaitReady(t, m, w.addr(0))
@@ -169,10 +170,10 @@ func testLife(t *testing.T, w world) {
 	}
 	awaitReady(t, m, w.addr(0), w.addr(1))
 	must(t, m.Leave(ctx, true))
-	if s := status(t, m); s.State != Inactive || s.SwarmID != "" {
+	if s := status(t, m); s.State != swarm.Inactive || s.SwarmID != "" {
 		t.Errorf("a manager that left says %+v", s)
 	}
-	if s := status(t, worker); s.State != Active {
+	if s := status(t, worker); s.State != swarm.Active {
 		t.Errorf("a worker without manager says %+v", s)
 	}
 	found(t, w)
@@ -183,38 +184,38 @@ func testLife(t *testing.T, w world) {
 
 // testNoManager joins where no manager is: a silent address, a closed port, and without waiting for the end.
 func testNoManager(t *testing.T, w world) {
-	request := func(i int, manager netip.Addr) JoinRequest {
-		return JoinRequest{Advertise: w.addr(i), Managers: []netip.AddrPort{netip.AddrPortFrom(manager, Port)}, Token: someToken}
+	request := func(i int, manager netip.Addr) swarm.JoinRequest {
+		return swarm.JoinRequest{Advertise: w.addr(i), Managers: []netip.AddrPort{netip.AddrPortFrom(manager, swarm.Port)}, Token: someToken}
 	}
 	together(
 		func() {
 			done := make(chan error, 1)
 			began := time.Now()
 			go func() { done <- w.engine(0).Join(t.Context(), request(0, w.silent())) }()
-			await(t, 5*time.Second, func() error { return wantState(w.engine(0), Pending) })
-			wantErr(t, "Join of a silent host", <-done, ErrRefused)
+			await(t, 5*time.Second, func() error { return wantState(w.engine(0), swarm.Pending) })
+			wantErr(t, "Join of a silent host", <-done, swarm.ErrRefused)
 			if took := time.Since(began); took < 15*time.Second || took > 60*time.Second {
 				t.Errorf("Join of a silent host took %v, want about 20 s", took)
 			}
-			check(t, wantState(w.engine(0), Inactive))
+			check(t, wantState(w.engine(0), swarm.Inactive))
 		},
 		func() {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
 			err := w.engine(1).Join(ctx, request(1, w.silent()))
-			wantErr(t, "Join that nobody waits for", err, ErrPending)
+			wantErr(t, "Join that nobody waits for", err, swarm.ErrPending)
 			wantErr(t, "Join that nobody waits for", err, context.DeadlineExceeded)
-			check(t, wantState(w.engine(1), Pending))
+			check(t, wantState(w.engine(1), swarm.Pending))
 			wantErr(t, "Leave", w.engine(1).Leave(t.Context(), false), nil)
-			check(t, wantState(w.engine(1), Inactive))
+			check(t, wantState(w.engine(1), swarm.Inactive))
 		},
 		func() {
 			began := time.Now()
-			wantErr(t, "Join of a closed port", w.engine(2).Join(t.Context(), request(2, w.addr(0))), ErrRefused)
+			wantErr(t, "Join of a closed port", w.engine(2).Join(t.Context(), request(2, w.addr(0))), swarm.ErrRefused)
 			if took := time.Since(began); took > 60*time.Second {
 				t.Errorf("Join of a closed port took %v, want about 10 s", took)
 			}
-			check(t, wantState(w.engine(2), Inactive))
+			check(t, wantState(w.engine(2), swarm.Inactive))
 		},
 	)
 }
@@ -224,20 +225,20 @@ func testLateFailure(t *testing.T, w world) {
 	found(t, w)
 	token, err := w.engine(0).WorkerToken(t.Context())
 	must(t, err)
-	manager := []netip.AddrPort{netip.AddrPortFrom(w.addr(0), Port)}
+	manager := []netip.AddrPort{netip.AddrPortFrom(w.addr(0), swarm.Port)}
 	w.cut(0)
 	began := time.Now()
 	together(
 		func() { // the board's own patience
-			err := w.engine(2).Join(t.Context(), JoinRequest{Advertise: w.addr(2), Managers: manager, Token: wrong(token, 2)})
-			wantErr(t, "Join", err, ErrRefused)
-			check(t, wantState(w.engine(2), Inactive))
+			err := w.engine(2).Join(t.Context(), swarm.JoinRequest{Advertise: w.addr(2), Managers: manager, Token: wrong(token, 2)})
+			wantErr(t, "Join", err, swarm.ErrRefused)
+			check(t, wantState(w.engine(2), swarm.Inactive))
 		},
 		func() {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
-			r := JoinRequest{Advertise: w.addr(1), Managers: manager, Token: wrong(token, 3)}
-			wantErr(t, "Join that nobody waits for", w.engine(1).Join(ctx, r), ErrPending)
+			r := swarm.JoinRequest{Advertise: w.addr(1), Managers: manager, Token: wrong(token, 3)}
+			wantErr(t, "Join that nobody waits for", w.engine(1).Join(ctx, r), swarm.ErrPending)
 		},
 	)
 	if rest := time.Until(began.Add(21 * time.Second)); rest > 0 { // the engine's own patience
@@ -246,12 +247,12 @@ func testLateFailure(t *testing.T, w world) {
 	w.mend(0)
 	await(t, 30*time.Second, func() error {
 		s, err := w.engine(1).Status(t.Context())
-		if err != nil || s.State != Failed || s.NodeID != "" || s.Error == "" {
+		if err != nil || s.State != swarm.Failed || s.NodeID != "" || s.Error == "" {
 			return fmt.Errorf("after a join that failed late the engine says %+v, %w", s, err)
 		}
 		return nil
 	})
-	wantErr(t, "Join after that", join(t, w, 1, 0), ErrAlready)
+	wantErr(t, "Join after that", join(t, w, 1, 0), swarm.ErrAlready)
 	wantErr(t, "Leave", w.engine(1).Leave(t.Context(), false), nil)
 	wantErr(t, "Join after Leave", join(t, w, 1, 0), nil)
 }
@@ -261,9 +262,9 @@ func testWrongToken(t *testing.T, w world) {
 	w.exchanged()
 	token, err := w.engine(0).WorkerToken(t.Context())
 	must(t, err)
-	manager := netip.AddrPortFrom(w.addr(0), Port)
+	manager := netip.AddrPortFrom(w.addr(0), swarm.Port)
 	try := func(i int, token secret.Secret, managers ...netip.AddrPort) error {
-		err := w.engine(i).Join(t.Context(), JoinRequest{Advertise: w.addr(i), Managers: managers, Token: token})
+		err := w.engine(i).Join(t.Context(), swarm.JoinRequest{Advertise: w.addr(i), Managers: managers, Token: token})
 		if err != nil && strings.Contains(err.Error(), token.Reveal()) {
 			t.Errorf("the token is in the error %q", err)
 		}
@@ -271,16 +272,16 @@ func testWrongToken(t *testing.T, w world) {
 	}
 	together(
 		func() {
-			wantErr(t, "Join with a wrong secret", try(1, wrong(token, 3), manager), ErrRefused)
-			check(t, wantState(w.engine(1), Inactive))
+			wantErr(t, "Join with a wrong secret", try(1, wrong(token, 3), manager), swarm.ErrRefused)
+			check(t, wantState(w.engine(1), swarm.Inactive))
 		},
 		func() {
-			wantErr(t, "Join with a malformed token", try(2, secret.New("nonsense"), manager), ErrRefused)
-			wantErr(t, "Join with a wrong CA", try(2, wrong(token, 2), manager), ErrRefused)
-			check(t, wantState(w.engine(2), Inactive))
+			wantErr(t, "Join with a malformed token", try(2, secret.New("nonsense"), manager), swarm.ErrRefused)
+			wantErr(t, "Join with a wrong CA", try(2, wrong(token, 2), manager), swarm.ErrRefused)
+			check(t, wantState(w.engine(2), swarm.Inactive))
 		},
 	)
-	wantErr(t, "Join of the second manager", try(1, token, netip.AddrPortFrom(w.addr(2), Port), manager), nil)
+	wantErr(t, "Join of the second manager", try(1, token, netip.AddrPortFrom(w.addr(2), swarm.Port), manager), nil)
 	awaitReady(t, w.engine(0), w.addr(0), w.addr(1))
 }
 
@@ -289,15 +290,15 @@ func testPower(t *testing.T, w world) {
 	must(t, join(t, w, 1, 0))
 	must(t, join(t, w, 2, 0))
 	awaitReady(t, w.engine(0), w.addr(0), w.addr(1), w.addr(2))
-	before := []Status{status(t, w.engine(0)), status(t, w.engine(1)), status(t, w.engine(2))}
+	before := []swarm.Status{status(t, w.engine(0)), status(t, w.engine(1)), status(t, w.engine(2))}
 
 	off := w.engine(1)
 	w.powerOff(1)
 	_, err := off.Status(t.Context())
-	wantErr(t, "Status of a board without power", err, ErrUnreachable)
+	wantErr(t, "Status of a board without power", err, swarm.ErrUnreachable)
 	w.cut(2)
 	awaitReady(t, w.engine(0), w.addr(0))
-	check(t, wantState(w.engine(2), Active))
+	check(t, wantState(w.engine(2), swarm.Active))
 	w.powerOn(1)
 	w.mend(2)
 	awaitReady(t, w.engine(0), w.addr(0), w.addr(1), w.addr(2))
@@ -305,20 +306,20 @@ func testPower(t *testing.T, w world) {
 	down := w.engine(0)
 	w.stopEngine(0)
 	_, err = down.Status(t.Context())
-	wantErr(t, "Status", err, ErrUnreachable)
+	wantErr(t, "Status", err, swarm.ErrUnreachable)
 	_, err = down.Nodes(t.Context())
-	wantErr(t, "Nodes", err, ErrUnreachable)
-	wantErr(t, "Init", initSwarm(t, w, 0), ErrUnreachable)
-	wantErr(t, "Join", down.Join(t.Context(), JoinRequest{
-		Advertise: w.addr(0), Managers: []netip.AddrPort{netip.AddrPortFrom(w.addr(1), Port)}, Token: someToken,
-	}), ErrUnreachable)
-	wantErr(t, "Leave", down.Leave(t.Context(), true), ErrUnreachable)
+	wantErr(t, "Nodes", err, swarm.ErrUnreachable)
+	wantErr(t, "Init", initSwarm(t, w, 0), swarm.ErrUnreachable)
+	wantErr(t, "Join", down.Join(t.Context(), swarm.JoinRequest{
+		Advertise: w.addr(0), Managers: []netip.AddrPort{netip.AddrPortFrom(w.addr(1), swarm.Port)}, Token: someToken,
+	}), swarm.ErrUnreachable)
+	wantErr(t, "Leave", down.Leave(t.Context(), true), swarm.ErrUnreachable)
 	for i := 1; i < 3; i++ {
-		check(t, wantState(w.engine(i), Active))
+		check(t, wantState(w.engine(i), swarm.Active))
 	}
 	w.stopEngine(1)
 	w.startEngine(1)
-	if s := status(t, w.engine(1)); s.State != Pending || s.NodeID != before[1].NodeID || s.Addr != before[1].Addr {
+	if s := status(t, w.engine(1)); s.State != swarm.Pending || s.NodeID != before[1].NodeID || s.Addr != before[1].Addr {
 		t.Errorf("a worker that starts without its manager says %+v", s)
 	}
 	w.startEngine(0)
@@ -332,24 +333,24 @@ func testPower(t *testing.T, w world) {
 
 func testLiveRestore(t *testing.T, w world) {
 	w.liveRestore(0)
-	if s := status(t, w.engine(0)); s.Excluded != ErrLiveRestore || s.State != Inactive {
+	if s := status(t, w.engine(0)); s.Excluded != swarm.ErrLiveRestore || s.State != swarm.Inactive {
 		t.Errorf("with live-restore the engine says %+v", s)
 	}
 	err := initSwarm(t, w, 0)
-	wantErr(t, "Init with live-restore", err, ErrLiveRestore)
+	wantErr(t, "Init with live-restore", err, swarm.ErrLiveRestore)
 	if err == nil || !strings.Contains(err.Error(), "/etc/docker/daemon.json") {
 		t.Errorf("%q does not say what to do", err)
 	}
-	wantErr(t, "Join with live-restore", w.engine(0).Join(t.Context(), JoinRequest{
-		Advertise: w.addr(0), Managers: []netip.AddrPort{netip.AddrPortFrom(w.addr(1), Port)}, Token: someToken,
-	}), ErrLiveRestore)
-	check(t, wantState(w.engine(0), Inactive))
+	wantErr(t, "Join with live-restore", w.engine(0).Join(t.Context(), swarm.JoinRequest{
+		Advertise: w.addr(0), Managers: []netip.AddrPort{netip.AddrPortFrom(w.addr(1), swarm.Port)}, Token: someToken,
+	}), swarm.ErrLiveRestore)
+	check(t, wantState(w.engine(0), swarm.Inactive))
 }
 
 func testContents(t *testing.T, w world) {
 	ctx, m := t.Context(), w.engine(0)
 	_, err := m.Contents(ctx)
-	wantErr(t, "Contents in no swarm", err, ErrNotManager)
+	wantErr(t, "Contents in no swarm", err, swarm.ErrNotManager)
 	found(t, w)
 	want := func(want peer.Contents) {
 		t.Helper()
@@ -364,7 +365,7 @@ func testContents(t *testing.T, w world) {
 	w.deploy(0)
 	want(peer.Contents{Nodes: 2, Services: 1, Secrets: 1, Configs: 1})
 	_, err = w.engine(1).Contents(ctx)
-	wantErr(t, "Contents of a worker", err, ErrNotManager)
+	wantErr(t, "Contents of a worker", err, swarm.ErrNotManager)
 }
 
 // The only manager of a swarm whose engine has forgotten it is the same node of the same swarm afterwards, with what that
@@ -385,7 +386,7 @@ func testRevive(t *testing.T, w world) {
 	})
 	was := status(t, m)
 	w.forget(0)
-	if s := status(t, m); s.State != Inactive || s.NodeID != "" || s.Addr.IsValid() {
+	if s := status(t, m); s.State != swarm.Inactive || s.NodeID != "" || s.Addr.IsValid() {
 		t.Errorf("an engine that has forgotten its swarm says %+v", s)
 	}
 	must(t, m.Revive(ctx, w.addr(0)))
@@ -417,13 +418,13 @@ func testLocked(t *testing.T, w world) {
 	w.stopEngine(0)
 	w.startEngine(0)
 	e := w.engine(0)
-	await(t, 10*time.Second, func() error { return wantState(e, Locked) })
+	await(t, 10*time.Second, func() error { return wantState(e, swarm.Locked) })
 	_, err := e.Nodes(t.Context())
-	wantErr(t, "Nodes", err, ErrLocked)
-	wantErr(t, "Init", initSwarm(t, w, 0), ErrAlready)
-	wantErr(t, "Leave", e.Leave(t.Context(), false), ErrLocked)
+	wantErr(t, "Nodes", err, swarm.ErrLocked)
+	wantErr(t, "Init", initSwarm(t, w, 0), swarm.ErrAlready)
+	wantErr(t, "Leave", e.Leave(t.Context(), false), swarm.ErrLocked)
 	wantErr(t, "Leave with force", e.Leave(t.Context(), true), nil)
-	check(t, wantState(e, Inactive))
+	check(t, wantState(e, swarm.Inactive))
 }
 
 func testQuorum(t *testing.T, w world) {
@@ -439,33 +440,33 @@ func testQuorum(t *testing.T, w world) {
 		}
 		return nil
 	})
-	wantErr(t, "Leave of one of two managers", w.engine(1).Leave(t.Context(), false), ErrIsManager)
+	wantErr(t, "Leave of one of two managers", w.engine(1).Leave(t.Context(), false), swarm.ErrIsManager)
 
 	w.powerOff(0)
 	e := w.engine(1)
 	together(
 		func() {
 			_, err := e.Nodes(t.Context())
-			wantErr(t, "Nodes without majority", err, ErrNoLeader)
-			err = w.engine(2).Join(t.Context(), JoinRequest{
-				Advertise: w.addr(2), Managers: []netip.AddrPort{netip.AddrPortFrom(w.addr(1), Port)}, Token: token,
+			wantErr(t, "Nodes without majority", err, swarm.ErrNoLeader)
+			err = w.engine(2).Join(t.Context(), swarm.JoinRequest{
+				Advertise: w.addr(2), Managers: []netip.AddrPort{netip.AddrPortFrom(w.addr(1), swarm.Port)}, Token: token,
 			})
-			if !errors.Is(err, ErrNoLeader) && !errors.Is(err, ErrRefused) { // the manager says so, or nothing
+			if !errors.Is(err, swarm.ErrNoLeader) && !errors.Is(err, swarm.ErrRefused) { // the manager says so, or nothing
 				t.Errorf("Join through a manager without majority: %v", err)
 			}
-			check(t, wantState(w.engine(2), Inactive))
+			check(t, wantState(w.engine(2), swarm.Inactive))
 		},
 		func() {
 			await(t, 90*time.Second, func() error { // the engine is silent for 20 s, and longer on a busy machine
 				s, err := e.Status(t.Context())
-				if err != nil || s.State != Active || !s.Manager || s.Fault() != NoMajority || s.Error == "" {
+				if err != nil || s.State != swarm.Active || !s.Manager || s.Fault() != swarm.NoMajority || s.Error == "" {
 					return fmt.Errorf("manager without majority says %+v, %w", s, err)
 				}
 				return nil
 			})
 			_, err := e.WorkerToken(t.Context())
-			wantErr(t, "WorkerToken without majority", err, ErrNoLeader)
-			wantErr(t, "Leave without majority", e.Leave(t.Context(), false), ErrIsManager)
+			wantErr(t, "WorkerToken without majority", err, swarm.ErrNoLeader)
+			wantErr(t, "Leave without majority", e.Leave(t.Context(), false), swarm.ErrIsManager)
 		},
 	)
 	w.powerOn(0)
@@ -487,7 +488,7 @@ func testRoles(t *testing.T, w world) {
 	for i := range id {
 		id[i] = status(t, w.engine(i)).NodeID
 	}
-	is := func(asked Engine, i int, manager, votes, reachable bool) {
+	is := func(asked swarm.Engine, i int, manager, votes, reachable bool) {
 		t.Helper()
 		await(t, 60*time.Second, func() error {
 			nodes, err := asked.Nodes(ctx)
@@ -506,22 +507,22 @@ func testRoles(t *testing.T, w world) {
 		t.Helper()
 		await(t, 60*time.Second, func() error {
 			s, err := w.engine(i).Status(ctx)
-			if err == nil && (s.State != Active || s.Manager != manager || s.NodeID != id[i]) {
+			if err == nil && (s.State != swarm.Active || s.Manager != manager || s.NodeID != id[i]) {
 				err = fmt.Errorf("board %d, which is to be a manager: %v, says %+v", i, manager, s)
 			}
 			return err
 		})
 	}
-	wantErr(t, "SetRole of nobody", first.SetRole(ctx, "nobody", true), ErrNoNode)
-	wantErr(t, "SetRole by a worker", w.engine(1).SetRole(ctx, id[1], true), ErrNotManager)
-	wantErr(t, "SetRole of the last manager", first.SetRole(ctx, id[0], false), ErrLastManager)
+	wantErr(t, "SetRole of nobody", first.SetRole(ctx, "nobody", true), swarm.ErrNoNode)
+	wantErr(t, "SetRole by a worker", w.engine(1).SetRole(ctx, id[1], true), swarm.ErrNotManager)
+	wantErr(t, "SetRole of the last manager", first.SetRole(ctx, id[0], false), swarm.ErrLastManager)
 	is(first, 0, true, true, true)
 
 	w.powerOff(2)
 	awaitReady(t, first, w.addr(0), w.addr(1))
 	must(t, first.SetRole(ctx, id[2], true))
 	is(first, 2, true, false, false) // it has no vote before it is there, and its absence costs nothing
-	wantErr(t, "SetRole of one that is not there yet", first.SetRole(ctx, id[2], false), ErrNoNode)
+	wantErr(t, "SetRole of one that is not there yet", first.SetRole(ctx, id[2], false), swarm.ErrNoNode)
 	w.powerOn(2)
 	is(first, 2, true, true, true)
 	must(t, first.SetRole(ctx, id[2], false))
@@ -537,7 +538,7 @@ func testRoles(t *testing.T, w world) {
 	w.powerOff(0)
 	second := w.engine(1)
 	is(second, 0, true, true, false)
-	wantErr(t, "SetRole of one whose vote is needed", second.SetRole(ctx, id[2], false), ErrMajority)
+	wantErr(t, "SetRole of one whose vote is needed", second.SetRole(ctx, id[2], false), swarm.ErrMajority)
 	must(t, second.SetRole(ctx, id[0], false))
 	is(second, 0, false, false, false)
 	w.powerOn(0)
@@ -574,7 +575,7 @@ func testStumble(t *testing.T, w world) {
 	must(t, second.SetRole(ctx, id, true))
 	await(t, 60*time.Second, func() error {
 		s, err := w.engine(2).Status(ctx)
-		if err != nil || s.State != Failed || s.NodeID != "" || s.Fault() != Stranded {
+		if err != nil || s.State != swarm.Failed || s.NodeID != "" || s.Fault() != swarm.Stranded {
 			return fmt.Errorf("a worker that asks a manager that is gone says %+v, %w", s, err)
 		}
 		return nil
@@ -591,6 +592,63 @@ func testStumble(t *testing.T, w world) {
 		}
 		return nil
 	})
+}
+
+// testOverview looks at a swarm with a service while a board goes: its tasks move.
+func testOverview(t *testing.T, w world) {
+	ctx, m := t.Context(), w.engine(0)
+	_, err := m.Overview(ctx)
+	wantErr(t, "Overview in no swarm", err, swarm.ErrNotManager)
+	found(t, w)
+	must(t, join(t, w, 1, 0))
+	awaitReady(t, m, w.addr(0), w.addr(1))
+	_, err = w.engine(1).Overview(ctx)
+	wantErr(t, "Overview of a worker", err, swarm.ErrNotManager)
+	o, err := m.Overview(ctx)
+	must(t, err)
+	if o.CertValid != swarm.CertExpiry || time.Until(o.RootEnds) < swarm.CertExpiry || len(o.Services) != 0 || len(o.Nodes) != 2 ||
+		!slices.Equal(o.Pools, []netip.Prefix{pool}) {
+		t.Errorf("a swarm without services is %+v", o)
+	}
+	for _, n := range o.Nodes {
+		if n.Version != status(t, m).Version {
+			t.Errorf("node %+v has another version than its engine", n)
+		}
+	}
+
+	w.service(0, "web", 4)
+	runsOn := func(limit time.Duration, boards ...int) {
+		t.Helper()
+		await(t, limit, func() error {
+			o, err := m.Overview(ctx)
+			if err != nil || len(o.Services) != 1 {
+				return fmt.Errorf("%d services, %w", len(o.Services), err)
+			}
+			s := o.Services[0]
+			if s.Name != "web" || s.ID == "" || s.Image == "" || strings.Contains(s.Image, "@") || s.Global || s.Job || s.Wanted != 4 || len(s.Tasks) != 4 {
+				return fmt.Errorf("service is %+v", s)
+			}
+			on := map[string]bool{}
+			for i, task := range s.Tasks {
+				if !task.Running() || task.Error != "" || task.Slot != i+1 || task.ID == "" || task.Since.IsZero() {
+					return fmt.Errorf("task %+v", task)
+				}
+				on[task.Node] = true
+			}
+			for _, i := range boards {
+				if !on[status(t, w.engine(i)).NodeID] {
+					return fmt.Errorf("no task runs on board %d of %v: %v", i, boards, s.Tasks)
+				}
+			}
+			if len(on) != len(boards) {
+				return fmt.Errorf("tasks run on %d boards, want %v", len(on), boards)
+			}
+			return nil
+		})
+	}
+	runsOn(time.Minute, 0, 1)
+	w.powerOff(1)
+	runsOn(2*time.Minute, 0)
 }
 
 // someToken has the form of one and opens nothing.
@@ -610,7 +668,7 @@ func wrong(token secret.Secret, part int) secret.Secret {
 }
 
 func initSwarm(t *testing.T, w world, i int) error {
-	return w.engine(i).Init(t.Context(), InitRequest{Advertise: w.addr(i), Pool: pool})
+	return w.engine(i).Init(t.Context(), swarm.InitRequest{Advertise: w.addr(i), Pool: pool})
 }
 
 // found makes board 0 the manager of a new swarm, and returns how long that took.
@@ -626,23 +684,23 @@ func join(t *testing.T, w world, i, manager int) error {
 	t.Helper()
 	token, err := w.engine(manager).WorkerToken(t.Context())
 	must(t, err)
-	return w.engine(i).Join(t.Context(), JoinRequest{
-		Advertise: w.addr(i), Managers: []netip.AddrPort{netip.AddrPortFrom(w.addr(manager), Port)}, Token: token,
+	return w.engine(i).Join(t.Context(), swarm.JoinRequest{
+		Advertise: w.addr(i), Managers: []netip.AddrPort{netip.AddrPortFrom(w.addr(manager), swarm.Port)}, Token: token,
 	})
 }
 
-func status(t *testing.T, e Engine) Status {
+func status(t *testing.T, e swarm.Engine) swarm.Status {
 	t.Helper()
 	s, err := e.Status(t.Context())
 	must(t, err)
 	return s
 }
 
-func node(t *testing.T, manager Engine, id string) Node {
+func node(t *testing.T, manager swarm.Engine, id string) swarm.Node {
 	t.Helper()
 	nodes, err := manager.Nodes(t.Context())
 	must(t, err)
-	i := slices.IndexFunc(nodes, func(n Node) bool { return n.ID == id })
+	i := slices.IndexFunc(nodes, func(n swarm.Node) bool { return n.ID == id })
 	if i < 0 {
 		t.Fatalf("no node %s among %+v", id, nodes)
 	}
@@ -651,7 +709,7 @@ func node(t *testing.T, manager Engine, id string) Node {
 
 // awaitReady waits until the nodes at these addresses are ready, and no other. It asks in vain when the manager has just
 // lost or found its majority.
-func awaitReady(t *testing.T, manager Engine, addrs ...netip.Addr) {
+func awaitReady(t *testing.T, manager swarm.Engine, addrs ...netip.Addr) {
 	t.Helper()
 	slices.SortFunc(addrs, netip.Addr.Compare)
 	await(t, 60*time.Second, func() error {
@@ -673,7 +731,7 @@ func awaitReady(t *testing.T, manager Engine, addrs ...netip.Addr) {
 	})
 }
 
-func wantState(e Engine, want State) error {
+func wantState(e swarm.Engine, want swarm.State) error {
 	s, err := e.Status(context.Background())
 	if err == nil && s.State != want {
 		err = fmt.Errorf("state is %s, want %s", s.State, want)

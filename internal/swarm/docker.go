@@ -24,15 +24,19 @@ import (
 // Bounds of the calls.
 const (
 	statusMax = 5 * time.Second
-	callMax   = 30 * time.Second // a manager without majority answers after 20 s, and Leave waits as long for a pending join
-	joinMax   = 25 * time.Second // for each manager; the engine itself gives up waiting after 20 s
-	// certExpiry is how long a node's certificate is valid. Docker's 90 days end a swarm that spent a summer on a shelf.
-	certExpiry = 5 * 365 * 24 * time.Hour
+	// callMax is for a manager without a majority, which answers after 20 s, and for Leave, which waits as long for a
+	// pending join.
+	callMax = 30 * time.Second
+	joinMax = 25 * time.Second // for each manager; the engine itself gives up waiting after 20 s
 	// updateTries bounds the repetitions when somebody else changes a node at the same time.
 	updateTries = 5
 	// listenAny is what the engine listens on; it refuses an empty address.
 	listenAny = "0.0.0.0"
 )
+
+// CertExpiry is how long the certificates of a swarm's nodes are valid where Init made the swarm. Docker's own 90 days
+// would end a swarm that spent a summer on a shelf.
+const CertExpiry = 5 * 365 * 24 * time.Hour
 
 // Docker is the Engine behind a Docker socket. It is safe for concurrent use.
 type Docker struct {
@@ -93,7 +97,8 @@ func (d *Docker) call(ctx context.Context, limit time.Duration, f func(context.C
 	}
 }
 
-// note remembers for which setting an engine refuses swarm mode, until it is out of reach: it may come back with another.
+// note remembers for which setting an engine refuses swarm mode, until it is out of reach: it may come back with
+// another.
 func (d *Docker) note(err error) {
 	var s *Setting
 	if !errors.As(err, &s) && !errors.Is(err, ErrUnreachable) {
@@ -104,8 +109,8 @@ func (d *Docker) note(err error) {
 	d.refused = s
 }
 
-// client returns the client, which makes a connection for each call: an engine that is being stopped takes no new ones, and
-// on those that it has it says until its end, for as long as its containers take, that it is in no swarm.
+// client returns the client, which makes a connection for each call: an engine that is being stopped takes no new ones,
+// and on those that it has it says until its end, for as long as its containers take, that it is in no swarm.
 func (d *Docker) client() (*client.Client, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -165,7 +170,7 @@ func (d *Docker) Status(ctx context.Context) (s Status, err error) {
 // engine that cannot make overlay networks until it is restarted.
 func (d *Docker) Init(ctx context.Context, r InitRequest) error {
 	err := d.call(ctx, callMax, func(ctx context.Context, c *client.Client) error {
-		_, err := c.SwarmInit(ctx, initRequest(r))
+		_, err := c.SwarmInit(ctx, apiInit(r))
 		return err
 	})
 	if err != nil {
@@ -177,8 +182,8 @@ func (d *Docker) Init(ctx context.Context, r InitRequest) error {
 	return nil
 }
 
-// Revive implements Engine. It must be asked of no engine that still knows of a swarm: where that is not a running manager,
-// version 20.10 refuses, and keeps a lock so that it answers no call any more.
+// Revive implements Engine. It must be asked of no engine that still knows of a swarm: where that is not a running
+// manager, version 20.10 refuses, and keeps a lock so that it answers no call any more.
 func (d *Docker) Revive(ctx context.Context, advertise netip.Addr) error {
 	return d.call(ctx, callMax, func(ctx context.Context, c *client.Client) error {
 		_, err := c.SwarmInit(ctx, api.InitRequest{
@@ -192,7 +197,7 @@ func (d *Docker) Revive(ctx context.Context, advertise netip.Addr) error {
 	})
 }
 
-func initRequest(r InitRequest) api.InitRequest {
+func apiInit(r InitRequest) api.InitRequest {
 	return api.InitRequest{
 		ListenAddr:      addrPort(listenAny),
 		AdvertiseAddr:   addrPort(r.Advertise.String()),
@@ -200,7 +205,7 @@ func initRequest(r InitRequest) api.InitRequest {
 		DefaultAddrPool: []string{r.Pool.String()},
 		SubnetSize:      subnetBits,
 		Availability:    api.NodeAvailabilityActive,
-		Spec:            api.Spec{CAConfig: api.CAConfig{NodeCertExpiry: certExpiry}},
+		Spec:            api.Spec{CAConfig: api.CAConfig{NodeCertExpiry: CertExpiry}},
 	}
 }
 
@@ -215,10 +220,12 @@ func rotate(ctx context.Context, c *client.Client) error {
 }
 
 // Join implements Engine.
-func (d *Docker) Join(ctx context.Context, r JoinRequest) error { return joinInTurn(ctx, r, d.joinOne) }
+func (d *Docker) Join(ctx context.Context, r JoinRequest) error { return JoinInTurn(ctx, r, d.joinOne) }
 
-// joinInTurn tries one manager after the other, for an engine uses the first address it is given and no other.
-func joinInTurn(ctx context.Context, r JoinRequest,
+// JoinInTurn calls one with each of r's managers in turn until one of them takes the board, because an engine uses the
+// first address that it is given and no other. It stops early at an error that another manager would not change:
+// ErrAlready, ErrUnreachable, ErrExcluded and ErrPending. Where r names no manager it returns ErrRefused.
+func JoinInTurn(ctx context.Context, r JoinRequest,
 	one func(context.Context, netip.AddrPort, JoinRequest) error) error {
 	var errs error
 	for _, m := range r.Managers {
@@ -241,7 +248,7 @@ func joinInTurn(ctx context.Context, r JoinRequest,
 	return errs
 }
 
-// joinOne asks one manager. Whether that worked is read from the engine's state, for its errors leave it open.
+// joinOne asks one manager. Whether that worked is read from the engine's state, because its errors leave it open.
 func (d *Docker) joinOne(ctx context.Context, manager netip.AddrPort, r JoinRequest) error {
 	var said error
 	err := d.call(ctx, joinMax, func(ctx context.Context, c *client.Client) error {
@@ -326,7 +333,9 @@ func (d *Docker) Contents(ctx context.Context) (have peer.Contents, err error) {
 }
 
 // list is all that one of the client's lists has. It calls nothing after an error, and keeps its own in failed.
-func list[Options, T any](ctx context.Context, failed *error, of func(context.Context, Options) ([]T, error)) (all []T) {
+func list[Options, T any](
+	ctx context.Context, failed *error, of func(context.Context, Options) ([]T, error),
+) (all []T) {
 	if *failed == nil {
 		var everything Options
 		all, *failed = of(ctx, everything)
@@ -336,10 +345,14 @@ func list[Options, T any](ctx context.Context, failed *error, of func(context.Co
 
 func nodeOf(n api.Node) Node {
 	addr, _ := netip.ParseAddr(n.Status.Addr) // empty while a node is new
+	var as api.ManagerStatus
+	if n.ManagerStatus != nil {
+		as = *n.ManagerStatus
+	}
 	return Node{
 		ID: n.ID, Hostname: n.Description.Hostname, Addr: addr,
-		Manager: n.Spec.Role == api.NodeRoleManager, Leader: n.ManagerStatus != nil && n.ManagerStatus.Leader,
-		Votes: n.ManagerStatus != nil, Reachable: n.ManagerStatus != nil && n.ManagerStatus.Reachability == api.ReachabilityReachable,
+		Manager: n.Spec.Role == api.NodeRoleManager, Leader: as.Leader,
+		Votes: n.ManagerStatus != nil, Reachable: as.Reachability == api.ReachabilityReachable,
 		Ready: n.Status.State == api.NodeStateReady, Availability: Availability(n.Spec.Availability),
 		Labels: maps.Clone(n.Spec.Labels), Version: n.Description.Engine.EngineVersion,
 	}

@@ -23,15 +23,16 @@ type Engine interface {
 	Status(ctx context.Context) (Status, error)
 	// Init makes a new swarm with this board as its only manager. It takes about a second.
 	Init(ctx context.Context, r InitRequest) error
-	// Revive makes an engine that was made to forget its swarm the only manager of it again, as the node that it was, with all
-	// that the swarm holds, and gives it a certificate that is valid. It takes about a second. Join deletes what Revive needs,
-	// and so does Init where the certificate has expired.
+	// Revive makes an engine that was made to forget its swarm the only manager of it again, as the node that it was,
+	// with all that the swarm holds, and gives it a certificate that is valid. It takes about a second. Join deletes
+	// what Revive needs, and so does Init where the certificate has expired.
 	Revive(ctx context.Context, advertise netip.Addr) error
-	// Join makes this board a node of an existing swarm, trying the managers in turn. One that refuses takes 10 s, one that
-	// is silent 20 s. A Join that fails leaves the engine as it was, unless it returns ErrPending or ErrUnreachable.
+	// Join makes this board a node of an existing swarm, trying the managers in turn. One that refuses takes 10 s, one
+	// that is silent 20 s. A Join that fails leaves the engine as it was, unless it returns ErrPending or
+	// ErrUnreachable.
 	Join(ctx context.Context, r JoinRequest) error
-	// Leave takes this board out of its swarm, or ends a join that is still pending, for which it waits up to 20 s. Without
-	// force a manager refuses.
+	// Leave takes this board out of its swarm, or ends a join that is still pending, for which it waits up to 20 s.
+	// Without force a manager refuses.
 	Leave(ctx context.Context, force bool) error
 	// WorkerToken returns the join token for workers. Managers only. One that is asked for in the first 3 s of a swarm is
 	// good for those seconds only.
@@ -42,24 +43,27 @@ type Engine interface {
 	Contents(ctx context.Context) (peer.Contents, error)
 	// Label sets these labels of a node and keeps its others. A node that has them is not touched. Managers only.
 	Label(ctx context.Context, nodeID string, labels map[string]string) error
-	// SetRole makes a node a manager or a worker, and returns before it is one: see Node.Votes. A manager that is gone is made
-	// a worker, too, and learns of it when it is back; one that has not got its vote yet cannot be (ErrNoNode). Managers only.
+	// SetRole makes a node a manager or a worker, and returns before it is one: see Node.Votes. A manager that is gone
+	// is made a worker, too, and learns of it when it is back; one that has not got its vote yet cannot be (ErrNoNode).
+	// Managers only.
 	SetRole(ctx context.Context, nodeID string, manager bool) error
 	// SetAvailability says whether tasks may be placed on a node. Managers only.
 	SetAvailability(ctx context.Context, nodeID string, a Availability) error
-	// Remove takes a node off the list; force also removes one that is ready. The node itself does not learn of it, and goes
-	// on saying that it is active. Managers only.
+	// Remove takes a node off the list; force also removes one that is ready. The node itself does not learn of it, and
+	// goes on saying that it is active. Managers only.
 	Remove(ctx context.Context, nodeID string, force bool) error
 	// Overview lists the nodes with their services. Managers only.
 	Overview(ctx context.Context) (Overview, error)
 }
 
-// The errors an Engine returns, sorted by what to do about them. Everything else is an engine's own refusal, in its words.
+// The errors an Engine returns, sorted by what to do about them. Everything else is an engine's own refusal, in its
+// words.
 var (
 	// ErrUnreachable: no engine answers. Wait for it.
 	ErrUnreachable = errors.New("docker engine does not answer")
 	// ErrNoPermission: whoever asks may not use the engine's socket. It is one of ErrUnreachable.
-	ErrNoPermission = fmt.Errorf("%w: no permission for its socket; the agent must run as root or in group docker", ErrUnreachable)
+	ErrNoPermission = fmt.Errorf("%w: no permission for its socket; the agent must run as root or in group docker",
+		ErrUnreachable)
 	// ErrAlready: the engine is in a swarm, or still on its way into one. Look at Status again.
 	ErrAlready = errors.New("already part of a swarm")
 	// ErrNotManager: the call needs a manager and this engine is none. Look at Status again.
@@ -68,7 +72,7 @@ var (
 	ErrNotMember = errors.New("not part of a swarm")
 	// ErrNoLeader: the managers have no majority, or none is elected yet. Wait.
 	ErrNoLeader = errors.New("swarm has no leader")
-	// ErrPending: the join goes on in the engine, for nobody was there to wait for it. Leave ends it.
+	// ErrPending: the join goes on in the engine because nobody waited for its end. Leave ends it.
 	ErrPending = errors.New("join still pending")
 	// ErrRefused: the manager does not take this token, or does not answer. Ask for a new token or another manager.
 	ErrRefused = errors.New("join refused")
@@ -86,7 +90,7 @@ var (
 	ErrNoNode = errors.New("no such node")
 )
 
-// State is the engine's own word for where it stands with regard to swarms.
+// State is the engine's own word for its part in a swarm.
 type State string
 
 // The states of an engine (LocalNodeState in Docker's API).
@@ -112,7 +116,8 @@ type Status struct {
 	Excluded *Setting         // why swarm mode will be refused; nil when it will not
 	Hostname string
 	Version  string // of the engine, such as "26.1.5"
-	EngineID string // made by the engine at its first start; cards that are copied have one, until somebody removes its file
+	// EngineID is made by the engine at its first start. A copied card has that of the original until its file is removed.
+	EngineID string
 	Root     string // directory in which the engine keeps its data
 }
 

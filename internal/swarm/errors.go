@@ -1,5 +1,9 @@
 package swarm
 
+// This file sorts the errors of a call to Docker under those of engine.go, by their words where their class does not
+// tell. What an engine says of itself while no call fails is read in fault.go, and what its settings do to swarm mode
+// in settings.go.
+
 import (
 	"context"
 	"errors"

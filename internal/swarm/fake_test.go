@@ -1,23 +1,26 @@
-package swarm
+package swarm_test
 
 import (
 	"net/netip"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/pi-agent/pi-agent/internal/swarm"
+	"github.com/pi-agent/pi-agent/internal/swarm/swarmtest"
 )
 
-// fakeWorld is the world of the conformance test made of Fakes.
+// fakeWorld is the world of the conformance test made of engines in memory.
 type fakeWorld struct {
-	net    *FakeNet
-	boards []*Fake
+	net    *swarmtest.Net
+	boards []*swarmtest.Engine
 	cuts   map[netip.Addr]bool
 }
 
 func (*fakeWorld) exchanged() {}
 
 func newFakeWorld() *fakeWorld {
-	w := &fakeWorld{net: NewFakeNet(), cuts: map[netip.Addr]bool{}}
+	w := &fakeWorld{net: swarmtest.NewNet(), cuts: map[netip.Addr]bool{}}
 	for i, name := range []string{"pi1", "pi2", "pi3"} {
 		w.boards = append(w.boards, w.net.NewEngine(name, w.addr(i)))
 	}
@@ -27,14 +30,14 @@ func newFakeWorld() *fakeWorld {
 func (*fakeWorld) addr(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, 77, 0, byte(11 + i)}) }
 func (*fakeWorld) silent() netip.Addr    { return netip.MustParseAddr("10.77.0.99") }
 
-func (w *fakeWorld) engine(i int) Engine { return w.boards[i] }
-func (w *fakeWorld) powerOff(i int)      { w.boards[i].PowerOff() }
-func (w *fakeWorld) powerOn(i int)       { w.boards[i].PowerOn() }
-func (w *fakeWorld) stopEngine(i int)    { w.boards[i].StopEngine() }
-func (w *fakeWorld) startEngine(i int)   { w.boards[i].StartEngine() }
-func (w *fakeWorld) liveRestore(i int)   { w.boards[i].SetLiveRestore(true) }
-func (w *fakeWorld) autolock(i int)      { w.boards[i].Autolock() }
-func (w *fakeWorld) promote(_, i int)    { w.boards[i].Promote() }
+func (w *fakeWorld) engine(i int) swarm.Engine { return w.boards[i] }
+func (w *fakeWorld) powerOff(i int)            { w.boards[i].PowerOff() }
+func (w *fakeWorld) powerOn(i int)             { w.boards[i].PowerOn() }
+func (w *fakeWorld) stopEngine(i int)          { w.boards[i].StopEngine() }
+func (w *fakeWorld) startEngine(i int)         { w.boards[i].StartEngine() }
+func (w *fakeWorld) liveRestore(i int)         { w.boards[i].SetLiveRestore(true) }
+func (w *fakeWorld) autolock(i int)            { w.boards[i].Autolock() }
+func (w *fakeWorld) promote(_, i int)          { w.boards[i].Promote() }
 func (w *fakeWorld) forget(i int) {
 	w.stopEngine(i)
 	w.boards[i].Forget()
@@ -66,11 +69,11 @@ func TestFakeCountsCalls(t *testing.T) {
 		for range 2 {
 			must(t, w.engine(0).Label(t.Context(), id, map[string]string{"a": "b"}))
 		}
-		wantErr(t, "second Join", join(t, w, 1, 0), ErrAlready)
-		if got, want := w.boards[0].Calls(), (Calls{Init: 1, Label: 1}); got != want {
+		wantErr(t, "second Join", join(t, w, 1, 0), swarm.ErrAlready)
+		if got, want := w.boards[0].Calls(), (swarmtest.Calls{Init: 1, Label: 1}); got != want {
 			t.Errorf("manager counts %+v, want %+v", got, want)
 		}
-		if got, want := w.boards[1].Calls(), (Calls{Join: 2}); got != want {
+		if got, want := w.boards[1].Calls(), (swarmtest.Calls{Join: 2}); got != want {
 			t.Errorf("worker counts %+v, want %+v", got, want)
 		}
 	})
@@ -86,10 +89,10 @@ func TestFakeJoinGoesOn(t *testing.T) {
 		w.powerOff(0)
 		ctx, cancel := timeout(t, time.Second)
 		defer cancel()
-		r := JoinRequest{Advertise: w.addr(1), Managers: []netip.AddrPort{netip.AddrPortFrom(w.addr(0), Port)}, Token: token}
-		wantErr(t, "Join", w.engine(1).Join(ctx, r), ErrPending)
+		r := swarm.JoinRequest{Advertise: w.addr(1), Managers: []netip.AddrPort{netip.AddrPortFrom(w.addr(0), swarm.Port)}, Token: token}
+		wantErr(t, "Join", w.engine(1).Join(ctx, r), swarm.ErrPending)
 		w.powerOn(0)
-		await(t, time.Minute, func() error { return wantState(w.engine(1), Active) })
+		await(t, time.Minute, func() error { return wantState(w.engine(1), swarm.Active) })
 		awaitReady(t, w.engine(0), w.addr(0), w.addr(1))
 	})
 }
@@ -102,7 +105,7 @@ func TestFakeReflash(t *testing.T) {
 		w.boards[1].Reflash()
 		awaitReady(t, w.engine(0), w.addr(0))
 		w.powerOn(1)
-		check(t, wantState(w.engine(1), Inactive))
+		check(t, wantState(w.engine(1), swarm.Inactive))
 		must(t, join(t, w, 1, 0))
 		awaitReady(t, w.engine(0), w.addr(0), w.addr(1))
 		if nodes, err := w.engine(0).Nodes(t.Context()); err != nil || len(nodes) != 3 {
@@ -115,10 +118,10 @@ func TestFakeReflash(t *testing.T) {
 func TestFakePowerCutDuringInit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newFakeWorld()
-		cut := time.AfterFunc(fakeInit/2, func() { w.powerOff(0) })
+		cut := time.AfterFunc(300*time.Millisecond, func() { w.powerOff(0) })
 		defer cut.Stop()
-		wantErr(t, "Init", initSwarm(t, w, 0), ErrUnreachable)
+		wantErr(t, "Init", initSwarm(t, w, 0), swarm.ErrUnreachable)
 		w.powerOn(0)
-		check(t, wantState(w.engine(0), Inactive))
+		check(t, wantState(w.engine(0), swarm.Inactive))
 	})
 }

@@ -1,5 +1,8 @@
 package swarm
 
+// This file reads what an engine says in its status of its own part in a swarm. Errors of calls are sorted in
+// errors.go.
+
 import "strings"
 
 // Fault is what is wrong with an engine's part in its swarm, sorted by what to do about it.
@@ -12,7 +15,8 @@ const (
 	Expired
 	// OwnExpired: the certificate of this node has ended.
 	OwnExpired
-	// Stranded: the node is to be a manager, and the one that it asks does not answer. Until it is restarted it asks no other.
+	// Stranded: the node is to be a manager, and the one that it asks does not answer. Until it is restarted it asks no
+	// other.
 	Stranded
 	// NoMajority: the node is a manager and does not reach enough of the others. Wait for them.
 	NoMajority

@@ -1,4 +1,4 @@
-package swarm
+package swarm_test
 
 import (
 	"context"
@@ -15,6 +15,7 @@ import (
 
 	"go.uber.org/zap/zaptest"
 
+	"github.com/pi-agent/pi-agent/internal/swarm"
 	"github.com/pi-agent/pi-agent/test/lab"
 )
 
@@ -23,7 +24,7 @@ import (
 type labWorld struct {
 	t       *testing.T
 	lab     *lab.Lab
-	engines []*Docker
+	engines []*swarm.Docker
 }
 
 func newLabWorld(t *testing.T) *labWorld {
@@ -34,7 +35,7 @@ func newLabWorld(t *testing.T) *labWorld {
 		must(t, err)
 		o.Engine = tree
 	}
-	w := &labWorld{t: t, lab: lab.New(t, o), engines: make([]*Docker, 3)}
+	w := &labWorld{t: t, lab: lab.New(t, o), engines: make([]*swarm.Docker, 3)}
 	ctx, cancel := timeout(t, time.Minute)
 	defer cancel()
 	must(t, w.lab.StartEngines(ctx))
@@ -50,17 +51,17 @@ func timeout(t *testing.T, d time.Duration) (context.Context, context.CancelFunc
 
 // connect makes the client of the board's present boot.
 func (w *labWorld) connect(i int) {
-	e := NewDocker(w.lab.Pis[i].DockerHost(), zaptest.NewLogger(w.t))
+	e := swarm.NewDocker(w.lab.Pis[i].DockerHost(), zaptest.NewLogger(w.t))
 	w.t.Cleanup(e.Close)
 	w.engines[i] = e
 }
 
-func (w *labWorld) engine(i int) Engine   { return w.engines[i] }
-func (w *labWorld) addr(i int) netip.Addr { return w.lab.Pis[i].Addr.Addr() }
-func (w *labWorld) cut(i int)             { must(w.t, w.lab.Pis[i].Cut()) }
-func (w *labWorld) mend(i int)            { must(w.t, w.lab.Pis[i].Mend()) }
-func (w *labWorld) stopEngine(i int)      { must(w.t, w.lab.Pis[i].StopEngine()) }
-func (w *labWorld) startEngine(i int)     { w.start(i) }
+func (w *labWorld) engine(i int) swarm.Engine { return w.engines[i] }
+func (w *labWorld) addr(i int) netip.Addr     { return w.lab.Pis[i].Addr.Addr() }
+func (w *labWorld) cut(i int)                 { must(w.t, w.lab.Pis[i].Cut()) }
+func (w *labWorld) mend(i int)                { must(w.t, w.lab.Pis[i].Mend()) }
+func (w *labWorld) stopEngine(i int)          { must(w.t, w.lab.Pis[i].StopEngine()) }
+func (w *labWorld) startEngine(i int)         { w.start(i) }
 
 // silent is an address at which packets vanish: an unused one of the LAN would be unreachable after 3 s of ARP.
 func (w *labWorld) silent() netip.Addr {
@@ -145,8 +146,8 @@ func TestSwarmOutlivesSummer(t *testing.T) {
 		}
 		must(t, json.Unmarshal(w.docker(0, "network", "inspect", name), &networks))
 		for _, c := range networks[0].IPAM.Config {
-			if !pool.Overlaps(c.Subnet) || c.Subnet.Bits() != subnetBits {
-				t.Errorf("network %s has %v, want a /%d of %v", name, c.Subnet, subnetBits, pool)
+			if !pool.Overlaps(c.Subnet) || c.Subnet.Bits() != swarm.SubnetBits {
+				t.Errorf("network %s has %v, want a /%d of %v", name, c.Subnet, swarm.SubnetBits, pool)
 			}
 		}
 		if len(networks[0].IPAM.Config) == 0 {
@@ -161,12 +162,12 @@ func TestPowerCutDuringInit(t *testing.T) {
 	t.Parallel()
 	w := newLabWorld(t)
 	for i := range 2 {
-		c, err := w.engines[i].client()
+		c, err := w.engines[i].Client()
 		must(t, err)
-		_, err = c.SwarmInit(t.Context(), initRequest(InitRequest{Advertise: w.addr(i), Pool: pool}))
+		_, err = c.SwarmInit(t.Context(), swarm.APIInit(swarm.InitRequest{Advertise: w.addr(i), Pool: pool}))
 		must(t, err)
 		if i == 1 {
-			must(t, rotate(t.Context(), c))
+			must(t, swarm.Rotate(t.Context(), c))
 		}
 	}
 	for i := range 2 {
@@ -181,7 +182,7 @@ func TestPowerCutDuringInit(t *testing.T) {
 
 func (w *labWorld) exchanged() {
 	await(w.t, 20*time.Second, func() error {
-		c, err := w.engines[0].client()
+		c, err := w.engines[0].Client()
 		must(w.t, err)
 		s, err := c.SwarmInspect(w.t.Context())
 		if err == nil && s.RootRotationInProgress {
@@ -193,8 +194,8 @@ func (w *labWorld) exchanged() {
 
 // longValid is an error unless the certificate of board i is valid for as long as we want.
 func (w *labWorld) longValid(i int) error {
-	if left := w.certificate(i); left < certExpiry-time.Hour || left > certExpiry+time.Hour {
-		return fmt.Errorf("certificate of board %d is valid for %v, want %v", i, left, certExpiry)
+	if left := w.certificate(i); left < swarm.CertExpiry-time.Hour || left > swarm.CertExpiry+time.Hour {
+		return fmt.Errorf("certificate of board %d is valid for %v, want %v", i, left, swarm.CertExpiry)
 	}
 	return nil
 }
@@ -220,7 +221,7 @@ func TestEngineThatStops(t *testing.T) {
 	found(t, w)
 	must(t, w.lab.LoadWeb(t.Context()))
 	w.docker(0, "run", "--detach", "--stop-signal=SIGWINCH", lab.WebImage)
-	check(t, wantState(w.engine(0), Active))
+	check(t, wantState(w.engine(0), swarm.Active))
 	stopped := make(chan error, 1)
 	go func() { stopped <- w.lab.Pis[0].StopEngine() }()
 	for {
@@ -230,7 +231,7 @@ func TestEngineThatStops(t *testing.T) {
 			return
 		default:
 		}
-		if s, err := w.engine(0).Status(t.Context()); err == nil && s.State != Active {
+		if s, err := w.engine(0).Status(t.Context()); err == nil && s.State != swarm.Active {
 			t.Fatalf("it says %+v", s)
 		}
 	}

@@ -121,9 +121,9 @@ type place struct {
 	node string
 }
 
-// newest returns the newest task of each place of the service that is to run at all. Docker keeps some that have ended: the
-// newest with an error says why there is no better one. Where Docker has given up, as the service's restart policy wants,
-// that one is all there is.
+// newest returns the newest task of each place of the service that is to run at all. Docker keeps some that have ended:
+// the newest with an error says why there is no better one. Where Docker has given up, as the service's restart policy
+// wants, that one is all there is.
 func newest(tasks []api.Task, service string, global bool, open map[string]bool) (out []Task) {
 	best, failed, last := map[place]api.Task{}, map[place]api.Task{}, map[place]api.Task{}
 	for _, t := range tasks {
@@ -145,7 +145,7 @@ func newest(tasks []api.Task, service string, global bool, open map[string]bool)
 		}
 	}
 	for at, t := range last {
-		if _, is := best[at]; !is && givenUp(t) && (!global || open[t.NodeID]) {
+		if _, ok := best[at]; !ok && givenUp(t) && (!global || open[t.NodeID]) {
 			best[at] = t
 		}
 	}
@@ -177,7 +177,8 @@ func wanted(t api.Task) bool {
 
 // givenUp reports whether a task has failed and nothing is to come after it.
 func givenUp(t api.Task) bool {
-	return t.DesiredState == api.TaskStateShutdown && (t.Status.State == api.TaskStateFailed || t.Status.State == api.TaskStateRejected)
+	failed := t.Status.State == api.TaskStateFailed || t.Status.State == api.TaskStateRejected
+	return failed && t.DesiredState == api.TaskStateShutdown
 }
 
 func later(t, than api.Task) bool { return than.ID == "" || t.CreatedAt.After(than.CreatedAt) }

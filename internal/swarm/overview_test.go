@@ -3,71 +3,12 @@ package swarm
 import (
 	"fmt"
 	"net/http"
-	"net/netip"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	api "github.com/docker/docker/api/types/swarm"
 )
-
-// testOverview looks at a swarm with a service while a board goes: its tasks move.
-func testOverview(t *testing.T, w world) {
-	ctx, m := t.Context(), w.engine(0)
-	_, err := m.Overview(ctx)
-	wantErr(t, "Overview in no swarm", err, ErrNotManager)
-	found(t, w)
-	must(t, join(t, w, 1, 0))
-	awaitReady(t, m, w.addr(0), w.addr(1))
-	_, err = w.engine(1).Overview(ctx)
-	wantErr(t, "Overview of a worker", err, ErrNotManager)
-	o, err := m.Overview(ctx)
-	must(t, err)
-	if o.CertValid != certExpiry || time.Until(o.RootEnds) < certExpiry || len(o.Services) != 0 || len(o.Nodes) != 2 ||
-		!slices.Equal(o.Pools, []netip.Prefix{pool}) {
-		t.Errorf("a swarm without services is %+v", o)
-	}
-	for _, n := range o.Nodes {
-		if n.Version != status(t, m).Version {
-			t.Errorf("node %+v has another version than its engine", n)
-		}
-	}
-
-	w.service(0, "web", 4)
-	runsOn := func(limit time.Duration, boards ...int) {
-		t.Helper()
-		await(t, limit, func() error {
-			o, err := m.Overview(ctx)
-			if err != nil || len(o.Services) != 1 {
-				return fmt.Errorf("%d services, %w", len(o.Services), err)
-			}
-			s := o.Services[0]
-			if s.Name != "web" || s.ID == "" || s.Image == "" || strings.Contains(s.Image, "@") || s.Global || s.Job || s.Wanted != 4 || len(s.Tasks) != 4 {
-				return fmt.Errorf("service is %+v", s)
-			}
-			on := map[string]bool{}
-			for i, task := range s.Tasks {
-				if !task.Running() || task.Error != "" || task.Slot != i+1 || task.ID == "" || task.Since.IsZero() {
-					return fmt.Errorf("task %+v", task)
-				}
-				on[task.Node] = true
-			}
-			for _, i := range boards {
-				if !on[status(t, w.engine(i)).NodeID] {
-					return fmt.Errorf("no task runs on board %d of %v: %v", i, boards, s.Tasks)
-				}
-			}
-			if len(on) != len(boards) {
-				return fmt.Errorf("tasks run on %d boards, want %v", len(on), boards)
-			}
-			return nil
-		})
-	}
-	runsOn(time.Minute, 0, 1)
-	w.powerOff(1)
-	runsOn(2*time.Minute, 0)
-}
 
 // TestNewest looks at what Docker keeps of a service: tasks that have ended beside those that run.
 func TestNewest(t *testing.T) {

@@ -18,9 +18,9 @@ const (
 // dockerOwn is where an engine puts the networks of single boards: docker0 and docker_gwbridge.
 var dockerOwn = []netip.Prefix{netip.MustParsePrefix("172.17.0.0/16"), netip.MustParsePrefix("172.18.0.0/16")}
 
-// ChoosePool returns a /16 for overlay networks that overlaps none of the routes. Docker's own choice, 10.0.0.0/8, takes
-// 10.0.0.0/24 for its first network also where the LAN has that subnet, and then no service is reachable. Default routes
-// do not count. The same routes always give the same pool.
+// ChoosePool returns a /16 for overlay networks that overlaps none of the routes. Docker's own choice, 10.0.0.0/8,
+// takes 10.0.0.0/24 for its first network also where the LAN has that subnet, and then no service is reachable. Default
+// routes do not count. The same routes always give the same pool.
 func ChoosePool(routes []netip.Prefix) (netip.Prefix, error) {
 	for _, p := range pools() {
 		if isClear(p, routes) && isClear(p, dockerOwn) {

@@ -1,5 +1,8 @@
 package swarm
 
+// This file lists the settings of Docker that exclude swarm mode or cripple it, each with how it is known and what to
+// do. An engine that is asked, its refusals and its files (package dockerd) each tell of some of them.
+
 import (
 	"slices"
 	"strings"
@@ -9,8 +12,8 @@ import (
 	"github.com/pi-agent/pi-agent/internal/dockerd"
 )
 
-// Setting is something in the way an engine is set up with which it takes part in no swarm, or not well. Only a person may
-// change it. Those that exclude swarm mode are errors, of the class ErrExcluded.
+// Setting is something in the way an engine is set up with which it takes part in no swarm, or not well. Only a person
+// may change it. Those that exclude swarm mode are errors, of the class ErrExcluded.
 type Setting struct {
 	Name     string // as in daemon.json, or a word or two where it is none of those
 	Text     string // what is wrong, without a capital and a full stop
@@ -18,8 +21,8 @@ type Setting struct {
 	Excludes bool
 
 	refusal string // what an engine that refuses says, in lower case; empty where none does
-	// told is what a running engine tells of it; nil where it tells nothing. Known is false where that leaves it open.
-	told func(system.Info) (is, known bool)
+	// told is what a running engine tells of it; nil where it tells nothing. known is false where that leaves it open.
+	told func(system.Info) (set, known bool)
 	set  func(dockerd.Setup) bool // whether the files of the engine have it; nil where they do not
 }
 
@@ -37,16 +40,17 @@ var ErrLiveRestore = &Setting{
 	Name: "live-restore", Excludes: true, refusal: "live-restore",
 	Text:   `docker has "live-restore" on, which swarm mode does not support`,
 	Remedy: "remove it from /etc/docker/daemon.json" + changed,
-	told:   func(i system.Info) (is, known bool) { return i.LiveRestoreEnabled, true },
+	told:   func(i system.Info) (set, known bool) { return i.LiveRestoreEnabled, true },
 	set:    func(s dockerd.Setup) bool { return s.Is("live-restore", true) },
 }
 
-// ErrNftables says that the daemon makes its firewall with nftables, for which swarm mode has no rules yet, unless it makes none at all.
+// ErrNftables says that the daemon makes its firewall with nftables, for which swarm mode has no rules yet, unless it
+// makes none at all.
 var ErrNftables = &Setting{
 	Name: "firewall-backend", Excludes: true, refusal: "firewall-backend",
 	Text:   `docker has "firewall-backend" set to "nftables", which swarm mode does not support`,
 	Remedy: "remove it from /etc/docker/daemon.json" + changed,
-	told: func(i system.Info) (is, known bool) {
+	told: func(i system.Info) (set, known bool) {
 		nft := i.FirewallBackend != nil && strings.HasPrefix(i.FirewallBackend.Driver, "nftables")
 		return false, !nft
 	},
@@ -58,48 +62,54 @@ var ErrNftables = &Setting{
 // ErrClusterStore says that the daemon, of version 20.10, is a node of the swarms that came before swarm mode.
 var ErrClusterStore = &Setting{
 	Name: "cluster-store", Excludes: true, refusal: "cluster-store",
-	Text:   `docker has "cluster-store" or "cluster-advertise" set, which swarm mode does not support`,
-	Remedy: "remove both from /etc/docker/daemon.json, or from the command line of docker.service, and restart docker and pi-agent",
-	set:    func(s dockerd.Setup) bool { return s.Has("cluster-store") || s.Has("cluster-advertise") },
+	Text: `docker has "cluster-store" or "cluster-advertise" set, which swarm mode does not support`,
+	Remedy: "remove both from /etc/docker/daemon.json, or from the command line of docker.service, " +
+		"and restart docker and pi-agent",
+	set: func(s dockerd.Setup) bool { return s.Has("cluster-store") || s.Has("cluster-advertise") },
 }
 
-// ErrRootless says that the daemon runs in user namespaces, from where it reaches neither the board's addresses nor overlay networks.
+// ErrRootless says that the daemon runs in user namespaces, from where it reaches neither the board's addresses nor
+// overlay networks.
 var ErrRootless = &Setting{
 	Name: "rootless", Excludes: true,
-	Text:   "docker runs rootless, which has no overlay networks",
-	Remedy: "let pi-agent use the engine of the system: sudo systemctl enable --now docker, and no other docker in pi-agent.toml",
-	told: func(i system.Info) (is, known bool) {
-		return slices.ContainsFunc(i.SecurityOptions, func(o string) bool { return strings.HasPrefix(o, "name=rootless") }), true
+	Text: "docker runs rootless, which has no overlay networks",
+	Remedy: "let pi-agent use the engine of the system: sudo systemctl enable --now docker, " +
+		"and no other docker in pi-agent.toml",
+	told: func(i system.Info) (set, known bool) {
+		rootless := func(o string) bool { return strings.HasPrefix(o, "name=rootless") }
+		return slices.ContainsFunc(i.SecurityOptions, rootless), true
 	},
 	set: func(s dockerd.Setup) bool { return s.Is("rootless", true) },
 }
 
-// ErrSnap says that the daemon is a snap. It is confined to files of its own, restarts when it likes, and systemd knows it by another
-// name than the one that pi-agent starts before.
+// ErrSnap says that the daemon is a snap. It is confined to files of its own, restarts when it likes, and systemd knows
+// it by another name than the one that pi-agent starts before.
 var ErrSnap = &Setting{
 	Name: "snap", Excludes: true,
 	Text:   "docker is installed as a snap, which is shut off from the board and will not do",
 	Remedy: "sudo snap remove docker, and sudo apt install docker.io",
-	told: func(i system.Info) (is, known bool) {
+	told: func(i system.Info) (set, known bool) {
 		return strings.HasPrefix(i.DockerRootDir, "/var/snap/docker/"), true
 	},
 	set: func(s dockerd.Setup) bool { return strings.HasPrefix(s.Program, "/snap/docker/") },
 }
 
-// settings are all that excludes swarm mode or cripples it, in the engines from 20.10 to 29. Others that look as if they did
-// do not: "bridge", "icc", "userland-proxy" and "ip-masq" are about the default bridge only, "userns-remap" moves the data, and
-// the swarm is told its addresses and its pool in so many words.
+// settings are all that excludes swarm mode or cripples it, in the engines from 20.10 to 29. Others that look as if
+// they did do not: "bridge", "icc", "userland-proxy" and "ip-masq" are about the default bridge only, "userns-remap"
+// moves the data, and the swarm is told its addresses and its pool explicitly.
 var settings = []*Setting{
 	ErrLiveRestore, ErrNftables, ErrClusterStore, ErrRootless, ErrSnap,
 	{
-		Name:   "iptables",
-		Text:   `docker has "iptables" off: containers of services do not reach beyond the board, nor are published ports sure to be reached`,
+		Name: "iptables",
+		Text: `docker has "iptables" off: containers of services do not reach beyond the board, ` +
+			"nor are published ports sure to be reached",
 		Remedy: "remove it from /etc/docker/daemon.json" + changed,
 		set:    func(s dockerd.Setup) bool { return s.Is("iptables", false) },
 	},
 	{
-		Name:   "ip-forward",
-		Text:   `docker has "ip-forward" off: where the board does not forward packets by itself, published ports are not reached`,
+		Name: "ip-forward",
+		Text: `docker has "ip-forward" off: where the board does not forward packets by itself, ` +
+			"published ports are not reached",
 		Remedy: "remove it from /etc/docker/daemon.json" + changed,
 		set:    func(s dockerd.Setup) bool { return s.Is("ip-forward", false) },
 	},
@@ -115,19 +125,19 @@ func Hindering(setup dockerd.Setup) (all []*Setting) {
 	return all
 }
 
-// excluding is the setting for which an engine refuses swarm mode, nil when there is none. refused is the one that it last
-// refused for, which counts where it tells nothing to the contrary.
+// excluding is the setting for which an engine refuses swarm mode, nil when there is none. refused is the one that it
+// last refused for, which counts where it tells nothing to the contrary.
 func excluding(info system.Info, refused *Setting) *Setting {
 	said := strings.ToLower(info.Swarm.Error)
 	for _, s := range settings {
 		if !s.Excludes {
 			continue
 		}
-		is, known := false, false
+		set, known := false, false
 		if s.told != nil {
-			is, known = s.told(info)
+			set, known = s.told(info)
 		}
-		if is || !known && (s == refused || s.refusal != "" && strings.Contains(said, s.refusal)) {
+		if set || !known && (s == refused || s.refusal != "" && strings.Contains(said, s.refusal)) {
 			return s
 		}
 	}

@@ -1,5 +1,7 @@
 package timing
 
+// This file has two small clocks: since when something has been so, and whether a text is worth telling yet.
+
 import "time"
 
 // Since is since when something has been so without a break; zero when it is not so.
@@ -17,7 +19,7 @@ func (s *Since) Note(holds bool, now time.Time) (begun bool) {
 	return false
 }
 
-// For reports whether it has been so for that long.
+// For reports whether it has been so for d or longer.
 func (s Since) For(d time.Duration, now time.Time) bool { return !s.IsZero() && now.Sub(s.Time) >= d }
 
 // Notice is a text that is told once it has stayed the same for a while, and not again before another one was.
@@ -26,8 +28,8 @@ type Notice struct {
 	since     time.Time
 }
 
-// News takes in what there is to tell at now, empty when there is nothing. It reports whether to tell it: it has been the same
-// for as long as calm, and was not what was told last.
+// News takes in what there is to tell at now, empty when there is nothing. It reports whether to tell it: it has been
+// the same for as long as calm, and was not what was told last.
 func (n *Notice) News(text string, now time.Time, calm time.Duration) bool {
 	if text != n.now || n.since.IsZero() {
 		n.now, n.since = text, now

@@ -1,8 +1,9 @@
-// Package timing has every patience of the agent: how long it waits before it decides, asks again, tells somebody or gives
-// up. They are values, so that a test need not wait for as long as a class would.
+// Package timing has every patience of the agent: how long it waits before it decides, asks again, tells somebody or
+// gives up. They are values, so that a test need not wait for as long as a class would.
 //
-// What is not here: times that a protocol sets (RFC 3927, RFC 5227, RFC 6762), the limit of one call or request and the pause before it is made again, how old
-// a cached answer may be, and differences of clocks. Those stay beside what they are about.
+// What is not here: times that a protocol sets (RFC 3927, RFC 5227, RFC 6762), the limit of one call or request and the
+// pause before it is made again, how old a cached answer may be, and differences of clocks. Those stay beside what they
+// are about.
 package timing
 
 import (
@@ -51,12 +52,14 @@ type Timing struct {
 	Overtaken time.Duration
 	// ForgetBlank is how long after its last answer a board outside any swarm is forgotten.
 	ForgetBlank time.Duration
-	// SilentAgain is the time after which the silence of one more board is told, where many that are silent may be invented.
+	// SilentAgain is the time after which the silence of one more board is told, where many that are silent may be
+	// invented.
 	SilentAgain time.Duration
 	// RecallCalm is how long boards may be met before where they are is written down: those of a first formation come
 	// together.
 	RecallCalm time.Duration
-	// Recall is the least time between two such writes, for cards wear out and whoever has many addresses can be met anew.
+	// Recall is the least time between two such writes: cards wear out, and a board with many addresses can be met anew
+	// again and again.
 	Recall time.Duration
 
 	// Hearing other boards.
@@ -65,24 +68,24 @@ type Timing struct {
 	Hear time.Duration
 	// Unheard is how long a board that was met may take to be heard: a hello overtakes the first announcement.
 	Unheard time.Duration
-	// UnheardMax is how long the announcements of a board that answers may be missing: they come every 30 to 60 s, and a few
-	// may be lost.
+	// UnheardMax is how long the announcements of a board that answers may be missing: they come every 30 to 60 s, and
+	// a few may be lost.
 	UnheardMax time.Duration
 	// Reach is how long a board that is heard may take to answer, before that is a matter to tell.
 	Reach time.Duration
-	// Heard is how long an announcement holds a board back that founds a swarm: our boards announce that theirs hold for so
-	// long, and whoever says longer is none of ours.
+	// Heard is how long an announcement holds a board back that founds a swarm: that is how long our boards announce that
+	// theirs hold, and what says longer is none of ours.
 	Heard time.Duration
 	// ReachCalm is how long it must stay the same how boards are reached, before it is told.
 	ReachCalm time.Duration
-	// NeighboursCalm is how long the number of other clusters must stay the same before it is told: their boards are heard one
-	// after the other, and whoever wants to fill the journal can invent clusters.
+	// NeighboursCalm is how long the number of other clusters must stay the same before it is told: their boards are
+	// heard one after the other, and whoever wants to fill the journal can invent clusters.
 	NeighboursCalm time.Duration
 
 	// Founding a swarm, and joining one.
 
-	// Remembered is how long a blank board holds back from founding a swarm after it last spoke to a board that is in one: a
-	// manager that restarts is back within that time.
+	// Remembered is how long a blank board holds back from founding a swarm after it last spoke to a board that is in
+	// one: a manager that restarts is back within that time.
 	Remembered time.Duration
 	// Founding is how long the lowest board may take to found the swarm before the next one has its turn.
 	Founding time.Duration
@@ -90,8 +93,8 @@ type Timing struct {
 	Named time.Duration
 	// Pending is how long a first join may stay pending in the engine before it is abandoned.
 	Pending time.Duration
-	// Leaving is how long an engine that has left a swarm is left alone: it gives its ports and networks back only after it
-	// has said that it is done, and one that joins meanwhile is without overlay networks.
+	// Leaving is how long an engine that has left a swarm is left alone: it gives its ports and networks back only
+	// after it has said that it is done, and one that joins meanwhile is without overlay networks.
 	Leaving time.Duration
 	// ClockWait is how long boards whose clocks differ wait for a time server before one of them founds a swarm. On a LAN
 	// without one they do without.
@@ -115,32 +118,33 @@ type Timing struct {
 	Out time.Duration
 	// Parted is how long all managers that a worker's engine knows must say that they are not its managers any more.
 	Parted time.Duration
-	// Orphaned is how long they may all be silent before a worker takes them for gone. A person who exchanges a card or waits
-	// for a disk check takes less.
+	// Orphaned is how long they may all be silent before a worker takes them for gone. A person who exchanges a card or
+	// waits for a disk check takes less.
 	Orphaned time.Duration
 	// Mourned is how long a board says that the swarm that it was in before was lost: a lesson.
 	Mourned time.Duration
 	// Count is how often a manager looks what is in its swarm while it knows of no other.
 	Count time.Duration
-	// Copy is how long after its start a board takes its membership for that of a copy when another board has the same one.
-	// Later each of the two may hold something that the other does not.
+	// Copy is how long after its start a board takes its membership for that of a copy when another board has the same
+	// one. Later each of the two may hold something that the other does not.
 	Copy time.Duration
-	// Doubled is how long two boards may be one node before that is told: a copy that meets its original needs less to leave,
-	// and to be forgotten as that node.
+	// Doubled is how long two boards may be one node before that is told: a copy that meets its original needs less to
+	// leave, and to be forgotten as that node.
 	Doubled time.Duration
-	// Forget is how long root and a restart of the engine may take, on a slow board, until an engine has forgotten its swarm.
+	// Forget is how long root and a restart of the engine may take, on a slow board, until an engine has forgotten its
+	// swarm.
 	Forget time.Duration
 
 	// Managers among themselves.
 
-	// ManagerGone is how long a manager may be unreachable before it is replaced: a reboot is nothing, and no more is a board
-	// that is carried to another table.
+	// ManagerGone is how long a manager may be unreachable before it is replaced: a reboot is nothing, and no more is a
+	// board that is carried to another table.
 	ManagerGone time.Duration
-	// RolesCalm is how long the boards that could become managers must have been the same: a swarm that forms gets new ones
-	// every second, and the lowest serial may come last.
+	// RolesCalm is how long the boards that could become managers must have been the same: a swarm that forms gets new
+	// ones every second, and the lowest serial may come last.
 	RolesCalm time.Duration
-	// Phantom is how long a node may be on the list of nodes without a name before it is taken off: it gets one in the second
-	// in which its engine enters the swarm, and a join is given up long before.
+	// Phantom is how long a node may be on the list of nodes without a name before it is taken off: it gets one in the
+	// second in which its engine enters the swarm, and a join is given up long before.
 	Phantom time.Duration
 	// Stumble is how long an engine that is made a manager may stumble before it is helped: it tries again by itself.
 	Stumble time.Duration
@@ -151,7 +155,8 @@ type Timing struct {
 
 	// Stack is the time between two looks; a file counts that stayed as it was from one to the next.
 	Stack time.Duration
-	// StackCalm is how long no node may have come or gone before a stack is first deployed, so that tasks are spread over all.
+	// StackCalm is how long no node may have come or gone before a stack is first deployed, so that tasks are spread
+	// over all.
 	StackCalm time.Duration
 	// StackRetry is the pause after a file that was refused and has not changed. It doubles.
 	StackRetry time.Duration
@@ -160,7 +165,8 @@ type Timing struct {
 
 	// This board's own card and address.
 
-	// StateRetry is the time between two attempts to write a state that could not be written. A person frees space in minutes.
+	// StateRetry is the time between two attempts to write a state that could not be written. A person frees space in
+	// minutes.
 	StateRetry time.Duration
 	// AddressRetry is the time between two attempts to have an address where the first was refused, if nothing changes.
 	AddressRetry time.Duration
@@ -243,8 +249,8 @@ func (t Timing) Or(other Timing) Timing {
 	return t
 }
 
-// Faster divides every patience by n, which is 1 or more, for tests. All of them, so that what waits for something else still
-// waits longer than that takes.
+// Faster divides every patience by n, which is 1 or more, for tests. All of them, so that what waits for something else
+// still waits longer than that takes.
 func (t Timing) Faster(n float64) (Timing, error) {
 	if !(n >= 1) || math.IsInf(n, 0) {
 		return t, fmt.Errorf("pace %v: give a number from 1 on", n)

@@ -1,5 +1,7 @@
 package board
 
+// This file has what the kernel tells of time: since the boot, since the agent was first started, and of the clock.
+
 import (
 	"errors"
 	"fmt"
@@ -13,8 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Started is how long ago the agent was first started since the board was switched on. It is kept in the file at path, which
-// must be where everything goes at power-off, as below /run. A clock that is set does not change it.
+// Started is how long ago the agent was first started since the board was switched on. It is kept in the file at path,
+// which must be on a file system that is empty after power-off, such as /run. It does not change when the clock is set.
 func Started(path string) (time.Duration, error) {
 	now, err := SinceBoot()
 	if err != nil {
@@ -47,7 +49,7 @@ func note(path string, now time.Duration) error {
 	return nil
 }
 
-// SinceBoot is the time since the kernel started, sleep included. A clock that is set does not change it.
+// SinceBoot is the time since the kernel started, sleep included. It does not change when the clock is set.
 func SinceBoot() (time.Duration, error) {
 	var ts unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts); err != nil {

@@ -11,8 +11,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The kernel tells everybody to which cgroup a socket belongs, and with systemd that is the unit of the program that made it.
-// It is told by the inode of the cgroup's directory.
+// The kernel tells everybody more of a socket than is in /proc/net (sock_diag(7)): whether it takes IPv6 alone, and to
+// which cgroup it belongs, by the inode of the cgroup's directory. With systemd that is the unit of the program that
+// made it.
 
 // What package unix lacks of linux/inet_diag.h.
 const (
@@ -20,6 +21,7 @@ const (
 	diagRequest  = 56 // bytes of struct inet_diag_req_v2
 	diagAnswer   = 72 // bytes of struct inet_diag_msg, before its attributes
 	diagInode    = 68 // where in it the inode is
+	diagOnlyIPv6 = 11 // INET_DIAG_SKV6ONLY
 	diagCgroup   = 21 // INET_DIAG_CGROUP_ID
 	cgroupRoot   = "/sys/fs/cgroup"
 )
@@ -33,8 +35,15 @@ func (q query) Len() int { return len(q) }
 // Serialize implements nl.NetlinkRequestData.
 func (q query) Serialize() []byte { return q[:] }
 
-// unitsOfSockets are the units of those sockets that wait for connections or packets, by their inodes; none where nobody tells.
-func unitsOfSockets() map[uint64]string {
+// report is what the kernel tells of sockets that wait for connections or packets, by their inodes.
+type report struct {
+	onlyIPv6 map[uint64]bool
+	units    map[uint64]string // where that is known
+}
+
+// tell asks the kernel. It knows of no socket where the kernel does not tell.
+func tell() report {
+	t := report{onlyIPv6: map[uint64]bool{}, units: map[uint64]string{}}
 	groups := map[uint64]uint64{}
 	for _, family := range []byte{unix.AF_INET, unix.AF_INET6} {
 		for _, protocol := range []byte{unix.IPPROTO_TCP, unix.IPPROTO_UDP} {
@@ -48,11 +57,15 @@ func unitsOfSockets() map[uint64]string {
 			r.AddData(q)
 			answers, err := r.Execute(unix.NETLINK_INET_DIAG, 0)
 			if err != nil {
-				return nil // a kernel without that
+				return report{} // a kernel without that
 			}
 			for _, a := range answers {
-				if inode, group := cgroupOf(a); group != 0 {
+				inode, group, only := attributes(a)
+				if group != 0 {
 					groups[inode] = group
+				}
+				if only {
+					t.onlyIPv6[inode] = true
 				}
 			}
 		}
@@ -62,30 +75,32 @@ func unitsOfSockets() map[uint64]string {
 		names[group] = ""
 	}
 	nameGroups(names)
-	units := map[uint64]string{}
 	for inode, group := range groups {
 		if names[group] != "" {
-			units[inode] = names[group]
+			t.units[inode] = names[group]
 		}
 	}
-	return units
+	return t
 }
 
-// cgroupOf is the inode of a socket and that of its cgroup, 0 where it is not told.
-func cgroupOf(answer []byte) (inode, group uint64) {
+// attributes are the inode of a socket, that of its cgroup, 0 where it is not told, and whether it takes IPv6 alone.
+func attributes(answer []byte) (inode, group uint64, onlyIPv6 bool) {
 	if len(answer) < diagAnswer {
-		return 0, 0
+		return 0, 0, false
 	}
 	attrs, err := nl.ParseRouteAttr(answer[diagAnswer:])
 	if err != nil {
-		return 0, 0
+		return 0, 0, false
 	}
 	for _, a := range attrs {
-		if a.Attr.Type == diagCgroup && len(a.Value) == 8 {
-			return uint64(binary.NativeEndian.Uint32(answer[diagInode:])), binary.NativeEndian.Uint64(a.Value)
+		switch {
+		case a.Attr.Type == diagCgroup && len(a.Value) == 8:
+			group = binary.NativeEndian.Uint64(a.Value)
+		case a.Attr.Type == diagOnlyIPv6 && len(a.Value) == 1:
+			onlyIPv6 = a.Value[0] != 0
 		}
 	}
-	return 0, 0
+	return uint64(binary.NativeEndian.Uint32(answer[diagInode:])), group, onlyIPv6
 }
 
 // nameGroups gives the cgroups in names, which are known by the inodes of their directories, the names of their units.
