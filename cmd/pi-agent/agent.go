@@ -34,6 +34,7 @@ import (
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/ports"
 	"github.com/pi-agent/pi-agent/internal/prepare"
+	"github.com/pi-agent/pi-agent/internal/say"
 	"github.com/pi-agent/pi-agent/internal/screen"
 	"github.com/pi-agent/pi-agent/internal/sdnotify"
 	"github.com/pi-agent/pi-agent/internal/stacks"
@@ -153,7 +154,7 @@ func (a *agent) options(id *enroll.Identity, engine swarm.Engine) bootstrap.Opti
 		RememberKnown: func(addrs []netip.Addr) error {
 			return a.kept.Update(func(s *state.State) { s.Peers = addrs })
 		},
-		Stacks: func() (wrong, advice []string) { return a.stacks.Problems(), a.stacks.Advice() },
+		Stacks: func() (wrong, advice []say.Text) { return a.stacks.Problems(), a.stacks.Advice() },
 		Taken:  a.watch.Taken, Obstacles: a.watch.Warnings,
 		Engine: engine, Discovery: a.found, Asker: enroll.NewClient(id, a.member.trust),
 		Network: a.network, Notify: a.screen, Pins: a.member.pins, Log: a.log,

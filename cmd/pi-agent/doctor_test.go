@@ -12,6 +12,7 @@ import (
 
 	"github.com/pi-agent/pi-agent/internal/doctor"
 	"github.com/pi-agent/pi-agent/internal/picture"
+	"github.com/pi-agent/pi-agent/internal/say"
 )
 
 // On a machine without agent and engine the doctor finds that, and looks at the rest.
@@ -29,7 +30,7 @@ func TestDoctor(t *testing.T) {
 			t.Errorf("stdout lacks %q:\n%s", want, stdout.String())
 		}
 	}
-	socket := showing(t, func() picture.Picture { return picture.Picture{Doing: "This board is a worker."} })
+	socket := showing(t, func() picture.Picture { return picture.Picture{Doing: say.Words("This board is a worker.")} })
 	stdout.Reset()
 	_ = run(t.Context(), []string{"doctor", "-json", "-socket", socket, "-config", config}, &stdout, &stderr)
 	var got struct {

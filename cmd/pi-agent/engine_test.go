@@ -17,6 +17,7 @@ import (
 	"github.com/pi-agent/pi-agent/internal/dockerd"
 	"github.com/pi-agent/pi-agent/internal/picture"
 	"github.com/pi-agent/pi-agent/internal/ports"
+	"github.com/pi-agent/pi-agent/internal/say"
 	"github.com/pi-agent/pi-agent/internal/swarm"
 )
 
@@ -93,10 +94,10 @@ func TestNamed(t *testing.T) {
 		"proc/7/comm":  &fstest.MapFile{Data: []byte("nc\n")},
 		"proc/7/fd/3":  &fstest.MapFile{Data: []byte("socket:[9]"), Mode: fs.ModeSymlink},
 	}
-	before := []picture.Warning{{Text: "Port 7946/tcp is taken by another program, and is needed for x."}, {Text: "Other."}}
+	before := []picture.Warning{{Text: say.Words("Port 7946/tcp is taken by another program, and is needed for x."), Port: "7946/tcp"}, {Text: say.Words("Other.")}}
 	var got []string
 	for _, w := range named(before, ports.Look{Root: root, Sees: true}) {
-		got = append(got, w.Text)
+		got = append(got, w.Text.En)
 	}
 	want := []string{"Port 7946/tcp is taken by nc (7), and is needed for news between nodes.", "Other."}
 	if !slices.Equal(got, want) {

@@ -17,6 +17,7 @@ import (
 	"github.com/pi-agent/pi-agent/internal/control"
 	"github.com/pi-agent/pi-agent/internal/picture"
 	"github.com/pi-agent/pi-agent/internal/ports"
+	"github.com/pi-agent/pi-agent/internal/say"
 	"github.com/pi-agent/pi-agent/internal/status"
 	"github.com/pi-agent/pi-agent/internal/swarm"
 )
@@ -126,12 +127,12 @@ func look(ctx context.Context, configPath, socket string) (p picture.Picture, ag
 // alone is the picture without an agent, for the reason why.
 func alone(ctx context.Context, configPath string, why error) (picture.Picture, error) {
 	cfg, err := config.Load(configPath)
-	doing := "The agent does not run on this board: sudo systemctl start pi-agent."
+	doing := say.AgentStopped.With()
 	switch {
 	case !errors.Is(why, control.ErrNotRunning):
-		doing = "The agent of this board hangs: sudo systemctl restart pi-agent."
+		doing = say.AgentHangs.With()
 	case err != nil:
-		doing = fmt.Sprintf("The agent does not run on this board, and cannot with its settings: %v.", err)
+		doing = say.AgentCannotRun.With(err)
 	}
 	if err != nil {
 		cfg = config.Default()
@@ -153,13 +154,13 @@ func alone(ctx context.Context, configPath string, why error) (picture.Picture, 
 func named(warnings []picture.Warning, look ports.Look) []picture.Warning {
 	look.EngineErr = swarm.ErrUnreachable // it was not asked: without knowing that, nothing is guessed
 	var all []picture.Warning
-	seen := map[ports.Port]bool{}
+	seen := map[string]bool{}
 	for _, h := range look.Strangers() {
-		seen[h.Port] = true
-		all = append(all, picture.Warning{Text: h.Text(), Remedy: h.Remedy(), Trouble: true})
+		seen[h.Port.ID()] = true
+		all = append(all, picture.Warning{Text: h.Text(), Remedy: h.Remedy(), Trouble: true, Port: h.Port.ID()})
 	}
 	for _, w := range warnings {
-		if p, is := ports.Told(w.Text); !is || !seen[p] {
+		if !seen[w.Port] {
 			all = append(all, w)
 		}
 	}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/pi-agent/pi-agent/internal/control"
 	"github.com/pi-agent/pi-agent/internal/picture"
+	"github.com/pi-agent/pi-agent/internal/say"
 )
 
 // settingsIn writes a file with these settings, on a board with a serial and without an engine.
@@ -81,9 +82,9 @@ func showing(t *testing.T, draw func() picture.Picture) string {
 func init() { portsOf = fstest.MapFS{} }
 
 func TestStatus(t *testing.T) {
-	warning := picture.Warning{Text: "1 manager: if pi-3f09a2 fails, the swarm cannot be changed."}
+	warning := picture.Warning{Text: say.Words("1 manager: if pi-3f09a2 fails, the swarm cannot be changed.")}
 	socket := showing(t, func() picture.Picture {
-		return picture.Picture{Doing: "This board is a worker.", Warnings: []picture.Warning{warning}}
+		return picture.Picture{Doing: say.Words("This board is a worker."), Warnings: []picture.Warning{warning}}
 	})
 	for _, tt := range []struct {
 		trouble bool
@@ -149,7 +150,7 @@ func TestStatusWatchGoesOn(t *testing.T) {
 	good := settingsIn(t, "")
 	for name, socket := range map[string]string{
 		"hangs":          hanging(t),
-		"not understood": showing(t, func() picture.Picture { return picture.Picture{Doing: strings.Repeat("x", picture.Max)} }),
+		"not understood": showing(t, func() picture.Picture { return picture.Picture{Doing: say.Words(strings.Repeat("x", picture.Max))} }),
 	} {
 		t.Run(name, func(t *testing.T) {
 			ctx, stop := context.WithTimeout(t.Context(), time.Minute)
@@ -176,7 +177,7 @@ func TestStatusWatchGoesOn(t *testing.T) {
 }
 
 func TestStatusWatch(t *testing.T) {
-	socket := showing(t, func() picture.Picture { return picture.Picture{Doing: "Looking.", Needs: true} })
+	socket := showing(t, func() picture.Picture { return picture.Picture{Doing: say.Words("Looking."), Needs: true} })
 	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
 	defer stop()
 	out, in := io.Pipe()

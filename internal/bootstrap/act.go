@@ -44,7 +44,7 @@ func (l *Loop) act(ctx context.Context, v policy.View, a policy.Action, said pee
 
 // refused is why the newest attempt to do something failed, and how long the next one waits.
 type refused struct {
-	why   string // empty when it did not fail
+	why   error // nil when it did not fail
 	until time.Time
 	times int // in a row
 }
@@ -56,9 +56,9 @@ func (r *refused) note(err error, t timing.Timing, log *zap.Logger) {
 	}
 	wait := min(t.RetryFirst<<min(r.times, 10), t.RetryMax)
 	tell := log.Warn
-	if r.why == err.Error() {
+	if r.why != nil && r.why.Error() == err.Error() {
 		tell = log.Debug
 	}
-	*r = refused{why: err.Error(), until: time.Now().Add(wait), times: r.times + 1}
+	*r = refused{why: err, until: time.Now().Add(wait), times: r.times + 1}
 	tell(fmt.Sprintf("That did not work, and will be tried again: %v.", err), zap.Duration("next_try_in", wait))
 }

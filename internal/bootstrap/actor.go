@@ -12,6 +12,7 @@ import (
 	"github.com/pi-agent/pi-agent/internal/enroll"
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/policy"
+	"github.com/pi-agent/pi-agent/internal/say"
 	"github.com/pi-agent/pi-agent/internal/swarm"
 )
 
@@ -195,10 +196,10 @@ func (a *actor) mourn(now time.Time) {
 		a.loss.swarm))
 }
 
-// lostBefore is what a board in a swarm says of the one that it was in before, for a while; empty where there is nothing to say.
-func (a *actor) lostBefore(now time.Time) string {
+// lostBefore is what a board in a swarm says of the one that it was in before, for a while; nothing where there is nothing to say.
+func (a *actor) lostBefore(now time.Time) (said say.Text) {
 	if a.loss.at.IsZero() || now.Sub(a.loss.at) >= a.Timing.Mourned {
-		return ""
+		return said
 	}
-	return fmt.Sprintf("It has left swarm %s, which is lost with its services, secrets and configs: deploy anew what shall run.", a.loss.swarm)
+	return say.LostBefore.With(a.loss.swarm)
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/policy"
+	"github.com/pi-agent/pi-agent/internal/say"
 	"github.com/pi-agent/pi-agent/internal/swarm"
 )
 
@@ -25,12 +26,12 @@ var broken = []struct {
 	decide func(policy.View) policy.Action
 }{
 	{"follows settings that are wrong", "WrongSettings", blind(func(v *policy.View) { v.Settings.Err = nil })},
-	{"a manager does nothing", "Formation", instead(policy.Serve, func(a policy.Action) policy.Action { return wait(a.Reason) })},
+	{"a manager does nothing", "Formation", instead(policy.Serve, func(a policy.Action) policy.Action { return wait(a.Reason.En) })},
 	{"an empty swarm does not yield", "TwoSwarms", func(v policy.View) policy.Action {
 		if a := policy.Decide(v); a.Kind != policy.Move || !v.Engine.Manager {
 			return a
 		}
-		return policy.Action{Kind: policy.Serve, Reason: "There are two swarms."}
+		return policy.Action{Kind: policy.Serve, Reason: say.Words("There are two swarms.")}
 	}},
 	{"every swarm is taken for an empty one", "TwoSwarms", blind(func(v *policy.View) { v.Swarm.Contents = peer.Contents{Nodes: 1} })},
 	{"what a person gave up is kept", "Yield", blind(func(v *policy.View) { v.Member.Yields = false })},
@@ -38,7 +39,7 @@ var broken = []struct {
 		if a := policy.Decide(v); a.Kind != policy.Move || v.Engine.Manager || v.Engine.State == swarm.Failed {
 			return a
 		}
-		return policy.Action{Kind: policy.Stay, Reason: "This board is a worker."}
+		return policy.Action{Kind: policy.Stay, Reason: say.Words("This board is a worker.")}
 	}},
 	{"a worker gives its manager up at once", "Year", blind(func(v *policy.View) {
 		if v.Engine.State == swarm.Active && !v.Engine.Manager {
@@ -48,15 +49,15 @@ var broken = []struct {
 	})},
 	{"a member that waits for its manager is taken for a join that fails", "Year", func(v policy.View) policy.Action {
 		if v.Engine.Err == nil && v.Engine.State == swarm.Pending && v.Engine.NodeID != "" {
-			return policy.Action{Kind: policy.Abandon, Reason: "It does not get in"}
+			return policy.Action{Kind: policy.Abandon, Reason: say.Words("It does not get in")}
 		}
 		return policy.Decide(v)
 	}},
-	{"a join that has failed is not ended", "Reset", instead(policy.Abandon, func(a policy.Action) policy.Action { return wait(a.Reason) })},
+	{"a join that has failed is not ended", "Reset", instead(policy.Abandon, func(a policy.Action) policy.Action { return wait(a.Reason.En) })},
 	{"a copy stays beside its original", "CopiedCard", blind(func(v *policy.View) { v.Member.From = "" })},
 	{"a moved card is taken for a copy", "MovedCard", func(v policy.View) policy.Action {
 		if v.Engine.Err == nil && v.Member.From != "" && v.Engine.NodeID != "" {
-			return policy.Action{Kind: policy.LeaveCopy, Reason: "The card of this board was in another one"}
+			return policy.Action{Kind: policy.LeaveCopy, Reason: say.Words("The card of this board was in another one")}
 		}
 		return policy.Decide(v)
 	}},

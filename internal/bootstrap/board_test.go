@@ -6,6 +6,7 @@ import (
 
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/policy"
+	"github.com/pi-agent/pi-agent/internal/say"
 )
 
 var now = time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)
@@ -39,4 +40,6 @@ func at(a string) func(*policy.Peer) {
 }
 
 // wait is a board that does nothing, for that reason.
-func wait(reason string) policy.Action { return policy.Action{Kind: policy.Wait, Reason: reason} }
+func wait(reason string) policy.Action {
+	return policy.Action{Kind: policy.Wait, Reason: say.Words(reason)}
+}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/policy"
+	"github.com/pi-agent/pi-agent/internal/say"
 	"github.com/pi-agent/pi-agent/internal/swarm"
 )
 
@@ -14,10 +15,10 @@ type said struct {
 	told     policy.Action // the newest decision that was told: what is no news yet is not said to others either
 	hostname string        // of the board
 	met      []netip.Addr  // whom it tells of while it is in no swarm
-	refused  string        // why its newest attempt failed; empty when it did not
+	refused  error         // why its newest attempt failed; nil when it did not
 	paused   bool          // it is not to be repeated yet
 	restarts bool          // the engine does not answer, and may be back soon
-	lost     string        // of the swarm that it was in before
+	lost     say.Text      // of the swarm that it was in before
 }
 
 // claimOf is what a board says about itself that sees v and has decided a.
@@ -32,7 +33,7 @@ func claimOf(v policy.View, a policy.Action, s said) peer.Claim {
 	case e.Err == nil && (e.State == swarm.Failed && m.Node != "" || e.State == swarm.Inactive && m.Revive.IsValid()):
 		return s.before // and so is one that stumbles on the way back, or is brought back
 	}
-	c.Swarm, c.Node, c.Trouble, c.Waits, c.Contents, c.Orphan, c.Manages = "", "", "", "", peer.Contents{}, false, ""
+	c.Swarm, c.Node, c.Trouble, c.Waits, c.Contents, c.Orphan, c.Manages = "", "", say.Text{}, say.Text{}, peer.Contents{}, false, ""
 	c.State = stateOf(v, a, s.paused)
 	switch {
 	case c.State == peer.Manager:
@@ -74,20 +75,20 @@ func stateOf(v policy.View, a policy.Action, paused bool) peer.State {
 }
 
 // waits is what a claim says of why the board, in that state, is not in a swarm yet, or in one that is lost; empty when it is.
-func waits(state peer.State, s said) string {
+func waits(state peer.State, s said) (nothing say.Text) {
 	switch a := s.told; {
 	case state.InSwarm() && a.Lost && a.Kind == policy.Stay:
 		return a.Reason
-	case s.refused != "" && (a.Lost || !state.InSwarm()):
-		return "Its last attempt failed: " + s.refused
+	case s.refused != nil && (a.Lost || !state.InSwarm()):
+		return say.LastAttempt.With(s.refused)
 	case state.InSwarm() && a.Lost:
-		return ""
+		return nothing
 	case state.InSwarm():
 		return s.lost
 	case (state == peer.Waiting || a.Between) && a.Kind == policy.Wait:
 		return a.Reason
 	}
-	return ""
+	return nothing
 }
 
 // others is what a claim says of other boards: a worker names its managers, and a board outside a swarm whom it met.

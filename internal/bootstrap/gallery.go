@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -19,6 +18,7 @@ import (
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/picture"
 	"github.com/pi-agent/pi-agent/internal/policy"
+	"github.com/pi-agent/pi-agent/internal/say"
 	"github.com/pi-agent/pi-agent/internal/status"
 	"github.com/pi-agent/pi-agent/internal/swarm"
 )
@@ -57,8 +57,8 @@ func (g *gallery) Look(ctx context.Context, p enroll.Peer) (json.RawMessage, err
 		return nil, errors.New("this board is not a manager now")
 	}
 	shown := g.Picture(ctx)
-	if shown.Source == "" {
-		return nil, errNoMajority
+	if shown.Source == "" { // nor can it tell who is a node
+		return picture.Picture{Swarm: &picture.Swarm{Leaderless: true}}.Encode()
 	}
 	node := func(b picture.Board) bool {
 		return b.Node != "" && b.Node == p.Claim.Node && slices.ContainsFunc(b.Addrs, func(a netip.Addr) bool { return g.metAt(p, a) })
@@ -82,7 +82,7 @@ func (g *gallery) draw(ctx context.Context) picture.Picture {
 	seen := g.Load()
 	if seen.action.Rule == "" {
 		return picture.Picture{Version: picture.Version, Drawn: time.Now(), Cluster: g.Cluster, Keyed: g.Tag != "", Self: g.Serial,
-			Doing: "The agent has just started."}
+			Doing: say.JustStarted.With()}
 	}
 	f := g.facts(seen)
 	p := status.Begin(f)
@@ -96,7 +96,7 @@ func (g *gallery) draw(ctx context.Context) picture.Picture {
 	}
 	if err != nil {
 		g.Log.Debug("The picture of the cluster lacks something of the swarm: " + err.Error())
-		p.Swarm.Leaderless = status.Leaderless(engine, err) || errors.Is(err, enroll.ErrRefused) && strings.Contains(err.Error(), errNoMajority.Error())
+		p.Swarm.Leaderless = p.Swarm.Leaderless || status.Leaderless(engine, err)
 	}
 	status.Finish(&p, f)
 	g.obstruct(&p)
@@ -119,9 +119,6 @@ func (g *gallery) facts(seen *snapshot) status.Facts {
 	return f
 }
 
-// errNoMajority is what a manager that cannot show the swarm tells the boards that ask it.
-var errNoMajority = errors.New("the managers have no majority now")
-
 // overview takes in what the engine of a manager of that name knows.
 func (g *gallery) overview(ctx context.Context, p *picture.Picture, name string) error {
 	o, err := g.Engine.Overview(ctx)
@@ -141,6 +138,10 @@ func (g *gallery) fetch(ctx context.Context, p *picture.Picture, v policy.View) 
 			continue
 		}
 		lent, err := g.pictureOf(ctx, m)
+		if err == nil && lent.Source == "" {
+			p.Swarm.Leaderless = lent.Swarm != nil && lent.Swarm.Leaderless
+			err = errors.New("a manager knows no more than this board")
+		}
 		if err != nil || lent.Swarm == nil {
 			if !errors.Is(failed, enroll.ErrRefused) { // one that answers knows more than one that does not
 				failed = cmp.Or(err, failed)
@@ -161,7 +162,7 @@ func (g *gallery) fetch(ctx context.Context, p *picture.Picture, v policy.View) 
 
 // stacks are what is wrong with the Compose files of the board that leads, and what Docker leaves out of them, for only those
 // count. Another manager asks that board.
-func (g *gallery) stacks(ctx context.Context, p picture.Picture) (wrong, advice []string, err error) {
+func (g *gallery) stacks(ctx context.Context, p picture.Picture) (wrong, advice []say.Text, err error) {
 	i := slices.IndexFunc(p.Boards, func(b picture.Board) bool { return b.Role == picture.Leader })
 	switch {
 	case i < 0:
@@ -197,7 +198,7 @@ func (g *gallery) obstruct(p *picture.Picture) {
 	}
 	var all []picture.Warning
 	for _, w := range g.Obstacles() {
-		if !p.Needs || w.Text+" "+w.Remedy != p.Doing {
+		if !p.Needs || say.Join(" ", w.Text, w.Remedy) != p.Doing {
 			all = append(all, w)
 		}
 	}

@@ -17,7 +17,6 @@ import (
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/policy"
 	"github.com/pi-agent/pi-agent/internal/roster"
-	"github.com/pi-agent/pi-agent/internal/status"
 	"github.com/pi-agent/pi-agent/internal/swarm"
 )
 
@@ -84,7 +83,7 @@ func (h *host) meet(p enroll.Peer, now time.Time) (stale bool) {
 	}
 	h.compareNames(p)
 	if trouble {
-		h.Log.Warn(fmt.Sprintf("%s cannot take part: %s", p.Claim.Serial.Name(), status.Sentence(p.Claim.Trouble)))
+		h.Log.Warn(fmt.Sprintf("%s cannot take part: %s", p.Claim.Serial.Name(), p.Claim.Trouble.Dot()))
 	}
 	return false
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/pi-agent/pi-agent/internal/picture"
 	"github.com/pi-agent/pi-agent/internal/policy"
 	"github.com/pi-agent/pi-agent/internal/roster"
+	"github.com/pi-agent/pi-agent/internal/say"
 	"github.com/pi-agent/pi-agent/internal/swarm"
 	"github.com/pi-agent/pi-agent/internal/timing"
 )
@@ -117,7 +118,7 @@ type Options struct {
 	SetClock    func(to time.Time) error    // asks for the clock to be put forward
 	Built       time.Time                   // when this program was made; zero when that is not known
 	// Stacks is what is wrong with the Compose files of this board, which leads, and what Docker leaves out of them; nil without any.
-	Stacks func() (wrong, advice []string)
+	Stacks func() (wrong, advice []say.Text)
 
 	Known         []netip.Addr             // where other boards were met before this one last started
 	RememberKnown func([]netip.Addr) error // keeps that through a power cut

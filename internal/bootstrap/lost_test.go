@@ -72,7 +72,7 @@ func TestLostSwarmWithoutAKey(t *testing.T) {
 					w.run(t, nil, 2*time.Minute, nil)
 				}
 				for _, b := range workers {
-					remedy := policy.AnotherKey(leader.serial.Name(), b.serial.Name()) + "."
+					remedy := policy.AnotherKey(leader.serial.Name(), b.serial.Name()).En + "."
 					if !b.said(remedy) {
 						t.Errorf("the journal of %s lacks %q", b.serial.Name(), remedy)
 					}

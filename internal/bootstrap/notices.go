@@ -63,7 +63,7 @@ func (n *notices) straying(v policy.View) string {
 	var names []string
 	for _, p := range v.Boards.Peers {
 		c := p.Claim
-		if c.State == peer.Worker && c.Waits != "" && c.Swarm != "" && c.Swarm != v.Engine.SwarmID && v.Now.Sub(p.Met) < n.Timing.Rival {
+		if c.State == peer.Worker && !c.Waits.IsZero() && c.Swarm != "" && c.Swarm != v.Engine.SwarmID && v.Now.Sub(p.Met) < n.Timing.Rival {
 			names = append(names, c.Serial.Name())
 		}
 	}

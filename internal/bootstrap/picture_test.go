@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"math/rand/v2"
 	"net/netip"
 	"regexp"
@@ -22,7 +21,7 @@ import (
 	"github.com/pi-agent/pi-agent/internal/enroll"
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/picture"
-	"github.com/pi-agent/pi-agent/internal/sentences"
+	"github.com/pi-agent/pi-agent/internal/say"
 	"github.com/pi-agent/pi-agent/internal/status"
 	"github.com/pi-agent/pi-agent/internal/swarm"
 )
@@ -79,14 +78,14 @@ func TestPictureOfASwarm(t *testing.T) {
 				}
 				e := entryOf(t, p, other)
 				if e.Name != other.hostname || e.Model != "Simulated Pi" || e.Role != role || e.State != picture.Ready || e.Engine != "20.10.24" ||
-					e.Node != other.node || len(e.Addrs) != 1 || e.Addrs[0] != other.addr || e.Why != "" || time.Since(e.Heard) > time.Minute {
+					e.Node != other.node || len(e.Addrs) != 1 || e.Addrs[0] != other.addr || e.Why.En != "" || time.Since(e.Heard) > time.Minute {
 					t.Errorf("%s shows %+v", b.hostname, e)
 				}
 			}
 			if len(p.Services) != 1 || p.Services[0].Running != 4 || p.Services[0].Wanted != 4 || p.Services[0].Tasks[0].Board == "" {
 				t.Errorf("%s shows the services %+v", b.hostname, p.Services)
 			}
-			if len(p.Warnings) != 1 || !strings.HasPrefix(p.Warnings[0].Text, "1 manager: if "+leader.hostname+" fails") {
+			if len(p.Warnings) != 1 || !strings.HasPrefix(p.Warnings[0].Text.En, "1 manager: if "+leader.hostname+" fails") {
 				t.Errorf("%s warns %+v", b.hostname, p.Warnings)
 			}
 		}
@@ -110,7 +109,7 @@ func TestPictureOfASwarm(t *testing.T) {
 				continue
 			}
 			p := b.running().Picture(t.Context())
-			if e := entryOf(t, p, gone); e.State != picture.Down || !strings.Contains(e.Why, "if it is on") || !p.Trouble() {
+			if e := entryOf(t, p, gone); e.State != picture.Down || !strings.Contains(e.Why.En, "if it is on") || !p.Trouble() {
 				t.Errorf("%s shows a board without power as %+v", b.hostname, e)
 			}
 			for _, task := range p.Services[0].Tasks {
@@ -120,7 +119,7 @@ func TestPictureOfASwarm(t *testing.T) {
 			}
 		}
 		w.run(t, nil, 3*time.Minute, nil)
-		if e := entryOf(t, leader.running().Picture(t.Context()), gone); !strings.Contains(e.Why, "not been heard from for 4 min") {
+		if e := entryOf(t, leader.running().Picture(t.Context()), gone); !strings.Contains(e.Why.En, "not been heard from for 4 min") {
 			t.Errorf("after a while it is %+v", e)
 		}
 
@@ -135,7 +134,7 @@ func TestPictureOfASwarm(t *testing.T) {
 				there = append(there, e)
 			}
 		}
-		if len(there) != 1 || there[0].State != picture.Ready || there[0].Why != "" {
+		if len(there) != 1 || there[0].State != picture.Ready || there[0].Why.En != "" {
 			t.Errorf("a board with a new card is there as %+v, want it once, ready", there)
 		}
 	})
@@ -152,7 +151,7 @@ func TestPictureWithoutManager(t *testing.T) {
 				continue
 			}
 			p := b.running().Picture(t.Context())
-			if p.Source != "" || p.Swarm == nil || !p.Trouble() || !p.Needs || !strings.Contains(p.Doing, "does not answer") {
+			if p.Source != "" || p.Swarm == nil || !p.Trouble() || !p.Needs || !strings.Contains(p.Doing.En, "does not answer") {
 				t.Errorf("%s shows %+v", b.hostname, p)
 			}
 			if e := entryOf(t, p, b); e.State != picture.In || e.Role != picture.Worker {
@@ -298,7 +297,9 @@ func TestPictureIsForMembers(t *testing.T) {
 }
 
 // whys are all reasons that a picture gives for boards that are not in, or are hindered.
-func whys(p picture.Picture) (all []string) {
+func whys(p picture.Picture) []string { return say.English(reasons(p)) }
+
+func reasons(p picture.Picture) (all []say.Text) {
 	for _, b := range p.Boards {
 		all = append(all, b.Why)
 	}
@@ -515,17 +516,17 @@ func TestWhy(t *testing.T) {
 					shown = by.running().draw(t.Context())
 					return slices.ContainsFunc(whys(shown), want.MatchString)
 				})
-				for _, why := range whys(shown) {
-					said[why] = true
-					if why != "" && !strings.HasSuffix(why, ".") && !strings.HasSuffix(why, "?") {
+				for _, why := range reasons(shown) {
+					said[why.Code] = true
+					if why != why.Dot() {
 						t.Errorf("%q is no sentence", why)
 					}
-					if want.MatchString(why) {
+					if want.MatchString(why.En) {
 						t.Log(why)
 					}
 				}
 				if shown.Swarm != nil && len(shown.Nearby) == 0 && slices.ContainsFunc(shown.Boards, func(b picture.Board) bool {
-					return want.MatchString(b.Why) && (b.State == picture.Ready) != (tt.name == "unicast")
+					return want.MatchString(b.Why.En) && (b.State == picture.Ready) != (tt.name == "unicast")
 				}) {
 					t.Errorf("boards are %+v", shown.Boards)
 				}
@@ -540,20 +541,10 @@ func TestWhy(t *testing.T) {
 		})
 	}
 	if played == len(tests) && !t.Failed() { // otherwise only some were asked for
-		everySentence(t, "../status/why.go", said)
-	}
-}
-
-// everySentence holds what was said to the sentences that a file has. Those that no case has caused may be impossible, or wrong.
-func everySentence(t *testing.T, path string, said map[string]bool) {
-	t.Helper()
-	forms, err := sentences.In(path)
-	if err != nil || len(forms) == 0 {
-		t.Fatalf("%d sentences, %v", len(forms), err)
-	}
-	for _, f := range forms {
-		if !slices.ContainsFunc(slices.Collect(maps.Keys(said)), f.Regexp().MatchString) {
-			t.Errorf("%s: no case says %q", path, f)
+		for _, code := range say.Codes("why-") { // those that no case has caused may be impossible, or wrong
+			if !said[code] {
+				t.Errorf("no case says %s", code)
+			}
 		}
 	}
 }
@@ -564,7 +555,7 @@ func warns(t *testing.T, w *world, b *simBoard, text string) (found picture.Warn
 	w.missing = "no warning " + text
 	w.run(t, nil, time.Minute, func() bool {
 		all := b.running().draw(t.Context()).Warnings
-		i := slices.IndexFunc(all, func(x picture.Warning) bool { return strings.HasPrefix(x.Text, text) })
+		i := slices.IndexFunc(all, func(x picture.Warning) bool { return strings.HasPrefix(x.Text.En, text) })
 		if i >= 0 {
 			found = all[i]
 		}
@@ -591,7 +582,7 @@ func TestWarningsOfFewManagers(t *testing.T) {
 		}
 		const remedy = "Set managers = 3 in pi-agent.toml on every board."
 		for _, b := range w.boards {
-			if one := warns(t, w, b, "1 manager: if "+leader.hostname+" fails, the swarm cannot be changed."); one.Remedy != remedy || one.Trouble {
+			if one := warns(t, w, b, "1 manager: if "+leader.hostname+" fails, the swarm cannot be changed."); one.Remedy.En != remedy || one.Trouble {
 				t.Errorf("%s warns %+v", b.hostname, one)
 			}
 			if b != slow {
@@ -609,8 +600,8 @@ func TestWarningsOfFewManagers(t *testing.T) {
 		}
 		second := workers[0]
 		second.engine.Promote()
-		if two := warns(t, w, workers[1], "2 managers: if "); two.Remedy != remedy ||
-			!strings.Contains(two.Text, leader.hostname) || !strings.Contains(two.Text, second.hostname) {
+		if two := warns(t, w, workers[1], "2 managers: if "); two.Remedy.En != remedy ||
+			!strings.Contains(two.Text.En, leader.hostname) || !strings.Contains(two.Text.En, second.hostname) {
 			t.Errorf("2 managers: %+v", two)
 		}
 		second.powerOff()
@@ -620,8 +611,8 @@ func TestWarningsOfFewManagers(t *testing.T) {
 			}
 		}
 		leader.kill()
-		alone := status.Alone(t.Context(), picture.Board{Serial: leader.serial, Name: leader.hostname}, "pi", "The agent does not run.", leader.engine)
-		if !strings.HasPrefix(alone.Warnings[1].Text, "The managers of the swarm have no majority") {
+		alone := status.Alone(t.Context(), picture.Board{Serial: leader.serial, Name: leader.hostname}, "pi", say.Words("The agent does not run."), leader.engine)
+		if !strings.HasPrefix(alone.Warnings[1].Text.En, "The managers of the swarm have no majority") {
 			t.Errorf("without its agent it warns %+v", alone.Warnings)
 		}
 		leader.powerOff()
@@ -688,7 +679,7 @@ func TestPictureBeforeTheFirstTurn(t *testing.T) {
 	w := newWorld(t, 1)
 	b := w.add("10000000aabbcc01")
 	l := NewLoop(Options{Serial: b.serial, Cluster: "pi", Hostname: func() string { return b.hostname }})
-	if p := l.Picture(t.Context()); p.Doing != "The agent has just started." || p.Self != b.serial || p.Swarm != nil {
+	if p := l.Picture(t.Context()); p.Doing.En != "The agent has just started." || p.Self != b.serial || p.Swarm != nil {
 		t.Errorf("%+v", p)
 	}
 }
@@ -708,12 +699,12 @@ func TestUnicastEnds(t *testing.T) {
 			}
 			w.run(t, nil, 30*time.Second, nil)
 		}
-		if e := entryOf(t, leader.running().Picture(t.Context()), worker); e.Announced || e.Why != "It is reached by address only: its announcements do not arrive, for multicast does not work between the two." {
+		if e := entryOf(t, leader.running().Picture(t.Context()), worker); e.Announced || e.Why.En != "It is reached by address only: its announcements do not arrive, for multicast does not work between the two." {
 			t.Errorf("without multicast it is %+v", e)
 		}
 		w.deaf = nil
 		w.run(t, nil, 2*time.Minute, nil)
-		if e := entryOf(t, leader.running().Picture(t.Context()), worker); !e.Announced || e.Why != "" {
+		if e := entryOf(t, leader.running().Picture(t.Context()), worker); !e.Announced || e.Why.En != "" {
 			t.Errorf("with multicast it is %+v", e)
 		}
 	})
@@ -769,10 +760,10 @@ func TestPictureWithoutAManager(t *testing.T) {
 				for _, other := range w.boards {
 					e := entryOf(t, p, other)
 					if other == leader {
-						if e.State != picture.Out && e.State != picture.Down || e.Why == "" {
+						if e.State != picture.Out && e.State != picture.Down || e.Why.En == "" {
 							t.Errorf("after %v %s shows the manager as %+v", after, b.hostname, e)
 						}
-					} else if e.State != picture.In || e.Role != picture.Worker || e.Why != "It is a worker, and its manager does not answer." {
+					} else if e.State != picture.In || e.Role != picture.Worker || e.Why.En != "It is a worker, and its manager does not answer." {
 						t.Errorf("after %v %s shows %s as %+v", after, b.hostname, other.hostname, e)
 					}
 				}

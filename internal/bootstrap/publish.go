@@ -10,6 +10,7 @@ import (
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/policy"
 	"github.com/pi-agent/pi-agent/internal/roster"
+	"github.com/pi-agent/pi-agent/internal/say"
 	"github.com/pi-agent/pi-agent/internal/swarm"
 )
 
@@ -51,7 +52,7 @@ func (l *Loop) publish(v policy.View, a policy.Action) {
 	// A card from another board has that one's address, too, which must be given up if it is a copy.
 	l.Network.Rely(c.State.InSwarm() && v.Member.From == "" || c.State == peer.Founding || v.Engine.Err == nil && v.Engine.State == swarm.Pending)
 	hint := c
-	hint.Contents, hint.Orphan, hint.Waits = peer.Contents{}, false, ""
+	hint.Contents, hint.Orphan, hint.Waits = peer.Contents{}, false, say.Text{}
 	hint.Boot, hint.Said, hint.Manages = 0, 0, "" // not announced, and so no news to announce
 	l.Discovery.SetClaim(hint)
 	l.Discovery.SetAsking(!c.State.InSwarm())

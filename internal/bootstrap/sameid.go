@@ -1,7 +1,6 @@
 package bootstrap
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -9,6 +8,7 @@ import (
 
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/roster"
+	"github.com/pi-agent/pi-agent/internal/say"
 )
 
 // Cards that are copied in a computer, and not flashed from an image, have ids in common that each board should have for itself.
@@ -17,18 +17,19 @@ import (
 
 // idKind is a kind of id, with what helps where boards share one.
 type idKind struct {
-	name, remedy string
-	mark         func(peer.Claim) string
+	shared *say.Sentence
+	remedy string
+	mark   func(peer.Claim) string
 }
 
 var idKinds = []idKind{
 	{
-		"machine id, by which routers may give them one address",
+		say.SharedMachine,
 		"sudo rm -f /etc/machine-id /var/lib/dbus/machine-id && sudo systemd-machine-id-setup && sudo reboot",
 		func(c peer.Claim) string { return c.Machine },
 	},
 	{
-		"Docker Engine id",
+		say.SharedEngine,
 		"D=$(sudo docker info -f {{.DockerRootDir}}) && sudo systemctl stop docker.socket docker && " +
 			"sudo rm -f $D/engine-id /etc/docker/key.json && sudo systemctl start docker",
 		func(c peer.Claim) string { return c.Engine },
@@ -42,21 +43,21 @@ type sharing struct {
 	serials []peer.Serial
 }
 
-func (s sharing) text() string {
+func (s sharing) text() say.Text {
 	var names []string
 	for _, serial := range s.serials {
 		names = append(names, serial.Name())
 	}
 	last := len(names) - 1
-	return fmt.Sprintf("%s and %s are copies of one card and have the same %s.", strings.Join(names[:last], ", "), names[last], s.name)
+	return s.shared.With(strings.Join(names[:last], ", "), names[last])
 }
 
 // help is what to do, on all but the first.
-func (s sharing) help() string {
+func (s sharing) help() say.Text {
 	if len(s.serials) > 2 {
-		return fmt.Sprintf("On all but %s: %s.", s.serials[0].Name(), s.remedy)
+		return say.SharedHelpMany.With(s.serials[0].Name(), s.remedy)
 	}
-	return fmt.Sprintf("On %s: %s.", s.serials[1].Name(), s.remedy)
+	return say.SharedHelp.With(s.serials[1].Name(), s.remedy)
 }
 
 // sharedIDs lists what boards share, as far as it concerns this one: a manager is concerned with all of them. It may be called
@@ -105,7 +106,7 @@ func (ids *sameIDs) news(shared []sharing, now time.Time, calm time.Duration) []
 			}
 		}
 		if len(news) > before {
-			texts = append(texts, s.text()+" "+s.help())
+			texts = append(texts, say.Join(" ", s.text(), s.help()).En)
 		}
 	}
 	if text := strings.Join(texts, "\n"); text != ids.now {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/picture"
+	"github.com/pi-agent/pi-agent/internal/say"
 )
 
 // Some cards are copies of one: the boards form one swarm, and the manager names all copies once, with the remedy. A copy that is a
@@ -33,7 +34,7 @@ func simSameIDs(t testing.TB, w *world, rnd *rand.Rand) {
 	}
 	leader := w.leader()
 	if warns := leader.running().Picture(t.Context()).Warnings; !slices.ContainsFunc(warns, func(w picture.Warning) bool {
-		return strings.Contains(w.Text, "have the same machine id") && strings.Contains(w.Remedy, "systemd-machine-id-setup")
+		return strings.Contains(w.Text.En, "have the same machine id") && strings.Contains(w.Remedy.En, "systemd-machine-id-setup")
 	}) {
 		t.Errorf("the picture warns of %v", warns)
 	}
@@ -56,19 +57,19 @@ func simSameIDs(t testing.TB, w *world, rnd *rand.Rand) {
 }
 
 func TestSharedID(t *testing.T) {
-	kind := idKind{name: "id", remedy: "help"}
+	kind := idKind{shared: say.SharedEngine, remedy: "help"}
 	for _, tt := range []struct {
 		serials    []peer.Serial
 		text, help string
 	}{
-		{[]peer.Serial{"10000000aabbcc01", "10000000aabbcc02"}, "pi-bbcc01 and pi-bbcc02 are copies of one card and have the same id.", "On pi-bbcc02: help."},
+		{[]peer.Serial{"10000000aabbcc01", "10000000aabbcc02"}, "pi-bbcc01 and pi-bbcc02 are copies of one card and have the same Docker Engine id.", "On pi-bbcc02: help."},
 		{
 			[]peer.Serial{"10000000aabbcc01", "10000000aabbcc02", "10000000aabbcc03"},
-			"pi-bbcc01, pi-bbcc02 and pi-bbcc03 are copies of one card and have the same id.", "On all but pi-bbcc01: help.",
+			"pi-bbcc01, pi-bbcc02 and pi-bbcc03 are copies of one card and have the same Docker Engine id.", "On all but pi-bbcc01: help.",
 		},
 	} {
 		s := sharing{kind, "", tt.serials}
-		if s.text() != tt.text || s.help() != tt.help {
+		if s.text().En != tt.text || s.help().En != tt.help {
 			t.Errorf("%q, %q; want %q, %q", s.text(), s.help(), tt.text, tt.help)
 		}
 	}

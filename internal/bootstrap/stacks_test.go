@@ -1,6 +1,7 @@
 package bootstrap
 
 import (
+	"github.com/pi-agent/pi-agent/internal/say"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -19,14 +20,16 @@ func TestStackErrors(t *testing.T) {
 		w.run(t, w.startAll(t, rnd), 10*time.Minute, func() bool { return w.formed() && w.managed(3)() })
 		w.run(t, nil, time.Minute, nil)
 		leads := 0
-		var bad, notes []string
+		var bad, notes []say.Text
 		for _, b := range w.boards {
-			own := []string{"Stack own of " + b.hostname + " is not deployed."}
+			own := []say.Text{say.StackRefused.With(b.hostname, "it is empty")}
 			if b.running().Place().Leads {
 				leads++
-				bad, notes = own, []string{"note of " + own[0]}
+				bad, notes = own, []say.Text{say.StackEmpty.With(b.hostname, "x.yml")}
 			}
-			b.running().Stacks = func() ([]string, []string) { return own, []string{"note of " + own[0]} }
+			b.running().Stacks = func() (wrong, advice []say.Text) {
+				return own, []say.Text{say.StackEmpty.With(b.hostname, "x.yml")}
+			}
 		}
 		if leads != 1 {
 			t.Fatalf("%d boards lead", leads)
@@ -43,7 +46,7 @@ func TestStackErrors(t *testing.T) {
 		check()
 		bad = nil
 		for _, b := range w.boards {
-			b.running().Stacks = func() ([]string, []string) { return nil, notes }
+			b.running().Stacks = func() (wrong, advice []say.Text) { return nil, notes }
 		}
 		time.Sleep(pictureAge) // virtual
 		check()

@@ -8,7 +8,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/pi-agent/pi-agent/internal/policy"
-	"github.com/pi-agent/pi-agent/internal/status"
 	"github.com/pi-agent/pi-agent/internal/swarm"
 )
 
@@ -23,7 +22,7 @@ func (l *Loop) tellNews(v policy.View, a policy.Action) {
 		return
 	}
 	known := l.told.Reason == a.Reason // Propose and Init have one reason
-	l.Notify.Status(a.Reason)
+	l.Notify.Status(a.Reason.En)
 	if !l.engine.seen && errors.Is(v.Engine.Err, swarm.ErrUnreachable) && v.Now.Sub(l.started) < l.Timing.EngineStart {
 		return // an engine that starts after the agent, as at every boot, is no news
 	}
@@ -39,8 +38,8 @@ func (l *Loop) tellNews(v policy.View, a policy.Action) {
 	if a.Trouble {
 		log = l.Log.Warn
 	}
-	log(status.Sentence(a.Reason), fields...)
-	l.Log.Debug("That was decided by a rule.", zap.String("rule", a.Rule))
+	log(a.Reason.Dot().En, fields...)
+	l.Log.Debug("That was decided by a rule.", zap.String("rule", a.Rule), zap.String("sentence", a.Reason.Code))
 }
 
 // tellNodes shows the service manager how many nodes are ready, as this worker's manager has told lately.

@@ -13,6 +13,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/say"
 )
 
 const serialA, serialB = peer.Serial("10000000aabbcc01"), peer.Serial("10000000aabbcc02")
@@ -98,7 +99,7 @@ func FuzzAnnouncement(f *testing.F) {
 	f.Add("k\xfcche", "\x00\x00", strings.Repeat("a", 129), "Swarm id", "10.0.0.1 x")
 	f.Fuzz(func(t *testing.T, hostname, model, trouble, swarm, peers string) {
 		c := claimFor(serialA, peer.Worker)
-		c.Hostname, c.Model, c.Trouble, c.Waits, c.Swarm, c.Node, c.Peers, c.Machine = hostname, model, trouble, model, swarm, hostname, peers, swarm
+		c.Hostname, c.Model, c.Trouble, c.Waits, c.Swarm, c.Node, c.Peers, c.Machine = hostname, model, say.Words(trouble), say.Words(model), swarm, hostname, peers, swarm
 		st, err := newAnnouncement(c, netip.MustParseAddr("192.0.2.7"), Cluster{Name: "pi"})
 		if err != nil {
 			t.Fatal(err)

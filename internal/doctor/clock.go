@@ -4,10 +4,9 @@ package doctor
 
 import (
 	"context"
+	"github.com/pi-agent/pi-agent/internal/say"
 	"math"
 	"time"
-
-	"github.com/pi-agent/pi-agent/internal/picture"
 )
 
 // How far clocks may be apart.
@@ -41,9 +40,9 @@ func checkClocks(_ context.Context, p *Patient) (all []Result) {
 		switch off := time.Duration(math.Abs(*b.Clock) * float64(time.Second)); {
 		case off >= clockWrong:
 			all = append(all, fail(name, remedy, "The clock of %s is %s, too far for certificates to be valid.",
-				b.Name, picture.Offset(*b.Clock))...)
+				b.Name, say.Offset(*b.Clock))...)
 		case off >= clockAside:
-			all = append(all, warn(name, remedy, "The clock of %s is %s.", b.Name, picture.Offset(*b.Clock))...)
+			all = append(all, warn(name, remedy, "The clock of %s is %s.", b.Name, say.Offset(*b.Clock))...)
 		}
 	}
 	if len(all) == 0 && len(p.Picture.Boards) > 1 {

@@ -21,6 +21,7 @@ import (
 	"github.com/pi-agent/pi-agent/internal/dockerd"
 	"github.com/pi-agent/pi-agent/internal/picture"
 	"github.com/pi-agent/pi-agent/internal/ports"
+	"github.com/pi-agent/pi-agent/internal/say"
 	"github.com/pi-agent/pi-agent/internal/swarm"
 )
 
@@ -81,7 +82,7 @@ func body(t *testing.T) (*Patient, fstest.MapFS) {
 		Engine: swarm.Status{State: swarm.Active, NodeID: "me", Addr: at("169.254.1.5"), Version: "26.1.5"},
 		Link:   address.Choice{Link: address.Link{Name: "wlan0", Addr: at("10.77.0.5"), Stable: at("169.254.1.5")}},
 		Picture: picture.Picture{
-			Self: "10000000aabbcc05", Doing: "This board is a worker in the swarm of pi-bbcc02.", Source: "pi-bbcc02",
+			Self: "10000000aabbcc05", Doing: say.Words("This board is a worker in the swarm of pi-bbcc02."), Source: "pi-bbcc02",
 			Swarm: &picture.Swarm{ID: "s", Node: "me", Pools: []netip.Prefix{netip.MustParsePrefix("10.201.0.0/16")}},
 			Boards: []picture.Board{
 				{Serial: "10000000aabbcc02", Name: "pi-bbcc02", Role: picture.Leader, State: picture.Ready, At: at("169.254.1.2"),
@@ -212,7 +213,7 @@ func TestIll(t *testing.T) {
 		text    string
 	}{
 		{"agent", patient(func(p *Patient) { p.Agent = errors.New("no such file") }), Fail, "no such file"},
-		{"agent", patient(func(p *Patient) { p.Picture.Needs, p.Picture.Doing = true, "There are two swarms." }), Fail, "two swarms"},
+		{"agent", patient(func(p *Patient) { p.Picture.Needs, p.Picture.Doing = true, say.Words("There are two swarms.") }), Fail, "two swarms"},
 		{"engine", patient(func(p *Patient) { p.EngineErr = swarm.ErrUnreachable }), Fail, "does not answer"},
 		{"engine", patient(func(p *Patient) { p.EngineErr = swarm.ErrNoPermission }), Skip, "sudo"},
 		{"engine", patient(func(p *Patient) { p.Engine.Version = "19.03.15" }), Fail, "too old"},
@@ -295,7 +296,7 @@ func TestIll(t *testing.T) {
 			p.Strangers = func() []ports.Holder { return []ports.Holder{{Port: ports.All[2], PID: 77, Program: "nc"}} }
 		}), Fail, "Port 7946/tcp is taken by nc (77), and is needed for news between nodes."},
 		{"programs at ports", patient(func(p *Patient) { // as the agent has seen it
-			p.Picture.Warnings = []picture.Warning{{Text: "Port 2377/tcp is taken by x.service, and is needed.", Remedy: "Stop it."}}
+			p.Picture.Warnings = []picture.Warning{{Text: say.Words("Port 2377/tcp is taken by x.service, and is needed."), Remedy: say.Words("Stop it."), Port: "2377/tcp"}}
 		}), Fail, "taken by x.service"},
 		{"port 2378/tcp", probe("tcp", 2378, syscall.ECONNREFUSED), Fail, "pi-bbcc02 (connection refused)"},
 		{"port 2378/tcp", patient(func(p *Patient) { // a board that is heard, and in no swarm for it is not reached

@@ -14,7 +14,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/pi-agent/pi-agent/internal/picture"
+	"github.com/pi-agent/pi-agent/internal/say"
 	"github.com/pi-agent/pi-agent/internal/swarm"
 )
 
@@ -90,7 +90,7 @@ func checkSettings(_ context.Context, p *Patient) (all []Result) {
 		if s.Excludes {
 			tell = fail
 		}
-		all = append(all, tell(name, s.Remedy, "%s%s.", strings.ToUpper(s.Text[:1]), s.Text[1:])...)
+		all = append(all, tell(name, s.Remedy.En, "%s", s.Text.Capital().Dot())...)
 	}
 	if len(all) == 0 {
 		return pass(name, "None is in the way of a swarm.")
@@ -218,12 +218,12 @@ func checkCertificate(_ context.Context, p *Patient) []Result {
 	switch days := left.Hours() / 24; {
 	case left < 0:
 		return fail(name, "set the clock right if it is wrong; else docker swarm leave, after which the board joins anew",
-			"The certificate of this node has ended, %s ago.", picture.Ago(-left))
+			"The certificate of this node has ended, %s ago.", say.Ago(-left))
 	case days < certificateSoon:
-		return warn(name, "see that the managers run: they renew it", "The certificate of this node ends in %s.", picture.Ago(left))
+		return warn(name, "see that the managers run: they renew it", "The certificate of this node ends in %s.", say.Ago(left))
 	case p.Now.Before(c.NotBefore):
 		return fail(name, "set the clock right", "The certificate of this node begins in %s: the clock is behind.",
-			picture.Ago(c.NotBefore.Sub(p.Now)))
+			say.Ago(c.NotBefore.Sub(p.Now)))
 	}
-	return pass(name, "The certificate of this node is valid for %s.", picture.Ago(left))
+	return pass(name, "The certificate of this node is valid for %s.", say.Ago(left))
 }

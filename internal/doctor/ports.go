@@ -106,12 +106,12 @@ func checkStrangers(_ context.Context, p *Patient) (all []Result) {
 	const name = "programs at ports"
 	seen := map[string]bool{}
 	for _, h := range p.Strangers() {
-		all = append(all, fail(name, h.Remedy(), "%s", h.Text())...)
-		seen[h.Port.String()] = true
+		all = append(all, fail(name, h.Remedy().En, "%s", h.Text())...)
+		seen[h.Port.ID()] = true
 	}
 	for _, w := range p.Picture.Warnings {
-		if port, is := ports.Told(w.Text); is && !seen[port.String()] {
-			all = append(all, fail(name, w.Remedy, "%s", w.Text)...)
+		if w.Port != "" && !seen[w.Port] {
+			all = append(all, fail(name, w.Remedy.En, "%s", w.Text)...)
 		}
 	}
 	if len(all) == 0 {

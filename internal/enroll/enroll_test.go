@@ -23,6 +23,7 @@ import (
 
 	"github.com/pi-agent/pi-agent/internal/enroll"
 	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/say"
 	"github.com/pi-agent/pi-agent/internal/secret"
 )
 
@@ -126,7 +127,7 @@ func TestLongestClaim(t *testing.T) {
 		c := peer.Claim{
 			Serial: serial, Cluster: "pi", Tag: strings.Repeat("0", 16), State: peer.Electing, Swarm: strings.Repeat("s", 64), Node: strings.Repeat("n", 64),
 			Model: strings.Repeat("<", 128), Hostname: strings.Repeat("&", 128), Machine: strings.Repeat("0", 16), Engine: strings.Repeat("0", 16),
-			Peers: peer.JoinOthers(others), Trouble: strings.Repeat("<", peer.TroubleMax), Waits: strings.Repeat(">", peer.TroubleMax),
+			Peers: peer.JoinOthers(others), Trouble: say.Words(strings.Repeat("<", peer.TroubleMax)), Waits: say.Words(strings.Repeat(">", peer.TroubleMax)),
 			Contents: peer.Contents{Nodes: 1_000_000, Services: 1_000_000, Secrets: 1_000_000, Configs: 1_000_000},
 			Unlisted: true, Nodes: 1_000_000, Ready: 1_000_000, Orphan: true, Moving: true,
 		}

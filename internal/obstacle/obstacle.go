@@ -1,12 +1,10 @@
-// Package obstacle watches for what on this board is in the way of its swarm and is no affair of any other board:
-// programs that have its ports, and settings that cripple its engine.
+// Package obstacle watches for what on this board is in the way of its swarm and is no affair of any other board: programs that
+// have its ports, and settings that cripple its engine.
 package obstacle
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 
@@ -14,17 +12,18 @@ import (
 
 	"github.com/pi-agent/pi-agent/internal/picture"
 	"github.com/pi-agent/pi-agent/internal/ports"
+	"github.com/pi-agent/pi-agent/internal/say"
 	"github.com/pi-agent/pi-agent/internal/swarm"
 )
 
-// How often a Watch looks: at first, while the board may be about to enter a swarm, and later.
+// How often is looked: soon after the start, when the board is about to enter a swarm, and later.
 const (
 	paceFirst = 5 * time.Second
 	firstFor  = time.Minute
 	pace      = 30 * time.Second
 )
 
-// Watch watches one board. Its methods may be called from any goroutine, its fields must be set before.
+// Watch is what watches. Its methods may be called from any goroutine.
 type Watch struct {
 	Strangers func() []ports.Holder                      // who has ports of this board
 	Settings  func(ctx context.Context) []*swarm.Setting // what the engine's files have that is in the way
@@ -33,8 +32,8 @@ type Watch struct {
 	mu       sync.Mutex
 	guessed  map[uint64]bool // sockets that were guessed to be a stranger's when last looked
 	holders  []ports.Holder
-	cripples []*swarm.Setting // settings that do not exclude swarm mode
-	told     map[string]bool  // the texts that were told and still hold
+	cripples []*swarm.Setting        // settings that do not exclude swarm mode
+	told     map[say.Text]ports.Port // what was told and still holds, with the port that it is about, if any
 }
 
 // Run looks until ctx ends.
@@ -79,15 +78,21 @@ func (w *Watch) Look(ctx context.Context) {
 			w.cripples = append(w.cripples, s)
 		}
 	}
-	told := map[string]bool{}
-	for _, warning := range w.current() {
-		told[warning.Text] = true
-		if !w.told[warning.Text] {
-			w.Log.Warn(warning.Text + " " + warning.Remedy)
+	told := map[say.Text]ports.Port{}
+	tell := func(is picture.Warning, about ports.Port) {
+		told[is.Text] = about
+		if _, known := w.told[is.Text]; !known {
+			w.Log.Warn(say.Join(" ", is.Text, is.Remedy).En)
 		}
 	}
-	for text := range w.told {
-		if p, ok := ports.Told(text); ok && !told[text] {
+	for _, h := range w.holders {
+		tell(ofHolder(h), h.Port)
+	}
+	for _, s := range w.cripples {
+		tell(ofSetting(s), ports.Port{})
+	}
+	for text, p := range w.told {
+		if _, still := told[text]; !still && p != (ports.Port{}) {
 			w.Log.Info(fmt.Sprintf("Nobody else has %s any more.", p))
 		}
 	}
@@ -95,21 +100,24 @@ func (w *Watch) Look(ctx context.Context) {
 }
 
 // Warnings are for the picture of the cluster.
-func (w *Watch) Warnings() []picture.Warning {
+func (w *Watch) Warnings() (all []picture.Warning) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.current()
-}
-
-// current are the warnings of the last look. The caller must hold w.mu.
-func (w *Watch) current() (all []picture.Warning) {
 	for _, h := range w.holders {
-		all = append(all, picture.Warning{Text: h.Text(), Remedy: h.Remedy(), Trouble: true})
+		all = append(all, ofHolder(h))
 	}
 	for _, s := range w.cripples {
-		all = append(all, picture.Warning{Text: sentence(s.Text), Remedy: sentence(s.Remedy)})
+		all = append(all, ofSetting(s))
 	}
 	return all
+}
+
+func ofHolder(h ports.Holder) picture.Warning {
+	return picture.Warning{Text: h.Text(), Remedy: h.Remedy(), Trouble: true, Port: h.Port.ID()}
+}
+
+func ofSetting(s *swarm.Setting) picture.Warning {
+	return picture.Warning{Text: s.Text.Capital().Dot(), Remedy: s.Remedy.Capital().Dot()}
 }
 
 // Taken is why this board should enter no swarm: somebody has a port that its nodes need. It is nil when nobody has.
@@ -118,11 +126,8 @@ func (w *Watch) Taken() error {
 	defer w.mu.Unlock()
 	for _, h := range w.holders {
 		if h.Port.Number != ports.Page && h.Port.Number != ports.MDNS {
-			return errors.New(h.Text() + " " + h.Remedy())
+			return say.Error(say.Join(" ", h.Text(), h.Remedy()))
 		}
 	}
 	return nil
 }
-
-// sentence gives a text its capital and its full stop.
-func sentence(text string) string { return strings.ToUpper(text[:1]) + text[1:] + "." }

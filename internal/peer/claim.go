@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"github.com/pi-agent/pi-agent/internal/say"
 	"net/netip"
 	"regexp"
 	"time"
@@ -90,8 +91,8 @@ type Claim struct {
 	Boot     uint64    `json:"boot,omitempty"`     // drawn by lot when its agent started; zero from an older agent
 	Said     uint64    `json:"said,omitempty"`     // what its agent has said since then, counted
 	Peers    string    `json:"peers,omitempty"`    // see Claim.Others
-	Trouble  string    `json:"trouble,omitempty"`  // why it cannot take part until a person helps
-	Waits    string    `json:"waits,omitempty"`    // why it is not in a swarm yet
+	Trouble  say.Text  `json:"trouble,omitzero"`   // why it cannot take part until a person helps
+	Waits    say.Text  `json:"waits,omitzero"`     // why it is not in a swarm yet
 	Contents Contents  `json:"contents,omitzero"`  // of the swarm that it manages
 	Unlisted bool      `json:"unlisted,omitempty"` // its swarm does not list the node of the board that it answers
 	Nodes    int       `json:"nodes,omitempty"`    // how many its swarm lists, told to one of them
@@ -109,6 +110,7 @@ type Claim struct {
 var (
 	clusterForm = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$`)
 	idForm      = regexp.MustCompile(`^[a-z0-9]{0,64}$`)
+	codeForm    = regexp.MustCompile(`^[a-z-]{0,64}$`)
 	tagForm     = regexp.MustCompile(`^[0-9a-f]{0,16}$`)
 )
 
@@ -176,12 +178,18 @@ func (c Claim) Validate() error {
 	if c.Ready < 0 || c.Ready > c.Nodes {
 		return fmt.Errorf("%d of %d nodes cannot be ready", c.Ready, c.Nodes)
 	}
+	for _, code := range []string{c.Trouble.Code, c.Waits.Code} {
+		if !codeForm.MatchString(code) {
+			return fmt.Errorf("%.80q is not the code of a sentence", code)
+		}
+	}
 	for _, f := range []struct {
 		name, value string
 		most        int
 	}{
 		{"model", c.Model, textMax}, {"hostname", c.Hostname, textMax},
-		{"trouble", c.Trouble, TroubleMax}, {"waits", c.Waits, TroubleMax},
+		{"trouble", c.Trouble.En, TroubleMax}, {"trouble_es", c.Trouble.Es, TroubleMax},
+		{"waits", c.Waits.En, TroubleMax}, {"waits_es", c.Waits.Es, TroubleMax},
 	} {
 		if err := checkText(f.value, f.most); err != nil {
 			return fmt.Errorf("%s %w", f.name, err)

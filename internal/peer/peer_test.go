@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/say"
 )
 
 func TestParseSerial(t *testing.T) {
@@ -70,9 +71,9 @@ func TestClaimValidate(t *testing.T) {
 		{"swarm", func(c *peer.Claim) { c.Swarm = "a b" }, "swarm"},
 		{"node", func(c *peer.Claim) { c.Node = "../x" }, "node"},
 		{"model", func(c *peer.Claim) { c.Model = strings.Repeat("x", 129) }, "model"},
-		{"trouble", func(c *peer.Claim) { c.Trouble = strings.Repeat("x", peer.TroubleMax+1) }, "trouble"},
-		{"waits", func(c *peer.Claim) { c.Waits = strings.Repeat("x", peer.TroubleMax+1) }, "waits"},
-		{"trouble in lines", func(c *peer.Claim) { c.Trouble = "a\nb" }, "trouble"},
+		{"trouble", func(c *peer.Claim) { c.Trouble = say.Words(strings.Repeat("x", peer.TroubleMax+1)) }, "trouble"},
+		{"waits", func(c *peer.Claim) { c.Waits = say.Words(strings.Repeat("x", peer.TroubleMax+1)) }, "waits"},
+		{"trouble in lines", func(c *peer.Claim) { c.Trouble = say.Words("a\nb") }, "trouble"},
 		{"contents", func(c *peer.Claim) { c.Contents.Secrets = -1 }, "contents"},
 		{"more ready than there are", func(c *peer.Claim) { c.Nodes, c.Ready = 2, 3 }, "3 of 2 nodes"},
 		{"too many contents", func(c *peer.Claim) { c.Contents.Nodes = 1_000_001 }, "contents"},
@@ -100,4 +101,31 @@ func FuzzClaim(f *testing.F) {
 			t.Errorf("out of bounds: %+v", c)
 		}
 	})
+}
+
+// Boards tell each other their sentences in every language, and boards that know English only understand them, too.
+func TestSentencesOfAClaim(t *testing.T) {
+	c := peer.Claim{
+		Serial: "10000000aabbcc01", Cluster: "pi", State: peer.Waiting,
+		Trouble: say.Locked.With(), Waits: say.Words("no route to host"),
+	}
+	text, err := json.Marshal(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var old struct{ Trouble, Waits string }
+	if err := json.Unmarshal(text, &old); err != nil || old.Trouble != c.Trouble.En || old.Waits != c.Waits.En {
+		t.Errorf("%+v, %v", old, err)
+	}
+	var read peer.Claim
+	if err := json.Unmarshal(text, &read); err != nil || read != c || read.Validate() != nil {
+		t.Errorf("%+v, %v, want %+v", read, err, c)
+	}
+	if err := json.Unmarshal([]byte(`{"trouble": "no", "waits_es": "x"}`), &read); err != nil || read.Trouble != say.Words("no") || !read.Waits.IsZero() {
+		t.Errorf("%+v, %v", read, err)
+	}
+	c.Waits.Code = "</script>"
+	if err := c.Validate(); err == nil {
+		t.Error("a code that is none is taken")
+	}
 }

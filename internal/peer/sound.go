@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/pi-agent/pi-agent/internal/say"
 	"github.com/pi-agent/pi-agent/internal/tame"
 )
 
@@ -15,7 +16,10 @@ import (
 // is none is left out, a number is brought within its bounds. Serial, cluster, tag and state are the agent's own and
 // stay.
 func (c Claim) Sound() Claim {
-	c.Model, c.Trouble, c.Waits = oneLine(c.Model, textMax), oneLine(c.Trouble, TroubleMax), oneLine(c.Waits, TroubleMax)
+	c.Model = oneLine(c.Model, textMax)
+	for _, t := range []*say.Text{&c.Trouble, &c.Waits} {
+		*t = t.Map(func(s string) string { return oneLine(s, TroubleMax) })
+	}
 	if checkText(c.Hostname, textMax) != nil {
 		c.Hostname = ""
 	}

@@ -8,13 +8,15 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/say"
 )
 
 func TestSound(t *testing.T) {
 	good := peer.Claim{
 		Serial: "10000000aabbcc01", Cluster: "pi", State: peer.Manager, Swarm: "vks8kx0b2e3l", Node: "n0de", Hostname: "kitchen",
 		Model: "Raspberry Pi 4 Model B Rev 1.1", Machine: "7d3f0a8c2b914e55", Engine: "7d3f0a8c2b914e56", Peers: "192.168.1.20",
-		Trouble: "Wörter", Waits: "more", Contents: peer.Contents{Nodes: 3, Services: 1}, Nodes: 3, Ready: 2,
+		Trouble: say.Words("Wörter"), Waits: say.Text{Code: "a-b", En: "more", Es: "más"}, Contents: peer.Contents{Nodes: 3, Services: 1},
+		Nodes: 3, Ready: 2,
 	}
 	if got := good.Sound(); got != good {
 		t.Errorf("a valid claim is changed:\n%s", cmp.Diff(good, got))
@@ -29,9 +31,9 @@ func TestSound(t *testing.T) {
 		{"hostname of 129 bytes", func(c *peer.Claim) { c.Hostname = strings.Repeat("a", 129) }, func(c *peer.Claim) { c.Hostname = "" }},
 		{"model of a firmware", func(c *peer.Claim) { c.Model = "Pi \xff\x00" + strings.Repeat("x", 200) },
 			func(c *peer.Claim) { c.Model = "Pi ? " + strings.Repeat("x", 123) }},
-		{"words of an engine", func(c *peer.Claim) { c.Trouble = "a\nb\x1b[2J\x7f" }, func(c *peer.Claim) { c.Trouble = "a;b [2J " }},
-		{"many words", func(c *peer.Claim) { c.Waits = strings.Repeat("ü", peer.TroubleMax) },
-			func(c *peer.Claim) { c.Waits = strings.Repeat("ü", peer.TroubleMax/2) }},
+		{"words of an engine", func(c *peer.Claim) { c.Trouble = say.Words("a\nb\x1b[2J\x7f") }, func(c *peer.Claim) { c.Trouble = say.Words("a;b [2J ") }},
+		{"many words", func(c *peer.Claim) { c.Waits = say.Words(strings.Repeat("ü", peer.TroubleMax)) },
+			func(c *peer.Claim) { c.Waits = say.Words(strings.Repeat("ü", peer.TroubleMax/2)) }},
 		{"swarm", func(c *peer.Claim) { c.Swarm = "VKS8" }, func(c *peer.Claim) { c.Swarm = "" }},
 		{"node", func(c *peer.Claim) { c.Node = "../x" }, func(c *peer.Claim) { c.Node = "" }},
 		{"marks", func(c *peer.Claim) { c.Machine, c.Engine = "x", strings.Repeat("0", 17) }, func(c *peer.Claim) { c.Machine, c.Engine = "", "" }},
@@ -62,7 +64,7 @@ func FuzzSound(f *testing.F) {
 	f.Add("k\xfcche", "Pi\x00", "no\nsuch", "swarm", "00", "10.0.0.1", -1, 1)
 	f.Fuzz(func(t *testing.T, hostname, model, trouble, id, mark, peers string, n, ready int) {
 		c := peer.Claim{
-			Serial: "10000000aabbcc01", Cluster: "pi", State: peer.Worker, Hostname: hostname, Model: model, Trouble: trouble, Waits: model + trouble,
+			Serial: "10000000aabbcc01", Cluster: "pi", State: peer.Worker, Hostname: hostname, Model: model, Trouble: say.Words(trouble), Waits: say.Words(model + trouble),
 			Swarm: id, Node: mark, Machine: mark, Engine: id, Peers: peers, Nodes: n, Ready: ready,
 			Contents: peer.Contents{Nodes: ready, Services: n, Secrets: n, Configs: ready},
 		}

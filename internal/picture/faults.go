@@ -9,9 +9,6 @@ import (
 // noImage is how the engine begins what it says of an image that it neither has nor gets.
 const noImage = "No such image: "
 
-// leftOut is in advice on a service that lacks something.
-const leftOut = " runs without "
-
 // fault is one reason why tasks of a service do not run, with the names of the boards that have it.
 type fault struct {
 	error string

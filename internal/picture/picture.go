@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/say"
 	"github.com/pi-agent/pi-agent/internal/tame"
 )
 
@@ -27,20 +28,23 @@ type Picture struct {
 	Keyed    bool        `json:"keyed"`   // it has a cluster key
 	Self     peer.Serial `json:"self"`    // the board that shows it; empty where even that is not known
 	Source   string      `json:"source"`  // name of the board whose list of nodes this is; empty when no manager was reached
-	Doing    string      `json:"doing"`   // what the agent of that board does, or waits for, in a sentence
+	Doing    say.Text    `json:"doing"`   // what the agent of that board does, or waits for, in a sentence
 	Needs    bool        `json:"needs"`   // Doing asks for a person
 	Swarm    *Swarm      `json:"swarm"`   // null where the board is in none
 	Boards   []Board     `json:"boards"`
 	Services []Service   `json:"services"`
 	// StackErrors are the Compose files of the board that leads that are not deployed, each with what is wrong, in a sentence.
-	StackErrors []string `json:"stack_errors"`
+	StackErrors []say.Text `json:"stack_errors"`
 	// StackAdvice is what Docker left out of those that are deployed, and the like, in sentences.
-	StackAdvice []string  `json:"stack_advice"`
-	Nearby      []Nearby  `json:"nearby"` // boards of other clusters
-	Warnings    []Warning `json:"warnings"`
+	StackAdvice []say.Text `json:"stack_advice"`
+	Nearby      []Nearby   `json:"nearby"` // boards of other clusters
+	Warnings    []Warning  `json:"warnings"`
 
 	// Interface is that over which the board that shows the picture reaches the others, empty where there is none.
 	Interface string `json:"interface,omitempty"`
+
+	// Sentences has more of the sentences in the picture, by their English: what recognises them, and other languages.
+	Sentences map[string]Sentence `json:"sentences,omitempty"`
 }
 
 // Swarm is the swarm that the board is in. All but the first two are known to managers that have a majority.
@@ -94,8 +98,8 @@ type Board struct {
 	Clock   *float64     `json:"clock_offset_seconds,omitempty"`
 	Heard   time.Time    `json:"heard,omitzero"` // when its agent was last heard of
 	// Announced: its announcements arrive at the board that shows the picture, its own at the board that drew it.
-	Announced bool   `json:"announced"`
-	Why       string `json:"why,omitempty"` // why it is not in, or what else hinders it, in a sentence
+	Announced bool     `json:"announced"`
+	Why       say.Text `json:"why,omitzero"` // why it is not in, or what else hinders it, in a sentence
 }
 
 // Service is one service of the swarm.
@@ -125,7 +129,7 @@ type Task struct {
 type Nearby struct {
 	Serial  peer.Serial `json:"serial"`
 	Cluster string      `json:"cluster"`
-	Why     string      `json:"why"` // why it is not one of ours
+	Why     say.Text    `json:"why"` // why it is not one of ours
 }
 
 // Bounds of a picture. What is over is left out, and a text is cut.
@@ -138,13 +142,17 @@ const (
 )
 
 // Encode is the picture in JSON, with everything within its bounds.
-func (p Picture) Encode() ([]byte, error) { return json.Marshal(p.bounded()) }
+func (p Picture) Encode() ([]byte, error) {
+	p = p.bounded()
+	p.Sentences = sentencesOf(&p)
+	return json.Marshal(p)
+}
 
 func (p Picture) bounded() Picture {
 	p.Version = Version
 	p.Boards = append([]Board{}, p.Boards[:min(len(p.Boards), boardsMax)]...)
 	for i := range p.Boards {
-		p.Boards[i].Why = tame.Cut(p.Boards[i].Why, textMax)
+		p.Boards[i].Why = cut(p.Boards[i].Why)
 		p.Boards[i].Addrs = append([]netip.Addr{}, p.Boards[i].Addrs[:min(len(p.Boards[i].Addrs), 8)]...)
 	}
 	p.Services = append([]Service{}, p.Services[:min(len(p.Services), servicesMax)]...)
@@ -176,6 +184,7 @@ func Decode(b []byte) (p Picture, err error) {
 		return Picture{}, fmt.Errorf("the picture of the cluster has version %d, this pi-agent understands %d: "+
 			"install the same version on all boards", p.Version, Version)
 	}
+	p.complete()
 	return p, nil
 }
 

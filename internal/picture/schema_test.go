@@ -78,6 +78,7 @@ func TestSchemaIsWhole(t *testing.T) {
 	for _, of := range []reflect.Type{
 		reflect.TypeFor[picture.Picture](), reflect.TypeFor[picture.Swarm](), reflect.TypeFor[picture.Board](), reflect.TypeFor[picture.Service](),
 		reflect.TypeFor[picture.Task](), reflect.TypeFor[picture.Nearby](), reflect.TypeFor[picture.Warning](),
+		reflect.TypeFor[picture.Sentence](),
 	} {
 		var names, always []string
 		for i := range of.NumField() {

@@ -1,36 +1,33 @@
 package picture
 
 import (
-	"fmt"
-	"strings"
-
-	"github.com/pi-agent/pi-agent/internal/tame"
+	"github.com/pi-agent/pi-agent/internal/say"
 )
 
 // boundedTexts are those that are shown: they may come from another board.
-func boundedTexts(texts []string) []string {
-	all := append([]string{}, texts[:min(len(texts), stacksMax)]...)
+func boundedTexts(texts []say.Text) []say.Text {
+	all := append([]say.Text{}, texts[:min(len(texts), stacksMax)]...)
 	for i := range all {
-		all[i] = tame.Cut(all[i], textMax)
+		all[i] = cut(all[i])
 	}
 	return all
 }
 
 func (j *judge) stacks() {
-	where := "the board that leads"
+	where := say.LeadingBoard.With()
 	for _, b := range j.Boards {
 		if b.Role == Leader {
-			where = b.Name
+			where = say.Words(b.Name)
 		}
 	}
 	for _, text := range boundedTexts(j.StackErrors) {
-		j.trouble(fmt.Sprintf("Put the file on %s right: it is then deployed by itself.", where), "%s", text)
+		j.trouble(say.StackHelp.With(where), text)
 	}
 	for _, text := range boundedTexts(j.StackAdvice) {
-		remedy := ""
-		if strings.Contains(text, leftOut) {
-			remedy = "A container that cannot do without runs on one board with docker run, outside the swarm."
+		var remedy say.Text
+		if say.StackLacks.Says(text) {
+			remedy = say.StackLacksHelp.With()
 		}
-		j.note(remedy, "%s", text)
+		j.note(remedy, text)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/pi-agent/pi-agent/internal/say"
 	"github.com/pi-agent/pi-agent/internal/tame"
 )
 
@@ -19,7 +20,7 @@ const quietFor = 3 * time.Minute
 func (p Picture) Text(w io.Writer, now time.Time) error {
 	var b strings.Builder
 	headline := p.headline()
-	if slices.ContainsFunc(p.Warnings, func(w Warning) bool { return w.Trouble && tame.Line(w.Text) == headline }) {
+	if slices.ContainsFunc(p.Warnings, func(w Warning) bool { return w.Trouble && tame.Line(w.Text.En) == headline }) {
 		b.WriteString("! ")
 	}
 	b.WriteString(headline + "\n")
@@ -28,7 +29,7 @@ func (p Picture) Text(w io.Writer, now time.Time) error {
 	p.others(&b)
 	gap := "\n"
 	for _, w := range p.Warnings {
-		if tame.Line(w.Text) == headline {
+		if tame.Line(w.Text.En) == headline {
 			continue
 		}
 		b.WriteString(gap)
@@ -37,7 +38,7 @@ func (p Picture) Text(w io.Writer, now time.Time) error {
 		if w.Trouble {
 			mark = "!"
 		}
-		fmt.Fprintf(&b, "%s %s\n", mark, tame.Line(strings.TrimSpace(w.Text+" "+w.Remedy)))
+		fmt.Fprintf(&b, "%s %s\n", mark, tame.Line(say.Join(" ", w.Text, w.Remedy).En))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -46,10 +47,10 @@ func (p Picture) Text(w io.Writer, now time.Time) error {
 // headline is the whole picture in one line.
 func (p Picture) headline() string {
 	if p.Swarm == nil {
-		return tame.Line(p.Doing)
+		return tame.Line(p.Doing.En)
 	}
 	if p.Source == "" {
-		return tame.Line(p.Doing)
+		return tame.Line(p.Doing.En)
 	}
 	ready, nodes := 0, 0
 	for _, b := range p.Boards {
@@ -95,7 +96,7 @@ func (p Picture) boardTable(b *strings.Builder, now time.Time) {
 			state = strings.ToUpper(state)
 		}
 		if silent := now.Sub(board.Heard); !board.Heard.IsZero() && silent > quietFor {
-			state += ", silent " + Ago(silent)
+			state += ", silent " + say.Ago(silent).En
 		}
 		if len(board.Addrs) > 0 {
 			addr = board.Addrs[0].String()
@@ -163,7 +164,7 @@ func (p Picture) others(b *strings.Builder) {
 	b.WriteString("\nNot ours:\n")
 	t := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
 	for _, n := range p.Nearby {
-		row(t, "  "+n.Serial.Name(), n.Why)
+		row(t, "  "+n.Serial.Name(), n.Why.En)
 	}
 	_ = t.Flush() // as above
 }

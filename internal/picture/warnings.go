@@ -1,7 +1,7 @@
 package picture
 
 import (
-	"fmt"
+	"github.com/pi-agent/pi-agent/internal/say"
 	"math"
 	"strings"
 	"time"
@@ -9,9 +9,11 @@ import (
 
 // Warning is something that a person should know, with what to do about it.
 type Warning struct {
-	Text    string `json:"text"`
-	Remedy  string `json:"remedy,omitempty"`
-	Trouble bool   `json:"trouble"` // something does not work now; otherwise it may not later
+	Text    say.Text `json:"text"`
+	Remedy  say.Text `json:"remedy,omitzero"`
+	Trouble bool     `json:"trouble"` // something does not work now; otherwise it may not later
+	// Port is that of this board which it is about, such as 2378/tcp; empty where it is about none.
+	Port string `json:"port,omitempty"`
 }
 
 // What is worth a warning.
@@ -48,49 +50,42 @@ type judge struct {
 	troubles, notes []Warning
 }
 
-func (j *judge) trouble(remedy, format string, args ...any) {
-	j.troubles = append(j.troubles, Warning{fmt.Sprintf(format, args...), remedy, true})
+// none is where nothing helps, or what does was said.
+var none say.Text
+
+func (j *judge) trouble(remedy, what say.Text) {
+	j.troubles = append(j.troubles, Warning{Text: what, Remedy: remedy, Trouble: true})
 }
 
-func (j *judge) note(remedy, format string, args ...any) {
-	j.notes = append(j.notes, Warning{fmt.Sprintf(format, args...), remedy, false})
+func (j *judge) note(remedy, what say.Text) {
+	j.notes = append(j.notes, Warning{Text: what, Remedy: remedy})
 }
 
 func (j *judge) agent() {
 	if j.Needs {
-		j.trouble("", "%s", j.Doing)
+		j.trouble(none, j.Doing)
 	}
 }
 
 func (j *judge) boards() {
-	noted := map[string][]string{} // boards by what is noted of them, which may be the same of a whole class
+	noted := map[say.Text][]string{} // boards by what is noted of them, which may be the same of a whole class
 	for _, b := range j.Boards {
-		if b.State != Down && b.State != Out && b.Why != "" {
+		if b.State != Down && b.State != Out && !b.Why.IsZero() {
 			noted[b.Why] = append(noted[b.Why], b.Name)
 		}
 	}
 	for _, b := range j.Boards {
 		switch {
 		case b.State == Down:
-			j.trouble("", "%s is down. %s", b.Name, b.Why)
-		case b.State == Out && j.Needs && (b.Serial == j.Self && b.Why == "" || b.Why == j.Doing): // it is said already
+			j.trouble(none, say.BoardDown.With(b.Name, b.Why))
+		case b.State == Out && j.Needs && (b.Serial == j.Self && b.Why.IsZero() || b.Why == j.Doing): // it is said already
 		case b.State == Out:
-			j.trouble("", "%s is not in the swarm. %s", b.Name, b.Why)
+			j.trouble(none, say.BoardOut.With(b.Name, b.Why))
 		case noted[b.Why] != nil:
-			j.note("", "%s: %s", namesOf(noted[b.Why]), b.Why)
+			j.note(none, say.BoardNote.With(say.List(noted[b.Why]), b.Why))
 			delete(noted, b.Why)
 		}
 	}
-}
-
-// namesMax is how many boards one sentence names.
-const namesMax = 4
-
-func namesOf(all []string) string {
-	if more := len(all) - namesMax; more > 0 {
-		return fmt.Sprintf("%s, +%d", strings.Join(all[:namesMax], ", "), more)
-	}
-	return strings.Join(all, ", ")
 }
 
 func (j *judge) services() {
@@ -98,28 +93,28 @@ func (j *judge) services() {
 		if s.Job || s.Running >= s.Wanted {
 			continue
 		}
-		text := fmt.Sprintf("%s runs %d of %d tasks", s.Name, s.Running, s.Wanted)
-		remedy := fmt.Sprintf("docker service ps --no-trunc %s on a manager tells more.", s.Name)
+		text := []say.Text{say.TasksMissing.With(s.Name, s.Running, s.Wanted)}
+		remedy := say.TasksHelp.With(s.Name)
 		for _, f := range s.faults() {
 			image, missing := strings.CutPrefix(f.error, noImage)
 			image, _, _ = strings.Cut(image, "@")
 			switch {
 			case missing && f.boards() != "":
-				text += fmt.Sprintf(": there is no image %s on %s", image, f.boards())
-				remedy = "Check its name, and that those boards reach the internet; or load it on each of them with docker load."
+				text = append(text, say.NoImage.With(image, f.boards()))
+				remedy = say.NoImageHelp.With()
 			case f.boards() != "":
-				text += fmt.Sprintf(": %s on %s", f.error, f.boards())
+				text = append(text, say.TaskFaultOn.With(f.error, f.boards()))
 			default:
-				text += ": " + f.error
+				text = append(text, say.TaskFault.With(f.error))
 			}
 			if strings.Contains(f.error, "vxlan") {
-				remedy = "The kernel of that board has no vxlan. On Ubuntu: sudo apt install linux-modules-extra-raspi, and reboot."
+				remedy = say.VxlanHelp.With()
 			}
 		}
 		if getting := s.preparing(); getting.on != nil {
-			text += fmt.Sprintf(": %s is being fetched on %s", s.Image, getting.boards())
+			text = append(text, say.Fetching.With(s.Image, getting.boards()))
 		}
-		j.trouble(remedy, "%s.", text)
+		j.trouble(remedy, say.Join("", append(text, say.Words("."))...))
 	}
 }
 
@@ -132,12 +127,10 @@ func (j *judge) swarm() {
 	case s.Lost: // what the board does says it
 		return
 	case s.Leaderless:
-		j.trouble("Switch on those that are off. Containers go on running meanwhile.",
-			"The managers of the swarm have no majority: it cannot be changed, and its nodes are not known.")
+		j.trouble(say.LeaderlessHelp.With(), say.Leaderless.With())
 		return
 	case j.Source == "":
-		j.trouble("Switch the managers on. Containers go on running meanwhile.",
-			"No manager of the swarm answers: this is only what this board knows by itself.")
+		j.trouble(say.NoManagerAnswersHelp.With(), say.NoManagerAnswers.With())
 		return
 	}
 	var managers []string
@@ -150,25 +143,23 @@ func (j *judge) swarm() {
 			workers++
 		}
 	}
-	more := ""
+	more := none
 	if len(managers)+workers >= 3 {
-		more = "Set managers = 3 in pi-agent.toml on every board." // docker node promote is undone where a number is set
+		more = say.MoreManagers.With()
 	}
 	switch {
 	case s.Reachable < s.Managers:
-		j.trouble("Switch the others on.", "%d of %d managers are reachable.", s.Reachable, s.Managers)
-	case s.Managers == 1 && len(j.Boards) > 1:
-		j.note(more, "1 manager: if %s fails, the swarm cannot be changed.", strings.Join(managers, ""))
-	case s.Managers == 2:
-		j.note(more, "2 managers: if %s fails, the swarm cannot be changed.", strings.Join(managers, " or "))
+		j.trouble(say.ManagersReachableHelp.With(), say.ManagersReachable.With(s.Reachable, s.Managers))
+	case s.Managers == 1 && len(managers) == 1 && len(j.Boards) > 1:
+		j.note(more, say.OneManager.With(managers[0]))
+	case s.Managers == 2 && len(managers) == 2:
+		j.note(more, say.TwoManagers.With(managers[0], managers[1]))
 	}
 	if s.CertDays > 0 && s.CertDays < certDaysLow {
-		j.note("docker swarm update --cert-expiry 43800h on a manager.",
-			"Certificates of the nodes are valid for %d days: boards that are off for longer do not come back.", s.CertDays)
+		j.note(say.CertificatesShortHelp.With(), say.CertificatesShort.With(s.CertDays))
 	}
 	if left := s.RootEnds.Sub(j.Drawn); !s.RootEnds.IsZero() && left < rootEndsSoon {
-		j.trouble("docker swarm ca --rotate on a manager.", "The certificate authority of the swarm ends on %s.",
-			s.RootEnds.Format(time.DateOnly))
+		j.trouble(say.AuthorityEndsHelp.With(), say.AuthorityEnds.With(s.RootEnds.Format(time.DateOnly)))
 	}
 }
 
@@ -177,28 +168,6 @@ func (j *judge) clocks() {
 		if b.Clock == nil || math.Abs(*b.Clock) < clockOff.Seconds() {
 			continue
 		}
-		j.note("Connect the boards to the internet, or give them a time server.", "The clock of %s is %s.", b.Name, Offset(*b.Clock))
+		j.note(say.ClockOffHelp.With(), say.ClockOff.With(b.Name, say.Offset(*b.Clock)))
 	}
-}
-
-// Offset is how far a clock is off, in words.
-func Offset(seconds float64) string {
-	way := "ahead"
-	if seconds < 0 {
-		way = "behind"
-	}
-	return Ago(time.Duration(math.Abs(seconds)*float64(time.Second))) + " " + way
-}
-
-// Ago is a time span as people say it, in one unit.
-func Ago(d time.Duration) string {
-	switch {
-	case d < 2*time.Minute:
-		return fmt.Sprintf("%.0f s", d.Seconds())
-	case d < 2*time.Hour:
-		return fmt.Sprintf("%.0f min", d.Minutes())
-	case d < 48*time.Hour:
-		return fmt.Sprintf("%.0f h", d.Hours())
-	}
-	return fmt.Sprintf("%.0f days", d.Hours()/24)
 }

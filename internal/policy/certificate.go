@@ -8,17 +8,9 @@ package policy
 // Of several managers each is left as it is, for the others may know more.
 
 import (
-	"fmt"
-
 	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/say"
 	"github.com/pi-agent/pi-agent/internal/swarm"
-)
-
-// The reasons of a manager whose certificate has expired.
-const (
-	expiredManager = "The certificate of this manager has expired while it was off"
-	bringingItBack = expiredManager + ": bringing its swarm back with all that is in it"
-	leaveByHand    = "\"sudo docker swarm leave --force\" here, and this board joins anew"
 )
 
 // forgottenSwarm brings a swarm back that the engine was made to forget: anything else would delete it.
@@ -26,7 +18,7 @@ func forgottenSwarm(v View) (Action, bool) {
 	if v.Engine.State != swarm.Inactive || !v.Member.Revive.IsValid() {
 		return Action{}, false
 	}
-	return Action{Kind: ForceNewCluster, Reason: bringingItBack}, true
+	return Action{Kind: ForceNewCluster, Reason: say.ExpiredRevives.With()}, true
 }
 
 // expiredCertificate decides for a node whose certificate has expired. An engine of which nothing is remembered may speak of
@@ -38,32 +30,29 @@ func expiredCertificate(v View) (Action, bool) {
 	case v.Engine.State != swarm.Failed || !own:
 		return Action{}, false
 	case v.Member.Node == "":
-		return trouble("The certificate of this board has expired while it was off, and it does not know any more whether it manages a " +
-			"swarm. If it does not: " + leaveByHand), true
+		return trouble(say.ExpiredUnknown.With()), true
 	case v.Member.Manager:
 		return expiredCertificateOfManager(v), true
 	}
 	for _, p := range v.Boards.Peers {
 		if p.Claim.State == peer.Manager && p.Claim.Swarm != "" && p.Claim.Swarm == v.Member.Swarm && v.fresh(p) {
 			if p.Barred != nil {
-				return trouble("The certificate of this worker has expired, and it does not follow %s: %v", p.name(), p.Barred), true
+				return trouble(say.ExpiredNotFollowed.With(p.name(), p.Barred)), true
 			}
-			return Action{Kind: Move, Target: p, Reason: fmt.Sprintf(
-				"The certificate of this worker has expired while it was off: joining the swarm of %s anew", p.name())}, true
+			return Action{Kind: Move, Target: p, Reason: say.ExpiredJoins.With(p.name())}, true
 		}
 	}
-	return wait("The certificate of this worker has expired while it was off: waiting for a manager of its swarm to answer"), true
+	return wait(say.ExpiredWaits.With()), true
 }
 
 func expiredCertificateOfManager(v View) Action {
 	switch {
 	case !v.Member.Sole:
-		return trouble("%s%s%s", expiredManager, ", and the Docker Engine does not enter its swarm. The swarm has more managers, which may know "+
-			"more than this one. If one of them works: ", leaveByHand)
+		return trouble(say.ExpiredOfSeveral.With())
 	case v.Engine.ForgetAsked.IsZero():
-		return Action{Kind: ForceNewCluster, Reason: bringingItBack}
+		return Action{Kind: ForceNewCluster, Reason: say.ExpiredRevives.With()}
 	case v.Now.Sub(v.Engine.ForgetAsked) < v.Timing.Forget:
-		return wait(bringingItBack)
+		return wait(say.ExpiredRevives.With())
 	}
-	return trouble(expiredManager + ", and its swarm could not be brought back: \"journalctl -u pi-agent-prepare\" says why")
+	return trouble(say.ExpiredLost.With())
 }

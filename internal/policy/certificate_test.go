@@ -43,7 +43,7 @@ func TestDecideOutdated(t *testing.T) {
 		{"one of several managers", manager, failed, time.Time{}, leader, Wait, "docker swarm leave --force"},
 	} {
 		a := Decide(View{Timing: patient, Now: now, Serial: mine, Member: tt.member, Engine: Engine{Status: tt.engine, ForgetAsked: tt.asked}, Boards: Boards{Peers: tt.peers}, Network: Network{Linked: now}})
-		if a.Kind != tt.want || a.Trouble != (tt.says != "") || !strings.Contains(a.Reason, tt.says) {
+		if a.Kind != tt.want || a.Trouble != (tt.says != "") || !strings.Contains(a.Reason.En, tt.says) {
 			t.Errorf("%s: %v, %s", tt.name, a.Kind, a.Reason)
 		}
 	}

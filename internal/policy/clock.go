@@ -5,10 +5,8 @@ package policy
 // the later one is right. A time server has the last word.
 
 import (
-	"fmt"
+	"github.com/pi-agent/pi-agent/internal/say"
 	"time"
-
-	"github.com/pi-agent/pi-agent/internal/picture"
 )
 
 // ClocksApart is how far the clock of a board may be behind that of its manager: the certificate of a swarm's authority is dated
@@ -20,8 +18,7 @@ func clockOfThePast(v View) (Action, bool) {
 	if !v.Clock.Says.Before(v.Clock.Built) {
 		return Action{}, false
 	}
-	return trouble("The clock of this board says %s, when there was no such pi-agent yet: connect it to the internet, or set the clock with "+
-		"sudo timedatectl set-time", v.Clock.Says.Format(time.DateOnly)), true
+	return trouble(say.ClockOfThePast.With(v.Clock.Says.Format(time.DateOnly))), true
 }
 
 // memberClock puts the clock of a member right, which goes on being one.
@@ -58,14 +55,13 @@ func behind(v View, m Peer) (Action, bool) {
 	if ahead < ClocksApart {
 		return Action{}, false
 	}
-	text := fmt.Sprintf("The clock of this board is %s behind that of %s, its manager", picture.Ago(ahead), m.name())
 	switch asked := v.Now.Sub(v.Clock.Asked); {
 	case v.Clock.Asked.IsZero() || asked >= v.Timing.ClockAgain:
-		return Action{Kind: SetClock, Target: m, Reason: text + ": putting it forward"}, true
+		return Action{Kind: SetClock, Target: m, Reason: say.ClockPutForward.With(ahead, m.name())}, true
 	case asked < v.Timing.ClockSetting:
-		return waitUntil(v.Clock.Asked.Add(v.Timing.ClockSetting), "%s: putting it forward", text), true
+		return waitUntil(v.Clock.Asked.Add(v.Timing.ClockSetting), say.ClockPutForward.With(ahead, m.name())), true
 	}
-	return trouble("%s, too far for certificates to be valid: set both clocks right, or give the boards one time server", text), true
+	return trouble(say.ClockTooFar.With(ahead, m.name())), true
 }
 
 // apart finds a board outside any swarm whose clock differs from this one's.

@@ -83,7 +83,7 @@ func TestDecideClock(t *testing.T) {
 				Settings: Settings{Settle: 15 * time.Second},
 			}
 			tt.change(&v)
-			if a := Decide(v); a.Kind != tt.want || !strings.Contains(a.Reason, tt.reason) {
+			if a := Decide(v); a.Kind != tt.want || !strings.Contains(a.Reason.En, tt.reason) {
 				t.Errorf("%v: %s; want %v: %s", a.Kind, a.Reason, tt.want, tt.reason)
 			}
 		})

@@ -7,8 +7,8 @@ package policy
 
 import (
 	"cmp"
-	"fmt"
 
+	"github.com/pi-agent/pi-agent/internal/say"
 	"github.com/pi-agent/pi-agent/internal/swarm"
 )
 
@@ -20,8 +20,7 @@ func copiedCard(v View) (Action, bool) {
 	}
 	for _, p := range v.Boards.Peers {
 		if p.Claim.Node == node && v.answers(p) {
-			return Action{Kind: LeaveCopy, Reason: fmt.Sprintf("The card of this board is a copy of that of %s, which is there as well: "+
-				"leaving the swarm as its copy", p.name())}, true
+			return Action{Kind: LeaveCopy, Reason: say.CopiedCard.With(p.name())}, true
 		}
 	}
 	return Action{}, false

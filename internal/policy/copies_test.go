@@ -33,7 +33,7 @@ func TestDecideCopied(t *testing.T) {
 		{"a card of a board outside a swarm", peer.Membership{From: low}, swarm.Status{State: swarm.Inactive}, []Peer{board(low, peer.Blank)}, Propose},
 	} {
 		a := Decide(View{Timing: patient, Now: now, Serial: mine, Member: tt.member, Engine: Engine{Status: tt.engine}, Boards: Boards{Peers: tt.peers}, Network: Network{Linked: now}})
-		if a.Kind != tt.want || (a.Kind == LeaveCopy) != strings.Contains(a.Reason, "is a copy of that of pi-000001") {
+		if a.Kind != tt.want || (a.Kind == LeaveCopy) != strings.Contains(a.Reason.En, "is a copy of that of pi-000001") {
 			t.Errorf("%s: %v, %s", tt.name, a.Kind, a.Reason)
 		}
 	}
@@ -59,7 +59,7 @@ func TestDecideDoubled(t *testing.T) {
 		{"boards outside a swarm", manager, long, []Peer{board(low, peer.Blank), board(high, peer.Blank)}, ""},
 	} {
 		a := Decide(View{Timing: patient, Now: now, Serial: mine, Engine: Engine{Status: tt.engine}, Swarm: Swarm{Duplicate: tt.since}, Boards: Boards{Peers: tt.peers}, Network: Network{Linked: now}})
-		if a.Trouble != (tt.want != "") || !strings.Contains(a.Reason, tt.want) {
+		if a.Trouble != (tt.want != "") || !strings.Contains(a.Reason.En, tt.want) {
 			t.Errorf("%s: %v, %s", tt.name, a.Kind, a.Reason)
 		}
 	}

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"github.com/pi-agent/pi-agent/internal/say"
 	"strings"
 )
 
@@ -93,5 +94,5 @@ func settings(v View) (Action, bool) {
 	if v.Settings.Err == nil {
 		return Action{}, false
 	}
-	return trouble("This board does nothing until its settings are put right: %s", strings.ReplaceAll(v.Settings.Err.Error(), "\n", "; ")), true
+	return trouble(say.SettingsWrong.With(strings.ReplaceAll(v.Settings.Err.Error(), "\n", "; "))), true
 }

@@ -333,7 +333,7 @@ func TestDecide(t *testing.T) {
 			}
 			tt.change(&v)
 			got := Decide(v)
-			if got.Kind != tt.want || !strings.Contains(got.Reason, tt.reason) {
+			if got.Kind != tt.want || !strings.Contains(got.Reason.En, tt.reason) {
 				t.Errorf("Decide = %v, %q; want %v with %q", got.Kind, got.Reason, tt.want, tt.reason)
 			}
 			if !got.Until.IsZero() && !got.Until.After(v.Now) {

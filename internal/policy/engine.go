@@ -4,9 +4,9 @@ package policy
 
 import (
 	"errors"
-	"fmt"
 
 	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/say"
 	"github.com/pi-agent/pi-agent/internal/swarm"
 )
 
@@ -28,9 +28,9 @@ func excludedEngine(v View) (Action, bool) {
 
 func engineTrouble(err error) Action {
 	if errors.Is(err, swarm.ErrUnreachable) {
-		return wait("Waiting for the Docker Engine: %v", err)
+		return wait(say.EngineWait.With(err))
 	}
-	return trouble("The Docker Engine cannot take part: %v", err)
+	return trouble(say.EngineExcluded.With(err))
 }
 
 // lockedSwarm waits for the key that only a person has.
@@ -38,7 +38,7 @@ func lockedSwarm(v View) (Action, bool) {
 	if v.Engine.State != swarm.Locked {
 		return Action{}, false
 	}
-	return trouble("The swarm is locked: give its key with docker swarm unlock"), true
+	return trouble(say.Locked.With()), true
 }
 
 // stumblingEngine decides for a member whose engine cannot enter its swarm, and then shows no node id. A worker that is made
@@ -52,15 +52,14 @@ func stumblingEngine(v View) (Action, bool) {
 	if !v.Member.Manager && v.Engine.Fault() == swarm.Stranded && since >= v.Timing.Stumble {
 		for _, p := range v.Boards.Peers {
 			if p.Claim.State == peer.Manager && p.Claim.Swarm != "" && v.answers(p) {
-				return Action{Kind: Abandon, Reason: fmt.Sprintf("The Docker Engine cannot become a manager, for it asks one that is gone: "+
-					"leaving the swarm to join it anew through %s", p.name())}, true
+				return Action{Kind: Abandon, Reason: say.Stranded.With(p.name())}, true
 			}
 		}
 	}
 	if since < v.Timing.Pending {
-		return waitUntil(v.Engine.Pending.Add(v.Timing.Pending), "The Docker Engine enters its swarm again"), true
+		return waitUntil(v.Engine.Pending.Add(v.Timing.Pending), say.EntersAgain.With()), true
 	}
-	return trouble("The Docker Engine cannot enter its swarm: %s", v.Engine.Error), true
+	return trouble(say.CannotEnter.With(v.Engine.Error)), true
 }
 
 // failedJoin ends a first join that has failed, and says of a member why it is not in.
@@ -69,9 +68,9 @@ func failedJoin(v View) (Action, bool) {
 	case v.Engine.State != swarm.Failed:
 		return Action{}, false
 	case v.Engine.NodeID == "":
-		return Action{Kind: Abandon, Reason: "The Docker Engine did not get into the swarm it was joining: trying anew"}, true
+		return Action{Kind: Abandon, Reason: say.JoinFailed.With()}, true
 	}
-	return trouble("The Docker Engine cannot enter its swarm: %s", v.Engine.Error), true
+	return trouble(say.CannotEnter.With(v.Engine.Error)), true
 }
 
 // pendingEngine tells a member that waits for its manager after a power cut, which has a node id and must never leave, from a
@@ -82,9 +81,9 @@ func pendingEngine(v View) (Action, bool) {
 	case !v.isPending():
 		return Action{}, false
 	case v.Engine.NodeID != "":
-		return wait("This board is a member of a swarm and waits for its manager"), true
+		return wait(say.MemberWaits.With()), true
 	case v.Now.Before(end):
-		return waitUntil(end, "The Docker Engine is joining a swarm"), true
+		return waitUntil(end, say.EngineJoining.With()), true
 	}
-	return Action{Kind: Abandon, Reason: "The Docker Engine does not get into the swarm it is joining: trying anew"}, true
+	return Action{Kind: Abandon, Reason: say.JoinStuck.With()}, true
 }

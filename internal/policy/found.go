@@ -6,11 +6,10 @@ package policy
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/pi-agent/pi-agent/internal/peer"
-	"github.com/pi-agent/pi-agent/internal/picture"
+	"github.com/pi-agent/pi-agent/internal/say"
 	"github.com/pi-agent/pi-agent/internal/timing"
 )
 
@@ -29,7 +28,7 @@ func join(v View) (Action, bool) {
 		if a, ok := behind(v, p); ok {
 			return a, true
 		}
-		return Action{Kind: Join, Target: p, Reason: fmt.Sprintf("Joining the swarm of %s", p.name())}, true
+		return Action{Kind: Join, Target: p, Reason: say.Joining.With(p.name())}, true
 	}
 	return Action{}, false
 }
@@ -47,15 +46,14 @@ func managerToCome(v View) (Action, bool) {
 	for _, p := range v.Boards.Peers {
 		if p.Claim.State.InSwarm() && !p.Claim.Orphan && v.Now.Sub(p.Met) < v.Timing.Remembered {
 			if v.managedBefore(p) {
-				return wait("%s is in a swarm that this board managed with another card: it is lost with its services, secrets and configs. "+
-					"A new one is made as soon as %s has noticed", p.name(), p.name()), true
+				return wait(say.ManagedBefore.With(p.name())), true
 			}
-			return wait("%s is in a swarm: waiting for its manager to answer", p.name()), true
+			return wait(say.ManagerAwaited.With(p.name())), true
 		}
 	}
 	for _, p := range v.Boards.Peers {
 		if p.Claim.Manages != "" && v.fresh(p) {
-			return wait("%s manages a swarm: waiting for its Docker Engine", p.name()), true
+			return wait(say.ManagersEngineAwaited.With(p.name())), true
 		}
 	}
 	return Action{}, false
@@ -68,7 +66,7 @@ func somebodyFounds(v View) (Action, bool) {
 		first := p.Claim.State == peer.Founding ||
 			p.Claim.State == peer.Electing && (v.Election.Proposed.IsZero() || p.Claim.Serial < v.Serial)
 		if first && v.Now.Sub(p.Met) < v.Timing.Founding {
-			return wait("%s is starting the swarm", p.name()), true
+			return wait(say.SomebodyFounds.With(p.name())), true
 		}
 	}
 	return Action{}, false
@@ -81,10 +79,9 @@ func hearing(v View) (Action, bool) {
 	case !v.Network.Listening.IsZero() || boards > 1:
 		return Action{}, false
 	case v.Now.Sub(v.Network.Linked) < v.Timing.Hear:
-		return waitUntil(v.Network.Linked.Add(max(v.Timing.Hear, v.Settings.Settle)), "Looking for other boards%s", v.seen(boards)), true
+		return waitUntil(v.Network.Linked.Add(max(v.Timing.Hear, v.Settings.Settle)), v.looking(boards)), true
 	}
-	return trouble("This board does not hear its own announcements: multicast does not work on this network, or a firewall drops it; " +
-		"put that right, or name another board in peers"), true
+	return trouble(say.Deaf.With()), true
 }
 
 // namedBoards waits for those that the settings name.
@@ -93,7 +90,7 @@ func namedBoards(v View) (Action, bool) {
 	if len(v.Settings.Unanswered) == 0 || !v.Now.Before(end) {
 		return Action{}, false
 	}
-	return waitUntil(end, "Waiting for an answer from %s, which peers in the settings names", v.Settings.Unanswered[0]), true
+	return waitUntil(end, say.NamedAwaited.With(v.Settings.Unanswered[0])), true
 }
 
 // settled is when no new board will have appeared for long enough.
@@ -111,7 +108,7 @@ func settling(v View) (Action, bool) {
 	if !v.Now.Before(end) {
 		return Action{}, false
 	}
-	return waitUntil(end, "Looking for other boards%s", v.seen(v.boards())), true
+	return waitUntil(end, v.looking(v.boards())), true
 }
 
 // boardsOutOfReach founds no swarm while a board of this cluster is heard and does not answer, or does not reach this one.
@@ -121,8 +118,7 @@ func boardsOutOfReach(v View) (Action, bool) {
 	case len(v.Boards.Unreached) > 0 && !v.enough():
 		return v.notReached(v.boards()), true
 	case len(shutTo) > 0 && (v.Settings.Expect == 0 || v.reached()-len(shutTo) < v.Settings.Expect):
-		return between("Port %d/tcp of this board is shut to %s: a swarm that it made could not be joined. Open the port here: sudo ufw allow %d/tcp",
-			peer.Port, listed(shutTo), peer.Port), true
+		return between(say.PortShut.With(peer.Port, say.List(shutTo))), true
 	}
 	return Action{}, false
 }
@@ -143,7 +139,7 @@ func clocksApart(v View) (Action, bool) {
 	if !ok || !v.Now.Before(end) {
 		return Action{}, false
 	}
-	return waitUntil(end, "Waiting for a time server: the clocks of this board and of %s are %s apart", p.name(), picture.Ago(v.ahead(p).Abs())), true
+	return waitUntil(end, say.ClocksApart.With(p.name(), v.ahead(p).Abs())), true
 }
 
 // boardsNotReady waits for boards that have just been met, of which one may be in a swarm.
@@ -152,7 +148,7 @@ func boardsNotReady(v View) (Action, bool) {
 		end := p.Able.Add(v.Timing.Founding)
 		if v.fresh(p) && p.Claim.State == peer.Waiting && p.Claim.Serial > v.Serial && v.Now.Before(end) {
 			// One line in the journal, however many there are: each was named when it was found.
-			return waitUntil(end, "Waiting for the other boards to get ready, for one may be in a swarm already"), true
+			return waitUntil(end, say.OthersNotReady.With()), true
 		}
 	}
 	return Action{}, false
@@ -175,11 +171,11 @@ func turn(v View) (Action, bool) {
 		switch {
 		case !v.Now.Before(end):
 		case n > 0:
-			return waitUntil(end, "Waiting for %s, whose turn is next, to start the swarm", p.name()), true
+			return waitUntil(end, say.NextFounds.With(p.name())), true
 		case p.Claim.State == peer.Waiting:
-			return waitUntil(end, "Waiting for %s, which has the lowest serial, to get ready", p.name()), true
+			return waitUntil(end, say.LowestNotReady.With(p.name())), true
 		default:
-			return waitUntil(end, "Waiting for %s, which has the lowest serial, to start the swarm", p.name()), true
+			return waitUntil(end, say.LowestFounds.With(p.name())), true
 		}
 	}
 	return Action{}, false
@@ -190,7 +186,7 @@ func stableAddress(v View) (Action, bool) {
 	if v.Network.Address == nil {
 		return Action{}, false
 	}
-	return wait("Waiting for an address that a swarm can rely on: %v", v.Network.Address), true
+	return wait(say.StableAddressWait.With(v.Network.Address)), true
 }
 
 // question waits for the answers to the question who is there, at an address that is new.
@@ -198,7 +194,7 @@ func question(v View) (Action, bool) {
 	if !v.Network.Inquiring || v.Network.Listening.IsZero() || v.enough() {
 		return Action{}, false
 	}
-	return wait("Looking for other boards%s", v.seen(v.boards())), true
+	return wait(v.looking(v.boards())), true
 }
 
 // proposal asks every board that is known before this one founds the swarm.
@@ -214,17 +210,17 @@ func proposal(v View) (Action, bool) {
 func founding(v View) (Action, bool) { return Action{Kind: Init, Reason: v.whyFound()}, true }
 
 // whyFound says why it is this board that founds the swarm.
-func (v View) whyFound() string {
+func (v View) whyFound() say.Text {
 	boards, lower := v.boards(), v.lower()
 	switch {
 	case len(lower) > 0:
-		return fmt.Sprintf("%s did not start the swarm in its time: this board is next and starts it", lower[0].name())
+		return say.FoundsNext.With(lower[0].name())
 	case boards == 1 && len(v.Boards.Unreached) > 0:
-		return fmt.Sprintf("This board starts the swarm alone, as expect = %d says", v.Settings.Expect)
+		return say.FoundsAloneExpected.With(v.Settings.Expect)
 	case boards == 1:
-		return "No other board is seen: this board starts the swarm alone"
+		return say.FoundsAlone.With()
 	}
-	return fmt.Sprintf("This board has the lowest serial of the %d seen and starts the swarm", boards)
+	return say.Founds.With(boards)
 }
 
 // shutTo are the names of the boards that say that they cannot reach this one.
@@ -251,31 +247,18 @@ func (v View) notReached(boards int) Action {
 	if len(told) == 0 {
 		u := v.Boards.Unreached[0]
 		if !late { // it has just been heard, which is no news yet
-			return waitUntil(u.Ends, "Looking for other boards%s", v.seen(min(boards, v.Settings.Expect-1)))
+			return waitUntil(u.Ends, v.looking(min(boards, v.Settings.Expect-1)))
 		}
-		return waitUntil(u.Ends, "Waiting for an answer from %s, which has announced itself", u.Serial.Name())
+		return waitUntil(u.Ends, say.HeardAwaited.With(u.Serial.Name()))
 	}
-	return between("Heard, and not reached at port %d/tcp: %s. This board makes no swarm meanwhile, for there could be two. Open the port "+
-		"there: sudo ufw allow %d/tcp; or turn off client isolation of the access point; or do without, with expect = %d on this board and no other",
-		peer.Port, listed(told), peer.Port, v.reached())
+	return between(say.NotReached.With(peer.Port, say.List(told), v.reached()))
 }
 
-// namesMax is how many boards one sentence names.
-const namesMax = 4
-
-// listed is a list of boards in words.
-func listed(all []string) string {
-	if more := len(all) - namesMax; more > 0 {
-		return fmt.Sprintf("%s, +%d", strings.Join(all[:namesMax], ", "), more)
-	}
-	return strings.Join(all, ", ")
-}
-
-// seen is how many of the expected boards are there, this one included. Without a number to compare with it is nothing:
-// each board that is found has a line of its own in the log.
-func (v View) seen(boards int) string {
+// looking is the reason of a board that still finds others, of which that many are there, this one included. Without a number
+// to compare with it names none: each board that is found has a line of its own in the log.
+func (v View) looking(boards int) say.Text {
 	if v.Settings.Expect == 0 {
-		return ""
+		return say.Looking.With()
 	}
-	return fmt.Sprintf(", %d of %d seen", boards, v.Settings.Expect)
+	return say.LookingFor.With(boards, v.Settings.Expect)
 }

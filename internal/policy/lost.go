@@ -6,11 +6,11 @@ package policy
 
 import (
 	"cmp"
-	"fmt"
 	"net/netip"
 	"slices"
 
 	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/say"
 )
 
 // Unfollowed is a board that answers as a manager, and that this board, without a cluster key, does not follow.
@@ -21,11 +21,7 @@ type Unfollowed struct {
 
 // AnotherKey says what helps a board that does not follow a manager because of its node key. It names both, for it is shown
 // on other boards as well.
-func AnotherKey(manager, board string) string {
-	return fmt.Sprintf("%s has another node key than the manager that %s follows, as after a new card. If its card is new, the swarm of the "+
-		"old one is lost with its services, secrets and configs: \"sudo pi-agent pair\" on both lets %s join the new one, and stops its "+
-		"containers of the old one", manager, board, board)
-}
+func AnotherKey(manager, board string) say.Text { return say.AnotherKey.With(manager, board) }
 
 // lostSwarm moves a worker whose managers are gone for good to another swarm of its cluster. Its engine never says so.
 func lostSwarm(v View) (Action, bool) {
@@ -38,12 +34,9 @@ func lostSwarm(v View) (Action, bool) {
 		switch {
 		case !v.foreign(p) || p.Barred != nil:
 		case disowned:
-			return Action{Kind: Move, Target: p, Lost: v.elsewhere(p), Reason: fmt.Sprintf(
-				"The manager of this board does not know it any more: moving to the swarm of %s", p.name())}, true
+			return Action{Kind: Move, Target: p, Lost: v.elsewhere(p), Reason: say.Disowned.With(p.name())}, true
 		case v.Now.Sub(v.Swarm.Answered) >= v.Timing.Orphaned:
-			return Action{Kind: Move, Target: p, Reason: fmt.Sprintf(
-				"No manager of this board has answered for %.0f minutes: moving to the swarm of %s",
-				v.Timing.Orphaned.Minutes(), p.name())}, true
+			return Action{Kind: Move, Target: p, Reason: say.Orphaned.With(v.Timing.Orphaned.Minutes(), p.name())}, true
 		}
 	}
 	return Action{}, false
@@ -66,11 +59,9 @@ func noManagerLeft(v View) (Action, bool) {
 	if gone == "" {
 		return Action{}, false
 	}
-	a := v.asTrouble("No manager of swarm %s is left: %s does not know it any more, as after a new card or pi-agent yield, and its services, "+
-		"secrets and configs are lost. %s leaves it for the next one, and its containers are stopped then",
-		cmp.Or(v.Member.Swarm, "?"), gone.Name(), v.Serial.Name())
+	a := v.asTrouble(say.NoManagerLeft.With(cmp.Or(v.Member.Swarm, "?"), gone.Name(), v.Serial.Name()))
 	if stranger {
-		a = v.asTrouble("%s", AnotherKey(gone.Name(), v.Serial.Name()))
+		a = v.asTrouble(AnotherKey(gone.Name(), v.Serial.Name()))
 	}
 	a.Lost = true
 	return a, true
@@ -109,7 +100,7 @@ func unfollowedManager(v View) (Action, bool) {
 	if len(v.Boards.Unfollowed) == 0 || slices.ContainsFunc(v.Boards.Peers, follows) {
 		return Action{}, false
 	}
-	return between("%s", AnotherKey(v.Boards.Unfollowed[0].Serial.Name(), v.Serial.Name())), true
+	return between(AnotherKey(v.Boards.Unfollowed[0].Serial.Name(), v.Serial.Name())), true
 }
 
 // managedBefore reports whether the board p is in a swarm of which it knows no manager but at addresses of this board, which

@@ -90,7 +90,7 @@ func TestDecideOfALostSwarm(t *testing.T) {
 			}
 			tt.change(&v)
 			a := Decide(v)
-			if a.Kind != tt.want || !strings.Contains(a.Reason, tt.reason) || a.Lost != tt.lost || a.Lost && !a.Trouble {
+			if a.Kind != tt.want || !strings.Contains(a.Reason.En, tt.reason) || a.Lost != tt.lost || a.Lost && !a.Trouble {
 				t.Errorf("%+v, want %v %q, lost %v", a, tt.want, tt.reason, tt.lost)
 			}
 		})

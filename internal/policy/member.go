@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/say"
 	"github.com/pi-agent/pi-agent/internal/swarm"
 )
 
@@ -18,8 +19,8 @@ func (v View) isWorker() bool  { return v.Engine.State == swarm.Active && !v.Eng
 func (v View) isPending() bool { return v.Engine.State == swarm.Pending && v.Engine.Excluded == nil }
 
 // as is what a member goes on being, with a reason.
-func (v View) as(format string, args ...any) Action {
-	a := wait(format, args...)
+func (v View) as(reason say.Text) Action {
+	a := wait(reason)
 	a.Kind = Stay
 	if v.Engine.Manager {
 		a.Kind = Serve
@@ -28,8 +29,8 @@ func (v View) as(format string, args ...any) Action {
 }
 
 // asTrouble is that with something a person should look at.
-func (v View) asTrouble(format string, args ...any) Action {
-	a := v.as(format, args...)
+func (v View) asTrouble(reason say.Text) Action {
+	a := v.as(reason)
 	a.Trouble = true
 	return a
 }
@@ -41,12 +42,11 @@ func lostAddress(v View) (Action, bool) {
 	case v.Engine.State != swarm.Active || v.Network.Lost.IsZero() || v.Now.Sub(v.Network.Lost) < v.Timing.Lost:
 		return Action{}, false
 	case addr.IsLinkLocalUnicast() && v.Network.Address != nil:
-		return v.asTrouble("The swarm knows this board as %s, an address that it does not have: %v", addr, v.Network.Address), true
+		return v.asTrouble(say.AddressMissing.With(addr, v.Network.Address)), true
 	case addr.IsLinkLocalUnicast():
-		return v.asTrouble(`The swarm knows this board as %s, an address that it no longer has: give address = "link-local" again`, addr), true
+		return v.asTrouble(say.AddressGivenUp.With(addr)), true
 	}
-	return v.asTrouble("The swarm knows this board as %s, an address that it no longer has, and the other boards cannot reach it: "+
-		"give it that address again, by a fixed lease in the router", addr), true
+	return v.asTrouble(say.AddressLost.With(addr)), true
 }
 
 // noMajority says that a manager cannot do anything: too few of the managers reach each other, or they are just electing.
@@ -55,10 +55,9 @@ func noMajority(v View) (Action, bool) {
 	case !v.isManager() || v.Engine.SwarmID != "":
 		return Action{}, false
 	case len(v.Engine.Managers) < 2:
-		return v.as("This board is a manager and its swarm is starting"), true
+		return v.as(say.ManagerStarting.With()), true
 	}
-	return v.asTrouble("This board is a manager and does not reach enough of the others: " +
-		"the swarm cannot be changed until they are back; containers go on running"), true
+	return v.asTrouble(say.NoMajority.With()), true
 }
 
 // duplicateNode names two boards that have been one node for longer than a copy takes to leave: each may hold by now what
@@ -71,8 +70,7 @@ func duplicateNode(v View) (Action, bool) {
 	if !ok || v.Swarm.Duplicate.IsZero() || v.Now.Sub(v.Swarm.Duplicate) < v.Timing.Doubled {
 		return Action{}, false
 	}
-	return v.asTrouble("%s and %s are one node of the swarm, for the card of one is a copy of "+
-		"the other's: \"sudo pi-agent reset\" on the board with the copied card", a.Name(), b.Name()), true
+	return v.asTrouble(say.DuplicateNode.With(a.Name(), b.Name())), true
 }
 
 // manager goes on managing.
@@ -80,7 +78,7 @@ func manager(v View) (Action, bool) {
 	if !v.isManager() {
 		return Action{}, false
 	}
-	return v.as("This board is a manager of swarm %s", v.Engine.SwarmID), true
+	return v.as(say.Manager.With(v.Engine.SwarmID)), true
 }
 
 // ownManager is the manager of this worker that answers, and whose engine does, or just takes its time.
@@ -103,7 +101,7 @@ func worker(v View) (Action, bool) {
 		return Action{}, false
 	}
 	if m, ok := v.ownManager(); ok {
-		return v.as("This board is a worker in the swarm of %s", m.name()), true
+		return v.as(say.Worker.With(m.name())), true
 	}
 	var stopped, silent *Peer
 	for _, p := range v.Boards.Peers {
@@ -117,17 +115,14 @@ func worker(v View) (Action, bool) {
 	}
 	switch {
 	case stopped != nil:
-		return v.asTrouble("This board is a worker and the Docker Engine of its manager %s does not answer; containers go on running",
-			stopped.name()), true
+		return v.asTrouble(say.WorkerEngineStopped.With(stopped.name())), true
 	case silent != nil:
-		return v.asTrouble("This board is a worker and its manager %s at %s does not answer; containers go on running",
-			silent.name(), silent.Addr.Addr()), true
+		return v.asTrouble(say.WorkerManagerSilent.With(silent.name(), silent.Addr.Addr())), true
 	case len(v.Engine.Managers) > 0 && !v.Swarm.Answered.IsZero() && v.Now.Sub(v.Swarm.Answered) >= v.Timing.ManagerSilent:
 		// None was met since the agent started.
-		return v.asTrouble("This board is a worker and its manager at %s does not answer; containers go on running",
-			v.Engine.Managers[0].Addr()), true
+		return v.asTrouble(say.WorkerManagerUnmet.With(v.Engine.Managers[0].Addr())), true
 	}
-	return v.as("This board is a worker in a swarm and looks for its manager"), true
+	return v.as(say.WorkerLooks.With()), true
 }
 
 func first(have *Peer, p Peer) *Peer {

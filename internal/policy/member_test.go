@@ -35,7 +35,7 @@ func TestDecideWithSeveralManagers(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			a := Decide(View{Timing: patient, Now: now, Serial: mine, Engine: Engine{Status: tt.engine}, Boards: Boards{Peers: tt.peers}})
-			if !strings.Contains(a.Reason, tt.reason) {
+			if !strings.Contains(a.Reason.En, tt.reason) {
 				t.Errorf("%v: %s; want %q", a.Kind, a.Reason, tt.reason)
 			}
 		})

@@ -137,7 +137,7 @@ func TestDecideInOddViews(t *testing.T) {
 		if a.Kind != again.Kind || a.Reason != again.Reason || a.Rule != again.Rule || !a.Until.Equal(again.Until) || a.Trouble != again.Trouble {
 			t.Errorf("seed %d: %+v, and then %+v", seed, a, again)
 		}
-		if a.Reason == "" || strings.Contains(a.Reason, "%!") {
+		if a.Reason.En == "" || strings.Contains(a.Reason.En, "%!") {
 			t.Errorf("seed %d: the reason is %q", seed, a.Reason)
 		}
 		if !a.Until.IsZero() && !a.Until.After(v.Now) {

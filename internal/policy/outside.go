@@ -6,6 +6,7 @@ import (
 	"errors"
 
 	"github.com/pi-agent/pi-agent/internal/address"
+	"github.com/pi-agent/pi-agent/internal/say"
 )
 
 // takenPort holds a board back that could not be a node among others.
@@ -13,16 +14,16 @@ func takenPort(v View) (Action, bool) {
 	if v.Engine.Taken == nil {
 		return Action{}, false
 	}
-	return trouble("%v", v.Engine.Taken), true
+	return trouble(say.Of(v.Engine.Taken)), true
 }
 
 // network waits for a link, and says when there will be no address to rely on before a person helps.
 func network(v View) (Action, bool) {
 	switch {
 	case v.Network.Link != nil:
-		return wait("Waiting for the network: %v", v.Network.Link), true
+		return wait(say.NoNetwork.With(v.Network.Link)), true
 	case AddressRefused(v.Network.Address):
-		return trouble(`There is no address that a swarm can rely on: %v; address = "interface" on every board does without`, v.Network.Address), true
+		return trouble(say.NoStableAddress.With(v.Network.Address)), true
 	}
 	return Action{}, false
 }
@@ -38,8 +39,7 @@ func duplicateSerial(v View) (Action, bool) {
 	if len(v.Boards.SameSerial) == 0 {
 		return Action{}, false
 	}
-	return trouble("Two boards have the serial %s: this one and %s; give one of them another with serial in pi-agent.toml",
-		v.Serial, v.Boards.SameSerial[0].Addr.Addr()), true
+	return trouble(say.DuplicateSerial.With(v.Serial, v.Boards.SameSerial[0].Addr.Addr())), true
 }
 
 // reset keeps a board out that a person has taken out.
@@ -47,7 +47,7 @@ func reset(v View) (Action, bool) {
 	if !v.Reset {
 		return Action{}, false
 	}
-	return wait("This board was reset and stays out of any swarm until it is switched off and on, or its agent is restarted"), true
+	return wait(say.WasReset.With()), true
 }
 
 // justLeft gives the engine a moment.
@@ -56,5 +56,5 @@ func justLeft(v View) (Action, bool) {
 	if !v.Now.Before(end) {
 		return Action{}, false
 	}
-	return waitUntil(end, "The Docker Engine has left its swarm: giving it a moment"), true
+	return waitUntil(end, say.JustLeft.With()), true
 }

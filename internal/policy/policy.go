@@ -4,12 +4,12 @@
 package policy
 
 import (
-	"fmt"
 	"net/netip"
 	"slices"
 	"time"
 
 	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/say"
 	"github.com/pi-agent/pi-agent/internal/swarm"
 )
 
@@ -40,7 +40,7 @@ func (k Kind) String() string {
 type Action struct {
 	Kind    Kind
 	Rule    string    // the name of the rule that has decided, see Rules
-	Reason  string    // one plain sentence without its full stop; it changes only when there is news
+	Reason  say.Text  // one plain sentence without its full stop; it changes only when there is news
 	Trouble bool      // a person should look
 	Lost    bool      // the swarm that this worker is in is lost
 	Between bool      // the trouble is between this board and others, who see it themselves
@@ -83,24 +83,14 @@ type Unreached struct {
 	Shut   bool       // it was asked in vain, and was heard after that: it is on
 }
 
-func wait(format string, args ...any) Action {
-	return Action{Kind: Wait, Reason: fmt.Sprintf(format, args...)}
+func wait(reason say.Text) Action { return Action{Kind: Wait, Reason: reason} }
+
+func waitUntil(t time.Time, reason say.Text) Action {
+	return Action{Kind: Wait, Reason: reason, Until: t}
 }
 
-func waitUntil(t time.Time, format string, args ...any) Action {
-	a := wait(format, args...)
-	a.Until = t
-	return a
-}
+func trouble(reason say.Text) Action { return Action{Kind: Wait, Reason: reason, Trouble: true} }
 
-func trouble(format string, args ...any) Action {
-	a := wait(format, args...)
-	a.Trouble = true
-	return a
-}
-
-func between(format string, args ...any) Action {
-	a := trouble(format, args...)
-	a.Between = true
-	return a
+func between(reason say.Text) Action {
+	return Action{Kind: Wait, Reason: reason, Trouble: true, Between: true}
 }

@@ -3,9 +3,8 @@ package policy
 // Two swarms of one cluster: which of them yields, and what only a person can decide.
 
 import (
-	"fmt"
-
 	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/say"
 )
 
 // twoSwarms decides for a manager that meets a manager of another swarm of its cluster: an empty one yields, of two empty ones
@@ -29,17 +28,15 @@ func contest(v View, p Peer) Action {
 	yields := mine.Empty() && theirs.Known() && (!theirs.Empty() || p.Claim.Serial < v.Serial)
 	switch {
 	case (given || yields) && p.Barred != nil:
-		return v.asTrouble("There are two swarms, and that of this board would yield to that of %s: %v", p.name(), p.Barred)
+		return v.asTrouble(say.WouldYield.With(p.name(), p.Barred))
 	case given:
-		return Action{Kind: Move, Target: p, Reason: fmt.Sprintf(
-			"A person has given swarm %s up: moving to the swarm of %s", v.Engine.SwarmID, p.name())}
+		return Action{Kind: Move, Target: p, Reason: say.GivenUp.With(v.Engine.SwarmID, p.name())}
 	case yields:
-		return Action{Kind: Move, Target: p, Reason: fmt.Sprintf(
-			"There are two swarms, and that of this board is empty: moving to the swarm of %s", p.name())}
+		return Action{Kind: Move, Target: p, Reason: say.Yields.With(p.name())}
 	case !mine.Known() || !theirs.Known():
-		return v.as("This board has met another swarm, that of %s: asking what is in the two", p.name())
+		return v.as(say.RivalMet.With(p.name()))
 	case theirs.Empty():
-		return v.as("There are two swarms, and that of %s is empty: it is to yield", p.name())
+		return v.as(say.RivalYields.With(p.name()))
 	}
 	return v.both(side{v.Serial, v.Engine.SwarmID, mine}, side{p.Claim.Serial, p.Claim.Swarm, theirs})
 }
@@ -56,9 +53,7 @@ func (v View) both(a, b side) Action {
 	if b.manager < a.manager {
 		a, b = b, a
 	}
-	return v.asTrouble("There are two swarms and neither is empty: %s manages %s with %s, %s manages %s with %s; "+
-		"\"sudo pi-agent yield\" on one of these two tells how to give its swarm up",
-		a.manager.Name(), a.swarm, a.has, b.manager.Name(), b.swarm, b.has)
+	return v.asTrouble(say.TwoSwarms.With(a.manager.Name(), a.swarm, a.has, b.manager.Name(), b.swarm, b.has))
 }
 
 // dividedCluster tells that for a worker.

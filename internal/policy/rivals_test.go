@@ -63,7 +63,7 @@ func TestDecideRivalry(t *testing.T) {
 				Boards: Boards{Peers: []Peer{tt.rival}},
 				Member: tt.member,
 			})
-			if a.Kind != tt.want || !strings.Contains(a.Reason, tt.reason) {
+			if a.Kind != tt.want || !strings.Contains(a.Reason.En, tt.reason) {
 				t.Errorf("%v: %s", a.Kind, a.Reason)
 			}
 		})
@@ -93,7 +93,7 @@ func TestDecideDivided(t *testing.T) {
 				State: swarm.Active, NodeID: "n", Managers: []netip.AddrPort{netip.MustParseAddrPort("10.77.0.1:2377")},
 			}},
 		})
-		if a.Kind != Stay || a.Trouble != tt.told || tt.told != strings.Contains(a.Reason, "neither is empty") {
+		if a.Kind != Stay || a.Trouble != tt.told || tt.told != strings.Contains(a.Reason.En, "neither is empty") {
 			t.Errorf("%s: %v, %s", tt.name, a.Kind, a.Reason)
 		}
 	}

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/say"
 	"github.com/pi-agent/pi-agent/internal/swarm"
 )
 
@@ -25,10 +26,10 @@ import (
 type Port struct {
 	Network  string // "tcp" or "udp"
 	Number   uint16
-	Use      string // what it is needed for
-	Managers bool   // only managers have it
-	Agent    bool   // it is the agent's, the others are the engine's
-	Lazy     bool   // it is open only while containers use it, so that a refusal is as good: the packet has arrived
+	Use      say.Text // what it is needed for
+	Managers bool     // only managers have it
+	Agent    bool     // it is the agent's, the others are the engine's
+	Lazy     bool     // it is open only while containers use it, so that a refusal is as good: the packet has arrived
 	// IPv4: it is bound for IPv4 alone, beside a program that has it for IPv6 alone. Go binds the others for both.
 	IPv4 bool
 }
@@ -41,20 +42,23 @@ const (
 
 // Own are the ports that nobody but the engine and the agent may have.
 var Own = append(slices.Clone(All),
-	Port{Network: "tcp", Number: Page, Use: usePage, Agent: true},
-	Port{Network: "udp", Number: MDNS, Use: useMDNS, Agent: true, IPv4: true},
+	Port{Network: "tcp", Number: Page, Use: say.ForPage.With(), Agent: true},
+	Port{Network: "udp", Number: MDNS, Use: say.ForMDNS.With(), Agent: true, IPv4: true},
 )
 
 // All are the ports at which boards knock.
 var All = []Port{
-	{Network: "tcp", Number: peer.Port, Use: useHello, Agent: true, IPv4: true},
-	{Network: "tcp", Number: swarm.Port, Use: useManagers, Managers: true},
-	{Network: "tcp", Number: 7946, Use: useGossip},
-	{Network: "udp", Number: 7946, Use: useGossip},
-	{Network: "udp", Number: 4789, Use: useOverlay, Lazy: true, IPv4: true},
+	{Network: "tcp", Number: peer.Port, Use: say.ForHello.With(), Agent: true, IPv4: true},
+	{Network: "tcp", Number: swarm.Port, Use: say.ForManagers.With(), Managers: true},
+	{Network: "tcp", Number: 7946, Use: say.ForGossip.With()},
+	{Network: "udp", Number: 7946, Use: say.ForGossip.With()},
+	{Network: "udp", Number: 4789, Use: say.ForOverlay.With(), Lazy: true, IPv4: true},
 }
 
-func (p Port) String() string { return fmt.Sprintf("port %d/%s", p.Number, p.Network) }
+// ID is the port as machines write it, such as 2378/tcp.
+func (p Port) ID() string { return fmt.Sprintf("%d/%s", p.Number, p.Network) }
+
+func (p Port) String() string { return "port " + p.ID() }
 
 // Shut is why the port does not let packets in, as Probe told; nil when it does.
 func (p Port) Shut(err error) error {

@@ -208,7 +208,7 @@ func (r *Roster) Meet(p enroll.Peer, now time.Time) (first, trouble, stale bool)
 			c.able = now
 		}
 	}
-	trouble = p.Claim.Trouble != "" && (first || trouble)
+	trouble = !p.Claim.Trouble.IsZero() && (first || trouble)
 	c.Met, c.Answer, c.lastMet = true, p, now
 	r.known = nil
 	c.failures, c.reported, c.Err = 0, false, nil

@@ -10,6 +10,7 @@ import (
 	"github.com/pi-agent/pi-agent/internal/discovery"
 	"github.com/pi-agent/pi-agent/internal/enroll"
 	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/say"
 )
 
 // crowd is n boards that announce themselves, each from an address of its own.
@@ -150,7 +151,7 @@ func TestBoardAtTwoAddresses(t *testing.T) {
 	if !book.Answered(addr(lease), after(200), after(200), errors.New("no route")) {
 		t.Error("its silence at all addresses is not reported")
 	}
-	claim.Trouble = "no engine"
+	claim.Trouble = say.Words("no engine")
 	p := enroll.Peer{Claim: claim, Key: enroll.Fingerprint{2}, Addr: addr(stable)}
 	if _, trouble, _ := book.Meet(p, after(201)); !trouble {
 		t.Error("its trouble is no news")

@@ -13,6 +13,7 @@ import (
 	"github.com/google/renameio/v2"
 	"go.uber.org/zap"
 
+	"github.com/pi-agent/pi-agent/internal/say"
 	"github.com/pi-agent/pi-agent/internal/tame"
 )
 
@@ -36,7 +37,7 @@ type Screen struct {
 	Name func() string // of this board
 	Page func() string // address of its page; empty without one
 	// Problems are more lines, of what is wrong; nil without any.
-	Problems func() []string
+	Problems func() []say.Text
 	Log      *zap.Logger
 
 	mu    sync.Mutex
@@ -70,7 +71,7 @@ func (s *Screen) show() {
 		lines += page + "\n"
 	}
 	if s.Problems != nil {
-		for _, p := range s.Problems() {
+		for _, p := range say.English(s.Problems()) {
 			lines += tame.Line(p) + "\n"
 		}
 	}

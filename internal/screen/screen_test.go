@@ -8,6 +8,7 @@ import (
 
 	"go.uber.org/zap/zaptest"
 
+	"github.com/pi-agent/pi-agent/internal/say"
 	"github.com/pi-agent/pi-agent/internal/screen"
 )
 
@@ -65,8 +66,8 @@ func TestScreen(t *testing.T) {
 		t.Errorf("motd %q after a change of the address", got)
 	}
 	want = "pi-1: In.\n" + page + "\n"
-	problems := []string{"Stack web is not\n deployed."}
-	s.Problems = func() []string { return problems }
+	problems := []say.Text{say.Words("Stack web is not\n deployed.")}
+	s.Problems = func() []say.Text { return problems }
 	s.Status("In.")
 	if got, _ := look(screen.MotdName); got != want+"Stack web is not  deployed.\n" {
 		t.Errorf("motd %q with a problem", got)

@@ -3,10 +3,10 @@ package stacks
 // This file says what Docker takes in a Compose file and does not do.
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
+	"github.com/pi-agent/pi-agent/internal/say"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -18,7 +18,7 @@ var usuallyIgnored = []string{
 
 // advice is what Docker takes in a Compose file and does not do, in sentences. leftOut are the options that it left
 // out.
-func advice(stack, path string, text []byte, leftOut []string) (all []string) {
+func advice(stack, path string, text []byte, leftOut []string) (all []say.Text) {
 	o := outlineOf(text)
 	for _, s := range o.services() {
 		var names []string
@@ -29,9 +29,7 @@ func advice(stack, path string, text []byte, leftOut []string) (all []string) {
 				continue
 			}
 			if name == "restart" {
-				all = append(all, fmt.Sprintf("Stack %s: service %s is started again whenever it ends, "+
-					"for Docker ignores restart in a swarm (%s:%d): write deploy: {restart_policy: {condition: %s}}.",
-					stack, s.key.Value, path, e.line(), condition(e.value)))
+				all = append(all, say.StackRestarts.With(stack, s.key.Value, path, e.line(), condition(e.value)))
 				continue
 			}
 			if line == 0 || e.line() < line {
@@ -42,20 +40,17 @@ func advice(stack, path string, text []byte, leftOut []string) (all []string) {
 		if len(names) > 0 {
 			slices.Sort(names)
 			names = slices.Compact(names)
-			all = append(all, fmt.Sprintf("Stack %s: service %s runs without %s, which Docker ignores in a swarm (%s:%d).",
-				stack, s.key.Value, listed(names), path, line))
+			all = append(all, say.StackLacks.With(stack, s.key.Value, listed(names), path, line))
 		}
 	}
 	if len(o.services()) == 0 && len(mappings(o.root)) > 0 {
-		all = append(all, fmt.Sprintf("Stack %s: there is no service in %s.", stack, path))
+		all = append(all, say.StackEmpty.With(stack, path))
 	}
 	if first, again := twice(o.root); again != nil {
-		all = append(all, fmt.Sprintf("Stack %s: %s in line %d of %s is there again in line %d, "+
-			"and only the last one counts.", stack, oneLine(first.Value), first.Line, path, again.Line))
+		all = append(all, say.StackTwice.With(stack, oneLine(first.Value), first.Line, path, again.Line))
 	}
 	if o.next > 0 {
-		all = append(all, fmt.Sprintf("Stack %s: Docker reads %s only up to line %d: a second document begins there, "+
-			"or it is not indented as the first line is.", stack, path, o.next))
+		all = append(all, say.StackSecondDocument.With(stack, path, o.next))
 	}
 	return all
 }

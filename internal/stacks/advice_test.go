@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/pi-agent/pi-agent/internal/say"
 )
 
 // unsupported is what Docker 20.10 says of a file with all that it leaves out.
@@ -73,7 +74,7 @@ func TestAdviceOf(t *testing.T) {
 		{"a circle", "services: &a\n  b: *a\n  pid: host\n", nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if diff := cmp.Diff(c.want, advice("x", "x.yml", []byte(c.text), usuallyIgnored)); diff != "" {
+			if diff := cmp.Diff(c.want, say.English(advice("x", "x.yml", []byte(c.text), usuallyIgnored))); diff != "" {
 				t.Errorf("advice() (-want +got):\n%s", diff)
 			}
 		})

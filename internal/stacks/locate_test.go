@@ -76,7 +76,7 @@ func FuzzLocated(f *testing.F) {
 			t.Errorf("located() = %q is no line that names the file", got)
 		}
 		for _, a := range advice("stack", "stack.yml", []byte(text), ignored(said)) {
-			if !strings.HasPrefix(a, "Stack stack: ") || strings.Contains(a, "\n") {
+			if !strings.HasPrefix(a.En, "Stack stack: ") || strings.Contains(a.En, "\n") {
 				t.Errorf("advice() = %q is no line of the stack", a)
 			}
 		}

@@ -23,6 +23,7 @@ import (
 
 	"github.com/pi-agent/pi-agent/internal/bootfile"
 	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/say"
 	"github.com/pi-agent/pi-agent/internal/timing"
 )
 
@@ -64,14 +65,14 @@ type Runner struct {
 
 	seen     map[string]string // sum of each file at the look before
 	refused  map[string]refusal
-	told     map[string]string // by file, what is wrong with it, as it was last said; none once it is right or gone
-	problems atomic.Pointer[[]string]
-	advice   atomic.Pointer[[]string]
+	told     map[string]say.Text // by file, what is wrong with it, as it was last said; none once it is right or gone
+	problems atomic.Pointer[[]say.Text]
+	advice   atomic.Pointer[[]say.Text]
 }
 
 // Problems are the files that are not deployed now, with what is wrong with each, in sentences; none on a board that
 // does not lead its swarm. It may be called from any goroutine.
-func (r *Runner) Problems() []string {
+func (r *Runner) Problems() []say.Text {
 	if p := r.problems.Load(); p != nil {
 		return *p
 	}
@@ -80,7 +81,7 @@ func (r *Runner) Problems() []string {
 
 // Advice is what Docker did not do of the files that it deployed, in sentences; none on a board that does not lead its
 // swarm. It may be called from any goroutine.
-func (r *Runner) Advice() []string {
+func (r *Runner) Advice() []say.Text {
 	if a := r.advice.Load(); a != nil {
 		return *a
 	}
@@ -92,13 +93,13 @@ type refusal struct {
 	sum   string
 	again time.Time
 	pause time.Duration
-	said  map[string]bool // of several faults Docker names another one each time
+	said  map[say.Text]bool // of several faults Docker names another one each time
 }
 
 // Run looks after the files until ctx ends, then returns nil.
 func (r *Runner) Run(ctx context.Context) error {
 	r.Timing = r.Timing.Or(timing.Product())
-	r.refused, r.told = map[string]refusal{}, map[string]string{}
+	r.refused, r.told = map[string]refusal{}, map[string]say.Text{}
 	if r.Marks == nil {
 		r.Marks = map[string]Mark{}
 	}
@@ -110,7 +111,7 @@ func (r *Runner) Run(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		}
-		var problems, advice []string
+		var problems, advice []say.Text
 		at := r.Place()
 		if at.Swarm != "" {
 			problems, advice = r.look(ctx, at)
@@ -124,10 +125,10 @@ func (r *Runner) Run(ctx context.Context) error {
 }
 
 // look deploys what is new, and returns what is wrong, and what Docker leaves out.
-func (r *Runner) look(ctx context.Context, at peer.Place) (problems, notes []string) {
+func (r *Runner) look(ctx context.Context, at peer.Place) (problems, notes []say.Text) {
 	files, odd, err := r.files()
 	if err != nil {
-		return append(problems, r.tell(r.Dir, fmt.Sprintf("The stacks in %s cannot be read: %v.", r.Dir, err))), nil
+		return append(problems, r.tell(r.Dir, say.StacksUnread.With(r.Dir, err))), nil
 	}
 	before := r.seen
 	r.seen = map[string]string{}
@@ -145,7 +146,7 @@ func (r *Runner) look(ctx context.Context, at peer.Place) (problems, notes []str
 		}
 		if err != nil {
 			delete(r.refused, name)
-			problems = append(problems, r.tell(path, fmt.Sprintf("%s is not deployed: %v.", path, err)))
+			problems = append(problems, r.tell(path, say.StackUnread.With(path, err)))
 			continue
 		}
 		mark := Mark{Swarm: at.Swarm, Sum: sumOf(path, text)}
@@ -165,7 +166,7 @@ func (r *Runner) look(ctx context.Context, at peer.Place) (problems, notes []str
 		default:
 			r.deploy(ctx, name, path, text, mark)
 		}
-		if told := r.told[path]; told != "" {
+		if told := r.told[path]; !told.IsZero() {
 			problems = append(problems, told)
 		}
 		if done := r.Marks[name]; done.is(mark) {
@@ -174,12 +175,12 @@ func (r *Runner) look(ctx context.Context, at peer.Place) (problems, notes []str
 	}
 	maps.DeleteFunc(r.Marks, func(name string, _ Mark) bool { return files[name] == "" })
 	there := slices.Collect(maps.Values(files))
-	maps.DeleteFunc(r.told, func(path, _ string) bool { return !slices.Contains(there, path) })
+	maps.DeleteFunc(r.told, func(path string, _ say.Text) bool { return !slices.Contains(there, path) })
 	return problems, notes
 }
 
 // advice is what Docker did not do of the file that the mark is about.
-func (m Mark) advice(name, path string, text []byte) []string {
+func (m Mark) advice(name, path string, text []byte) []say.Text {
 	if m.Ignored == nil {
 		m.Ignored = usuallyIgnored
 	}
@@ -209,13 +210,13 @@ func (r *Runner) deploy(ctx context.Context, name, path string, text []byte, mar
 		return
 	}
 	if err != nil {
-		now := refusal{sum: mark.Sum, pause: r.Timing.StackRetry, said: map[string]bool{}}
+		now := refusal{sum: mark.Sum, pause: r.Timing.StackRetry, said: map[say.Text]bool{}}
 		if last.sum == mark.Sum {
 			now.pause, now.said = min(2*last.pause, r.Timing.StackRetryMax), last.said
 		}
 		now.again = time.Now().Add(now.pause)
 		r.refused[name] = now
-		problem := fmt.Sprintf("Stack %s is not deployed: %v.", name, located(name, path, text, err))
+		problem := say.StackRefused.With(name, located(name, path, text, err))
 		if now.said[problem] {
 			r.told[path] = problem
 		}
@@ -228,7 +229,7 @@ func (r *Runner) deploy(ctx context.Context, name, path string, text []byte, mar
 	r.Log.Info(fmt.Sprintf("Deployed stack %s from %s.", name, path))
 	mark.Ignored = ignored(said)
 	for _, a := range mark.advice(name, path, text) {
-		r.Log.Warn(a)
+		r.Log.Warn(a.En)
 	}
 	r.mark(name, mark)
 }
@@ -242,10 +243,10 @@ func (r *Runner) mark(name string, m Mark) {
 }
 
 // tell warns of a file, once as long as it stays the same, and returns the text.
-func (r *Runner) tell(path, text string) string {
+func (r *Runner) tell(path string, text say.Text) say.Text {
 	if r.told[path] != text {
 		r.told[path] = text
-		r.Log.Warn(text)
+		r.Log.Warn(text.En)
 	}
 	return text
 }

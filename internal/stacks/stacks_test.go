@@ -21,6 +21,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/say"
 	"github.com/pi-agent/pi-agent/internal/timing"
 )
 
@@ -211,7 +212,7 @@ func TestProblems(t *testing.T) {
 		c := newCard(t)
 		check := func(when string, want ...string) {
 			t.Helper()
-			if got := c.r.Problems(); !slices.Equal(got, want) {
+			if got := say.English(c.r.Problems()); !slices.Equal(got, want) {
 				t.Errorf("%s: the problems are %q, want %q", when, got, want)
 			}
 		}
@@ -379,7 +380,7 @@ func TestFilesThatAPersonMustChoose(t *testing.T) {
 		c := newCard(t)
 		check := func(when string, want ...string) {
 			t.Helper()
-			if got := c.r.Problems(); !slices.Equal(got, want) {
+			if got := say.English(c.r.Problems()); !slices.Equal(got, want) {
 				t.Errorf("%s: the problems are %q, want %q", when, got, want)
 			}
 		}
@@ -428,7 +429,7 @@ func TestAdvice(t *testing.T) {
 		note := "Stack stack: service home runs without devices, network_mode and privileged, which Docker ignores in a swarm (" + c.boot + ":5)."
 		check := func(when string, want ...string) {
 			t.Helper()
-			if got := c.r.Advice(); !slices.Equal(got, want) || len(c.r.Problems()) > 0 {
+			if got := say.English(c.r.Advice()); !slices.Equal(got, want) || len(c.r.Problems()) > 0 {
 				t.Errorf("%s: the advice is %q, the problems %q, want %q", when, got, c.r.Problems(), want)
 			}
 		}

@@ -2,10 +2,10 @@ package status
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/pi-agent/pi-agent/internal/picture"
+	"github.com/pi-agent/pi-agent/internal/say"
 	"github.com/pi-agent/pi-agent/internal/swarm"
 	"github.com/pi-agent/pi-agent/internal/timing"
 )
@@ -15,24 +15,24 @@ const aloneMax = 4 * time.Second
 
 // Alone is the picture that can be drawn on a board whose agent does not run: of itself, and of its swarm as far as its
 // engine tells. doing says why nobody else draws it.
-func Alone(ctx context.Context, self picture.Board, cluster, doing string, engine swarm.Engine) picture.Picture {
+func Alone(ctx context.Context, self picture.Board, cluster string, doing say.Text, engine swarm.Engine) picture.Picture {
 	ctx, cancel := context.WithTimeout(ctx, aloneMax)
 	defer cancel()
 	p := picture.Picture{Version: picture.Version, Drawn: time.Now(), Cluster: cluster, Self: self.Serial, Doing: doing, Needs: true}
-	self.State, self.Why = picture.Out, ""
+	self.State, self.Why = picture.Out, say.Text{}
 	switch s, err := engine.Status(ctx); {
 	case err != nil:
-		p.Doing += fmt.Sprintf(" Nor can the Docker Engine be asked: %s", Sentence(err.Error()))
+		p.Doing = say.Join(" ", p.Doing, say.EngineUnasked.With(err).Dot())
 	case s.State == swarm.Inactive:
 		self.Engine = s.Version
-		p.Doing += fmt.Sprintf(" Docker Engine %s is up, in no swarm.", s.Version)
+		p.Doing = say.Join(" ", p.Doing, say.EngineUp.With(s.Version))
 	default:
 		self.Engine, self.Node, self.State, self.Role = s.Version, s.NodeID, picture.In, picture.Worker
 		if s.Manager {
 			self.Role = picture.Manager
 		}
 		p.Swarm = &picture.Swarm{ID: s.SwarmID, Node: s.NodeID, Managers: len(s.Managers)}
-		p.Doing += fmt.Sprintf(" Docker Engine %s is up, and its swarm is %s.", s.Version, s.State)
+		p.Doing = say.Join(" ", p.Doing, say.EngineUpIn.With(s.Version, s.State))
 		if o, err := engine.Overview(ctx); err == nil {
 			FromEngine(&p, o, self.Name)
 		} else {

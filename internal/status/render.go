@@ -2,7 +2,6 @@ package status
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"sort"
 	"time"
@@ -11,6 +10,7 @@ import (
 	"github.com/pi-agent/pi-agent/internal/picture"
 	"github.com/pi-agent/pi-agent/internal/policy"
 	"github.com/pi-agent/pi-agent/internal/roster"
+	"github.com/pi-agent/pi-agent/internal/say"
 	"github.com/pi-agent/pi-agent/internal/swarm"
 	"github.com/pi-agent/pi-agent/internal/timing"
 )
@@ -51,9 +51,9 @@ func (r render) boards() {
 			}
 		}
 		if b.State == picture.In && b.Role == picture.Worker && r.managerSilent() && !r.Swarm.Lost {
-			b.Why = whyManagerSilent
+			b.Why = say.ManagerSilent.With()
 		}
-		if b.State == picture.Down && b.Why == "" {
+		if b.State == picture.Down && b.Why.IsZero() {
 			b.Why = whyDown(*b, r.Board(b.Serial), r.Now, r.View.Timing)
 		}
 	}
@@ -80,7 +80,7 @@ func (r render) latest(p policy.Peer) policy.Peer {
 			if !p.Claim.Clock.IsZero() {
 				p.Claim.Clock = p.Claim.Clock.Add(h.Heard.Sub(p.Met))
 			}
-			p.Met, p.Claim.State, p.Claim.Swarm, p.Claim.Waits = h.Heard, h.Claim.State, h.Claim.Swarm, ""
+			p.Met, p.Claim.State, p.Claim.Swarm, p.Claim.Waits = h.Heard, h.Claim.State, h.Claim.Swarm, say.Text{}
 		}
 	}
 	return p
@@ -148,8 +148,8 @@ func (r render) self() {
 	switch {
 	case r.Swarm == nil:
 		b.State, b.Why = picture.Out, r.Doing
-		if c.Waits != "" { // why it was refused rather than what it tries
-			b.Why = Sentence(c.Waits)
+		if !c.Waits.IsZero() { // why it was refused rather than what it tries
+			b.Why = c.Waits.Dot()
 		}
 	case r.Source == "":
 		b.State, b.Role = picture.In, roleOf(c.State)
@@ -171,8 +171,8 @@ func roleOf(s peer.State) picture.Role {
 func (r render) drewIt() bool { return r.Source == "" || r.Source == r.Name() }
 
 // out says why a board is not in. A manager, which lets boards in, knows that better than a worker.
-func (r render) out(b *picture.Board, why string) {
-	if r.drewIt() || b.Why == "" {
+func (r render) out(b *picture.Board, why say.Text) {
+	if r.drewIt() || b.Why.IsZero() {
 		b.State, b.Why = picture.Out, why
 	}
 }
@@ -197,14 +197,14 @@ func (r render) met(b *picture.Board, p policy.Peer) {
 	case b.Node == "" && p.Claim.State.InSwarm() && r.Source == "" && r.ours(p.Claim):
 		b.State, b.Role = picture.In, roleOf(p.Claim.State)
 		if silent := r.Now.Sub(p.Met); silent >= r.View.Timing.Rival {
-			b.State, b.Why = picture.Down, fmt.Sprintf(whyUnheard, minutes(silent))
+			b.State, b.Why = picture.Down, say.Unheard.With(minutes(silent))
 		}
 	case b.Node == "":
 		r.out(b, r.whyOut(p, b.Clock))
-	case b.State == picture.Ready && p.Claim.State == peer.Worker && p.Claim.Waits != "":
-		b.Why = Sentence(p.Claim.Waits)
+	case b.State == picture.Ready && p.Claim.State == peer.Worker && !p.Claim.Waits.IsZero():
+		b.Why = p.Claim.Waits.Dot()
 	case b.State == picture.Ready && r.unicast(p):
-		b.Why = whyUnicast
+		b.Why = say.Unicast.With()
 	}
 }
 

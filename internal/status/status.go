@@ -8,7 +8,6 @@ import (
 	"errors"
 	"net/netip"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/pi-agent/pi-agent/internal/address"
@@ -17,6 +16,7 @@ import (
 	"github.com/pi-agent/pi-agent/internal/picture"
 	"github.com/pi-agent/pi-agent/internal/policy"
 	"github.com/pi-agent/pi-agent/internal/roster"
+	"github.com/pi-agent/pi-agent/internal/say"
 	"github.com/pi-agent/pi-agent/internal/swarm"
 )
 
@@ -43,9 +43,9 @@ func (f Facts) Name() string { return cmp.Or(f.Claim.Hostname, f.Claim.Serial.Na
 // Begin is the picture before anybody was asked about the swarm.
 func Begin(f Facts) picture.Picture {
 	p := picture.Picture{Version: picture.Version, Drawn: f.Now, Cluster: f.Cluster, Keyed: f.Tag != "", Self: f.View.Serial}
-	p.Doing, p.Needs = Sentence(f.Action.Reason), f.Action.Trouble
-	if w := f.Claim.Waits; w != "" && f.Action.Lost && f.Action.Kind == policy.Move { // it is refused
-		p.Doing, p.Needs = p.Doing+" "+Sentence(w), true
+	p.Doing, p.Needs = f.Action.Reason.Dot(), f.Action.Trouble
+	if w := f.Claim.Waits; !w.IsZero() && f.Action.Lost && f.Action.Kind == policy.Move { // it is refused
+		p.Doing, p.Needs = say.Join(" ", p.Doing, w.Dot()), true
 	}
 	engine := f.Engine()
 	if f.Claim.State.InSwarm() || engine.NodeID != "" {
@@ -68,14 +68,6 @@ func (f Facts) Engine() swarm.Status {
 func Finish(p *picture.Picture, f Facts) {
 	render{p, f}.boards()
 	p.Judge()
-}
-
-// Sentence ends a reason, which may be an engine's own words, with a full stop.
-func Sentence(reason string) string {
-	if strings.HasSuffix(reason, ".") || strings.HasSuffix(reason, "?") {
-		return reason
-	}
-	return reason + "."
 }
 
 // Leaderless reports whether a swarm is not shown because its managers have no majority, and not for want of an answer.

@@ -4,7 +4,6 @@ package status
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -15,41 +14,35 @@ import (
 	"github.com/pi-agent/pi-agent/internal/picture"
 	"github.com/pi-agent/pi-agent/internal/policy"
 	"github.com/pi-agent/pi-agent/internal/roster"
+	"github.com/pi-agent/pi-agent/internal/say"
 	"github.com/pi-agent/pi-agent/internal/timing"
 )
 
-const whyUnheard = "It has not been heard from for %s: is it on, and on this network?"
-
-const whyManagerSilent = "It is a worker, and its manager does not answer."
-
-const whyUnicast = "It is reached by address only: its announcements do not arrive, for multicast does not work between the two."
-
 // whyOut says why a board that was met is not in the swarm of this one.
-func (r render) whyOut(p policy.Peer, clock *float64) string {
+func (r render) whyOut(p policy.Peer, clock *float64) say.Text {
 	c := p.Claim
 	switch silent := r.Now.Sub(p.Met); {
 	case silent >= r.patience(c):
-		return fmt.Sprintf(whyUnheard, minutes(silent))
+		return say.Unheard.With(minutes(silent))
 	case c.Serial == r.View.Serial:
-		return "It has the serial of this board: give one of them another with serial in pi-agent.toml."
+		return say.OurSerial.With()
 	case clock != nil && *clock <= -policy.ClocksApart.Seconds() && !c.State.InSwarm():
-		return fmt.Sprintf("Its clock is %s, too far for certificates to be valid: connect it to the internet, or give it a time server.",
-			picture.Offset(*clock))
-	case c.Trouble != "":
-		return Sentence(c.Trouble)
-	case c.Waits != "":
-		return Sentence(c.Waits)
+		return say.ItsClockTooFar.With(say.Offset(*clock))
+	case !c.Trouble.IsZero():
+		return c.Trouble.Dot()
+	case !c.Waits.IsZero():
+		return c.Waits.Dot()
 	case c.State.InSwarm():
 		return r.whyElsewhere(c)
 	case c.State == peer.Waiting:
-		return "It is not ready yet: journalctl -u pi-agent on it tells what it waits for."
+		return say.NotReady.With()
 	case c.State == peer.Electing, c.State == peer.Founding:
-		return "It is starting a swarm."
+		return say.Founding.With()
 	}
 	if r.Source == "" && r.Swarm != nil {
-		return "It is ready and waits for a manager to answer."
+		return say.ReadyWaits.With()
 	}
-	return "It is ready and about to join."
+	return say.ReadyJoins.With()
 }
 
 // patience is how long the board that makes this claim may be silent.
@@ -61,10 +54,10 @@ func (r render) patience(c peer.Claim) time.Duration {
 }
 
 // minutes is a time span that changes in words once a minute: a picture in which nothing happens stays the same meanwhile.
-func minutes(d time.Duration) string { return picture.Ago(d.Round(time.Minute)) }
+func minutes(d time.Duration) say.Text { return say.Ago(d.Round(time.Minute)) }
 
 // whyElsewhere says why a board that says that it is in a swarm is not listed by that of this one.
-func (r render) whyElsewhere(c peer.Claim) string {
+func (r render) whyElsewhere(c peer.Claim) say.Text {
 	own := r.Swarm != nil && r.Swarm.ID != "" && c.Swarm == r.Swarm.ID
 	id := ""
 	if c.Swarm != "" {
@@ -72,14 +65,13 @@ func (r render) whyElsewhere(c peer.Claim) string {
 	}
 	switch {
 	case own:
-		return "It says that it is in this swarm, which does not list it: docker swarm leave on it lets it join anew."
+		return say.SaysItIsIn.With()
 	case c.State == peer.Manager: // what becomes of two swarms is said where they have met
-		return fmt.Sprintf("It manages another swarm%s.", id)
+		return say.ManagesAnother.With(id)
 	case r.Keyless:
-		return fmt.Sprintf("It is in another swarm%s. If that one is lost, \"sudo pi-agent pair\" on it and on the manager of this one lets it move.", id)
+		return say.InAnotherKeyless.With(id)
 	}
-	return fmt.Sprintf("It is in another swarm%s. It moves to this one when that one is lost, or when no manager of that one has answered for "+
-		"%.0f minutes.", id, r.View.Timing.Orphaned.Minutes())
+	return say.InAnother.With(id, r.View.Timing.Orphaned.Minutes())
 }
 
 // unicast reports whether p answers, and its announcements have never arrived although there was time, nor do they now.
@@ -89,19 +81,18 @@ func (r render) unicast(p policy.Peer) bool {
 }
 
 // whySilent says why a board that announces itself does not answer.
-func (r render) whySilent(c roster.Contact) string {
+func (r render) whySilent(c roster.Contact) say.Text {
 	switch {
 	case c.Err == nil && r.Now.Sub(c.Since) < 2*r.View.Timing.Hello:
-		return "It has just announced itself."
+		return say.JustAnnounced.With()
 	case c.Err == nil && c.Hint.State.InSwarm():
 		return r.whyElsewhere(c.Hint)
 	case c.Err == nil: // and a worker asks nobody but managers
-		return "It announces itself and says nothing more: sudo pi-agent doctor on it looks for the cause."
+		return say.OnlyAnnounced.With()
 	case errors.Is(c.Err, enroll.ErrNotPeer), errors.Is(c.Err, enroll.ErrRefused):
-		return fmt.Sprintf("It is not trusted, or does not trust this board: %s.", reasonOf(c.Err))
+		return say.NotTrusted.With(reasonOf(c.Err))
 	}
-	return fmt.Sprintf("It announces itself, and its port %d does not answer: look for a firewall on it, or for an access point "+
-		"that keeps its clients apart (%s).", peer.Port, reasonOf(c.Err))
+	return say.ItsPortSilent.With(peer.Port, reasonOf(c.Err))
 }
 
 // reasonOf is an error without the address at its beginning.
@@ -116,35 +107,35 @@ func reasonOf(err error) string {
 }
 
 // whyDown says why a node is down. newer is the board with its serial that is in the swarm, nil when there is none.
-func whyDown(b picture.Board, newer *picture.Board, now time.Time, t timing.Timing) string {
+func whyDown(b picture.Board, newer *picture.Board, now time.Time, t timing.Timing) say.Text {
 	silent := now.Sub(b.Heard)
 	switch {
 	case newer != nil && newer.Node != b.Node:
-		return fmt.Sprintf("It is what %s was before its card was flashed anew: docker node rm %s on a manager.", newer.Name, b.Node)
+		return say.OldCard.With(newer.Name, b.Node)
 	case b.Heard.IsZero():
-		return "Nobody has heard of it: is it on, and on this network?"
+		return say.NeverHeard.With()
 	case silent < t.ManagerSilent:
-		return "Its agent was heard of less than a minute ago: if it is on, sudo pi-agent doctor on it looks for the cause."
+		return say.DownJustHeard.With()
 	}
-	return fmt.Sprintf("Its agent has not been heard from for %s either: is it on, and on this network?", minutes(silent))
+	return say.DownUnheard.With(minutes(silent))
 }
 
 // whyNotOurs says why a board that was heard does not count.
-func whyNotOurs(n discovery.Neighbour, cluster, tag string) string {
+func whyNotOurs(n discovery.Neighbour, cluster, tag string) say.Text {
 	switch {
 	case n.Cluster != cluster:
-		return fmt.Sprintf("It belongs to cluster %q.", n.Cluster)
+		return say.OtherCluster.With(n.Cluster)
 	case n.Tag == "":
-		return "It has no cluster key, and this cluster has one."
+		return say.ItHasNoKey.With()
 	case tag == "":
-		return "It has a cluster key, and this cluster has none."
+		return say.ItHasAKey.With()
 	}
-	return "It has another cluster key."
+	return say.ItHasAnotherKey.With()
 }
 
 // unfollowed reports whether that board is a manager that this one, which no other manager answers, does not follow, and says
 // what helps.
-func (r render) unfollowed(serial peer.Serial) (why string, is bool) {
-	is = r.Source == "" && slices.ContainsFunc(r.View.Boards.Unfollowed, func(u policy.Unfollowed) bool { return u.Serial == serial })
-	return Sentence(policy.AnotherKey(serial.Name(), r.View.Serial.Name())), is
+func (r render) unfollowed(serial peer.Serial) (why say.Text, ok bool) {
+	ok = r.Source == "" && slices.ContainsFunc(r.View.Boards.Unfollowed, func(u policy.Unfollowed) bool { return u.Serial == serial })
+	return policy.AnotherKey(serial.Name(), r.View.Serial.Name()).Dot(), ok
 }

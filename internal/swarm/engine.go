@@ -9,6 +9,7 @@ import (
 	"net/netip"
 
 	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/say"
 	"github.com/pi-agent/pi-agent/internal/secret"
 )
 
@@ -60,7 +61,7 @@ type Engine interface {
 // words.
 var (
 	// ErrUnreachable: no engine answers. Wait for it.
-	ErrUnreachable = errors.New("docker engine does not answer")
+	ErrUnreachable = say.Error(say.EngineSilent.With())
 	// ErrNoPermission: whoever asks may not use the engine's socket. It is one of ErrUnreachable.
 	ErrNoPermission = fmt.Errorf("%w: no permission for its socket; the agent must run as root or in group docker",
 		ErrUnreachable)

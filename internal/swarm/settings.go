@@ -10,14 +10,15 @@ import (
 	"github.com/docker/docker/api/types/system"
 
 	"github.com/pi-agent/pi-agent/internal/dockerd"
+	"github.com/pi-agent/pi-agent/internal/say"
 )
 
 // Setting is something in the way an engine is set up with which it takes part in no swarm, or not well. Only a person
 // may change it. Those that exclude swarm mode are errors, of the class ErrExcluded.
 type Setting struct {
-	Name     string // as in daemon.json, or a word or two where it is none of those
-	Text     string // what is wrong, without a capital and a full stop
-	Remedy   string // what to do, the same
+	Name     string   // as in daemon.json, or a word or two where it is none of those
+	Text     say.Text // what is wrong, without a capital and a full stop
+	Remedy   say.Text // what to do, the same
 	Excludes bool
 
 	refusal string // what an engine that refuses says, in lower case; empty where none does
@@ -27,19 +28,19 @@ type Setting struct {
 }
 
 // Error implements error.
-func (s *Setting) Error() string { return s.Text + ": " + s.Remedy }
+func (s *Setting) Error() string { return s.Said().En }
+
+// Said is the same in all languages.
+func (s *Setting) Said() say.Text { return say.Join(": ", s.Text, s.Remedy) }
 
 // Is implements what errors.Is asks for.
 func (s *Setting) Is(target error) bool { return target == ErrExcluded && s.Excludes }
 
-// changed is what to do with a setting, after its own remedy.
-const changed = ", or from the command line of docker.service, and restart docker"
-
 // ErrLiveRestore says that the daemon runs with live-restore, which swarm mode does not support.
 var ErrLiveRestore = &Setting{
 	Name: "live-restore", Excludes: true, refusal: "live-restore",
-	Text:   `docker has "live-restore" on, which swarm mode does not support`,
-	Remedy: "remove it from /etc/docker/daemon.json" + changed,
+	Text:   say.SettingOn.With("live-restore"),
+	Remedy: say.RemoveSetting.With(),
 	told:   func(i system.Info) (set, known bool) { return i.LiveRestoreEnabled, true },
 	set:    func(s dockerd.Setup) bool { return s.Is("live-restore", true) },
 }
@@ -48,8 +49,8 @@ var ErrLiveRestore = &Setting{
 // makes none at all.
 var ErrNftables = &Setting{
 	Name: "firewall-backend", Excludes: true, refusal: "firewall-backend",
-	Text:   `docker has "firewall-backend" set to "nftables", which swarm mode does not support`,
-	Remedy: "remove it from /etc/docker/daemon.json" + changed,
+	Text:   say.SettingTo.With("firewall-backend", "nftables"),
+	Remedy: say.RemoveSetting.With(),
 	told: func(i system.Info) (set, known bool) {
 		nft := i.FirewallBackend != nil && strings.HasPrefix(i.FirewallBackend.Driver, "nftables")
 		return false, !nft
@@ -62,19 +63,17 @@ var ErrNftables = &Setting{
 // ErrClusterStore says that the daemon, of version 20.10, is a node of the swarms that came before swarm mode.
 var ErrClusterStore = &Setting{
 	Name: "cluster-store", Excludes: true, refusal: "cluster-store",
-	Text: `docker has "cluster-store" or "cluster-advertise" set, which swarm mode does not support`,
-	Remedy: "remove both from /etc/docker/daemon.json, or from the command line of docker.service, " +
-		"and restart docker and pi-agent",
-	set: func(s dockerd.Setup) bool { return s.Has("cluster-store") || s.Has("cluster-advertise") },
+	Text:   say.SettingEither.With("cluster-store", "cluster-advertise"),
+	Remedy: say.RemoveBoth.With(),
+	set:    func(s dockerd.Setup) bool { return s.Has("cluster-store") || s.Has("cluster-advertise") },
 }
 
 // ErrRootless says that the daemon runs in user namespaces, from where it reaches neither the board's addresses nor
 // overlay networks.
 var ErrRootless = &Setting{
 	Name: "rootless", Excludes: true,
-	Text: "docker runs rootless, which has no overlay networks",
-	Remedy: "let pi-agent use the engine of the system: sudo systemctl enable --now docker, " +
-		"and no other docker in pi-agent.toml",
+	Text:   say.Rootless.With(),
+	Remedy: say.UseSystemEngine.With(),
 	told: func(i system.Info) (set, known bool) {
 		rootless := func(o string) bool { return strings.HasPrefix(o, "name=rootless") }
 		return slices.ContainsFunc(i.SecurityOptions, rootless), true
@@ -86,8 +85,8 @@ var ErrRootless = &Setting{
 // it by another name than the one that pi-agent starts before.
 var ErrSnap = &Setting{
 	Name: "snap", Excludes: true,
-	Text:   "docker is installed as a snap, which is shut off from the board and will not do",
-	Remedy: "sudo snap remove docker, and sudo apt install docker.io",
+	Text:   say.Snap.With(),
+	Remedy: say.RemoveSnap.With(),
 	told: func(i system.Info) (set, known bool) {
 		return strings.HasPrefix(i.DockerRootDir, "/var/snap/docker/"), true
 	},
@@ -100,17 +99,15 @@ var ErrSnap = &Setting{
 var settings = []*Setting{
 	ErrLiveRestore, ErrNftables, ErrClusterStore, ErrRootless, ErrSnap,
 	{
-		Name: "iptables",
-		Text: `docker has "iptables" off: containers of services do not reach beyond the board, ` +
-			"nor are published ports sure to be reached",
-		Remedy: "remove it from /etc/docker/daemon.json" + changed,
+		Name:   "iptables",
+		Text:   say.NoIptables.With(),
+		Remedy: say.RemoveSetting.With(),
 		set:    func(s dockerd.Setup) bool { return s.Is("iptables", false) },
 	},
 	{
-		Name: "ip-forward",
-		Text: `docker has "ip-forward" off: where the board does not forward packets by itself, ` +
-			"published ports are not reached",
-		Remedy: "remove it from /etc/docker/daemon.json" + changed,
+		Name:   "ip-forward",
+		Text:   say.NoIPForward.With(),
+		Remedy: say.RemoveSetting.With(),
 		set:    func(s dockerd.Setup) bool { return s.Is("ip-forward", false) },
 	},
 }

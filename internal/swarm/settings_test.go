@@ -95,7 +95,7 @@ func TestHindering(t *testing.T) {
 		var names []string
 		for _, s := range Hindering(dockerd.Read(root, "")) {
 			names = append(names, s.Name)
-			if s.Text == "" || s.Remedy == "" || strings.HasSuffix(s.Remedy, ".") {
+			if s.Text.En == "" || s.Remedy.En == "" || strings.HasSuffix(s.Remedy.En, ".") {
 				t.Errorf("%s: %q, %q", s.Name, s.Text, s.Remedy)
 			}
 		}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pi-agent/pi-agent/internal/say"
 	"github.com/pi-agent/pi-agent/internal/screen"
 	"github.com/pi-agent/pi-agent/internal/stacks"
 	"github.com/pi-agent/pi-agent/test/lab"
@@ -46,7 +47,7 @@ services:
 		await(t, soon, func(ctx context.Context) error {
 			for _, p := range l.Pis {
 				got, status, err := seen(ctx, p)
-				if err != nil || !slices.Equal(got.StackErrors, want) || (status == 3) != (len(want) > 0) {
+				if err != nil || !slices.Equal(say.English(got.StackErrors), want) || (status == 3) != (len(want) > 0) {
 					return fmt.Errorf("%s shows stacks %q, with exit status %d, %v, want %q",
 						p.Name, got.StackErrors, status, err, want)
 				}

@@ -147,7 +147,7 @@ func TestStatus(t *testing.T) {
 		must(t, pi.StopEngine())
 		await(t, soon, func(ctx context.Context) error {
 			p, status, err := seen(ctx, pi)
-			if err == nil && (status != 3 || !strings.Contains(p.Doing, "Waiting for the Docker Engine")) {
+			if err == nil && (status != 3 || !strings.Contains(p.Doing.En, "Waiting for the Docker Engine")) {
 				err = fmt.Errorf("exit status %d, %q", status, p.Doing)
 			}
 			return err

@@ -193,7 +193,7 @@ func TestWipedManagerWithoutAKey(t *testing.T) {
 	docker(t, workers[1], "swarm", "leave")
 	await(t, soon, func(ctx context.Context) error {
 		p, _, err := seen(ctx, workers[1])
-		if err == nil && (p.Swarm != nil || !p.Needs || !strings.HasPrefix(p.Doing, remedy(workers[1]))) {
+		if err == nil && (p.Swarm != nil || !p.Needs || !strings.HasPrefix(p.Doing.En, remedy(workers[1]))) {
 			err = fmt.Errorf("%s is in swarm %+v and says %q", workers[1].Name, p.Swarm, p.Doing)
 		}
 		return err

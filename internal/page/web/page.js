@@ -1,6 +1,6 @@
 // Shows the pictures that the board streams. Every board, task and service has one element that lives as long as it does, so
 // that a task that gets another board is seen to move, and a page that stays open for a week does not grow.
-import { languages, words, translate } from "./words.js";
+import { languages, words } from "./words.js";
 
 const eventsMax = 50;
 const silentMax = 25_000; // ms without a sign of life until the stream is opened anew
@@ -24,8 +24,15 @@ function set(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
+// inWords is a sentence of a picture in the language of the page, and the language that it is in: words of an engine or of a
+// file stay as they are.
+function inWords(sentence, shown) {
+  const own = shown.sentences?.[sentence]?.[language];
+  return own ? { text: own, lang: language } : { text: sentence || "", lang: "en" };
+}
+
 function say(element, sentence) {
-  const { text, lang } = translate(sentence || "", language);
+  const { text, lang } = inWords(sentence, picture);
   set(element, text);
   element.lang = lang;
 }
@@ -191,7 +198,7 @@ function show(next) {
     events.splice(eventsMax);
     const known = new Set(old.warnings.map(gist));
     const spoken = news.slice(0, 3).map((n) => n(word()));
-    for (const x of next.warnings) if (!known.has(gist(x))) spoken.push(translate(x.text, language).text);
+    for (const x of next.warnings) if (!known.has(gist(x))) spoken.push(inWords(x.text, next).text);
     if (spoken.length) set($("spoken"), spoken.slice(0, 5).join(" "));
   }
   place(next);

@@ -1,0 +1,65 @@
+package picture
+
+import (
+	"github.com/pi-agent/pi-agent/internal/say"
+	"github.com/pi-agent/pi-agent/internal/tame"
+)
+
+// Sentence is what is known of a sentence beside its English.
+type Sentence struct {
+	Code string `json:"code,omitempty"` // it stays when the words change
+	Es   string `json:"es,omitempty"`   // in Spanish, where that differs
+}
+
+// codeMax is the longest code of a sentence, in bytes.
+const codeMax = 64
+
+// texts are all sentences of the picture.
+func (p *Picture) texts() []*say.Text {
+	all := []*say.Text{&p.Doing}
+	for i := range p.Boards {
+		all = append(all, &p.Boards[i].Why)
+	}
+	for i := range p.Nearby {
+		all = append(all, &p.Nearby[i].Why)
+	}
+	for _, stacks := range [][]say.Text{p.StackErrors, p.StackAdvice} {
+		for i := range stacks {
+			all = append(all, &stacks[i])
+		}
+	}
+	for i := range p.Warnings {
+		all = append(all, &p.Warnings[i].Text, &p.Warnings[i].Remedy)
+	}
+	return all
+}
+
+// sentencesOf is what is known of the sentences of a picture.
+func sentencesOf(p *Picture) map[string]Sentence {
+	known := map[string]Sentence{}
+	for _, t := range p.texts() {
+		s := Sentence{Code: t.Code}
+		if t.Es != t.En {
+			s.Es = t.Es
+		}
+		if s != (Sentence{}) {
+			known[t.En] = s
+		}
+	}
+	return known
+}
+
+// complete gives the sentences of a picture that was read what is known of them.
+func (p *Picture) complete() {
+	for _, t := range p.texts() {
+		s := p.Sentences[t.En]
+		t.Code = tame.Cut(s.Code, codeMax)
+		if s.Es != "" {
+			t.Es = tame.Cut(s.Es, 2*textMax)
+		}
+	}
+	p.Sentences = nil
+}
+
+// cut is a text within its bounds: it may come from another board.
+func cut(t say.Text) say.Text { return t.Map(func(s string) string { return tame.Cut(s, textMax) }) }
