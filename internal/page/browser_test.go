@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap/zaptest"
 
 	"github.com/pi-agent/pi-agent/internal/picture"
+	"github.com/pi-agent/pi-agent/internal/say"
 )
 
 // TestClassroom looks at the page of a class of 30 boards in a browser, on a projector, a laptop and a phone. With PAGE_SHOTS, a
@@ -80,7 +81,7 @@ func TestClassroom(t *testing.T) {
 // pull lets a board be down, and another one run its tasks.
 func pull(p *picture.Picture, down, takes int) {
 	from, to := &p.Boards[down], p.Boards[takes]
-	from.State, from.Why = picture.Down, "Its agent was heard of 12 s ago: if it is on, sudo pi-agent doctor on it looks for the cause."
+	from.State, from.Why = picture.Down, say.DownJustHeard.With()
 	for _, s := range p.Services {
 		for i, task := range s.Tasks {
 			if task.Node == from.Node {

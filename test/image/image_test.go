@@ -18,6 +18,7 @@ import (
 	"github.com/pi-agent/pi-agent/internal/clusterkey"
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/picture"
+	"github.com/pi-agent/pi-agent/internal/say"
 	"github.com/pi-agent/pi-agent/test/lab"
 )
 
@@ -273,7 +274,7 @@ func shows(t *testing.T, b *lab.Board) {
 		if err != nil {
 			return err
 		}
-		if !slices.Equal(p.StackErrors, []string{complaint}) || !p.Trouble() {
+		if !slices.Equal(say.English(p.StackErrors), []string{complaint}) || !p.Trouble() {
 			return fmt.Errorf("status of %s has the stacks %q and the warnings %+v", b.Name, p.StackErrors, p.Warnings)
 		}
 		page, err := b.Exec(ctx, "curl --silent --no-buffer --max-time 10 http://localhost:7380/events | head -n 5")
