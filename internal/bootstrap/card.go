@@ -83,11 +83,3 @@ func (c *card) adopt(s swarm.Status, on, copied time.Duration) {
 	m.From = ""
 	c.keep(m)
 }
-
-// manages is the id of the swarm that this board manages, empty when it manages none.
-func manages(m peer.Membership) string {
-	if !m.Manager {
-		return ""
-	}
-	return m.Swarm
-}

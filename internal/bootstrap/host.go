@@ -38,7 +38,7 @@ func newHost(o Options, known *roster.Roster) *host {
 		Hostname: o.Hostname(), Boot: rand.Uint64() | 1, Said: 1,
 	}
 	if o.Member != (peer.Membership{}) {
-		c.State, c.Swarm, c.Node, c.Manages = peer.Worker, o.Member.Swarm, o.Member.Node, manages(o.Member)
+		c.State, c.Swarm, c.Node, c.Manages = peer.Worker, o.Member.Swarm, o.Member.Node, policy.Manages(o.Member)
 	}
 	h := &host{Options: o, roster: known, wake: make(chan struct{}, 1)}
 	h.Store(&snapshot{claim: c.Sound()})

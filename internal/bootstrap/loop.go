@@ -147,7 +147,7 @@ type Loop struct {
 	actor   *actor
 	serving *serving
 	notices *notices
-	places  *places
+	memory  roster.Memory
 
 	decide    func(policy.View) policy.Action // policy.Decide, except in tests of what goes wrong with another one
 	started   time.Time
@@ -174,7 +174,7 @@ func NewLoop(o Options) *Loop {
 	l.actor = &actor{host: l.host, engine: l.engine, network: l.network, card: l.card, setClock: o.SetClock, forget: o.ForgetSwarm}
 	l.serving = newServing(o, l.engine, known)
 	l.notices = &notices{host: l.host}
-	l.places = &places{known: o.Known, write: o.RememberKnown}
+	l.memory = roster.Memory{Known: o.Known, Write: o.RememberKnown}
 	l.gallery = &gallery{host: l.host}
 	l.commands = &commands{host: l.host, engine: l.engine, card: l.card, ties: l.ties, orders: make(chan order)}
 	return l

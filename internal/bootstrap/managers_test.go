@@ -73,7 +73,7 @@ func TestMemberWhoseEngineStumbles(t *testing.T) {
 	c.note(stumbles, func(swarm.Status) string { return "" })
 	v := policy.View{Timing: patient, Now: now, Member: c.Membership, Engine: policy.Engine{Status: stumbles, Pending: now}}
 	before := peer.Claim{Serial: mine, State: peer.Worker, Swarm: "aaa", Node: "n1"}
-	if claim := claimOf(v, policy.Decide(v), said{before: before}); claim.Membership() != member || !claim.State.InSwarm() {
+	if claim := policy.ClaimOf(v, policy.Decide(v), policy.Said{Before: before}); claim.Membership() != member || !claim.State.InSwarm() {
 		t.Errorf("it says %+v", claim)
 	}
 }

@@ -44,7 +44,7 @@ func (l *Loop) observe(ctx context.Context) policy.View {
 		Left: l.actor.left,
 	}
 	l.notices.tell(v, heard.Others)
-	l.places.keep(l.roster.Places(), now, l.Timing, l.Log)
+	l.memory.Keep(l.roster.Places(), now, l.Timing, l.Log)
 	return v
 }
 

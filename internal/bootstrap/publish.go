@@ -35,9 +35,9 @@ func (s *shown) Claim() peer.Claim { return s.Load().claim }
 // listen.
 func (l *Loop) publish(v policy.View, a policy.Action) {
 	before := l.Claim()
-	c := claimOf(v, a, said{
-		before: before, told: l.told, hostname: l.Hostname(), met: l.toldOf(v.Now), refused: l.refused.why, paused: v.Now.Before(l.refused.until),
-		restarts: l.engine.restarts(v.Now, l.Timing.Remembered), lost: l.actor.lostBefore(v.Now),
+	c := policy.ClaimOf(v, a, policy.Said{
+		Before: before, Told: l.told, Hostname: l.Hostname(), Met: l.toldOf(v.Now), Refused: l.refused.why, Paused: v.Now.Before(l.refused.until),
+		Restarts: l.engine.restarts(v.Now, l.Timing.Remembered), Lost: l.actor.lostBefore(v.Now),
 	})
 	if c != before {
 		c.Said++

@@ -6,8 +6,6 @@ package bootstrap
 import (
 	"context"
 	"errors"
-	"fmt"
-	"time"
 
 	"github.com/pi-agent/pi-agent/internal/manager"
 	"github.com/pi-agent/pi-agent/internal/peer"
@@ -34,7 +32,7 @@ func (c *commands) reset(ctx context.Context, swarmID string) error {
 		return err
 	case s.State == swarm.Inactive:
 	case s.Manager:
-		err = c.resign(ctx, s, swarmID)
+		err = manager.Resign(ctx, c.engine, s, swarmID, c.Timing.Resign)
 	case s.State == swarm.Locked, s.State == swarm.Failed && c.card.Node != "":
 		// It may be the only manager, and would leave without a word.
 		return errors.New("the Docker Engine cannot enter its swarm, which may end with this board; " +
@@ -53,65 +51,4 @@ func (c *commands) reset(ctx context.Context, swarmID string) error {
 	}
 	c.card.Membership = peer.Membership{}
 	return c.card.remember(c.card.Membership)
-}
-
-// resign makes this manager leave a swarm that lives on without it, or one that was named.
-func (c *commands) resign(ctx context.Context, s swarm.Status, swarmID string) error {
-	nodes, err := c.engine.Nodes(ctx)
-	if errors.Is(err, swarm.ErrNoLeader) {
-		return errors.New("this board does not reach enough of the other managers to leave them without harm: " +
-			"try again when they are back")
-	}
-	if err != nil {
-		return err
-	}
-	managers := 0
-	for _, n := range nodes {
-		if n.Votes {
-			managers++
-		}
-	}
-	switch {
-	case managers > 1:
-		return c.resignFrom(ctx, s.NodeID)
-	case swarmID != s.SwarmID:
-		return fmt.Errorf("this board is the only manager of swarm %s with %d nodes, which ends for all of them with its "+
-			"services and secrets; if that is meant: sudo pi-agent reset -swarm %s", s.SwarmID, len(nodes), s.SwarmID)
-	}
-	return c.engine.Leave(ctx, true)
-}
-
-// resignFrom makes this manager a worker, and then leaves.
-func (c *commands) resignFrom(ctx context.Context, node string) error {
-	leaving := map[string]string{manager.LabelLeaving: "true"}
-	if err := c.engine.Label(ctx, node, leaving); err != nil {
-		return fmt.Errorf("make this manager a worker: %w", err)
-	}
-	if err := c.engine.SetRole(ctx, node, false); err != nil {
-		leaving[manager.LabelLeaving] = ""
-		if kept := c.engine.Label(ctx, node, leaving); kept != nil {
-			err = fmt.Errorf("%w; and it keeps its label %s: %w", err, manager.LabelLeaving, kept)
-		}
-		return fmt.Errorf("make this manager a worker: %w", err)
-	}
-	if err := c.becomeWorker(ctx); err != nil {
-		return err
-	}
-	return c.engine.Leave(ctx, false)
-}
-
-// becomeWorker waits until the engine is no manager any more.
-func (c *commands) becomeWorker(ctx context.Context) error {
-	again := time.NewTicker(c.Timing.Resign)
-	defer again.Stop()
-	for {
-		if s, err := c.engine.Status(ctx); err == nil && !s.Manager {
-			return nil
-		}
-		select {
-		case <-again.C:
-		case <-ctx.Done():
-			return errors.New("this manager was told to be a worker and is not one yet: try again")
-		}
-	}
 }

@@ -9,7 +9,6 @@ import (
 
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/picture"
-	"github.com/pi-agent/pi-agent/internal/say"
 )
 
 // Some cards are copies of one: the boards form one swarm, and the manager names all copies once, with the remedy. A copy that is a
@@ -52,25 +51,6 @@ func simSameIDs(t testing.TB, w *world, rnd *rand.Rand) {
 			if len(lines) > 2 { // its engine started long after the others
 				t.Errorf("%s says it %d times: %q", b.serial.Name(), len(lines), lines)
 			}
-		}
-	}
-}
-
-func TestSharedID(t *testing.T) {
-	kind := idKind{shared: say.SharedEngine, remedy: "help"}
-	for _, tt := range []struct {
-		serials    []peer.Serial
-		text, help string
-	}{
-		{[]peer.Serial{"10000000aabbcc01", "10000000aabbcc02"}, "pi-bbcc01 and pi-bbcc02 are copies of one card and have the same Docker Engine id.", "On pi-bbcc02: help."},
-		{
-			[]peer.Serial{"10000000aabbcc01", "10000000aabbcc02", "10000000aabbcc03"},
-			"pi-bbcc01, pi-bbcc02 and pi-bbcc03 are copies of one card and have the same Docker Engine id.", "On all but pi-bbcc01: help.",
-		},
-	} {
-		s := sharing{kind, "", tt.serials}
-		if s.text().En != tt.text || s.help().En != tt.help {
-			t.Errorf("%q, %q; want %q, %q", s.text(), s.help(), tt.text, tt.help)
 		}
 	}
 }

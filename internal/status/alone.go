@@ -34,9 +34,9 @@ func Alone(ctx context.Context, self picture.Board, cluster string, doing say.Te
 		p.Swarm = &picture.Swarm{ID: s.SwarmID, Node: s.NodeID, Managers: len(s.Managers)}
 		p.Doing = say.Join(" ", p.Doing, say.EngineUpIn.With(s.Version, s.State))
 		if o, err := engine.Overview(ctx); err == nil {
-			FromEngine(&p, o, self.Name)
+			fromEngine(&p, o, self.Name)
 		} else {
-			p.Swarm.Leaderless = s.Manager && Leaderless(s, err)
+			p.Swarm.Leaderless = s.Manager && leaderless(s, err)
 		}
 	}
 	found := false

@@ -1,6 +1,5 @@
 // Package status makes the picture of the cluster that people are shown, from values: what the loop of this board has seen and
-// decided in its newest turn, whom it hears and meets, and what a manager tells of the swarm. It asks nobody but, where the
-// agent does not run, the engine.
+// decided in its newest turn, whom it hears and meets, and what its engine or a manager tells of the swarm.
 package status
 
 import (
@@ -40,14 +39,14 @@ type Facts struct {
 // Name is what people call this board, also where it has no hostname that it can have.
 func (f Facts) Name() string { return cmp.Or(f.Claim.Hostname, f.Claim.Serial.Name()) }
 
-// Begin is the picture before anybody was asked about the swarm.
-func Begin(f Facts) picture.Picture {
+// begin is the picture before anybody was asked about the swarm.
+func begin(f Facts) picture.Picture {
 	p := picture.Picture{Version: picture.Version, Drawn: f.Now, Cluster: f.Cluster, Keyed: f.Tag != "", Self: f.View.Serial}
 	p.Doing, p.Needs = f.Action.Reason.Dot(), f.Action.Trouble
 	if w := f.Claim.Waits; !w.IsZero() && f.Action.Lost && f.Action.Kind == policy.Move { // it is refused
 		p.Doing, p.Needs = say.Join(" ", p.Doing, w.Dot()), true
 	}
-	engine := f.Engine()
+	engine := f.engine()
 	if f.Claim.State.InSwarm() || engine.NodeID != "" {
 		p.Swarm = &picture.Swarm{
 			ID: f.Claim.Swarm, Node: cmp.Or(engine.NodeID, f.Claim.Node), Managers: len(engine.Managers), Lost: f.Action.Lost,
@@ -56,22 +55,16 @@ func Begin(f Facts) picture.Picture {
 	return p
 }
 
-// Engine is what the engine has said, nothing where it did not answer.
-func (f Facts) Engine() swarm.Status {
+// engine is what the engine has said, nothing where it did not answer.
+func (f Facts) engine() swarm.Status {
 	if f.View.Engine.Err != nil {
 		return swarm.Status{}
 	}
 	return f.View.Engine.Status
 }
 
-// Finish adds the boards to a picture that has what is known of the swarm, and judges it.
-func Finish(p *picture.Picture, f Facts) {
-	render{p, f}.boards()
-	p.Judge()
-}
-
-// Leaderless reports whether a swarm is not shown because its managers have no majority, and not for want of an answer.
-func Leaderless(s swarm.Status, err error) bool {
+// leaderless reports whether a swarm is not shown because its managers have no majority, and not for want of an answer.
+func leaderless(s swarm.Status, err error) bool {
 	return s.Manager && (errors.Is(err, swarm.ErrNoLeader) || s.Fault() == swarm.NoMajority)
 }
 

@@ -9,8 +9,8 @@ import (
 	"github.com/pi-agent/pi-agent/internal/swarm"
 )
 
-// FromEngine takes in the overview of a manager of that name.
-func FromEngine(p *picture.Picture, o swarm.Overview, name string) {
+// fromEngine takes in the overview of a manager of that name.
+func fromEngine(p *picture.Picture, o swarm.Overview, name string) {
 	p.Source = name
 	s := p.Swarm
 	s.CertDays, s.RootEnds, s.Pools, s.Managers = int(o.CertValid.Hours()/24), o.RootEnds, o.Pools, 0

@@ -1,4 +1,4 @@
-package bootstrap
+package roster
 
 import (
 	"fmt"
@@ -11,15 +11,14 @@ import (
 
 	"github.com/pi-agent/pi-agent/internal/enroll"
 	"github.com/pi-agent/pi-agent/internal/peer"
-	"github.com/pi-agent/pi-agent/internal/roster"
 )
 
 // Where boards are met is written seldom: those that come together at once, a later one after minutes, and nothing anew while
 // the same are met at the same places.
 func TestPlacesAreRememberedSeldom(t *testing.T) {
 	var wrote []string
-	known := roster.New(enroll.Fingerprint{1}, patient)
-	p := &places{write: func(addrs []netip.Addr) error {
+	known := New(enroll.Fingerprint{1}, patient)
+	m := &Memory{Write: func(addrs []netip.Addr) error {
 		wrote = append(wrote, fmt.Sprint(addrs))
 		return nil
 	}}
@@ -39,7 +38,7 @@ func TestPlacesAreRememberedSeldom(t *testing.T) {
 		case 60:
 			meet(4, "10.0.0.4", at)
 		}
-		p.keep(known.Places(), at, patient, zap.NewNop())
+		m.Keep(known.Places(), at, patient, zap.NewNop())
 	}
 	want := []string{"[169.254.7.2 10.0.0.2 10.0.0.3]", "[169.254.7.2 10.0.0.2 10.0.0.3 10.0.0.4]"}
 	if !slices.Equal(wrote, want) {

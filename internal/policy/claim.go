@@ -1,40 +1,41 @@
-package bootstrap
+package policy
+
+// What a board says about itself, in view of what it sees and has decided.
 
 import (
 	"net/netip"
 
 	"github.com/pi-agent/pi-agent/internal/peer"
-	"github.com/pi-agent/pi-agent/internal/policy"
 	"github.com/pi-agent/pi-agent/internal/say"
 	"github.com/pi-agent/pi-agent/internal/swarm"
 )
 
-// said is what a claim is made of, beside the view and the decision.
-type said struct {
-	before   peer.Claim    // the newest claim
-	told     policy.Action // the newest decision that was told: what is no news yet is not said to others either
-	hostname string        // of the board
-	met      []netip.Addr  // whom it tells of while it is in no swarm
-	refused  error         // why its newest attempt failed; nil when it did not
-	paused   bool          // it is not to be repeated yet
-	restarts bool          // the engine does not answer, and may be back soon
-	lost     say.Text      // of the swarm that it was in before
+// Said is what a claim is made of, beside the view and the decision.
+type Said struct {
+	Before   peer.Claim   // the newest claim
+	Told     Action       // the newest decision that was told: what is no news yet is not said to others either
+	Hostname string       // of the board
+	Met      []netip.Addr // whom it tells of while it is in no swarm
+	Refused  error        // why its newest attempt failed; nil when it did not
+	Paused   bool         // it is not to be repeated yet
+	Restarts bool         // the engine does not answer, and may be back soon
+	Lost     say.Text     // of the swarm that it was in before
 }
 
-// claimOf is what a board says about itself that sees v and has decided a.
-func claimOf(v policy.View, a policy.Action, s said) peer.Claim {
-	c := s.before
+// ClaimOf is what a board says about itself that sees v and has decided a.
+func ClaimOf(v View, a Action, s Said) peer.Claim {
+	c := s.Before
 	e, m := v.Engine, v.Member
-	c.Hostname = s.hostname
+	c.Hostname = s.Hostname
 	c.Engine = peer.Mark("engine", e.EngineID)
 	switch {
-	case e.Err != nil && c.State.InSwarm() && s.restarts:
-		return s.before // an engine that starts or restarts is still in its swarm
+	case e.Err != nil && c.State.InSwarm() && s.Restarts:
+		return s.Before // an engine that starts or restarts is still in its swarm
 	case e.Err == nil && (e.State == swarm.Failed && m.Node != "" || e.State == swarm.Inactive && m.Revive.IsValid()):
-		return s.before // and so is one that stumbles on the way back, or is brought back
+		return s.Before // and so is one that stumbles on the way back, or is brought back
 	}
 	c.Swarm, c.Node, c.Trouble, c.Waits, c.Contents, c.Orphan, c.Manages = "", "", say.Text{}, say.Text{}, peer.Contents{}, false, ""
-	c.State = stateOf(v, a, s.paused)
+	c.State = stateOf(v, a, s.Paused)
 	switch {
 	case c.State == peer.Manager:
 		c.Swarm, c.Node, c.Contents = e.SwarmID, e.NodeID, v.Swarm.Contents
@@ -42,19 +43,19 @@ func claimOf(v policy.View, a policy.Action, s said) peer.Claim {
 		c.Swarm, c.Node, c.Orphan = m.Swarm, m.Node, e.State != swarm.Locked && v.LongDisowned()
 	}
 	if e.Err != nil || e.State == swarm.Failed || e.State == swarm.Locked {
-		c.Manages = manages(m)
+		c.Manages = Manages(m)
 	}
-	if t := s.told; t.Trouble && t.Kind == policy.Wait && !t.Between {
+	if t := s.Told; t.Trouble && t.Kind == Wait && !t.Between {
 		c.Trouble = t.Reason
 	}
 	c.Waits = waits(c.State, s)
-	c.Peers = others(c.State, e.Status, s.met)
+	c.Peers = others(c.State, e.Status, s.Met)
 	return c.Sound()
 }
 
 // stateOf is what a board says it is doing. paused is whether what it has attempted must not be repeated yet: who cannot
 // found a swarm stops electing, so that it does not hold up the others.
-func stateOf(v policy.View, a policy.Action, paused bool) peer.State {
+func stateOf(v View, a Action, paused bool) peer.State {
 	e := v.Engine
 	answers := e.Err == nil
 	switch {
@@ -63,29 +64,29 @@ func stateOf(v policy.View, a policy.Action, paused bool) peer.State {
 	case answers && (e.State == swarm.Active || e.NodeID != ""),
 		answers && e.State == swarm.Locked && v.Member.Node != "":
 		return peer.Worker
-	case a.Kind == policy.Init && !paused:
+	case a.Kind == Init && !paused:
 		return peer.Founding
-	case a.Kind == policy.Propose && !paused:
+	case a.Kind == Propose && !paused:
 		return peer.Electing
 	case v.Reset || v.Settings.Err != nil || !answers || e.State != swarm.Inactive || e.Excluded != nil || e.Taken != nil,
-		v.Network.Link != nil || policy.AddressRefused(v.Network.Address), v.Clock.Says.Before(v.Clock.Built):
+		v.Network.Link != nil || AddressRefused(v.Network.Address), v.Clock.Says.Before(v.Clock.Built):
 		return peer.Waiting
 	}
 	return peer.Blank
 }
 
 // waits is what a claim says of why the board, in that state, is not in a swarm yet, or in one that is lost; empty when it is.
-func waits(state peer.State, s said) (nothing say.Text) {
-	switch a := s.told; {
-	case state.InSwarm() && a.Lost && a.Kind == policy.Stay:
+func waits(state peer.State, s Said) (nothing say.Text) {
+	switch a := s.Told; {
+	case state.InSwarm() && a.Lost && a.Kind == Stay:
 		return a.Reason
-	case s.refused != nil && (a.Lost || !state.InSwarm()):
-		return say.LastAttempt.With(s.refused)
+	case s.Refused != nil && (a.Lost || !state.InSwarm()):
+		return say.LastAttempt.With(s.Refused)
 	case state.InSwarm() && a.Lost:
 		return nothing
 	case state.InSwarm():
-		return s.lost
-	case (state == peer.Waiting || a.Between) && a.Kind == policy.Wait:
+		return s.Lost
+	case (state == peer.Waiting || a.Between) && a.Kind == Wait:
 		return a.Reason
 	}
 	return nothing
@@ -104,4 +105,12 @@ func others(state peer.State, e swarm.Status, met []netip.Addr) string {
 		return peer.JoinOthers(managers)
 	}
 	return peer.JoinOthers(met)
+}
+
+// Manages is the id of the swarm that a board with that place manages, empty when it manages none.
+func Manages(m peer.Membership) string {
+	if !m.Manager {
+		return ""
+	}
+	return m.Swarm
 }
