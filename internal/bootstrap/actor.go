@@ -136,7 +136,7 @@ func (a *actor) move(ctx context.Context, what policy.Action) (done bool, err er
 	}
 	a.left = time.Now()
 	if what.Lost {
-		a.mourn(a.left)
+		a.noteLoss(a.left)
 	}
 	return true, nil
 }
@@ -153,7 +153,7 @@ func (a *actor) leaveCopy(ctx context.Context) error {
 // forceNewCluster lets the engine forget its swarm, and when it has, makes it the manager of that swarm again.
 func (a *actor) forceNewCluster(ctx context.Context) error {
 	if a.engine.status.State == swarm.Inactive {
-		if err := a.engine.Revive(ctx, a.card.Revive); err != nil {
+		if err := a.engine.ForceNewCluster(ctx, a.card.Revive); err != nil {
 			return fmt.Errorf("bring the swarm back: %w", err)
 		}
 		a.forgetAsked = time.Time{} // a power cut before the certificate is renewed makes it necessary once more
@@ -189,8 +189,8 @@ type loss struct {
 	at    time.Time
 }
 
-// mourn tells that this board has left a swarm that was lost.
-func (a *actor) mourn(now time.Time) {
+// noteLoss tells that this board has left a swarm that was lost.
+func (a *actor) noteLoss(now time.Time) {
 	a.loss = loss{cmp.Or(a.card.Swarm, "?"), now}
 	a.Log.Warn(fmt.Sprintf("This board has left swarm %s, which is lost with its services, secrets and configs: its containers are stopped.",
 		a.loss.swarm))
@@ -198,7 +198,7 @@ func (a *actor) mourn(now time.Time) {
 
 // lostBefore is what a board in a swarm says of the one that it was in before, for a while; nothing where there is nothing to say.
 func (a *actor) lostBefore(now time.Time) (said say.Text) {
-	if a.loss.at.IsZero() || now.Sub(a.loss.at) >= a.Timing.Mourned {
+	if a.loss.at.IsZero() || now.Sub(a.loss.at) >= a.Timing.LossTold {
 		return said
 	}
 	return say.LostBefore.With(a.loss.swarm)

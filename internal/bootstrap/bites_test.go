@@ -84,7 +84,7 @@ var broken = []struct {
 			}
 		}
 	})},
-	{"twins lead", "Twins", blind(func(v *policy.View) { v.Boards.SameSerial = nil })},
+	{"boards of one serial lead", "Duplicates", blind(func(v *policy.View) { v.Boards.SameSerial = nil })},
 	{"a board that was reset joins again", "Reset", blind(func(v *policy.View) { v.Reset = false })},
 	{"managers are not seen", "Year", unseen(func(v policy.View, p policy.Peer) bool { return p.Claim.State == peer.Manager })},
 	{"members of a swarm do not count", "PowerCuts", unseen(func(_ policy.View, p policy.Peer) bool { return p.Claim.State == peer.Worker })},

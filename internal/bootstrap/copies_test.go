@@ -90,7 +90,7 @@ func simCopiedCard(t testing.TB, w *world, rnd *rand.Rand) {
 		return
 	}
 	plan = []event{on(other, 0), on(original, patient.Copy+time.Minute)}
-	w.run(t, plan, patient.Doubled+2*time.Minute, nil)
+	w.run(t, plan, patient.DuplicateTold+2*time.Minute, nil)
 	a, b := min(original.serial, other.serial).Name(), max(original.serial, other.serial).Name()
 	if !leader.said(a + " and " + b + " are one node of the swarm") {
 		t.Errorf("%s does not name %s and %s", leader.serial.Name(), a, b)

@@ -77,7 +77,7 @@ func (h *host) meet(p enroll.Peer, now time.Time) (stale bool) {
 	if p.Key != h.Key && !h.Claim().State.InSwarm() { // a member of a swarm knows whom it needs
 		h.roster.AddTold(p.Claim.Others(), now)
 	}
-	if first && p.Claim.Serial != h.Serial { // policy.Decide names a twin
+	if first && p.Claim.Serial != h.Serial { // policy.Decide names a duplicate
 		h.Log.Info(fmt.Sprintf("Found %s at %s.", p.Claim.Serial.Name(), p.Addr.Addr()), zap.String("serial", string(p.Claim.Serial)),
 			zap.String("model", p.Claim.Model), zap.String("state", string(p.Claim.State)))
 	}

@@ -170,7 +170,7 @@ func TestLostSwarmWithAKey(t *testing.T) {
 				t.Errorf("%s says afterwards:\n%s", b.serial.Name(), all)
 			}
 		}
-		w.run(t, nil, patient.Mourned+time.Minute, nil)
+		w.run(t, nil, patient.LossTold+time.Minute, nil)
 		if all := texts(t, leader.running().draw(t.Context())); strings.Contains(all, lost) {
 			t.Errorf("an hour later:\n%s", all)
 		}

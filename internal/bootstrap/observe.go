@@ -52,8 +52,8 @@ func (l *Loop) observe(ctx context.Context) policy.View {
 func (l *Loop) observeBoards(heard discovery.Snapshot, now time.Time) {
 	l.listening.Note(!heard.SelfHeard.IsZero(), now)
 	l.roster.Heard(heard.Hints, now)
-	for _, twin := range heard.Twins {
-		l.roster.Expect(netip.AddrPortFrom(twin, peer.Port), now)
+	for _, duplicate := range heard.Duplicates {
+		l.roster.Expect(netip.AddrPortFrom(duplicate, peer.Port), now)
 	}
 	if s := l.engine.status; s.State != swarm.Inactive && !s.Manager {
 		for _, m := range s.Managers {
@@ -88,7 +88,7 @@ func (l *Loop) swarmOf(s swarm.Status) string {
 
 // view is what policy.Decide looks at, but for what is known of swarms.
 func (l *Loop) view(heard discovery.Snapshot, now time.Time) policy.View {
-	peers, twins := l.roster.Peers(l.Serial)
+	peers, duplicates := l.roster.Peers(l.Serial)
 	n, e := l.network, l.engine
 	v := policy.View{
 		Timing: l.Timing, Now: now, Serial: l.Serial, Member: l.card.Membership, Reset: l.wasReset,
@@ -101,7 +101,7 @@ func (l *Loop) view(heard discovery.Snapshot, now time.Time) policy.View {
 		Engine: policy.Engine{
 			Status: e.status, Err: e.err, Taken: l.portTaken(), Pending: e.pending.Time, ForgetAsked: l.actor.forgetAsked,
 		},
-		Boards:   policy.Boards{Peers: peers, SameSerial: twins, Newest: l.roster.Newest(), Unfollowed: l.roster.Unfollowed(now)},
+		Boards:   policy.Boards{Peers: peers, SameSerial: duplicates, Newest: l.roster.Newest(), Unfollowed: l.roster.Unfollowed(now)},
 		Election: policy.Election{Proposed: l.elects.Time},
 	}
 	if l.Pins != nil {

@@ -399,8 +399,8 @@ func TestWhy(t *testing.T) {
 			time.AfterFunc(10*time.Second, s.late.kill)
 		}},
 		{name: "the serial of this board", want: "It has the serial of this board", alone: true, cause: func(s scene) {
-			twin := s.add(s.leader.serial)
-			twin.powerOn(s.t.Context(), 0)
+			duplicate := s.add(s.leader.serial)
+			duplicate.powerOn(s.t.Context(), 0)
 		}},
 		{name: "removed from the swarm", want: "It says that it is in this swarm", alone: true, cause: func(s scene) {
 			s.worker.doomed = true

@@ -45,7 +45,7 @@ var scenarios = []named{
 	{"AgentsDie", simAgentsDie},
 	{"PowerCuts", simPowerCuts},
 	{"LateLowerSerial", simLateLowerSerial},
-	{"Twins", simTwins},
+	{"Duplicates", simTwins},
 	{"TwoSwarms", simTwoSwarms},
 	{"Yield", simYield},
 	{"Orphans", simOrphans},
@@ -221,12 +221,12 @@ func simLateLowerSerial(t testing.TB, w *world, rnd *rand.Rand) {
 func simTwins(t testing.TB, w *world, rnd *rand.Rand) {
 	a, b := w.add("10000000000000aa"), w.add("10000000000000aa")
 	w.run(t, w.startAll(t, rnd), 3*time.Minute, nil)
-	for twin, other := range map[*simBoard]*simBoard{a: b, b: a} {
-		if c := twin.engine.Calls(); c != (swarmtest.Calls{}) {
-			t.Errorf("%v asked its engine for changes: %+v", twin.addr, c)
+	for duplicate, other := range map[*simBoard]*simBoard{a: b, b: a} {
+		if c := duplicate.engine.Calls(); c != (swarmtest.Calls{}) {
+			t.Errorf("%v asked its engine for changes: %+v", duplicate.addr, c)
 		}
-		if !twin.said(other.addr.String()) {
-			t.Errorf("%v does not name its twin %v", twin.addr, other.addr)
+		if !duplicate.said(other.addr.String()) {
+			t.Errorf("%v does not name its duplicate %v", duplicate.addr, other.addr)
 		}
 	}
 }

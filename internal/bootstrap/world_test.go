@@ -694,7 +694,7 @@ func (b *simBoard) Snapshot() discovery.Snapshot {
 			continue
 		}
 		if h.Claim.Serial == b.serial {
-			s.Twins = append(s.Twins, a)
+			s.Duplicates = append(s.Duplicates, a)
 			continue
 		}
 		s.Hints = append(s.Hints, h)

@@ -96,7 +96,7 @@ func (c cache) expire(now time.Time) (next time.Time, gone bool) {
 }
 
 // split sorts the hints by serial and address, and sets apart the addresses of boards that have our own serial.
-func (c cache) split(own peer.Serial) (hints []Hint, twins []netip.Addr) {
+func (c cache) split(own peer.Serial) (hints []Hint, duplicates []netip.Addr) {
 	sorted := slices.Collect(maps.Keys(c))
 	sort.Slice(sorted, func(i, j int) bool {
 		a, b := sorted[i], sorted[j]
@@ -104,12 +104,12 @@ func (c cache) split(own peer.Serial) (hints []Hint, twins []netip.Addr) {
 	})
 	for _, at := range sorted {
 		if at.serial == own {
-			twins = append(twins, at.addr)
+			duplicates = append(duplicates, at.addr)
 		} else {
 			hints = append(hints, c[at])
 		}
 	}
-	return hints, twins
+	return hints, duplicates
 }
 
 // known are the known answers to a question: the other boards that hold for at least half their TTL still (RFC 6762

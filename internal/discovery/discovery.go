@@ -32,9 +32,9 @@ type Hint struct {
 type Snapshot struct {
 	Hints []Hint // of other boards, sorted by serial and address; a board heard from two addresses has two
 	// SelfHeard is when our own announcement last came back through the network stack; zero is never on this link.
-	SelfHeard time.Time
-	Twins     []netip.Addr // other addresses that announce our own serial, sorted
-	Others    int          // other clusters that were heard in the last minutes
+	SelfHeard  time.Time
+	Duplicates []netip.Addr // other addresses that announce our own serial, sorted
+	Others     int          // other clusters that were heard in the last minutes
 	// Asked is the link at all addresses of which it was asked, since SetAsking, who is there, and the answers are in.
 	Asked address.Link
 }
@@ -71,13 +71,13 @@ func newService(cluster Cluster, l *zap.Logger, n network) *Service {
 func (s *Service) Ready() <-chan struct{} { return s.ready }
 
 // Changed has an element after hints came, changed or went, after the board heard itself for the first time on a link,
-// and after a twin or another cluster came or went. Several such events make one element.
+// and after a duplicate or another cluster came or went. Several such events make one element.
 func (s *Service) Changed() <-chan struct{} { return s.shown.changed }
 
 // Snapshot returns what is known now. It belongs to the caller.
 func (s *Service) Snapshot() Snapshot {
 	shot := *s.shown.shot.Load()
-	shot.Hints, shot.Twins = slices.Clone(shot.Hints), slices.Clone(shot.Twins)
+	shot.Hints, shot.Duplicates = slices.Clone(shot.Hints), slices.Clone(shot.Duplicates)
 	return shot
 }
 

@@ -233,7 +233,7 @@ func TestTwoBoardsFindEachOtherAndSayGoodbye(t *testing.T) {
 		if !a.hasChanged() {
 			t.Error("no signal although the board heard itself")
 		}
-		if s := a.Snapshot(); s.SelfHeard.IsZero() || s.Hints != nil || s.Twins != nil {
+		if s := a.Snapshot(); s.SelfHeard.IsZero() || s.Hints != nil || s.Duplicates != nil {
 			t.Errorf("alone: %+v", s)
 		}
 		b := l.join(t, serialB, addrB)
@@ -371,13 +371,13 @@ func TestBoardAtTwoAddresses(t *testing.T) {
 		l.inject("192.0.2.3:5353", 255, data)
 		synctest.Wait()
 		wantSees(t, a, blankB+", "+strings.ReplaceAll(blankB, addrB, "192.0.2.3"))
-		if got := b.Snapshot(); !slices.Equal(got.Twins, []netip.Addr{netip.MustParseAddr("192.0.2.3")}) || b.sees() != blankA {
-			t.Errorf("the board with the twin sees %+v", got)
+		if got := b.Snapshot(); !slices.Equal(got.Duplicates, []netip.Addr{netip.MustParseAddr("192.0.2.3")}) || b.sees() != blankA {
+			t.Errorf("the board with the duplicate sees %+v", got)
 		}
 		pass(recordTTL)
 		wantSees(t, a, blankB)
-		if got := b.Snapshot().Twins; got != nil {
-			t.Errorf("twins %v, want them forgotten", got)
+		if got := b.Snapshot().Duplicates; got != nil {
+			t.Errorf("duplicates %v, want them forgotten", got)
 		}
 	})
 }
@@ -392,7 +392,7 @@ func TestAddressChange(t *testing.T) {
 		b.SetLink(linkAt("192.0.2.9"))
 		pass(announceGap)
 		wantSees(t, a, strings.ReplaceAll(blankB, addrB, "192.0.2.9"))
-		if s := b.Snapshot(); s.Twins != nil || s.SelfHeard.IsZero() {
+		if s := b.Snapshot(); s.Duplicates != nil || s.SelfHeard.IsZero() {
 			t.Errorf("after the change: %+v", s)
 		}
 		b.SetLink(address.Link{})
@@ -421,7 +421,7 @@ func TestStableAddressBesideTheOther(t *testing.T) {
 		b.SetLink(both)
 		synctest.Wait()
 		wantSees(t, a, blankBAt(stable)+", "+blankB)
-		if s := b.Snapshot(); s.Twins != nil || s.SelfHeard.Before(heard) {
+		if s := b.Snapshot(); s.Duplicates != nil || s.SelfHeard.Before(heard) {
 			t.Errorf("the board that got a second address: %+v, it was heard at %v", s, heard)
 		}
 		alone := address.Link{Name: both.Name, Index: both.Index, Stable: both.Stable}
@@ -444,7 +444,7 @@ func TestOtherAddressOfThisMachineIsNoTwin(t *testing.T) {
 		}
 		l.inject("192.0.2.77:5353", 255, data)
 		pass(time.Second)
-		if s := a.Snapshot(); s.Twins != nil || s.SelfHeard.IsZero() {
+		if s := a.Snapshot(); s.Duplicates != nil || s.SelfHeard.IsZero() {
 			t.Errorf("%+v", s)
 		}
 	})
@@ -678,7 +678,7 @@ func TestKnownAnswers(t *testing.T) {
 		t.Errorf("known answers %v, want none", known)
 	}
 	if known := c.known(serialB, now); known != nil {
-		t.Errorf("a twin is a known answer: %v", known)
+		t.Errorf("a duplicate is a known answer: %v", known)
 	}
 }
 

@@ -345,8 +345,8 @@ func (p *process) sees(within time.Duration, want ...string) {
 	eventually(p.h.t, within, func() error {
 		s := p.tell(order{})
 		got := text(s.Hints)
-		if got != strings.Join(want, ", ") || len(s.Twins) > 0 {
-			return fmt.Errorf("%s sees %q, twins %v, want %q", p.h.name, got, s.Twins, want)
+		if got != strings.Join(want, ", ") || len(s.Duplicates) > 0 {
+			return fmt.Errorf("%s sees %q, duplicates %v, want %q", p.h.name, got, s.Duplicates, want)
 		}
 		return nil
 	})

@@ -136,7 +136,7 @@ func (r *runner) adopt(now time.Time) {
 		r.inquiry = inquiry{due: now}
 	}
 	if want.claim.Serial != old.claim.Serial {
-		r.draft.change(true) // hints of one serial are twins now, those of the other no more
+		r.draft.change(true) // hints of one serial are duplicates now, those of the other no more
 	}
 	r.state(now)
 }
@@ -321,7 +321,7 @@ func (r *runner) hearSelf(i instance, now time.Time) {
 	r.transport.heard()
 }
 
-// isSelf reports whether addr is this machine's. When that cannot be found out it is taken for ours: a twin that is
+// isSelf reports whether addr is this machine's. When that cannot be found out it is taken for ours: a duplicate that is
 // missed now is heard again within a minute, one that is none keeps the board from its swarm.
 func (r *runner) isSelf(addr netip.Addr) bool {
 	if slices.Contains(r.got.link.Addrs(), addr) {
@@ -335,7 +335,7 @@ func (r *runner) isSelf(addr netip.Addr) bool {
 	return local
 }
 
-// note files what was heard of another board, or of a twin.
+// note files what was heard of another board, or of a duplicate.
 func (r *runner) note(i instance, from netip.Addr, now time.Time) {
 	nameOnly := i.claim == peer.Claim{} // the goodbye of another implementation
 	switch {
@@ -370,9 +370,9 @@ func (r *runner) show(now time.Time) {
 	if !r.draft.stale || len(r.cache) > crowd && now.Before(r.shows()) {
 		return
 	}
-	hints, twins := r.cache.split(r.got.claim.Serial)
+	hints, duplicates := r.cache.split(r.got.claim.Serial)
 	r.shown.shot.Store(&Snapshot{
-		Hints: hints, SelfHeard: r.draft.selfHeard, Twins: twins, Others: r.others.count(now), Asked: r.inquiry.asked,
+		Hints: hints, SelfHeard: r.draft.selfHeard, Duplicates: duplicates, Others: r.others.count(now), Asked: r.inquiry.asked,
 	})
 	if r.draft.news {
 		signal(r.shown.changed)

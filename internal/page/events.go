@@ -55,8 +55,8 @@ func still(p picture.Picture) picture.Picture {
 // events streams the picture: the one of now, and then each that is another.
 func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 	select {
-	case s.seats <- struct{}{}:
-		defer func() { <-s.seats }()
+	case s.slots <- struct{}{}:
+		defer func() { <-s.slots }()
 	default:
 		w.Header().Set("Retry-After", "30")
 		http.Error(w, "Too many pages are open on this Pi: open the page of another one.", http.StatusServiceUnavailable)

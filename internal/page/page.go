@@ -39,7 +39,7 @@ type Server struct {
 
 	mu    sync.Mutex // guards the frame
 	frame frame
-	seats chan struct{} // one element for each stream
+	slots chan struct{} // one element for each stream
 	end   <-chan struct{}
 }
 
@@ -53,7 +53,7 @@ func (s *Server) Run(ctx context.Context) error {
 }
 
 func (s *Server) serve(ctx context.Context, l net.Listener) error {
-	s.seats, s.end = make(chan struct{}, streams), ctx.Done()
+	s.slots, s.end = make(chan struct{}, streams), ctx.Done()
 	h := &http.Server{
 		Handler: s.handler(), MaxHeaderBytes: headerMax, ErrorLog: zap.NewStdLog(zap.NewNop()), // browsers come and go
 		ReadTimeout: patience, WriteTimeout: patience, IdleTimeout: idleMax,

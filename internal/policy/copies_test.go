@@ -43,7 +43,7 @@ func TestDecideCopied(t *testing.T) {
 func TestDecideDoubled(t *testing.T) {
 	worker := swarm.Status{State: swarm.Active, NodeID: "n"}
 	manager := swarm.Status{State: swarm.Active, NodeID: "m", Manager: true, SwarmID: "a"}
-	long := now.Add(-patient.Doubled)
+	long := now.Add(-patient.DuplicateTold)
 	two := []Peer{board(low, peer.Worker, node("n")), board(high, peer.Worker, node("n"))}
 	for _, tt := range []struct {
 		name   string
@@ -54,7 +54,7 @@ func TestDecideDoubled(t *testing.T) {
 	}{
 		{"this board is one of them", worker, long, two[:1], "pi-000001 and pi-000005 are one node"},
 		{"its manager", manager, long, two, "pi-000001 and pi-000009 are one node"},
-		{"a copy that may still leave", manager, now.Add(time.Second - patient.Doubled), two, ""},
+		{"a copy that may still leave", manager, now.Add(time.Second - patient.DuplicateTold), two, ""},
 		{"one of them is gone", manager, long, []Peer{two[0], board(high, peer.Worker, node("n"), met(patient.Rival))}, ""},
 		{"boards outside a swarm", manager, long, []Peer{board(low, peer.Blank), board(high, peer.Blank)}, ""},
 	} {

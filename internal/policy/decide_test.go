@@ -169,7 +169,7 @@ func TestDecide(t *testing.T) {
 			v.Boards.Peers = []Peer{board(high, peer.Manager, met(patient.Remembered))}
 		}, Propose, "alone"},
 
-		{"twin", func(v *View) { v.Boards.SameSerial = []Peer{board(mine, peer.Blank)} }, Wait, "Two boards have the serial 1000000000000005"},
+		{"duplicate", func(v *View) { v.Boards.SameSerial = []Peer{board(mine, peer.Blank)} }, Wait, "Two boards have the serial 1000000000000005"},
 
 		{"does not hear itself", func(v *View) { v.Network.Listening = time.Time{} }, Wait, "own announcement"},
 		{"does not hear itself, and meets a board by address", func(v *View) {

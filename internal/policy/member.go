@@ -67,7 +67,7 @@ func duplicateNode(v View) (Action, bool) {
 		return Action{}, false
 	}
 	a, b, ok := v.DuplicateNode()
-	if !ok || v.Swarm.Duplicate.IsZero() || v.Now.Sub(v.Swarm.Duplicate) < v.Timing.Doubled {
+	if !ok || v.Swarm.Duplicate.IsZero() || v.Now.Sub(v.Swarm.Duplicate) < v.Timing.DuplicateTold {
 		return Action{}, false
 	}
 	return v.asTrouble(say.DuplicateNode.With(a.Name(), b.Name())), true

@@ -102,7 +102,7 @@ func TestDecideDivided(t *testing.T) {
 // The rule "an orphan moves".
 func TestDecideOrphaned(t *testing.T) {
 	const home = "10.77.0.1:2378"
-	long := func(v *View) { v.Swarm.Disowned = v.Now.Add(-patient.Parted - time.Minute) }
+	long := func(v *View) { v.Swarm.Disowned = v.Now.Add(-patient.Disowned - time.Minute) }
 	silent := func(v *View) { v.Swarm.Answered = ago(patient.Orphaned) }
 	tests := []struct {
 		name   string
@@ -115,7 +115,7 @@ func TestDecideOrphaned(t *testing.T) {
 			board(low, peer.Manager, at(home), in("a")), board(high, peer.Manager, in("b"))}, silent, Stay},
 		{"its manager has no majority", []Peer{board(low, peer.Manager, at(home)), board(high, peer.Manager, in("b"))}, silent, Stay},
 		{"its manager was flashed anew", []Peer{board(low, peer.Manager, at(home), in("b"))}, long, Move},
-		{"just now", []Peer{board(low, peer.Manager, at(home), in("b"))}, func(v *View) { v.Swarm.Disowned = ago(patient.Parted) }, Stay},
+		{"just now", []Peer{board(low, peer.Manager, at(home), in("b"))}, func(v *View) { v.Swarm.Disowned = ago(patient.Disowned) }, Stay},
 		{"it is not listed any more", []Peer{board(low, peer.Manager, at(home), in("a"), unlisted)}, long, Move},
 		{"its manager went to another swarm", []Peer{board(low, peer.Worker, at(home), in("b")), board(high, peer.Manager, in("b"))}, long, Move},
 		{"its manager is blank and nobody leads", []Peer{board(low, peer.Blank, at(home))}, long, Stay},

@@ -143,11 +143,11 @@ func (v View) Disowned() (oldest time.Time, ok bool) {
 	return oldest, !oldest.IsZero()
 }
 
-// LongDisowned reports whether Disowned has held for Timing.Parted: one answer is not enough, for a manager learns of a new
+// LongDisowned reports whether Disowned has held for Timing.Disowned: one answer is not enough, for a manager learns of a new
 // node a moment after the node.
 func (v View) LongDisowned() bool {
 	oldest, ok := v.Disowned()
-	return ok && !v.Swarm.Disowned.IsZero() && oldest.Sub(v.Swarm.Disowned) >= v.Timing.Parted
+	return ok && !v.Swarm.Disowned.IsZero() && oldest.Sub(v.Swarm.Disowned) >= v.Timing.Disowned
 }
 
 // DuplicateNode finds two boards that say that they are the same node of a swarm, this one among them or not.

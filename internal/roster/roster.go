@@ -332,7 +332,7 @@ func (r *Roster) Forget(now time.Time) {
 
 // Peers returns the verified boards in order of serial, those with the serial of this board apart. A board that answers
 // at several addresses counts once.
-func (r *Roster) Peers(self peer.Serial) (others, twins []policy.Peer) {
+func (r *Roster) Peers(self peer.Serial) (others, duplicates []policy.Peer) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.known == nil {
@@ -341,12 +341,12 @@ func (r *Roster) Peers(self peer.Serial) (others, twins []policy.Peer) {
 	others = make([]policy.Peer, 0, len(r.known))
 	for _, p := range r.known {
 		if p.Claim.Serial == self {
-			twins = append(twins, p)
+			duplicates = append(duplicates, p)
 		} else {
 			others = append(others, p)
 		}
 	}
-	return others, twins
+	return others, duplicates
 }
 
 // boards are all boards that were met.

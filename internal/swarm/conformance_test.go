@@ -389,7 +389,7 @@ func testRevive(t *testing.T, w world) {
 	if s := status(t, m); s.State != swarm.Inactive || s.NodeID != "" || s.Addr.IsValid() {
 		t.Errorf("an engine that has forgotten its swarm says %+v", s)
 	}
-	must(t, m.Revive(ctx, w.addr(0)))
+	must(t, m.ForceNewCluster(ctx, w.addr(0)))
 	awaitReady(t, m, w.addr(0), w.addr(1))
 	is := status(t, m)
 	if is.NodeID != was.NodeID || is.SwarmID != was.SwarmID || is.Addr != was.Addr || !is.Manager || len(is.Managers) != 1 {

@@ -27,7 +27,7 @@ type Engine interface {
 	// Revive makes an engine that was made to forget its swarm the only manager of it again, as the node that it was,
 	// with all that the swarm holds, and gives it a certificate that is valid. It takes about a second. Join deletes
 	// what Revive needs, and so does Init where the certificate has expired.
-	Revive(ctx context.Context, advertise netip.Addr) error
+	ForceNewCluster(ctx context.Context, advertise netip.Addr) error
 	// Join makes this board a node of an existing swarm, trying the managers in turn. One that refuses takes 10 s, one
 	// that is silent 20 s. A Join that fails leaves the engine as it was, unless it returns ErrPending or
 	// ErrUnreachable.

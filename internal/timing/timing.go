@@ -116,21 +116,21 @@ type Timing struct {
 	ManagerSilent time.Duration
 	// Out is how long a board outside the swarm may be silent: one that is joining says nothing meanwhile.
 	Out time.Duration
-	// Parted is how long all managers that a worker's engine knows must say that they are not its managers any more.
-	Parted time.Duration
+	// Disowned is how long all managers that a worker's engine knows must say that they are not its managers any more.
+	Disowned time.Duration
 	// Orphaned is how long they may all be silent before a worker takes them for gone. A person who exchanges a card or
 	// waits for a disk check takes less.
 	Orphaned time.Duration
-	// Mourned is how long a board says that the swarm that it was in before was lost: a lesson.
-	Mourned time.Duration
+	// LossTold is how long a board says that the swarm that it was in before was lost: a lesson.
+	LossTold time.Duration
 	// Count is how often a manager looks what is in its swarm while it knows of no other.
 	Count time.Duration
 	// Copy is how long after its start a board takes its membership for that of a copy when another board has the same
 	// one. Later each of the two may hold something that the other does not.
 	Copy time.Duration
-	// Doubled is how long two boards may be one node before that is told: a copy that meets its original needs less to
+	// DuplicateTold is how long two boards may be one node before that is told: a copy that meets its original needs less to
 	// leave, and to be forgotten as that node.
-	Doubled time.Duration
+	DuplicateTold time.Duration
 	// Forget is how long root and a restart of the engine may take, on a slow board, until an engine has forgotten its
 	// swarm.
 	Forget time.Duration
@@ -217,12 +217,12 @@ func Product() Timing {
 		Lost:          20 * time.Second,
 		ManagerSilent: time.Minute,
 		Out:           45 * time.Second,
-		Parted:        30 * time.Second,
+		Disowned:      30 * time.Second,
 		Orphaned:      15 * time.Minute,
-		Mourned:       time.Hour,
+		LossTold:      time.Hour,
 		Count:         time.Minute,
 		Copy:          15 * time.Minute,
-		Doubled:       3 * time.Minute,
+		DuplicateTold: 3 * time.Minute,
 		Forget:        2 * time.Minute,
 
 		ManagerGone: 5 * time.Minute,

@@ -18,7 +18,7 @@ func TestProduct(t *testing.T) {
 		}
 	}
 	p := Product()
-	if p.Fresh != 3*p.Ask || p.Rival != 3*p.AskIn || p.Hello != p.AskIn || p.Doubled != 2*p.Rival {
+	if p.Fresh != 3*p.Ask || p.Rival != 3*p.AskIn || p.Hello != p.AskIn || p.DuplicateTold != 2*p.Rival {
 		t.Error("what hangs together does not")
 	}
 }

@@ -87,11 +87,11 @@ func TestInterfaceMadeAnew(t *testing.T) {
 
 func TestTwoBoardsWithOneSerial(t *testing.T) {
 	t.Parallel()
-	const twin = "10000000aabbcc02"
-	l := withEngines(t, lab.Options{N: 2, Serials: []string{twin, twin}, Config: quick})
+	const duplicate = "10000000aabbcc02"
+	l := withEngines(t, lab.Options{N: 2, Serials: []string{duplicate, duplicate}, Config: quick})
 	startAgents(t, l.Pis...)
 	for i, pi := range l.Pis {
-		says(t, pi, fmt.Sprintf("Two boards have the serial %s: this one and %s", twin, l.Pis[1-i].Addr.Addr()))
+		says(t, pi, fmt.Sprintf("Two boards have the serial %s: this one and %s", duplicate, l.Pis[1-i].Addr.Addr()))
 	}
 	pause(t, settledTime)
 	inNoSwarm(t, l.Pis...)

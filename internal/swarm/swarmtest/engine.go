@@ -145,7 +145,7 @@ func (e *Engine) Init(ctx context.Context, r swarm.InitRequest) error {
 }
 
 // Revive implements swarm.Engine.
-func (e *Engine) Revive(ctx context.Context, advertise netip.Addr) error {
+func (e *Engine) ForceNewCluster(ctx context.Context, advertise netip.Addr) error {
 	return e.found(ctx, &e.calls.Revive, func(was *node, _ bool) error {
 		if was == nil {
 			was = e.net.newSwarm(time.Now().Add(e.clock)).add(e, advertise, true)
