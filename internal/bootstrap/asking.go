@@ -107,8 +107,3 @@ func (a *asking) toldBy(p enroll.Peer) {
 		a.Pins.Told(p.Key, p.Managers)
 	}
 }
-
-// verified is a board that was met, as package enroll knows it.
-func verified(p policy.Peer) enroll.Peer {
-	return enroll.Peer{Claim: p.Claim, Key: p.Key, Addr: p.Addr}
-}

@@ -3,7 +3,6 @@ package bootstrap
 import (
 	"errors"
 	"net/netip"
-	"sync/atomic"
 	"time"
 
 	"github.com/pi-agent/pi-agent/internal/enroll"
@@ -13,23 +12,6 @@ import (
 	"github.com/pi-agent/pi-agent/internal/say"
 	"github.com/pi-agent/pi-agent/internal/swarm"
 )
-
-// snapshot is what the newest turn has seen, decided and said. Whoever asks from outside the loop is answered from it: other
-// boards, the page, the status, the light. It never changes.
-type snapshot struct {
-	view   policy.View
-	action policy.Action // its Rule is empty before the first turn
-	claim  peer.Claim
-	ticket *ticketBase // nil when this board lets nobody join
-	nodes  *nodeIDs    // of the swarm; nil when this board does not manage one, or its engine does not list them
-	place  peer.Place  // zero then
-}
-
-// shown is the newest snapshot.
-type shown struct{ atomic.Pointer[snapshot] }
-
-// Claim is what the board says about itself right now. It may be called from any goroutine.
-func (s *shown) Claim() peer.Claim { return s.Load().claim }
 
 // publish brings what the board says about itself in line with what was seen and decided: to those who ask, and to those who
 // listen.

@@ -2,12 +2,10 @@ package bootstrap
 
 import (
 	"context"
-	"net/netip"
 	"time"
 
 	"go.uber.org/zap"
 
-	"github.com/pi-agent/pi-agent/internal/enroll"
 	"github.com/pi-agent/pi-agent/internal/manager"
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/policy"
@@ -25,19 +23,6 @@ type serving struct {
 	at     time.Time // when it last looked
 	nodes  *nodeIDs  // nil when the newest look failed
 	place  peer.Place
-}
-
-// nodeIDs are the nodes of a swarm.
-type nodeIDs struct {
-	all   []string
-	ready int
-}
-
-// ticketBase is what a manager needs to hand out tickets, beside the token.
-type ticketBase struct {
-	advertise netip.Addr
-	managers  []netip.AddrPort     // those that are reachable first
-	keys      []enroll.Fingerprint // of all managers, this board included; none with a cluster key
 }
 
 func newServing(o Options, e *engine, r *roster.Roster) *serving {
