@@ -43,8 +43,8 @@ import (
 	"github.com/pi-agent/pi-agent/internal/timing"
 )
 
-// garbage is how much of the heap in use may be garbage, in percent. A small board has 512 MB for everything, and the heap of the
-// agent is so small that collecting it twice as often as usual costs nothing that shows.
+// garbage is how much of the heap in use may be garbage, in percent. A small board has 512 MB for everything, and the
+// heap of the agent is so small that collecting it twice as often as usual costs nothing that shows.
 const garbage = 50
 
 // setup is what the daemon was started with.
@@ -221,7 +221,8 @@ func (a *agent) run(ctx context.Context) error {
 	return err
 }
 
-// takeCommands takes those of people on this board until ctx ends. It calls listening when it does, or when it never will.
+// takeCommands takes those of people on this board until ctx ends. It calls listening when it does, or when it never
+// will.
 func (a *agent) takeCommands(ctx context.Context, listening func()) {
 	pair := func() (string, error) {
 		defer a.loop.Reconsider()
@@ -297,7 +298,8 @@ func networkFor(cfg config.Config, kept *state.File, patience timing.Timing, log
 		return kernel
 	}
 	s := kept.State()
-	inUse := s.Membership != (peer.Membership{}) && s.Membership.From == "" // of a copied card another board may have the address
+	// of a copied card another board may have the address
+	inUse := s.Membership != (peer.Membership{}) && s.Membership.From == ""
 	return address.NewKeeper(address.KeeperOptions{
 		Serial: s.Serial, Kernel: kernel,
 		Home: address.Home{Addr: s.Address, Interface: s.Interface}, InUse: inUse,
@@ -309,7 +311,8 @@ func networkFor(cfg config.Config, kept *state.File, patience timing.Timing, log
 }
 
 // stackRunner deploys what is in dir and, when that is the usual place, on the boot partition. It lacks Place.
-func stackRunner(cfg config.Config, dir string, kept *state.File, patience timing.Timing, log *zap.Logger) *stacks.Runner {
+func stackRunner(cfg config.Config, dir string, kept *state.File, patience timing.Timing,
+	log *zap.Logger) *stacks.Runner {
 	r := &stacks.Runner{
 		Dir: dir, Docker: stacks.Command(cfg.Docker),
 		Marks: maps.Clone(kept.State().Stacks),

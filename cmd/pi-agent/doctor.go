@@ -26,7 +26,8 @@ func doctorCommand(ctx context.Context, args []string, stdout, stderr io.Writer)
 	fs := flag.NewFlagSet("pi-agent doctor", flag.ContinueOnError)
 	fs.SetOutput(stderr)
 	asJSON := fs.Bool("json", false, "print JSON, for programs")
-	fix := fs.Bool("fix", false, "run the commands that help, are safe and can be taken back, after saying which (with sudo)")
+	fix := fs.Bool("fix", false,
+		"run the commands that help, are safe and can be taken back, after saying which (with sudo)")
 	path := fs.String("config", config.Path, "`file` with the settings")
 	socket := fs.String("socket", control.Path, "`file` on which the agent listens")
 	if err := parse(fs, args); err != nil {
@@ -83,7 +84,8 @@ func examine(ctx context.Context, configPath, socket string) ([]doctor.Result, e
 }
 
 // mend runs the commands that help, and tells each before. It reports whether there were any.
-func mend(ctx context.Context, all []doctor.Result, log io.Writer, run func(context.Context, []string) error) (any bool) {
+func mend(ctx context.Context, all []doctor.Result, log io.Writer,
+	run func(context.Context, []string) error) (any bool) {
 	done := map[string]bool{}
 	for _, r := range all {
 		line := strings.Join(r.Fix, " ")

@@ -20,7 +20,8 @@ func TestDoctor(t *testing.T) {
 	none := filepath.Join(t.TempDir(), "agent.sock")
 	config := settingsIn(t, "")
 	var stdout, stderr bytes.Buffer
-	if got := run(t.Context(), []string{"doctor", "-socket", none, "-config", config}, &stdout, &stderr); got != int(statusTrouble) {
+	if got := run(t.Context(), []string{"doctor", "-socket", none, "-config", config}, &stdout,
+		&stderr); got != int(statusTrouble) {
 		t.Errorf("exit status %d, want %d; stderr %q", got, statusTrouble, stderr.String())
 	}
 	for _, want := range []string{
@@ -65,13 +66,15 @@ func TestMend(t *testing.T) {
 		}
 		return nil
 	})
-	if !found || !slices.Equal(ran, []string{"agent", "clock"}) || !strings.Contains(log.String(), "agent: it did not work") {
+	if !found || !slices.Equal(ran, []string{"agent", "clock"}) ||
+		!strings.Contains(log.String(), "agent: it did not work") {
 		t.Errorf("ran %v: %s", ran, log.String())
 	}
 	if mend(t.Context(), all[1:2], &log, nil) {
 		t.Error("something is said to have been done")
 	}
-	if err := runFix(t.Context(), []string{"sh", "-c", "echo why; exit 1"}); err == nil || !strings.Contains(err.Error(), "why") {
+	if err := runFix(t.Context(), []string{"sh", "-c", "echo why; exit 1"}); err == nil ||
+		!strings.Contains(err.Error(), "why") {
 		t.Errorf("a command that fails: %v", err)
 	}
 	if err := runFix(t.Context(), []string{"true"}); err != nil {

@@ -22,8 +22,9 @@ func engineRoot(ctx context.Context) string {
 	return dockerd.OnThisBoard(ctx).Root(kept.EngineRoot)
 }
 
-// ownEngine is the engine of this board for the agent. It keeps where the engine has its data, for prepare, and knows more of one
-// that does not answer: an engine that is in a swarm does not even start with a setting that excludes swarm mode.
+// ownEngine is the engine of this board for the agent. It keeps where the engine has its data, for prepare, and knows
+// more of one that does not answer: an engine that is in a swarm does not even start with a setting that excludes swarm
+// mode.
 type ownEngine struct {
 	swarm.Engine
 	setup    func(context.Context) dockerd.Setup

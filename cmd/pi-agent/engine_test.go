@@ -51,7 +51,8 @@ func TestOwnEngine(t *testing.T) {
 	}
 	e.silent = time.Now().Add(-engineSilent)
 	for range 3 {
-		if _, err := e.Status(t.Context()); !errors.Is(err, swarm.ErrLiveRestore) || errors.Is(err, swarm.ErrUnreachable) || read != 1 {
+		if _, err := e.Status(t.Context()); !errors.Is(err, swarm.ErrLiveRestore) || errors.Is(err, swarm.ErrUnreachable) ||
+			read != 1 {
 			t.Errorf("an engine that does not start: %v, and its setup was read %d times", err, read)
 		}
 	}
@@ -80,7 +81,8 @@ func TestServePage(t *testing.T) {
 		t.Errorf("%d calls, and %v", calls, logs.All())
 	}
 	calls = 0
-	servePage(t.Context(), func(context.Context) error { calls++; return errors.New("no such address") }, time.Millisecond, zap.New(core))
+	servePage(t.Context(), func(context.Context) error { calls++; return errors.New("no such address") }, time.Millisecond,
+		zap.New(core))
 	if calls != 1 || logs.Len() != 2 {
 		t.Errorf("%d calls, and %v", calls, logs.All())
 	}
@@ -94,7 +96,8 @@ func TestNamed(t *testing.T) {
 		"proc/7/comm":  &fstest.MapFile{Data: []byte("nc\n")},
 		"proc/7/fd/3":  &fstest.MapFile{Data: []byte("socket:[9]"), Mode: fs.ModeSymlink},
 	}
-	before := []picture.Warning{{Text: say.Words("Port 7946/tcp is taken by another program, and is needed for x."), Port: "7946/tcp"}, {Text: say.Words("Other.")}}
+	before := []picture.Warning{{Text: say.Words("Port 7946/tcp is taken by another program, and is needed for x."),
+		Port: "7946/tcp"}, {Text: say.Words("Other.")}}
 	var got []string
 	for _, w := range named(before, ports.Look{Root: root, Sees: true}) {
 		got = append(got, w.Text.En)

@@ -19,14 +19,15 @@ import (
 	"github.com/pi-agent/pi-agent/internal/tame"
 )
 
-// keyCommand is "pi-agent key new", which writes no file, and "pi-agent key set", which reads the key where nobody sees it: in
-// the arguments of a program everybody on the machine does.
+// keyCommand is "pi-agent key new", which writes no file, and "pi-agent key set", which reads the key where nobody sees
+// it: in the arguments of a program everybody on the machine does.
 func keyCommand(_ context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("pi-agent key", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.Usage = func() {
 		_, _ = fmt.Fprintln(stderr, "Usage of pi-agent key:\n  pi-agent key new\n    \tprint a new random cluster key\n"+
-			"  pi-agent key set\n    \tmake the line on standard input the cluster key of this board, from the next boot on (as root)")
+			"  pi-agent key set\n    \tmake the line on standard input the cluster key of this board, from the next boot on "+
+			"(as root)")
 	}
 	if len(args) > 0 && args[0] == "new" {
 		if err := parse(flags, args[1:]); err != nil {
@@ -57,11 +58,12 @@ func setKey(from io.Reader, path string) error {
 	return clusterkey.Save(string(text), path)
 }
 
-// withCard is the key that counts on a board whose settings have none: of the boot partition, or inFile. What is wrong there goes
-// to what is wrong with the settings.
+// withCard is the key that counts on a board whose settings have none: of the boot partition, or inFile. What is wrong
+// there goes to what is wrong with the settings.
 func withCard(cfg *config.Config, dirs []string, inFile clusterkey.Phrase, log *zap.Logger) clusterkey.Phrase {
 	key, err := keyOnCard(dirs, inFile, log)
-	if err != nil && !strings.Contains(fmt.Sprint(cfg.BootErr), err.Error()) { // a partition that cannot be read is told once
+	// a partition that cannot be read is told once
+	if err != nil && !strings.Contains(fmt.Sprint(cfg.BootErr), err.Error()) {
 		cfg.BootErr = errors.Join(cfg.BootErr, err)
 	}
 	if key.None() && cfg.KeyLost {
@@ -70,16 +72,18 @@ func withCard(cfg *config.Config, dirs []string, inFile clusterkey.Phrase, log *
 	return key
 }
 
-// keyOnCard puts the key on the boot partition in the place of the one in the file, if there is one that was not taken from
-// there, as from a partition that is read-only. Of one that is not usable the error tells. The board then needs a person, and
-// meanwhile keeps the key it has; where it has none it gets one that nobody has, for without one it would trust everybody.
+// keyOnCard puts the key on the boot partition in the place of the one in the file, if there is one that was not taken
+// from there, as from a partition that is read-only. Of one that is not usable the error tells. The board then needs a
+// person, and meanwhile keeps the key it has; where it has none it gets one that nobody has, for without one it would
+// trust everybody.
 func keyOnCard(dirs []string, inFile clusterkey.Phrase, log *zap.Logger) (clusterkey.Phrase, error) {
 	paths, p, err := clusterkey.OnCard(dirs)
 	switch {
 	case err == nil && len(paths) == 0:
 		return inFile, nil
 	case err == nil:
-		log.Warn(fmt.Sprintf("The cluster key is still in %s: whoever has the card can read it.", strings.Join(paths, " and ")))
+		log.Warn(fmt.Sprintf("The cluster key is still in %s: whoever has the card can read it.",
+			strings.Join(paths, " and ")))
 		return p, nil
 	case !inFile.None():
 		return inFile, err
@@ -111,8 +115,8 @@ func clusterKey(cfg config.Config, path string, log *zap.Logger) (clusterkey.Phr
 	return phrase, err
 }
 
-// elsewhere is nil unless a file beside path, where there is none, has the name that the key has on the boot partition, or one
-// with an ending that a program added.
+// elsewhere is nil unless a file beside path, where there is none, has the name that the key has on the boot partition,
+// or one with an ending that a program added.
 func elsewhere(path string) error {
 	dir := filepath.Dir(path)
 	others, _ := bootfile.Key.In(dir) // what cannot be read was told by now
@@ -122,7 +126,8 @@ func elsewhere(path string) error {
 		}
 	}
 	if len(others) > 0 {
-		return fmt.Errorf("%s is not read under this name: call it %s if it has the cluster key, or take it away", others[0], path)
+		return fmt.Errorf("%s is not read under this name: call it %s if it has the cluster key, or take it away", others[0],
+			path)
 	}
 	return nil
 }

@@ -75,7 +75,8 @@ func TestClusterKey(t *testing.T) {
 			for _, e := range logs.All() {
 				said += e.Message
 			}
-			if !strings.Contains(said, tt.warns) || (said == "") != (tt.warns == "") || strings.Contains(said, one) || strings.Contains(said, other) {
+			if !strings.Contains(said, tt.warns) || (said == "") != (tt.warns == "") || strings.Contains(said, one) ||
+				strings.Contains(said, other) {
 				t.Errorf("it says %q, want %q", said, tt.warns)
 			}
 		})
@@ -100,7 +101,8 @@ func TestKeyUnderAnotherName(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(filepath.Dir(path), name), []byte(clusterkey.Generate()), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if err := elsewhere(path); (err != nil) != wrong || wrong && !strings.Contains(err.Error(), name+" is not read under this name: call it "+path) {
+		if err := elsewhere(path); (err != nil) != wrong || wrong &&
+			!strings.Contains(err.Error(), name+" is not read under this name: call it "+path) {
 			t.Errorf("%s: error %v", name, err)
 		}
 	}

@@ -27,7 +27,8 @@ var commands = []command{
 	{"pair", "without a cluster key: let new boards in for a while, and follow another manager (with sudo)", pairCommand},
 	{"reset", "take this board out of its swarm, a manager too (with sudo)", resetCommand},
 	{"yield", "of two swarms give up the one that this board manages: pi-agent yield SWARM-ID (with sudo)", yieldCommand},
-	{"prepare", "give this board its own name, a clock that is not in the past, and its user docker without sudo (as root, at boot)", prepareCommand},
+	{"prepare",
+		"give this board its own name, a clock that is not in the past, and its user docker without sudo (as root, at boot)", prepareCommand},
 	{"version", "print the version", versionCommand},
 }
 
@@ -41,8 +42,8 @@ func main() {
 	os.Exit(status)
 }
 
-// run does what args say and returns the exit status: 2 after a mistake on the command line, an exitStatus as the command
-// has it, 1 after any other error.
+// run does what args say and returns the exit status: 2 after a mistake on the command line, an exitStatus as the
+// command has it, 1 after any other error.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	err := dispatch(ctx, args, stdout, stderr)
 	switch {
@@ -84,7 +85,8 @@ func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 
 func usage() string {
 	var b strings.Builder
-	b.WriteString("pi-agent makes one Docker Swarm of the Raspberry Pis on a LAN, by itself.\n\nUsage: pi-agent COMMAND [OPTION ...]\n\nCommands:\n")
+	b.WriteString("pi-agent makes one Docker Swarm of the Raspberry Pis on a LAN, by itself.\n\nUsage: pi-agent COMMAND " +
+		"[OPTION ...]\n\nCommands:\n")
 	for _, c := range commands {
 		_, _ = fmt.Fprintf(&b, "  %-9s %s\n", c.name, c.summary) // a strings.Builder does not fail
 	}

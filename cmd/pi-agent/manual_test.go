@@ -22,7 +22,8 @@ import (
 
 var update = flag.Bool("update", false, "write the manual pages and the completion in packaging/ anew")
 
-// TestManual compares what is made from the table of commands, their options and the settings with what is in packaging/.
+// TestManual compares what is made from the table of commands, their options and the settings with what is in
+// packaging/.
 func TestManual(t *testing.T) {
 	for path, want := range map[string]string{
 		"../../packaging/pi-agent.8":      programPage(t),

@@ -43,7 +43,8 @@ func confirm(in io.Reader, out io.Writer, question string) error {
 		return err
 	}
 	answer, err := bufio.NewReader(in).ReadString('\n')
-	if answer = strings.ToLower(strings.TrimSpace(answer)); err != nil && answer == "" || answer != "y" && answer != "yes" {
+	if answer = strings.ToLower(strings.TrimSpace(answer)); err != nil && answer == "" || answer != "y" &&
+		answer != "yes" {
 		return errors.New("nothing was done; -yes goes on without asking")
 	}
 	return nil

@@ -37,7 +37,8 @@ func (s exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(s)
 // watchPace is the time between two pictures of status -watch.
 const watchPace = 2 * time.Second
 
-// agentMax is how long the agent may take for a picture, which it draws in 4 s at most, before it counts as one that hangs.
+// agentMax is how long the agent may take for a picture, which it draws in 4 s at most, before it counts as one that
+// hangs.
 var agentMax = 6 * time.Second
 
 // portsOf is the machine whose ports are looked at; tests have none, for other programs come and go there.
@@ -147,10 +148,12 @@ func alone(ctx context.Context, configPath string, why error) (picture.Picture, 
 	}
 	engine := swarm.NewDocker(cfg.Docker, zap.NewNop())
 	defer engine.Close()
-	return status.Alone(ctx, picture.Board{Serial: this.Serial, Name: name, Model: this.Model}, cfg.Cluster, doing, engine), nil
+	return status.Alone(ctx, picture.Board{Serial: this.Serial, Name: name, Model: this.Model}, cfg.Cluster, doing,
+		engine), nil
 }
 
-// named are warnings with what this process sees of programs that have ports of this board: root knows more than the agent.
+// named are warnings with what this process sees of programs that have ports of this board: root knows more than the
+// agent.
 func named(warnings []picture.Warning, look ports.Look) []picture.Warning {
 	look.EngineErr = swarm.ErrUnreachable // it was not asked: without knowing that, nothing is guessed
 	var all []picture.Warning

@@ -24,7 +24,8 @@ import (
 func settingsIn(t *testing.T, lines string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "pi-agent.toml")
-	text := fmt.Sprintf("serial = \"10000000aabbcc01\"\ndocker = \"unix://%s\"\n%s", filepath.Join(t.TempDir(), "none.sock"), lines)
+	text := fmt.Sprintf("serial = \"10000000aabbcc01\"\ndocker = \"unix://%s\"\n%s",
+		filepath.Join(t.TempDir(), "none.sock"), lines)
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -38,8 +39,9 @@ func TestStatusWithoutAgent(t *testing.T) {
 		args []string
 		want []string
 	}{
-		{[]string{"-config", good}, []string{"The agent does not run on this board: sudo systemctl start pi-agent. Nor can the Docker Engine be asked",
-			"10000000aabbcc01"}},
+		{[]string{"-config", good},
+			[]string{"The agent does not run on this board: sudo systemctl start pi-agent. Nor can the Docker Engine be asked",
+				"10000000aabbcc01"}},
 		{[]string{"-config", good, "-json"}, []string{`{"version":1,`, `"needs":true`, `"serial":"10000000aabbcc01"`}},
 		{[]string{"-config", bad}, []string{"and cannot with its settings: " + bad + ":3: there is no setting \"settel\""}},
 	} {
@@ -128,7 +130,8 @@ func hanging(t *testing.T) string {
 func TestStatusOfAnAgentThatHangs(t *testing.T) {
 	socket, config := hanging(t), settingsIn(t, "")
 	var stdout, stderr bytes.Buffer
-	if got := run(t.Context(), []string{"status", "-socket", socket, "-config", config}, &stdout, &stderr); got != int(statusNoAgent) || stderr.Len() > 0 {
+	if got := run(t.Context(), []string{"status", "-socket", socket, "-config", config}, &stdout,
+		&stderr); got != int(statusNoAgent) || stderr.Len() > 0 {
 		t.Errorf("exit status %d, want %d; stderr %q", got, statusNoAgent, stderr.String())
 	}
 	for _, want := range []string{"The agent of this board hangs: sudo systemctl restart pi-agent.", "10000000aabbcc01"} {
@@ -137,7 +140,8 @@ func TestStatusOfAnAgentThatHangs(t *testing.T) {
 		}
 	}
 	stdout.Reset()
-	if got := run(t.Context(), []string{"doctor", "-socket", socket, "-config", config}, &stdout, &stderr); got != int(statusTrouble) {
+	if got := run(t.Context(), []string{"doctor", "-socket", socket, "-config", config}, &stdout,
+		&stderr); got != int(statusTrouble) {
 		t.Errorf("doctor: exit status %d, stderr %q", got, stderr.String())
 	}
 	if want := "FAIL  agent "; !strings.Contains(stdout.String(), want) {
@@ -149,8 +153,10 @@ func TestStatusOfAnAgentThatHangs(t *testing.T) {
 func TestStatusWatchGoesOn(t *testing.T) {
 	good := settingsIn(t, "")
 	for name, socket := range map[string]string{
-		"hangs":          hanging(t),
-		"not understood": showing(t, func() picture.Picture { return picture.Picture{Doing: say.Words(strings.Repeat("x", picture.Max))} }),
+		"hangs": hanging(t),
+		"not understood": showing(t, func() picture.Picture {
+			return picture.Picture{Doing: say.Words(strings.Repeat("x", picture.Max))}
+		}),
 	} {
 		t.Run(name, func(t *testing.T) {
 			ctx, stop := context.WithTimeout(t.Context(), time.Minute)

@@ -7,7 +7,8 @@ import (
 )
 
 func TestARP(t *testing.T) {
-	want := arp{reply: true, hardware: mac{2, 0, 0, 0, 0, 7}, sender: netip.MustParseAddr("169.254.7.8"), target: netip.MustParseAddr("10.9.8.7")}
+	want := arp{reply: true, hardware: mac{2, 0, 0, 0, 0, 7}, sender: netip.MustParseAddr("169.254.7.8"),
+		target: netip.MustParseAddr("10.9.8.7")}
 	wire := []byte{0, 1, 8, 0, 6, 4, 0, 2, 2, 0, 0, 0, 0, 7, 169, 254, 7, 8, 0, 0, 0, 0, 0, 0, 10, 9, 8, 7}
 	if got := want.marshal(); !bytes.Equal(got, wire) {
 		t.Errorf("marshal() = %v, want %v", got, wire)

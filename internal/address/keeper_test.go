@@ -136,7 +136,8 @@ func (b *board) has(name string, addr netip.Addr) time.Duration {
 	})
 }
 
-// placed is an error unless this board has the address, and its way to other link-local addresses is over the interface.
+// placed is an error unless this board has the address, and its way to other link-local addresses is over the
+// interface.
 func placed(name string, addr netip.Addr) error {
 	link, err := netlink.LinkByName(name)
 	if err != nil {
@@ -146,7 +147,8 @@ func placed(name string, addr netip.Addr) error {
 	if err != nil {
 		return err
 	}
-	if !slices.ContainsFunc(addrs, func(a netlink.Addr) bool { return a.IP.Equal(addr.AsSlice()) && a.LinkIndex == loopback }) {
+	if !slices.ContainsFunc(addrs,
+		func(a netlink.Addr) bool { return a.IP.Equal(addr.AsSlice()) && a.LinkIndex == loopback }) {
 		return fmt.Errorf("this board lacks %s, it has %v", addr, addrs)
 	}
 	routes, err := netlink.RouteGet(net.IPv4(169, 254, 99, 99))
@@ -292,7 +294,8 @@ func TestKeeperMoves(t *testing.T) {
 	}
 }
 
-// TestKeeperFollowsIntoABridge makes the interface on which a swarm was made a port of a bridge, and takes it out again.
+// TestKeeperFollowsIntoABridge makes the interface on which a swarm was made a port of a bridge, and takes it out
+// again.
 func TestKeeperFollowsIntoABridge(t *testing.T) {
 	if !inNamespace(t) {
 		return
@@ -326,7 +329,8 @@ func TestKeeperFollowsIntoABridge(t *testing.T) {
 			}
 			return nil
 		})
-		must(t, errors.Join(netlink.LinkSetNoMaster(eth0), netlink.LinkDel(br0), netlink.AddrAdd(eth0, address(t, "10.5.0.7/24"))))
+		must(t, errors.Join(netlink.LinkSetNoMaster(eth0), netlink.LinkDel(br0),
+			netlink.AddrAdd(eth0, address(t, "10.5.0.7/24"))))
 		t.Logf("the port has it again after %v", b.has("eth0", home.Addr))
 	}
 	if len(b.kept) > 0 {
@@ -388,7 +392,8 @@ func TestKeeperConflicts(t *testing.T) {
 	heard, _, err := openARPAt(t, s)
 	must(t, err)
 	foreign(third)
-	b.says(fmt.Sprintf("Another machine, %s, uses %s, which the swarm relies on: this board defends it", s.link.Attrs().HardwareAddr, third))
+	b.says(fmt.Sprintf("Another machine, %s, uses %s, which the swarm relies on: this board defends it",
+		s.link.Attrs().HardwareAddr, third))
 	for {
 		a, err := heard.Receive()
 		must(t, err)

@@ -21,8 +21,8 @@ import (
 // namespaceEnv says that this test binary runs in a network namespace of its own.
 const namespaceEnv = "ADDRESS_TEST_NAMESPACE"
 
-// inNamespace reports whether the test is to go on: in a network namespace that ends with the process. Elsewhere it runs
-// the same test again in one.
+// inNamespace reports whether the test is to go on: in a network namespace that ends with the process. Elsewhere it
+// runs the same test again in one.
 func inNamespace(t *testing.T) bool {
 	t.Helper()
 	if os.Getenv(namespaceEnv) != "" {
@@ -39,7 +39,8 @@ func inNamespace(t *testing.T) bool {
 	t.Parallel()
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v", "-test.timeout=1m")
 	cmd.Env = append(os.Environ(), namespaceEnv+"=1")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWNS,
+		Pdeathsig: syscall.SIGKILL}
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("in a network namespace: %v\n%s", err, out)
 	}
@@ -135,7 +136,8 @@ func TestKernel(t *testing.T) {
 	must(t, netlink.LinkSetUp(named(t, "docker0")))
 	must(t, netlink.AddrAdd(named(t, "docker0"), address(t, "172.17.0.1/16")))
 	eth1, far1 := cable(t, "eth1")
-	must(t, errors.Join(netlink.LinkSetUp(eth1), netlink.LinkSetUp(far1), netlink.AddrAdd(eth1, address(t, "10.5.0.7/24"))))
+	must(t, errors.Join(netlink.LinkSetUp(eth1), netlink.LinkSetUp(far1),
+		netlink.AddrAdd(eth1, address(t, "10.5.0.7/24"))))
 	see("eth0 10.9.8.7")
 	must(t, netlink.RouteAdd(&netlink.Route{LinkIndex: eth1.Attrs().Index, Gw: net.IPv4(10, 5, 0, 1), Priority: 600}))
 	see("eth1 10.5.0.7")
@@ -164,7 +166,8 @@ func made(t *testing.T, link netlink.Link) netlink.Link {
 	return named(t, link.Attrs().Name)
 }
 
-// TestKernelCards holds the choice to what this kernel shows of bridges, bonds and VLANs. TestChooseBySys has all cases.
+// TestKernelCards holds the choice to what this kernel shows of bridges, bonds and VLANs. TestChooseBySys has all
+// cases.
 func TestKernelCards(t *testing.T) {
 	if !inNamespace(t) {
 		return
@@ -176,7 +179,8 @@ func TestKernelCards(t *testing.T) {
 			master := made(t, top)
 			eth0, far := cable(t, "eth0")
 			defer func() { must(t, errors.Join(netlink.LinkDel(eth0), netlink.LinkDel(master))) }()
-			must(t, errors.Join(netlink.LinkSetUp(far), netlink.LinkSetMaster(eth0, master), netlink.LinkSetUp(eth0), netlink.LinkSetUp(master)))
+			must(t, errors.Join(netlink.LinkSetUp(far), netlink.LinkSetMaster(eth0, master), netlink.LinkSetUp(eth0),
+				netlink.LinkSetUp(master)))
 			eventually(t, patience, func() error {
 				link, err := Kernel{Bare: true, Home: "eth0"}.Link()
 				if err != nil || link.Name != top.Attrs().Name || link.Why != "it is made of eth0" {
@@ -190,7 +194,8 @@ func TestKernelCards(t *testing.T) {
 		eth0, far := cable(t, "eth0")
 		defer func() { must(t, netlink.LinkDel(eth0)) }()
 		must(t, errors.Join(netlink.LinkSetUp(far), netlink.LinkSetUp(eth0)))
-		vlan := made(t, &netlink.Vlan{LinkAttrs: netlink.LinkAttrs{Name: "eth0.10", ParentIndex: eth0.Attrs().Index}, VlanId: 10})
+		vlan := made(t, &netlink.Vlan{LinkAttrs: netlink.LinkAttrs{Name: "eth0.10", ParentIndex: eth0.Attrs().Index},
+			VlanId: 10})
 		must(t, errors.Join(netlink.LinkSetUp(vlan), netlink.AddrAdd(vlan, address(t, "192.168.10.7/24"))))
 		if link, err := (Kernel{Bare: true}).Link(); err != nil || link.Name != "eth0.10" {
 			t.Errorf("Link() = %+v, %v", link, err)
@@ -238,16 +243,20 @@ func TestKernelTable(t *testing.T) {
 	}
 	eth0, far0 := cable(t, "eth0")
 	wlan0, far1 := cable(t, "wlan0")
-	must(t, errors.Join(netlink.LinkSetUp(eth0), netlink.LinkSetUp(far0), netlink.LinkSetUp(wlan0), netlink.LinkSetUp(far1)))
+	must(t, errors.Join(netlink.LinkSetUp(eth0), netlink.LinkSetUp(far0), netlink.LinkSetUp(wlan0),
+		netlink.LinkSetUp(far1)))
 	must(t, netlink.AddrAdd(eth0, address(t, "10.9.8.7/24")))
 	must(t, netlink.AddrAdd(wlan0, address(t, "10.9.7.7/24")))
 	must(t, netlink.RouteAdd(&netlink.Route{LinkIndex: eth0.Attrs().Index, Gw: net.IPv4(10, 9, 8, 1), Priority: 100}))
 	must(t, netlink.RouteAdd(&netlink.Route{LinkIndex: wlan0.Attrs().Index, Dst: ipNet(LinkLocal), Priority: 1003}))
 	must(t, netlink.RouteAdd(&netlink.Route{LinkIndex: eth0.Attrs().Index, Dst: ipNet(LinkLocal)}))
-	must(t, netlink.RouteAdd(&netlink.Route{Dst: ipNet(netip.MustParsePrefix("172.20.0.0/14")), MultiPath: []*netlink.NexthopInfo{
-		{LinkIndex: eth0.Attrs().Index, Gw: net.IPv4(10, 9, 8, 1)}, {LinkIndex: wlan0.Attrs().Index, Gw: net.IPv4(10, 9, 7, 1)},
-	}}))
-	must(t, netlink.RouteAdd(&netlink.Route{Dst: ipNet(netip.MustParsePrefix("192.0.2.0/24")), Type: unix.RTN_UNREACHABLE}))
+	must(t, netlink.RouteAdd(&netlink.Route{Dst: ipNet(netip.MustParsePrefix("172.20.0.0/14")),
+		MultiPath: []*netlink.NexthopInfo{
+			{LinkIndex: eth0.Attrs().Index, Gw: net.IPv4(10, 9, 8, 1)}, {LinkIndex: wlan0.Attrs().Index,
+				Gw: net.IPv4(10, 9, 7, 1)},
+		}}))
+	must(t, netlink.RouteAdd(&netlink.Route{Dst: ipNet(netip.MustParsePrefix("192.0.2.0/24")),
+		Type: unix.RTN_UNREACHABLE}))
 	must(t, netlink.RouteAdd(&netlink.Route{
 		LinkIndex: eth0.Attrs().Index, Dst: ipNet(netip.MustParsePrefix("198.51.100.0/24")), Table: 99,
 	}))
@@ -306,9 +315,11 @@ func TestKernelWatch(t *testing.T) {
 	hears("a new address")
 	before, err := Kernel{}.Link()
 	must(t, err)
-	must(t, errors.Join(netlink.AddrDel(eth0, address(t, "10.9.8.7/24")), netlink.AddrAdd(eth0, address(t, "10.9.8.9/24"))))
+	must(t, errors.Join(netlink.AddrDel(eth0, address(t, "10.9.8.7/24")),
+		netlink.AddrAdd(eth0, address(t, "10.9.8.9/24"))))
 	hears("another address")
-	if got, err := (Kernel{}).Link(); err != nil || got.Addr != netip.MustParseAddr("10.9.8.9") || got.Index != before.Index {
+	if got, err := (Kernel{}).Link(); err != nil || got.Addr != netip.MustParseAddr("10.9.8.9") ||
+		got.Index != before.Index {
 		t.Errorf("after another address: %+v, %v", got, err)
 	}
 	must(t, netlink.RouteAdd(&netlink.Route{LinkIndex: eth0.Attrs().Index, Gw: net.IPv4(10, 9, 8, 1)}))
@@ -319,7 +330,8 @@ func TestKernelWatch(t *testing.T) {
 	must(t, netlink.LinkDel(eth0))
 	hears("an interface that is gone")
 	eth0, far0 = cable(t, "eth0")
-	must(t, errors.Join(netlink.LinkSetUp(eth0), netlink.LinkSetUp(far0), netlink.AddrAdd(eth0, address(t, "10.9.8.9/24"))))
+	must(t, errors.Join(netlink.LinkSetUp(eth0), netlink.LinkSetUp(far0),
+		netlink.AddrAdd(eth0, address(t, "10.9.8.9/24"))))
 	hears("an interface made anew")
 	if got, err := (Kernel{}).Link(); err != nil || got.Index == before.Index {
 		t.Errorf("after the interface was made anew: %+v, %v; want another index than %d", got, err, before.Index)

@@ -39,9 +39,11 @@ func TestRead(t *testing.T) {
 		want       board.Board
 	}{
 		{"Pi 1", files(tree, "000000003d1d1c36\x00", model, "Raspberry Pi Model B Rev 2\x00", id, machineID), "",
-			board.Board{Machine: mark, Serial: "000000003d1d1c36", SerialFrom: "the device tree", Model: "Raspberry Pi Model B Rev 2"}},
+			board.Board{Machine: mark, Serial: "000000003d1d1c36", SerialFrom: "the device tree",
+				Model: "Raspberry Pi Model B Rev 2"}},
 		{"Pi 3", files(tree, "00000000f0a1b2c3\x00", model, "Raspberry Pi 3 Model B Plus Rev 1.3\x00"), "",
-			board.Board{Serial: "00000000f0a1b2c3", SerialFrom: "the device tree", Model: "Raspberry Pi 3 Model B Plus Rev 1.3"}},
+			board.Board{Serial: "00000000f0a1b2c3", SerialFrom: "the device tree",
+				Model: "Raspberry Pi 3 Model B Plus Rev 1.3"}},
 		{"Pi 4", files(tree, "10000000aabbcc01\x00", model, "Raspberry Pi 4 Model B Rev 1.1\x00"), "",
 			board.Board{Serial: "10000000aabbcc01", SerialFrom: "the device tree", Model: "Raspberry Pi 4 Model B Rev 1.1"}},
 		{"Pi 5", files(tree, "ee14f78c1312ce93\x00", model, "Raspberry Pi 5 Model B Rev 1.0\x00"), "",

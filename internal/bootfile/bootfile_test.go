@@ -59,7 +59,8 @@ func TestIn(t *testing.T) {
 		}
 	}
 	got, err := bootfile.Key.In(dir)
-	want := []string{filepath.Join(dir, "pi-agent.key"), filepath.Join(dir, "PI-AGENT.KEY"), filepath.Join(dir, "pi-agent.key.txt")}
+	want := []string{filepath.Join(dir, "pi-agent.key"), filepath.Join(dir, "PI-AGENT.KEY"),
+		filepath.Join(dir, "pi-agent.key.txt")}
 	if err != nil || !slices.Equal(got, want) {
 		t.Errorf("In() = %q, %v, want %q", got, err, want)
 	}
@@ -124,7 +125,8 @@ func TestStrays(t *testing.T) {
 			t.Fatal(err)
 		}
 		got, err := bootfile.Strays(dir, all...)
-		if err != nil || len(got) > 1 || (len(got) == 1) != (tt.want != "") || len(got) == 1 && (got[0].Path != path || got[0].For.Is != tt.want) {
+		if err != nil || len(got) > 1 || (len(got) == 1) != (tt.want != "") || len(got) == 1 &&
+			(got[0].Path != path || got[0].For.Is != tt.want) {
 			t.Errorf("%q with %q: Strays() = %v, %v, want %q", tt.name, tt.text, got, err, tt.want)
 		}
 		if others, _ := bootfile.Strays(dir); len(others) > 0 {

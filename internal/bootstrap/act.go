@@ -12,8 +12,8 @@ import (
 	"github.com/pi-agent/pi-agent/internal/timing"
 )
 
-// act does the next step of a decision. It reports whether something was tried, so that the next turn looks at once what has
-// come of it, and decides anew. said is the state that the board had claimed before this turn.
+// act does the next step of a decision. It reports whether something was tried, so that the next turn looks at once
+// what has come of it, and decides anew. said is the state that the board had claimed before this turn.
 func (l *Loop) act(ctx context.Context, v policy.View, a policy.Action, said peer.State) bool {
 	if a.Kind != policy.Move {
 		l.actor.granted = peer.Fingerprint{}

@@ -16,8 +16,8 @@ import (
 	"github.com/pi-agent/pi-agent/internal/swarm"
 )
 
-// actor carries out the decisions that change where this board is, and keeps what it has done lately. A power cut at any
-// instant is answered by deciding again.
+// actor carries out the decisions that change where this board is, and keeps what it has done lately. A power cut at
+// any instant is answered by deciding again.
 type actor struct {
 	*host
 	engine   *engine
@@ -33,8 +33,8 @@ type actor struct {
 	loss        loss             // the swarm that this board has left last because it was lost
 }
 
-// step does what an action wants that is more than waiting. It reports whether that was all: what takes several steps is
-// decided anew before each.
+// step does what an action wants that is more than waiting. It reports whether that was all: what takes several steps
+// is decided anew before each.
 func (a *actor) step(ctx context.Context, what policy.Action) (done bool, err error) {
 	switch what.Kind {
 	case policy.Join:
@@ -96,8 +96,8 @@ func (a *actor) join(ctx context.Context, m policy.Peer) error {
 	return nil
 }
 
-// ticketFrom asks for a ticket to the swarm of m: the manager m first, and when it gives none the others of that swarm, which
-// a manager without a majority does not know. It returns who gave it; the error is the first one.
+// ticketFrom asks for a ticket to the swarm of m: the manager m first, and when it gives none the others of that swarm,
+// which a manager without a majority does not know. It returns who gave it; the error is the first one.
 func (a *actor) ticketFrom(ctx context.Context, m policy.Peer) (enroll.Ticket, policy.Peer, error) {
 	claim := a.Claim()
 	t, first := a.Asker.Join(ctx, verified(m), claim)
@@ -116,8 +116,8 @@ func (a *actor) ticketFrom(ctx context.Context, m policy.Peer) (enroll.Ticket, p
 	return enroll.Ticket{}, m, first
 }
 
-// move leaves the swarm for that of the target, in two steps: first that one is asked whether it takes this board. The next
-// turns then join, as those of any blank board do.
+// move leaves the swarm for that of the target, in two steps: first that one is asked whether it takes this board. The
+// next turns then join, as those of any blank board do.
 func (a *actor) move(ctx context.Context, what policy.Action) (done bool, err error) {
 	name := what.Target.Claim.Serial.Name()
 	if a.granted != what.Target.Key {
@@ -196,7 +196,8 @@ func (a *actor) noteLoss(now time.Time) {
 		a.loss.swarm))
 }
 
-// lostBefore is what a board in a swarm says of the one that it was in before, for a while; nothing where there is nothing to say.
+// lostBefore is what a board in a swarm says of the one that it was in before, for a while; nothing where there is
+// nothing to say.
 func (a *actor) lostBefore(now time.Time) (said say.Text) {
 	if a.loss.at.IsZero() || now.Sub(a.loss.at) >= a.Timing.LossTold {
 		return said

@@ -14,8 +14,8 @@ import (
 	"github.com/pi-agent/pi-agent/internal/roster"
 )
 
-// A manager asks boards that only announce themselves, to tell why they are not in. As many as can be invented cost it a few
-// hellos a second.
+// A manager asks boards that only announce themselves, to tell why they are not in. As many as can be invented cost it
+// a few hellos a second.
 func TestMuteBoardsCostLittle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		known := roster.New(peer.Fingerprint{}, patient)

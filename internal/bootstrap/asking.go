@@ -24,8 +24,8 @@ type asking struct {
 	slots      chan struct{} // one element for each hello under way to a board that has not answered lately
 }
 
-// ask says hello to the boards that are due, each in its own goroutine, and returns how long until the next one is. A board
-// that has been electing since then asks everybody.
+// ask says hello to the boards that are due, each in its own goroutine, and returns how long until the next one is. A
+// board that has been electing since then asks everybody.
 func (a *asking) ask(ctx context.Context, v policy.View, elects time.Time) time.Duration {
 	if v.Network.Link != nil {
 		return a.Timing.Turn
@@ -44,9 +44,9 @@ func (a *asking) ask(ctx context.Context, v policy.View, elects time.Time) time.
 	return next
 }
 
-// pace says how often a board in that state asks a contact: outside a swarm everybody knows everybody, in a swarm the workers
-// keep in touch with their manager and managers look after managers of other swarms. A board outside the swarm says hello by
-// itself; one that only announces itself is asked by the managers, who can tell then why it is not in.
+// pace says how often a board in that state asks a contact: outside a swarm everybody knows everybody, in a swarm the
+// workers keep in touch with their manager and managers look after managers of other swarms. A board outside the swarm
+// says hello by itself; one that only announces itself is asked by the managers, who can tell then why it is not in.
 func pace(c *roster.Contact, v policy.View, self peer.State) time.Duration {
 	manager := c.Hint.State == peer.Manager || c.Met && c.Answer.Claim.State == peer.Manager
 	switch {

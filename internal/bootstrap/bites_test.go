@@ -26,14 +26,16 @@ var broken = []struct {
 	decide func(policy.View) policy.Action
 }{
 	{"follows settings that are wrong", "WrongSettings", blind(func(v *policy.View) { v.Settings.Err = nil })},
-	{"a manager does nothing", "Formation", instead(policy.Serve, func(a policy.Action) policy.Action { return wait(a.Reason.En) })},
+	{"a manager does nothing", "Formation",
+		instead(policy.Serve, func(a policy.Action) policy.Action { return wait(a.Reason.En) })},
 	{"an empty swarm does not yield", "TwoSwarms", func(v policy.View) policy.Action {
 		if a := policy.Decide(v); a.Kind != policy.Move || !v.Engine.Manager {
 			return a
 		}
 		return policy.Action{Kind: policy.Serve, Reason: say.Words("There are two swarms.")}
 	}},
-	{"every swarm is taken for an empty one", "TwoSwarms", blind(func(v *policy.View) { v.Swarm.Contents = peer.Contents{Nodes: 1} })},
+	{"every swarm is taken for an empty one", "TwoSwarms",
+		blind(func(v *policy.View) { v.Swarm.Contents = peer.Contents{Nodes: 1} })},
 	{"what a person gave up is kept", "Yield", blind(func(v *policy.View) { v.Member.Yields = false })},
 	{"a worker waits for a manager that is gone for ever", "Orphans", func(v policy.View) policy.Action {
 		if a := policy.Decide(v); a.Kind != policy.Move || v.Engine.Manager || v.Engine.State == swarm.Failed {
@@ -44,7 +46,9 @@ var broken = []struct {
 	{"a worker gives its manager up at once", "Year", blind(func(v *policy.View) {
 		if v.Engine.State == swarm.Active && !v.Engine.Manager {
 			v.Swarm.Answered = time.Time{}
-			v.Boards.Peers = slices.DeleteFunc(v.Boards.Peers, func(p policy.Peer) bool { return v.Leads(p) && v.Now.Sub(p.Met) > 2*time.Second })
+			v.Boards.Peers = slices.DeleteFunc(v.Boards.Peers, func(p policy.Peer) bool {
+				return v.Leads(p) && v.Now.Sub(p.Met) > 2*time.Second
+			})
 		}
 	})},
 	{"a member that waits for its manager is taken for a join that fails", "Year", func(v policy.View) policy.Action {
@@ -53,7 +57,8 @@ var broken = []struct {
 		}
 		return policy.Decide(v)
 	}},
-	{"a join that has failed is not ended", "Reset", instead(policy.Abandon, func(a policy.Action) policy.Action { return wait(a.Reason.En) })},
+	{"a join that has failed is not ended", "Reset",
+		instead(policy.Abandon, func(a policy.Action) policy.Action { return wait(a.Reason.En) })},
 	{"a copy stays beside its original", "CopiedCard", blind(func(v *policy.View) { v.Member.From = "" })},
 	{"a moved card is taken for a copy", "MovedCard", func(v policy.View) policy.Action {
 		if v.Engine.Err == nil && v.Member.From != "" && v.Engine.NodeID != "" {
@@ -61,10 +66,14 @@ var broken = []struct {
 		}
 		return policy.Decide(v)
 	}},
-	{"two boards that are one node for long are not named", "CopiedCard", blind(func(v *policy.View) { v.Swarm.Duplicate = time.Time{} })},
-	{"a manager whose certificate has expired leaves", "ExpiredManager", blind(func(v *policy.View) { v.Member.Manager = false })},
-	{"one of several managers is taken for the only one", "ExpiredManagers", blind(func(v *policy.View) { v.Member.Sole = v.Member.Manager })},
-	{"an engine that has forgotten its swarm is taken for a blank one", "ExpiredManager", blind(func(v *policy.View) { v.Member.Revive = netip.Addr{} })},
+	{"two boards that are one node for long are not named", "CopiedCard",
+		blind(func(v *policy.View) { v.Swarm.Duplicate = time.Time{} })},
+	{"a manager whose certificate has expired leaves", "ExpiredManager",
+		blind(func(v *policy.View) { v.Member.Manager = false })},
+	{"one of several managers is taken for the only one", "ExpiredManagers",
+		blind(func(v *policy.View) { v.Member.Sole = v.Member.Manager })},
+	{"an engine that has forgotten its swarm is taken for a blank one", "ExpiredManager",
+		blind(func(v *policy.View) { v.Member.Revive = netip.Addr{} })},
 	{"a worker whose certificate has expired waits", "Expired", func(v policy.View) policy.Action {
 		if a := policy.Decide(v); a.Kind != policy.Move || v.Engine.State != swarm.Failed {
 			return a
@@ -86,9 +95,12 @@ var broken = []struct {
 	})},
 	{"boards of one serial lead", "Duplicates", blind(func(v *policy.View) { v.Boards.SameSerial = nil })},
 	{"a board that was reset joins again", "Reset", blind(func(v *policy.View) { v.Reset = false })},
-	{"managers are not seen", "Year", unseen(func(v policy.View, p policy.Peer) bool { return p.Claim.State == peer.Manager })},
-	{"members of a swarm do not count", "PowerCuts", unseen(func(_ policy.View, p policy.Peer) bool { return p.Claim.State == peer.Worker })},
-	{"lower serials do not count", "Formation", unseen(func(v policy.View, p policy.Peer) bool { return !p.Claim.State.InSwarm() && p.Claim.Serial < v.Serial })},
+	{"managers are not seen", "Year",
+		unseen(func(v policy.View, p policy.Peer) bool { return p.Claim.State == peer.Manager })},
+	{"members of a swarm do not count", "PowerCuts",
+		unseen(func(_ policy.View, p policy.Peer) bool { return p.Claim.State == peer.Worker })},
+	{"lower serials do not count", "Formation",
+		unseen(func(v policy.View, p policy.Peer) bool { return !p.Claim.State.InSwarm() && p.Claim.Serial < v.Serial })},
 	{"who founds or wants to does not count", "CloseCalls", blind(func(v *policy.View) {
 		for i, p := range v.Boards.Peers {
 			if p.Claim.State == peer.Founding || p.Claim.State == peer.Electing {
@@ -96,7 +108,8 @@ var broken = []struct {
 			}
 		}
 	})},
-	{"boards that are not ready do not count", "LowestWithoutEngine", unseen(func(_ policy.View, p policy.Peer) bool { return p.Claim.State == peer.Waiting })},
+	{"boards that are not ready do not count", "LowestWithoutEngine",
+		unseen(func(_ policy.View, p policy.Peer) bool { return p.Claim.State == peer.Waiting })},
 	{"nobody waits for boards to be found", "Formation", blind(func(v *policy.View) {
 		v.Settings.Settle, v.Boards.Newest, v.Network.Listening = 0, time.Time{}, v.Network.Linked
 	})},
@@ -111,9 +124,12 @@ var broken = []struct {
 		}
 		v.Network.Listening, v.Boards.Newest = v.Network.Listening.Add(-time.Hour), v.Boards.Newest.Add(-time.Hour)
 	})},
-	{"it founds without asking the others first", "CloseCalls", instead(policy.Propose, func(a policy.Action) policy.Action { a.Kind = policy.Init; return a })},
-	{"it founds before all have answered", "CloseCalls", blind(func(v *policy.View) { v.Election.Unasked, v.Election.Unanswered = 0, 0 })},
-	{"boards that are heard and not reached do not count", "Firewall", blind(func(v *policy.View) { v.Boards.Unreached, v.Election.Unanswered = nil, 0 })},
+	{"it founds without asking the others first", "CloseCalls",
+		instead(policy.Propose, func(a policy.Action) policy.Action { a.Kind = policy.Init; return a })},
+	{"it founds before all have answered", "CloseCalls",
+		blind(func(v *policy.View) { v.Election.Unasked, v.Election.Unanswered = 0, 0 })},
+	{"boards that are heard and not reached do not count", "Firewall",
+		blind(func(v *policy.View) { v.Boards.Unreached, v.Election.Unanswered = nil, 0 })},
 	{"a manager whose engine is stopped is gone", "EngineAsleep", blind(func(v *policy.View) {
 		for i, p := range v.Boards.Peers {
 			if p.Claim.Manages != "" {
@@ -121,7 +137,8 @@ var broken = []struct {
 			}
 		}
 	})},
-	{"a manager that is heard and not reached is none", "FirewallLater", blind(func(v *policy.View) { v.Boards.Unreached, v.Election.Unanswered = nil, 0 })},
+	{"a manager that is heard and not reached is none", "FirewallLater",
+		blind(func(v *policy.View) { v.Boards.Unreached, v.Election.Unanswered = nil, 0 })},
 }
 
 // brokenWorlds are wrong ways to find others.
@@ -192,7 +209,8 @@ func bites(t *testing.T, rule, by string, decide func(policy.View) policy.Action
 }
 
 // noticed plays a scenario with a broken rule, and returns what went wrong first; empty when nothing did.
-func noticed(t *testing.T, play scenario, seed uint64, decide func(policy.View) policy.Action, change func(*world)) (what string) {
+func noticed(t *testing.T, play scenario, seed uint64, decide func(policy.View) policy.Action,
+	change func(*world)) (what string) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, seed)
 		change(w)

@@ -17,8 +17,9 @@ type card struct {
 	log      *zap.Logger
 }
 
-// note takes in what the engine says, which answers. A worker's engine does not know the id of its swarm, and its manager does:
-// swarmOf asks for it. An engine that stumbles on the way back into its swarm, or is brought back, changes nothing.
+// note takes in what the engine says, which answers. A worker's engine does not know the id of its swarm, and its
+// manager does: swarmOf asks for it. An engine that stumbles on the way back into its swarm, or is brought back,
+// changes nothing.
 func (c *card) note(s swarm.Status, swarmOf func(swarm.Status) string) {
 	was, is := c.Membership, peer.Membership{}
 	switch {
@@ -71,8 +72,8 @@ func (c *card) write(m peer.Membership) error {
 	return nil
 }
 
-// adopt makes the membership of a card that was moved this board's own, once the board before has not been met for as long as
-// a copy would have been.
+// adopt makes the membership of a card that was moved this board's own, once the board before has not been met for as
+// long as a copy would have been.
 func (c *card) adopt(s swarm.Status, on, copied time.Duration) {
 	if c.From == "" || s.NodeID == "" || on < copied {
 		return

@@ -10,8 +10,9 @@ import (
 	"github.com/pi-agent/pi-agent/internal/policy"
 )
 
-// Boards without a time server wake up in the past, each in its own: they become one swarm all the same, and none asks for a
-// join for which its clock makes certificates invalid. Where a time server comes in time nobody's clock is touched.
+// Boards without a time server wake up in the past, each in its own: they become one swarm all the same, and none asks
+// for a join for which its clock makes certificates invalid. Where a time server comes in time nobody's clock is
+// touched.
 func simClocks(t testing.TB, w *world, rnd *rand.Rand) {
 	w.addMany(rnd, 2+rnd.IntN(5))
 	w.built = w.began.Add(-60 * 24 * time.Hour)
@@ -55,7 +56,8 @@ func simClocks(t testing.TB, w *world, rnd *rand.Rand) {
 
 func TestSetClockThatFails(t *testing.T) {
 	a := &actor{setClock: func(time.Time) error { return errors.New("no such file") }}
-	if err := a.putForward(policy.Peer{}); err == nil || !strings.Contains(err.Error(), "put the clock forward: no such file") || a.clockAsked.IsZero() {
+	if err := a.putForward(policy.Peer{}); err == nil ||
+		!strings.Contains(err.Error(), "put the clock forward: no such file") || a.clockAsked.IsZero() {
 		t.Errorf("%v, asked at %v", err, a.clockAsked)
 	}
 }

@@ -4,8 +4,8 @@ import (
 	"context"
 )
 
-// commands are what a person tells this board to do. They are carried out between two turns of the loop, to which everything
-// belongs that they look at and change.
+// commands are what a person tells this board to do. They are carried out between two turns of the loop, to which
+// everything belongs that they look at and change.
 type commands struct {
 	*host
 	engine   *engine

@@ -73,8 +73,8 @@ func (w *world) spare(t testing.TB, rnd *rand.Rand) (original, other *simBoard) 
 	return original, other
 }
 
-// A copied card goes into another board. The two meet within 15 minutes, and the copy joins under its own name; or later, and
-// both are named.
+// A copied card goes into another board. The two meet within 15 minutes, and the copy joins under its own name; or
+// later, and both are named.
 func simCopiedCard(t testing.TB, w *world, rnd *rand.Rand) {
 	original, other := w.spare(t, rnd)
 	leader := w.leader()
@@ -104,10 +104,12 @@ func simMovedCard(t testing.TB, w *world, rnd *rand.Rand) {
 	node := original.node
 	other.engine.Take(original.engine)
 	other.node, other.swarm, original.node, original.swarm = original.node, original.swarm, "", ""
-	w.run(t, []event{{upTo(rnd, 5*time.Minute), other, "power on", func() { other.powerOn(t.Context(), upTo(rnd, 10*time.Second)) }}},
+	w.run(t, []event{{upTo(rnd, 5*time.Minute), other, "power on",
+		func() { other.powerOn(t.Context(), upTo(rnd, 10*time.Second)) }}},
 		patient.Copy+5*time.Minute, nil)
 	s, err := other.engine.Status(t.Context())
-	if err != nil || s.NodeID != node || s.Manager != leads || other.remembered().From != "" || !other.said("its place in the swarm is this board's now") {
+	if err != nil || s.NodeID != node || s.Manager != leads || other.remembered().From != "" ||
+		!other.said("its place in the swarm is this board's now") {
 		t.Errorf("%s is %+v, %v; the card was node %s", other.serial.Name(), s, err, node)
 	}
 }

@@ -20,7 +20,8 @@ type engine struct {
 	started time.Time    // the agent
 }
 
-// newEngine has not answered: an agent that is stopped before it does must not take it for one in no swarm, and forget its own.
+// newEngine has not answered: an agent that is stopped before it does must not take it for one in no swarm, and forget
+// its own.
 func newEngine(e swarm.Engine, started time.Time) *engine {
 	return &engine{Engine: e, started: started, err: fmt.Errorf("%w: it was not asked yet", swarm.ErrUnreachable)}
 }

@@ -14,7 +14,8 @@ import (
 // mendedMax is how long it may take from the end of a firewall to the one swarm, all engines being up.
 const mendedMax = 10 * time.Second
 
-// somewhere is a firewall at random: which, between whom, and whether some boards do not reach each other at any address.
+// somewhere is a firewall at random: which, between whom, and whether some boards do not reach each other at any
+// address.
 func (w *world) somewhere(rnd *rand.Rand) (name string, through wall, apart bool) {
 	one, other := w.boards[rnd.IntN(len(w.boards))], w.boards[rnd.IntN(len(w.boards))]
 	half := map[*simBoard]bool{}
@@ -51,7 +52,8 @@ func (w *world) down() event { return event{0, nil, "no firewall", func() { w.wa
 func (w *world) worried() (all []*simBoard) {
 	for _, b := range w.boards {
 		if loop := b.running(); loop != nil {
-			if _, needs := loop.Standing(); needs && (b.said("Heard, and not reached at port 2378/tcp: ") || b.said("Port 2378/tcp of this board is shut to ")) {
+			if _, needs := loop.Standing(); needs &&
+				(b.said("Heard, and not reached at port 2378/tcp: ") || b.said("Port 2378/tcp of this board is shut to ")) {
 				all = append(all, b)
 			}
 		}
@@ -59,8 +61,8 @@ func (w *world) worried() (all []*simBoard) {
 	return all
 }
 
-// UDP passes and TCP does not: nobody founds a swarm while a board is heard and not reached, whoever that is says so, and when
-// the firewall is gone there is one swarm at once.
+// UDP passes and TCP does not: nobody founds a swarm while a board is heard and not reached, whoever that is says so,
+// and when the firewall is gone there is one swarm at once.
 func simFirewall(t testing.TB, w *world, rnd *rand.Rand) {
 	w.addMany(rnd, 2+rnd.IntN(4))
 	w.renumber(rnd, true)
@@ -143,8 +145,8 @@ func simLateAddress(t testing.TB, w *world, rnd *rand.Rand) {
 	w.wantLeader(t, leader)
 }
 
-// The engine of a manager does not start for longer than its workers wait for one that is silent, and another swarm is there:
-// they stay as long as its agent says that it manages their swarm.
+// The engine of a manager does not start for longer than its workers wait for one that is silent, and another swarm is
+// there: they stay as long as its agent says that it manages their swarm.
 func simEngineAsleep(t testing.TB, w *world, rnd *rand.Rand) {
 	w.step = time.Second
 	w.addMany(rnd, 2+rnd.IntN(3))
@@ -155,7 +157,9 @@ func simEngineAsleep(t testing.TB, w *world, rnd *rand.Rand) {
 		w.run(t, []event{{0, b, "power off", b.powerOff}}, 0, nil)
 	}
 	other := w.add(peer.Serial("0000000000000001"))
-	w.run(t, []event{{0, other, "another swarm", func() { other.powerOn(t.Context(), 0) }}}, 4*time.Minute, func() bool { return other.swarm != "" })
+	w.run(t, []event{{0, other, "another swarm", func() { other.powerOn(t.Context(), 0) }}}, 4*time.Minute, func() bool {
+		return other.swarm != ""
+	})
 	other.engine.Deploy()
 	asleep := patient.Orphaned + 2*time.Minute + upTo(rnd, 20*time.Minute)
 	for _, b := range boards {

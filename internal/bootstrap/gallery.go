@@ -1,7 +1,8 @@
 package bootstrap
 
-// The picture of the cluster for people: drawn when somebody looks, from what the loop has seen in its newest turn, what
-// the roster and discovery know, and one overview of the swarm. A manager asks its engine for that, a worker asks a manager.
+// The picture of the cluster for people: drawn when somebody looks, from what the loop has seen in its newest turn,
+// what the roster and discovery know, and one overview of the swarm. A manager asks its engine for that, a worker asks
+// a manager.
 
 import (
 	"context"
@@ -25,8 +26,8 @@ const (
 	drawMax    = 4 * time.Second // for drawing one; a manager that has just lost the majority leaves its callers hanging
 )
 
-// gallery draws pictures for whoever looks, from any goroutine. The newest is kept for a moment, so that however many look cost
-// the engine one look a second.
+// gallery draws pictures for whoever looks, from any goroutine. The newest is kept for a moment, so that however many
+// look cost the engine one look a second.
 type gallery struct {
 	*host
 	mu     sync.Mutex
@@ -34,8 +35,8 @@ type gallery struct {
 	newest picture.Picture
 }
 
-// Picture is the cluster as this board knows it, at most a second old. It may be called from any goroutine, and takes up to
-// 4 s. What is returned is shared: do not change it.
+// Picture is the cluster as this board knows it, at most a second old. It may be called from any goroutine, and takes
+// up to 4 s. What is returned is shared: do not change it.
 func (g *gallery) Picture(ctx context.Context) picture.Picture {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -58,7 +59,9 @@ func (g *gallery) Look(ctx context.Context, p enroll.Peer) (json.RawMessage, err
 		return picture.Picture{Swarm: &picture.Swarm{Leaderless: true}}.Encode()
 	}
 	node := func(b picture.Board) bool {
-		return b.Node != "" && b.Node == p.Claim.Node && slices.ContainsFunc(b.Addrs, func(a netip.Addr) bool { return g.metAt(p, a) })
+		return b.Node != "" && b.Node == p.Claim.Node && slices.ContainsFunc(b.Addrs, func(a netip.Addr) bool {
+			return g.metAt(p, a)
+		})
 	}
 	if !slices.ContainsFunc(shown.Boards, node) {
 		return nil, fmt.Errorf("%s is not a node of this swarm", p.Claim.Serial.Name())
@@ -78,7 +81,8 @@ func (g *gallery) metAt(p enroll.Peer, addr netip.Addr) bool {
 func (g *gallery) draw(ctx context.Context) picture.Picture {
 	seen := g.Load()
 	if seen.action.Rule == "" {
-		return picture.Picture{Version: picture.Version, Drawn: time.Now(), Cluster: g.Cluster, Keyed: g.Tag != "", Self: g.Serial,
+		return picture.Picture{Version: picture.Version, Drawn: time.Now(), Cluster: g.Cluster, Keyed: g.Tag != "",
+			Self:  g.Serial,
 			Doing: say.JustStarted.With()}
 	}
 	sources := status.Sources{

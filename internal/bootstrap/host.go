@@ -20,8 +20,8 @@ import (
 	"github.com/pi-agent/pi-agent/internal/swarm"
 )
 
-// host is this board as others see it: what the server of package enroll asks of it, from any goroutine. It answers from the
-// newest snapshot, and takes in whom it meets.
+// host is this board as others see it: what the server of package enroll asks of it, from any goroutine. It answers
+// from the newest snapshot, and takes in whom it meets.
 type host struct {
 	Options
 	shown
@@ -30,8 +30,8 @@ type host struct {
 	taken  atomic.Pointer[string] // name of this board that another one has, too
 }
 
-// newHost is a board that has said nothing yet but where it was when it last ran: its engine may need minutes to start, and
-// nobody must found a swarm meanwhile. It does not say that it is a manager, for it can admit nobody yet.
+// newHost is a board that has said nothing yet but where it was when it last ran: its engine may need minutes to start,
+// and nobody must found a swarm meanwhile. It does not say that it is a manager, for it can admit nobody yet.
 func newHost(o Options, known *roster.Roster) *host {
 	c := peer.Claim{
 		Serial: o.Serial, Cluster: o.Cluster, Tag: o.Tag, State: peer.Waiting, Machine: o.Machine, Model: o.Model,
@@ -67,8 +67,8 @@ func (h *host) Met(p enroll.Peer) {
 // Stranger implements enroll.Host.
 func (h *host) Stranger(c peer.Claim) { h.Discovery.Stranger(c) }
 
-// meet takes in what another board says about itself, and logs what is news. It reports whether the board has said something
-// newer before.
+// meet takes in what another board says about itself, and logs what is news. It reports whether the board has said
+// something newer before.
 func (h *host) meet(p enroll.Peer, now time.Time) (stale bool) {
 	first, trouble, stale := h.roster.Meet(p, now)
 	if stale {
@@ -78,7 +78,8 @@ func (h *host) meet(p enroll.Peer, now time.Time) (stale bool) {
 		h.roster.AddTold(p.Claim.Others(), now)
 	}
 	if first && p.Claim.Serial != h.Serial { // policy.Decide names a duplicate
-		h.Log.Info(fmt.Sprintf("Found %s at %s.", p.Claim.Serial.Name(), p.Addr.Addr()), zap.String("serial", string(p.Claim.Serial)),
+		h.Log.Info(fmt.Sprintf("Found %s at %s.", p.Claim.Serial.Name(), p.Addr.Addr()),
+			zap.String("serial", string(p.Claim.Serial)),
 			zap.String("model", p.Claim.Model), zap.String("state", string(p.Claim.State)))
 	}
 	h.compareNames(p)
@@ -154,7 +155,8 @@ func (h *host) Ticket(ctx context.Context, p enroll.Peer) (enroll.Ticket, error)
 	if p.Claim.Moving {
 		log = h.Log.Debug // it asks again when it has left its swarm
 	}
-	log(fmt.Sprintf("Letting %s join as a worker.", p.Claim.Serial.Name()), zap.Stringer("addr", p.Addr.Addr()), zap.Stringer("key", p.Key))
+	log(fmt.Sprintf("Letting %s join as a worker.", p.Claim.Serial.Name()), zap.Stringer("addr", p.Addr.Addr()),
+		zap.Stringer("key", p.Key))
 	return enroll.Ticket{Token: token, Managers: managers}, nil
 }
 
@@ -169,14 +171,15 @@ func (h *host) Managers() []enroll.Fingerprint {
 // Place is where this board stands as a manager. It may be called from any goroutine.
 func (h *host) Place() peer.Place { return h.Load().place }
 
-// Standing is where this board stands, and whether that needs a person. It may be called from any goroutine, and asks nobody.
+// Standing is where this board stands, and whether that needs a person. It may be called from any goroutine, and asks
+// nobody.
 func (h *host) Standing() (state peer.State, needs bool) {
 	now := h.Load()
 	return now.claim.State, now.action.Trouble
 }
 
-// Reconsider asks those boards anew that this one did not follow, for a person has said that it may. It may be called from any
-// goroutine.
+// Reconsider asks those boards anew that this one did not follow, for a person has said that it may. It may be called
+// from any goroutine.
 func (h *host) Reconsider() {
 	h.roster.Reschedule(func(c *roster.Contact) bool { return errors.Is(c.Err, enroll.ErrNotFollowed) }, time.Now())
 	h.wakeUp()

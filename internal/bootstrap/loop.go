@@ -1,5 +1,5 @@
-// Package bootstrap makes one swarm out of many boards: Loop observes, lets package policy decide and acts, again and again,
-// for as long as the board is on.
+// Package bootstrap makes one swarm out of many boards: Loop observes, lets package policy decide and acts, again and
+// again, for as long as the board is on.
 package bootstrap
 
 import (
@@ -13,8 +13,8 @@ import (
 	"github.com/pi-agent/pi-agent/internal/timing"
 )
 
-// Loop observes, decides, publishes and acts for one board, turn by turn. Each of its parts is the one owner of what it keeps.
-// What belongs to Run's goroutine stays there; everybody else reads the newest snapshot, and the roster.
+// Loop observes, decides, publishes and acts for one board, turn by turn. Each of its parts is the one owner of what it
+// keeps. What belongs to Run's goroutine stays there; everybody else reads the newest snapshot, and the roster.
 type Loop struct {
 	*host     // its settings, and what others ask of it
 	*gallery  // what people are shown
@@ -52,7 +52,8 @@ func NewLoop(o Options) *Loop {
 	l.ties = &ties{timing: o.Timing, answered: l.started}
 	l.host = newHost(o, known)
 	l.asking = &asking{host: l.host, background: &l.background, slots: make(chan struct{}, roster.AskedAtOnce)}
-	l.actor = &actor{host: l.host, engine: l.engine, network: l.network, card: l.card, setClock: o.SetClock, forget: o.ForgetSwarm}
+	l.actor = &actor{host: l.host, engine: l.engine, network: l.network, card: l.card, setClock: o.SetClock,
+		forget: o.ForgetSwarm}
 	l.serving = newServing(o, l.engine, known)
 	l.notices = &notices{host: l.host}
 	l.memory = roster.Memory{Known: o.Known, Write: o.RememberKnown}

@@ -34,8 +34,8 @@ func texts(t *testing.T, p picture.Picture) string {
 	return b.String()
 }
 
-// Without a cluster key the only manager gets a new card: all who are looked at say the one thing that helps, and nothing else,
-// also after docker swarm leave; done as it is said, it helps.
+// Without a cluster key the only manager gets a new card: all who are looked at say the one thing that helps, and
+// nothing else, also after docker swarm leave; done as it is said, it helps.
 func TestLostSwarmWithoutAKey(t *testing.T) {
 	for _, name := range []string{"stays", "leaves", "late"} {
 		leaves, late := name == "leaves", name == "late"
@@ -91,7 +91,8 @@ func TestLostSwarmWithoutAKey(t *testing.T) {
 				}
 				for _, b := range w.boards {
 					all := texts(t, b.running().draw(t.Context()))
-					for _, wrong := range []string{"docker swarm leave", "Switch the managers on", "does not answer", "The clock of", "starts the swarm alone"} {
+					for _, wrong := range []string{"docker swarm leave", "Switch the managers on", "does not answer", "The clock of",
+						"starts the swarm alone"} {
 						if strings.Contains(all, wrong) {
 							t.Errorf("%s says %q:\n%s", b.serial.Name(), wrong, all)
 						}
@@ -108,7 +109,8 @@ func TestLostSwarmWithoutAKey(t *testing.T) {
 					w.run(t, nil, 2*time.Minute, nil)
 					for _, b := range append(workers, leader) {
 						all := texts(t, b.running().draw(t.Context()))
-						if want := `Its last attempt failed: move to the swarm of `; !strings.Contains(all, want) || !strings.Contains(all, `"sudo pi-agent pair" on it.`) {
+						if want := `Its last attempt failed: move to the swarm of `; !strings.Contains(all, want) ||
+							!strings.Contains(all, `"sudo pi-agent pair" on it.`) {
 							t.Errorf("%s does not say what lacks:\n%s", b.serial.Name(), all)
 						}
 					}
@@ -126,7 +128,8 @@ func TestLostSwarmWithoutAKey(t *testing.T) {
 				})
 				w.run(t, nil, 30*time.Second, nil)
 				all := texts(t, workers[0].running().draw(t.Context()))
-				note := "It has left swarm " + lost + ", which is lost with its services, secrets and configs: deploy anew what shall run."
+				note := "It has left swarm " + lost +
+					", which is lost with its services, secrets and configs: deploy anew what shall run."
 				if want := 1; !leaves && strings.Count(all, note) != want || leaves && strings.Contains(all, note) {
 					t.Errorf("afterwards: %s", all)
 				}
@@ -143,7 +146,8 @@ func TestLostSwarmWithAKey(t *testing.T) {
 		lost := leader.swarm
 		w.run(t, nil, time.Minute, nil)
 		reflash(t, w, leader)
-		before := "No manager of swarm " + lost + " is left: " + leader.serial.Name() + " does not know it any more, as after a new card or pi-agent yield, " +
+		before := "No manager of swarm " + lost + " is left: " + leader.serial.Name() +
+			" does not know it any more, as after a new card or pi-agent yield, " +
 			"and its services, secrets and configs are lost."
 		shown := false
 		w.run(t, nil, 3*time.Minute, func() bool {
@@ -161,11 +165,13 @@ func TestLostSwarmWithAKey(t *testing.T) {
 			t.Error("no status says it before")
 		}
 		for _, b := range w.boards {
-			after := "This board has left swarm " + lost + ", which is lost with its services, secrets and configs: its containers are stopped."
+			after := "This board has left swarm " + lost +
+				", which is lost with its services, secrets and configs: its containers are stopped."
 			if b != leader && (!b.said(before) || !b.said(after)) {
 				t.Errorf("the journal of %s lacks %q or %q", b.serial.Name(), before, after)
 			}
-			note := "It has left swarm " + lost + ", which is lost with its services, secrets and configs: deploy anew what shall run."
+			note := "It has left swarm " + lost +
+				", which is lost with its services, secrets and configs: deploy anew what shall run."
 			if all := texts(t, b.running().draw(t.Context())); strings.Count(all, note) != 1 {
 				t.Errorf("%s says afterwards:\n%s", b.serial.Name(), all)
 			}

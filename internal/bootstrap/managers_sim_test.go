@@ -11,8 +11,8 @@ import (
 	"github.com/pi-agent/pi-agent/internal/peer"
 )
 
-// managers are the serials of the boards that manage the swarm and are reachable, lowest first, as the managers that have a
-// majority see it; none when the swarm cannot be changed. all is how many there are with those that are gone.
+// managers are the serials of the boards that manage the swarm and are reachable, lowest first, as the managers that
+// have a majority see it; none when the swarm cannot be changed. all is how many there are with those that are gone.
 func (w *world) managers() (reachable []peer.Serial, all int) {
 	for _, b := range w.boards {
 		if b.running() == nil {
@@ -59,8 +59,8 @@ func (w *world) managed(n int) func() bool {
 	}
 }
 
-// The boards with the lowest serials manage the swarm; any of them may be lost, is replaced where that can be, and comes
-// back; and when only one manager is wanted, one is left.
+// The boards with the lowest serials manage the swarm; any of them may be lost, is replaced where that can be, and
+// comes back; and when only one manager is wanted, one is left.
 func simManagers(t testing.TB, w *world, rnd *rand.Rand) {
 	w.loss = float64(rnd.IntN(2)) / 10
 	w.addMany(rnd, 3+rnd.IntN(4))
@@ -97,7 +97,8 @@ func simManagers(t testing.TB, w *world, rnd *rand.Rand) {
 	w.run(t, plan, 3*time.Minute, func() bool { return w.managed(want)() && w.ready() })
 	w.run(t, nil, time.Minute, nil)
 	again, _ := w.managers()
-	if replaced := was && len(w.boards) > want; replaced && slices.Contains(again, lost.serial) || !replaced && len(again) != want {
+	if replaced := was && len(w.boards) > want; replaced && slices.Contains(again, lost.serial) || !replaced &&
+		len(again) != want {
 		t.Errorf("managers were %v, without %s %v, and with it again %v", before, lost.serial, after, again)
 	}
 

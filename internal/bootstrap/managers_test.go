@@ -69,11 +69,14 @@ func TestTicketFromAnyManager(t *testing.T) {
 func TestMemberWhoseEngineStumbles(t *testing.T) {
 	member := peer.Membership{Swarm: "aaa", Node: "n1"}
 	stumbles := swarm.Status{State: swarm.Failed, Error: "manager stopped: can't initialize raft node: connection error"}
-	c := &card{Membership: member, log: zap.NewNop(), remember: func(m peer.Membership) error { t.Errorf("it remembers %+v", m); return nil }}
+	c := &card{Membership: member, log: zap.NewNop(),
+		remember: func(m peer.Membership) error { t.Errorf("it remembers %+v", m); return nil }}
 	c.note(stumbles, func(swarm.Status) string { return "" })
-	v := policy.View{Timing: patient, Now: now, Member: c.Membership, Engine: policy.Engine{Status: stumbles, Pending: now}}
+	v := policy.View{Timing: patient, Now: now, Member: c.Membership,
+		Engine: policy.Engine{Status: stumbles, Pending: now}}
 	before := peer.Claim{Serial: mine, State: peer.Worker, Swarm: "aaa", Node: "n1"}
-	if claim := policy.ClaimOf(v, policy.Decide(v), policy.Said{Before: before}); claim.Membership() != member || !claim.State.InSwarm() {
+	if claim := policy.ClaimOf(v, policy.Decide(v), policy.Said{Before: before}); claim.Membership() != member ||
+		!claim.State.InSwarm() {
 		t.Errorf("it says %+v", claim)
 	}
 }

@@ -32,8 +32,8 @@ func newNetwork(n Network) *network {
 	return &network{Network: n, err: errors.New("not looked at yet")}
 }
 
-// look brings the link and the addresses up to date. It reports whether they have changed: what was out of reach from those
-// before may be within that of the new ones.
+// look brings the link and the addresses up to date. It reports whether they have changed: what was out of reach from
+// those before may be within that of the new ones.
 func (n *network) look(now time.Time, log *zap.Logger) (changed bool) {
 	choice, err := n.Network.Link()
 	link := choice.Link
@@ -80,8 +80,8 @@ func (n *network) compare(s swarm.Status, now time.Time, log *zap.Logger) {
 	}
 }
 
-// asked reports whether everybody was asked by multicast at all addresses, also at the one that a swarm would rely on, which
-// may have come this moment.
+// asked reports whether everybody was asked by multicast at all addresses, also at the one that a swarm would rely on,
+// which may have come this moment.
 func (n *network) asked(at address.Link) bool {
 	return at == n.link && (n.addrErr != nil || n.advertise == n.link.Addr || n.advertise == n.link.Stable)
 }
@@ -91,8 +91,8 @@ func (n *network) own() []netip.Addr {
 	return status.Addrs(nil, n.link.Addr, n.link.Stable, n.advertise)
 }
 
-// addressFor is the address that this board gives to a swarm whose manager is at the given one. All nodes need addresses of
-// one kind: a swarm made before, or by hand, goes on with those of DHCP.
+// addressFor is the address that this board gives to a swarm whose manager is at the given one. All nodes need
+// addresses of one kind: a swarm made before, or by hand, goes on with those of DHCP.
 func (n *network) addressFor(manager netip.Addr) (netip.Addr, error) {
 	switch {
 	case manager.IsLinkLocalUnicast() == n.advertise.IsLinkLocalUnicast():
@@ -101,7 +101,8 @@ func (n *network) addressFor(manager netip.Addr) (netip.Addr, error) {
 		return netip.Addr{}, fmt.Errorf("its manager is at %s, and this board has address = \"interface\": give all boards the same",
 			manager)
 	case !n.link.Addr.IsValid():
-		return netip.Addr{}, fmt.Errorf("its manager is at %s, and %s has no address but %s", manager, n.link.Name, n.advertise)
+		return netip.Addr{}, fmt.Errorf("its manager is at %s, and %s has no address but %s", manager, n.link.Name,
+			n.advertise)
 	}
 	return n.link.Addr, nil
 }

@@ -56,8 +56,8 @@ func (n *notices) multicastLost(now time.Time) string {
 		"and IGMP snooping, or name one board in peers on all others.", all, boards, strings.Join(ways, ", "))
 }
 
-// straying names the boards that would join this manager's swarm if a person said that they may. Each says so of itself, in
-// its journal; who looks into that of the manager shall find it, too.
+// straying names the boards that would join this manager's swarm if a person said that they may. Each says so of
+// itself, in its journal; who looks into that of the manager shall find it, too.
 func (n *notices) straying(v policy.View) string {
 	if n.Pins == nil || v.Engine.Err != nil || v.Engine.State != swarm.Active || !v.Engine.Manager {
 		return ""
@@ -65,7 +65,8 @@ func (n *notices) straying(v policy.View) string {
 	var names []string
 	for _, p := range v.Boards.Peers {
 		c := p.Claim
-		if c.State == peer.Worker && !c.Waits.IsZero() && c.Swarm != "" && c.Swarm != v.Engine.SwarmID && v.Now.Sub(p.Met) < n.Timing.Rival {
+		if c.State == peer.Worker && !c.Waits.IsZero() && c.Swarm != "" && c.Swarm != v.Engine.SwarmID &&
+			v.Now.Sub(p.Met) < n.Timing.Rival {
 			names = append(names, c.Serial.Name())
 		}
 	}
@@ -76,8 +77,8 @@ func (n *notices) straying(v policy.View) string {
 		"here and on each of them lets them join.", strings.Join(names, ", "))
 }
 
-// nearby says how many other clusters are heard. Boards are heard one after the other, and whoever wants to fill the journal can
-// invent clusters, so that the number has to stay the same for a while.
+// nearby says how many other clusters are heard. Boards are heard one after the other, and whoever wants to fill the
+// journal can invent clusters, so that the number has to stay the same for a while.
 func (n *notices) nearby(others int) string {
 	switch {
 	case others == 0 && !n.near.Told():
@@ -97,8 +98,8 @@ type sameIDs struct {
 	told  map[string]bool // by id and board
 }
 
-// news takes in which boards share an id, and returns what to tell of it. Each is told once; those that come within a moment,
-// together.
+// news takes in which boards share an id, and returns what to tell of it. Each is told once; those that come within a
+// moment, together.
 func (ids *sameIDs) news(shared []status.Sharing, now time.Time, calm time.Duration) []string {
 	var texts, news []string
 	for _, s := range shared {

@@ -76,7 +76,8 @@ func (l *Loop) follow(s swarm.Status) {
 	}
 }
 
-// swarmOf is the id of the swarm that a worker with this status is in, as one of its managers says; empty when none does.
+// swarmOf is the id of the swarm that a worker with this status is in, as one of its managers says; empty when none
+// does.
 func (l *Loop) swarmOf(s swarm.Status) string {
 	for _, p := range l.peers() {
 		if p.Claim.State == peer.Manager && !p.Claim.Unlisted && p.IsManagerOf(s) {
@@ -101,7 +102,8 @@ func (l *Loop) view(heard discovery.Snapshot, now time.Time) policy.View {
 		Engine: policy.Engine{
 			Status: e.status, Err: e.err, Taken: l.portTaken(), Pending: e.pending.Time, ForgetAsked: l.actor.forgetAsked,
 		},
-		Boards:   policy.Boards{Peers: peers, SameSerial: duplicates, Newest: l.roster.Newest(), Unfollowed: l.roster.Unfollowed(now)},
+		Boards: policy.Boards{Peers: peers, SameSerial: duplicates, Newest: l.roster.Newest(),
+			Unfollowed: l.roster.Unfollowed(now)},
 		Election: policy.Election{Proposed: l.elects.Time},
 	}
 	if l.Pins != nil {

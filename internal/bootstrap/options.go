@@ -90,30 +90,33 @@ type Notifier interface {
 
 // Options are the parts and settings of a Loop.
 type Options struct {
-	Serial      peer.Serial
-	Key         enroll.Fingerprint // of this board's node key
-	Machine     string             // peer.Mark of its machine id
-	Model       string
-	Hostname    func() string
-	Rename      func(taken string) error // asks for another name than the one that is taken; nil keeps every name
-	Cluster     string
-	Tag         string // of the cluster key, empty without one
-	Expect      int
-	Settle      time.Duration
-	Timing      timing.Timing               // the zero value stands for timing.Product
-	Wanted      int                         // managers of the swarm: 1, 3, 5 or 7; 0 leaves them as they are, negative follows the number of boards
-	Member      peer.Membership             // where the board was when it last ran
-	Remember    func(peer.Membership) error // keeps that through a power cut
-	ForgetSwarm func() error                // asks for an engine that has forgotten the swarm it is in, and returns before it has
-	Deny        []peer.Serial               // whose nodes a manager removes
-	Named       []netip.Addr                // other boards that the settings name
-	Settings    error                       // what is wrong with the settings; the loop then only tells it
-	Taken       func() error                // who has a port that a node needs; nil when nobody ever has
-	Obstacles   func() []picture.Warning    // what else is in the way on this board; nil for nothing
-	Clock       func() time.Time            // what the clock says: time.Now
-	SetClock    func(to time.Time) error    // asks for the clock to be put forward
-	Built       time.Time                   // when this program was made; zero when that is not known
-	// Stacks is what is wrong with the Compose files of this board, which leads, and what Docker leaves out of them; nil without any.
+	Serial   peer.Serial
+	Key      enroll.Fingerprint // of this board's node key
+	Machine  string             // peer.Mark of its machine id
+	Model    string
+	Hostname func() string
+	Rename   func(taken string) error // asks for another name than the one that is taken; nil keeps every name
+	Cluster  string
+	Tag      string // of the cluster key, empty without one
+	Expect   int
+	Settle   time.Duration
+	Timing   timing.Timing // the zero value stands for timing.Product
+	// managers of the swarm: 1, 3, 5 or 7; 0 leaves them as they are, negative follows the number of boards
+	Wanted   int
+	Member   peer.Membership             // where the board was when it last ran
+	Remember func(peer.Membership) error // keeps that through a power cut
+	// asks for an engine that has forgotten the swarm it is in, and returns before it has
+	ForgetSwarm func() error
+	Deny        []peer.Serial            // whose nodes a manager removes
+	Named       []netip.Addr             // other boards that the settings name
+	Settings    error                    // what is wrong with the settings; the loop then only tells it
+	Taken       func() error             // who has a port that a node needs; nil when nobody ever has
+	Obstacles   func() []picture.Warning // what else is in the way on this board; nil for nothing
+	Clock       func() time.Time         // what the clock says: time.Now
+	SetClock    func(to time.Time) error // asks for the clock to be put forward
+	Built       time.Time                // when this program was made; zero when that is not known
+	// Stacks is what is wrong with the Compose files of this board, which leads, and what Docker leaves out of them; nil
+	// without any.
 	Stacks func() (wrong, advice []say.Text)
 
 	Known         []netip.Addr             // where other boards were met before this one last started

@@ -34,8 +34,8 @@ func simExpired(t testing.TB, w *world, rnd *rand.Rand) {
 	w.wantLeader(t, leader)
 }
 
-// The certificate of the only manager has expired. It comes back with its swarm and all that is in it, and so do the workers,
-// though power goes at any moment of it, and is left alone where nobody does what it asks of root.
+// The certificate of the only manager has expired. It comes back with its swarm and all that is in it, and so do the
+// workers, though power goes at any moment of it, and is left alone where nobody does what it asks of root.
 func simExpiredManager(t testing.TB, w *world, rnd *rand.Rand) {
 	w.addMany(rnd, 2+rnd.IntN(3))
 	w.run(t, w.startAll(t, rnd), 2*time.Minute, w.formed)

@@ -61,7 +61,8 @@ func TestPictureOfASwarm(t *testing.T) {
 		w.run(t, nil, 10*time.Second, nil)
 		for _, b := range w.boards {
 			p := b.running().Picture(t.Context())
-			if p.Self != b.serial || p.Source != leader.hostname || p.Cluster != "pi" || p.Keyed || p.Swarm == nil || p.Trouble() {
+			if p.Self != b.serial || p.Source != leader.hostname || p.Cluster != "pi" || p.Keyed || p.Swarm == nil ||
+				p.Trouble() {
 				t.Fatalf("%s shows %+v", b.hostname, p)
 			}
 			if s := p.Swarm; s.ID != leader.swarm || s.Node != b.node || s.Managers != 1 || s.Reachable != 1 || !s.Majority ||
@@ -77,12 +78,15 @@ func TestPictureOfASwarm(t *testing.T) {
 					role = picture.Leader
 				}
 				e := entryOf(t, p, other)
-				if e.Name != other.hostname || e.Model != "Simulated Pi" || e.Role != role || e.State != picture.Ready || e.Engine != "20.10.24" ||
-					e.Node != other.node || len(e.Addrs) != 1 || e.Addrs[0] != other.addr || e.Why.En != "" || time.Since(e.Heard) > time.Minute {
+				if e.Name != other.hostname || e.Model != "Simulated Pi" || e.Role != role || e.State != picture.Ready ||
+					e.Engine != "20.10.24" ||
+					e.Node != other.node || len(e.Addrs) != 1 || e.Addrs[0] != other.addr || e.Why.En != "" ||
+					time.Since(e.Heard) > time.Minute {
 					t.Errorf("%s shows %+v", b.hostname, e)
 				}
 			}
-			if len(p.Services) != 1 || p.Services[0].Running != 4 || p.Services[0].Wanted != 4 || p.Services[0].Tasks[0].Board == "" {
+			if len(p.Services) != 1 || p.Services[0].Running != 4 || p.Services[0].Wanted != 4 ||
+				p.Services[0].Tasks[0].Board == "" {
 				t.Errorf("%s shows the services %+v", b.hostname, p.Services)
 			}
 			if len(p.Warnings) != 1 || !strings.HasPrefix(p.Warnings[0].Text.En, "1 manager: if "+leader.hostname+" fails") {
@@ -119,7 +123,8 @@ func TestPictureOfASwarm(t *testing.T) {
 			}
 		}
 		w.run(t, nil, 3*time.Minute, nil)
-		if e := entryOf(t, leader.running().Picture(t.Context()), gone); !strings.Contains(e.Why.En, "not been heard from for 4 min") {
+		if e := entryOf(t, leader.running().Picture(t.Context()), gone); !strings.Contains(e.Why.En,
+			"not been heard from for 4 min") {
 			t.Errorf("after a while it is %+v", e)
 		}
 
@@ -202,7 +207,8 @@ func bigSwarm(t testing.TB) (leader *simBoard) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		claim := peer.Claim{Serial: b.serial, Cluster: "pi", State: peer.Worker, Node: s.NodeID, Hostname: b.hostname, Clock: time.Now()}
+		claim := peer.Claim{Serial: b.serial, Cluster: "pi", State: peer.Worker, Node: s.NodeID, Hostname: b.hostname,
+			Clock: time.Now()}
 		l.Met(enrollPeer(b, claim, netip.AddrPortFrom(b.addr, peer.Port)))
 	}
 	for l.Load().ticket == nil { // until its first turns
@@ -344,14 +350,16 @@ func (s scene) foreign() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	join := swarm.JoinRequest{Advertise: s.late.addr, Managers: []netip.AddrPort{netip.AddrPortFrom(other.addr, swarm.Port)}, Token: token}
+	join := swarm.JoinRequest{Advertise: s.late.addr,
+		Managers: []netip.AddrPort{netip.AddrPortFrom(other.addr, swarm.Port)}, Token: token}
 	if err := s.late.engine.Join(s.t.Context(), join); err != nil {
 		s.t.Fatal(err)
 	}
 	s.late.start(s.t.Context())
 }
 
-// mute lets a firewall on the late board keep all hellos from it. It would found a swarm of its own if its settings let it.
+// mute lets a firewall on the late board keep all hellos from it. It would found a swarm of its own if its settings let
+// it.
 func (s scene) mute() {
 	s.late.settings = errors.New("no such setting")
 	s.late.shut.Store(true)
@@ -371,9 +379,11 @@ func TestWhy(t *testing.T) {
 		by    func(s scene) *simBoard // who says it, when it is another board than the leader
 		alone bool                    // nobody else says it, or not for as long as it takes to ask
 	}{
-		{name: "waiting for its engine", want: "Waiting for the Docker Engine", cause: func(s scene) { s.late.powerOn(s.t.Context(), time.Hour) }},
-		{name: "its own word", want: "Waiting for the Docker Engine", cause: func(s scene) { s.late.powerOn(s.t.Context(), time.Hour) },
-			by: func(s scene) *simBoard { return s.late }},
+		{name: "waiting for its engine", want: "Waiting for the Docker Engine",
+			cause: func(s scene) { s.late.powerOn(s.t.Context(), time.Hour) }},
+		{name: "its own word", want: "Waiting for the Docker Engine",
+			cause: func(s scene) { s.late.powerOn(s.t.Context(), time.Hour) },
+			by:    func(s scene) *simBoard { return s.late }},
 		{name: "live-restore", want: "live-restore", cause: func(s scene) {
 			s.late.engine.SetLiveRestore(true)
 			s.late.powerOn(s.t.Context(), 0)
@@ -388,12 +398,13 @@ func TestWhy(t *testing.T) {
 			s.late.powerOn(s.t.Context(), 0)
 		}},
 		{name: "port 2377 closed", want: "Its last attempt failed: join the swarm of ", cause: unreached},
-		{name: "refused outside the window", want: "Its last attempt failed: .* new boards are let in for 15 minutes", cause: func(s scene) {
-			s.keyless = true
-			s.again(s.leader, func() { s.leader.switched = time.Now().Add(-patient.Pair) })
-			s.again(s.worker, func() {})
-			s.late.powerOn(s.t.Context(), 0)
-		}},
+		{name: "refused outside the window", want: "Its last attempt failed: .* new boards are let in for 15 minutes",
+			cause: func(s scene) {
+				s.keyless = true
+				s.again(s.leader, func() { s.leader.switched = time.Now().Add(-patient.Pair) })
+				s.again(s.worker, func() {})
+				s.late.powerOn(s.t.Context(), 0)
+			}},
 		{name: "gone again", want: "^It has not been heard from for [0-9]+ ", cause: func(s scene) {
 			unreached(s)
 			time.AfterFunc(10*time.Second, s.late.kill)
@@ -414,45 +425,53 @@ func TestWhy(t *testing.T) {
 			s.late.engine.Deploy()
 		}},
 		{name: "a swarm that nobody knows", cause: scene.foreign,
-			want: "It is in another swarm. It moves to this one when that one is lost, or when no manager of that one has answered for 15 minutes"},
-		{name: "the same without a key", want: `It is in another swarm. If that one is lost, "sudo pi-agent pair" on it and on the manager of this one lets it move`,
+			want: "It is in another swarm. It moves to this one when that one is lost, or when no manager of that one has " +
+				"answered for 15 minutes"},
+		{name: "the same without a key",
+			want: `It is in another swarm. If that one is lost, "sudo pi-agent pair" on it and on the manager of this one lets it move`,
 			cause: func(s scene) {
 				s.keyless = true
 				s.again(s.leader, func() {})
 				s.again(s.worker, func() {})
 				s.foreign()
 			}},
-		{name: "not ready", want: "It is not ready yet", alone: true, cause: func(s scene) { s.late.powerOn(s.t.Context(), time.Hour) }},
-		{name: "starting a swarm", want: "It is starting a swarm", alone: true, by: func(s scene) *simBoard { return s.late }, cause: func(s scene) {
-			for _, b := range s.boards { // on another LAN
-				b.powerOff()
-			}
-			first := s.add("e000000000000000")
-			first.powerOn(s.t.Context(), 0)
-			s.late.powerOn(s.t.Context(), 0)
-		}},
-		{name: "about to join", want: "It is ready and about to join", alone: true, cause: func(s scene) { s.late.powerOn(s.t.Context(), 0) }},
+		{name: "not ready", want: "It is not ready yet", alone: true,
+			cause: func(s scene) { s.late.powerOn(s.t.Context(), time.Hour) }},
+		{name: "starting a swarm", want: "It is starting a swarm", alone: true, by: func(s scene) *simBoard { return s.late },
+			cause: func(s scene) {
+				for _, b := range s.boards { // on another LAN
+					b.powerOff()
+				}
+				first := s.add("e000000000000000")
+				first.powerOn(s.t.Context(), 0)
+				s.late.powerOn(s.t.Context(), 0)
+			}},
+		{name: "about to join", want: "It is ready and about to join", alone: true,
+			cause: func(s scene) { s.late.powerOn(s.t.Context(), 0) }},
 		{name: "about to join, and nobody lets it", want: "It is ready and waits for a manager to answer", alone: true,
 			by: func(s scene) *simBoard { return s.worker }, cause: func(s scene) {
 				s.leader.powerOff()
 				s.late.powerOn(s.t.Context(), 0)
 			}},
 		{name: "just announced", want: "It has just announced itself", cause: scene.mute},
-		{name: "a firewall", want: "It announces itself, and its port 2378 does not answer: .*no answer in time", cause: scene.mute},
-		{name: "a firewall and a swarm of its own", want: "It announces itself, and its port 2378 does not answer", cause: func(s scene) {
-			s.apart()
-			s.late.shut.Store(true)
-			s.again(s.leader, func() {})
-		}},
+		{name: "a firewall", want: "It announces itself, and its port 2378 does not answer: .*no answer in time",
+			cause: scene.mute},
+		{name: "a firewall and a swarm of its own", want: "It announces itself, and its port 2378 does not answer",
+			cause: func(s scene) {
+				s.apart()
+				s.late.shut.Store(true)
+				s.again(s.leader, func() {})
+			}},
 		{name: "a firewall later", want: "It announces itself, and its port 2378 does not answer", cause: func(s scene) {
 			unreached(s)
 			s.run(s.t, nil, time.Minute, nil)
 			s.late.shut.Store(true)
 		}},
-		{name: "denied here", want: "It is not trusted, or does not trust this board: not a peer: its serial is in .deny", cause: func(s scene) {
-			s.again(s.leader, func() { s.leader.deny = []peer.Serial{s.late.serial} })
-			s.late.powerOn(s.t.Context(), 0)
-		}},
+		{name: "denied here", want: "It is not trusted, or does not trust this board: not a peer: its serial is in .deny",
+			cause: func(s scene) {
+				s.again(s.leader, func() { s.leader.deny = []peer.Serial{s.late.serial} })
+				s.late.powerOn(s.t.Context(), 0)
+			}},
 		{name: "a manager that is deaf", want: "It announces itself and says nothing more", alone: true,
 			by: func(s scene) *simBoard { return s.worker }, cause: func(s scene) {
 				s.deaf = s.leader
@@ -461,29 +480,36 @@ func TestWhy(t *testing.T) {
 		{name: "its manager is off", want: "It is a worker, and its manager does not answer", alone: true,
 			by: func(s scene) *simBoard { return s.worker }, cause: func(s scene) { s.leader.powerOff() }},
 		{name: "unicast", want: "It is reached by address only", cause: func(s scene) { s.deaf = s.leader }},
-		{name: "a plug", want: "Its agent was heard of less than a minute ago: if it is on", alone: true, cause: func(s scene) { s.worker.powerOff() }},
-		{name: "a plug, later", want: "Its agent has not been heard from for 3 min either", alone: true, cause: func(s scene) { s.worker.powerOff() }},
+		{name: "a plug", want: "Its agent was heard of less than a minute ago: if it is on", alone: true,
+			cause: func(s scene) { s.worker.powerOff() }},
+		{name: "a plug, later", want: "Its agent has not been heard from for 3 min either", alone: true,
+			cause: func(s scene) { s.worker.powerOff() }},
 		{name: "a plug that nobody saw", want: "Nobody has heard of it", alone: true, cause: func(s scene) {
 			s.leader.kill()
 			s.worker.powerOff()
 			s.run(s.t, nil, time.Minute, nil)
 			s.leader.start(s.t.Context())
 		}},
-		{name: "a new card", want: "It is what .* was before its card was flashed anew: docker node rm fake[0-9]+ on a manager", alone: true, cause: func(s scene) {
-			s.worker.powerOff()
-			s.worker.engine.Reflash()
-			s.worker.kept, s.worker.node = peer.Membership{}, ""
-			s.run(s.t, nil, 20*time.Second, nil)
-			s.worker.powerOn(s.t.Context(), 0)
-		}},
+		{name: "a new card",
+			want: "It is what .* was before its card was flashed anew: docker node rm fake[0-9]+ on a manager", alone: true, cause: func(s scene) {
+				s.worker.powerOff()
+				s.worker.engine.Reflash()
+				s.worker.kept, s.worker.node = peer.Membership{}, ""
+				s.run(s.t, nil, 20*time.Second, nil)
+				s.worker.powerOn(s.t.Context(), 0)
+			}},
 		{name: "another cluster", want: `It belongs to cluster "class-b"`, alone: true, cause: func(s scene) {
 			s.leader.near = []discovery.Neighbour{{Serial: "1", Cluster: "class-b", Tag: "f00"}}
 		}},
-		{name: "a key, and we have none", want: "It has a cluster key, and this cluster has none", alone: true, cause: func(s scene) {
-			s.leader.near = []discovery.Neighbour{{Serial: "2", Cluster: "pi", Tag: "f00"}}
-		}},
+		{name: "a key, and we have none", want: "It has a cluster key, and this cluster has none", alone: true,
+			cause: func(s scene) {
+				s.leader.near = []discovery.Neighbour{{Serial: "2", Cluster: "pi", Tag: "f00"}}
+			}},
 		{name: "no key", want: "It has no cluster key, and this cluster has one", alone: true, cause: func(s scene) {
-			s.again(s.leader, func() { s.leader.tag, s.leader.near = "f00", []discovery.Neighbour{{Serial: "3", Cluster: "pi"}} })
+			s.again(s.leader, func() {
+				s.leader.tag, s.leader.near = "f00",
+					[]discovery.Neighbour{{Serial: "3", Cluster: "pi"}}
+			})
 		}},
 		{name: "another key", want: "It has another cluster key", alone: true, cause: func(s scene) {
 			s.again(s.leader, func() {
@@ -582,7 +608,8 @@ func TestWarningsOfFewManagers(t *testing.T) {
 		}
 		const remedy = "Set managers = 3 in pi-agent.toml on every board."
 		for _, b := range w.boards {
-			if one := warns(t, w, b, "1 manager: if "+leader.hostname+" fails, the swarm cannot be changed."); one.Remedy.En != remedy || one.Trouble {
+			if one := warns(t, w, b,
+				"1 manager: if "+leader.hostname+" fails, the swarm cannot be changed."); one.Remedy.En != remedy || one.Trouble {
 				t.Errorf("%s warns %+v", b.hostname, one)
 			}
 			if b != slow {
@@ -611,7 +638,8 @@ func TestWarningsOfFewManagers(t *testing.T) {
 			}
 		}
 		leader.kill()
-		alone := status.Alone(t.Context(), picture.Board{Serial: leader.serial, Name: leader.hostname}, "pi", say.Words("The agent does not run."), leader.engine)
+		alone := status.Alone(t.Context(), picture.Board{Serial: leader.serial, Name: leader.hostname}, "pi",
+			say.Words("The agent does not run."), leader.engine)
 		if !strings.HasPrefix(alone.Warnings[1].Text.En, "The managers of the swarm have no majority") {
 			t.Errorf("without its agent it warns %+v", alone.Warnings)
 		}
@@ -669,7 +697,8 @@ func TestPictureIsStill(t *testing.T) {
 			}
 		}
 		if most := 3 * minutes; said > most || said < 2 {
-			t.Errorf("in %d minutes it says %d different things of 3 boards, want at most %d; the last is %s", minutes, said, most, before)
+			t.Errorf("in %d minutes it says %d different things of 3 boards, want at most %d; the last is %s", minutes, said,
+				most, before)
 		}
 	})
 }
@@ -699,7 +728,8 @@ func TestUnicastEnds(t *testing.T) {
 			}
 			w.run(t, nil, 30*time.Second, nil)
 		}
-		if e := entryOf(t, leader.running().Picture(t.Context()), worker); e.Announced || e.Why.En != "It is reached by address only: its announcements do not arrive, for multicast does not work between the two." {
+		if e := entryOf(t, leader.running().Picture(t.Context()), worker); e.Announced ||
+			e.Why.En != "It is reached by address only: its announcements do not arrive, for multicast does not work between the two." {
 			t.Errorf("without multicast it is %+v", e)
 		}
 		w.deaf = nil
@@ -763,7 +793,8 @@ func TestPictureWithoutAManager(t *testing.T) {
 						if e.State != picture.Out && e.State != picture.Down || e.Why.En == "" {
 							t.Errorf("after %v %s shows the manager as %+v", after, b.hostname, e)
 						}
-					} else if e.State != picture.In || e.Role != picture.Worker || e.Why.En != "It is a worker, and its manager does not answer." {
+					} else if e.State != picture.In || e.Role != picture.Worker ||
+						e.Why.En != "It is a worker, and its manager does not answer." {
 						t.Errorf("after %v %s shows %s as %+v", after, b.hostname, other.hostname, e)
 					}
 				}

@@ -13,8 +13,8 @@ import (
 	"github.com/pi-agent/pi-agent/internal/swarm"
 )
 
-// publish brings what the board says about itself in line with what was seen and decided: to those who ask, and to those who
-// listen.
+// publish brings what the board says about itself in line with what was seen and decided: to those who ask, and to
+// those who listen.
 func (l *Loop) publish(v policy.View, a policy.Action) {
 	before := l.Claim()
 	c := policy.ClaimOf(v, a, policy.Said{
@@ -28,11 +28,13 @@ func (l *Loop) publish(v policy.View, a policy.Action) {
 	l.elects.Note(c.State == peer.Electing || c.State == peer.Founding, time.Now()) // who was asked before was not told
 	if c != before {
 		l.roster.Reschedule(func(k *roster.Contact) bool {
-			return k.Met && (k.Answer.Claim.State == peer.Manager || !c.State.InSwarm()) || errors.Is(k.Err, enroll.ErrNotFollowed)
+			return k.Met && (k.Answer.Claim.State == peer.Manager || !c.State.InSwarm()) ||
+				errors.Is(k.Err, enroll.ErrNotFollowed)
 		}, time.Now())
 	}
 	// A card from another board has that one's address, too, which must be given up if it is a copy.
-	l.Network.Rely(c.State.InSwarm() && v.Member.From == "" || c.State == peer.Founding || v.Engine.Err == nil && v.Engine.State == swarm.Pending)
+	l.Network.Rely(c.State.InSwarm() && v.Member.From == "" || c.State == peer.Founding || v.Engine.Err == nil &&
+		v.Engine.State == swarm.Pending)
 	hint := c
 	hint.Contents, hint.Orphan, hint.Waits = peer.Contents{}, false, say.Text{}
 	hint.Boot, hint.Said, hint.Manages = 0, 0, "" // not announced, and so no news to announce
@@ -54,8 +56,8 @@ func (l *Loop) show(v policy.View, a policy.Action, c peer.Claim) {
 	l.Store(s)
 }
 
-// toldOf are the boards that a board in no swarm tells others of: those that it met, once it has met one that multicast does
-// not tell of.
+// toldOf are the boards that a board in no swarm tells others of: those that it met, once it has met one that multicast
+// does not tell of.
 func (l *Loop) toldOf(now time.Time) []netip.Addr {
 	addrs, _, unheard := l.roster.ByAddress(now)
 	if unheard == [roster.Ways]int{} {

@@ -28,8 +28,9 @@ func simWithoutMulticast(t testing.TB, w *world, rnd *rand.Rand) {
 	}
 }
 
-// Boards that found each other by multicast find each other without it after a power cut, at the addresses that they remember.
-// Some of these are nobody's by then, or another board's. Their engines still are in the swarm, or somebody has taken all out.
+// Boards that found each other by multicast find each other without it after a power cut, at the addresses that they
+// remember. Some of these are nobody's by then, or another board's. Their engines still are in the swarm, or somebody
+// has taken all out.
 func simMulticastLost(t testing.TB, w *world, rnd *rand.Rand) {
 	w.addMany(rnd, 2+rnd.IntN(5))
 	w.run(t, w.startAll(t, rnd), 2*time.Minute, w.formed)
@@ -62,7 +63,8 @@ func simMulticastLost(t testing.TB, w *world, rnd *rand.Rand) {
 		return
 	}
 	w.wantLeader(t, w.lowest())
-	if !slices.ContainsFunc(w.boards, func(b *simBoard) bool { return b.said("remembered from last time") || b.said("that asked this one") }) {
+	if !slices.ContainsFunc(w.boards,
+		func(b *simBoard) bool { return b.said("remembered from last time") || b.said("that asked this one") }) {
 		t.Error("no board says how the others are met")
 	}
 	for _, b := range w.boards {

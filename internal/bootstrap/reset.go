@@ -12,13 +12,14 @@ import (
 	"github.com/pi-agent/pi-agent/internal/swarm"
 )
 
-// Reset takes this board out of its swarm, lets it forget whom it trusts, and keeps it out until the agent starts anew. A
-// manager becomes a worker first. The only manager of a swarm, which ends with it, goes only when the swarm is named by
-// its id. Reset returns what was done in a sentence, within a minute.
+// Reset takes this board out of its swarm, lets it forget whom it trusts, and keeps it out until the agent starts anew.
+// A manager becomes a worker first. The only manager of a swarm, which ends with it, goes only when the swarm is named
+// by its id. Reset returns what was done in a sentence, within a minute.
 func (c *commands) Reset(ctx context.Context, swarmID string) (string, error) {
 	return c.order(ctx, func(ctx context.Context) (string, error) {
 		return "This board has left its swarm and forgotten it. It stays out until it is switched off and on, or its agent is " +
-			"restarted. \"docker node ls\" on a manager still shows it; \"docker node rm\" takes it off the list.", c.reset(ctx, swarmID)
+				"restarted. \"docker node ls\" on a manager still shows it; \"docker node rm\" takes it off the list.", c.reset(ctx,
+				swarmID)
 	})
 }
 

@@ -10,8 +10,8 @@ import (
 	"github.com/pi-agent/pi-agent/internal/swarm"
 )
 
-// A board that is reset, a manager too, leaves a swarm that goes on without it, and comes back when its agent starts anew.
-// The only manager of a swarm must be told the swarm by name.
+// A board that is reset, a manager too, leaves a swarm that goes on without it, and comes back when its agent starts
+// anew. The only manager of a swarm must be told the swarm by name.
 func simReset(t testing.TB, w *world, rnd *rand.Rand) {
 	w.addMany(rnd, 4+rnd.IntN(3))
 	w.wanted = 3
@@ -49,7 +49,8 @@ func simReset(t testing.TB, w *world, rnd *rand.Rand) {
 	last := w.boards[slices.IndexFunc(w.boards, func(b *simBoard) bool { return b.serial == serials[0] })]
 	id := last.running().Claim().Swarm
 	for _, named := range []string{"", "another"} {
-		if _, err := last.running().Reset(t.Context(), named); err == nil || !strings.Contains(err.Error(), "reset -swarm "+id) {
+		if _, err := last.running().Reset(t.Context(), named); err == nil ||
+			!strings.Contains(err.Error(), "reset -swarm "+id) {
 			t.Errorf("the only manager was told %q: %v", named, err)
 		}
 	}
@@ -76,7 +77,8 @@ func simResetWithoutMajority(t testing.TB, w *world, rnd *rand.Rand) {
 		}
 	}
 	w.run(t, nil, time.Minute, nil)
-	if _, err := left.running().Reset(t.Context(), ""); err == nil || !strings.Contains(err.Error(), "try again when they are back") {
+	if _, err := left.running().Reset(t.Context(), ""); err == nil ||
+		!strings.Contains(err.Error(), "try again when they are back") {
 		t.Errorf("a manager without majority: %v", err)
 	}
 	if !left.said("does not reach enough of the others") {
@@ -92,7 +94,8 @@ func simResetOfALockedManager(t testing.TB, w *world, rnd *rand.Rand) {
 	b.engine.Autolock()
 	b.engine.StopEngine()
 	b.engine.StartEngine()
-	if _, err := b.running().Reset(t.Context(), b.swarm); err == nil || !strings.Contains(err.Error(), "docker swarm leave --force") {
+	if _, err := b.running().Reset(t.Context(), b.swarm); err == nil ||
+		!strings.Contains(err.Error(), "docker swarm leave --force") {
 		t.Errorf("a locked manager: %v", err)
 	}
 	if s, err := b.engine.Status(t.Context()); err != nil || s.State != swarm.Locked {

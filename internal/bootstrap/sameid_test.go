@@ -11,8 +11,8 @@ import (
 	"github.com/pi-agent/pi-agent/internal/picture"
 )
 
-// Some cards are copies of one: the boards form one swarm, and the manager names all copies once, with the remedy. A copy that is a
-// worker names itself beside those of which it has heard; the others say nothing.
+// Some cards are copies of one: the boards form one swarm, and the manager names all copies once, with the remedy. A
+// copy that is a worker names itself beside those of which it has heard; the others say nothing.
 func simSameIDs(t testing.TB, w *world, rnd *rand.Rand) {
 	w.addMany(rnd, 3+rnd.IntN(4))
 	copies := slices.Clone(w.boards)
@@ -33,7 +33,8 @@ func simSameIDs(t testing.TB, w *world, rnd *rand.Rand) {
 	}
 	leader := w.leader()
 	if warns := leader.running().Picture(t.Context()).Warnings; !slices.ContainsFunc(warns, func(w picture.Warning) bool {
-		return strings.Contains(w.Text.En, "have the same machine id") && strings.Contains(w.Remedy.En, "systemd-machine-id-setup")
+		return strings.Contains(w.Text.En, "have the same machine id") &&
+			strings.Contains(w.Remedy.En, "systemd-machine-id-setup")
 	}) {
 		t.Errorf("the picture warns of %v", warns)
 	}

@@ -1,7 +1,8 @@
 package bootstrap
 
-// The simulation: boards that start, lose packets, agents and power at random, in virtual time. SIM_SEEDS is the number of
-// random schedules, of all scenarios together, beginning with seed SIM_FIRST of each; SIM_SEED repeats one of each, and -run TestSim/all/Year one scenario.
+// The simulation: boards that start, lose packets, agents and power at random, in virtual time. SIM_SEEDS is the number
+// of random schedules, of all scenarios together, beginning with seed SIM_FIRST of each; SIM_SEED repeats one of each,
+// and -run TestSim/all/Year one scenario.
 
 import (
 	"context"
@@ -132,8 +133,8 @@ func simFormation(t testing.TB, w *world, rnd *rand.Rand) {
 	w.run(t, nil, time.Minute, nil)
 }
 
-// Boards become able to lead at the very moment when another takes the lead: the lowest one's engine comes up as its turn
-// ends, and the last of the expected boards comes as the others stop waiting for it.
+// Boards become able to lead at the very moment when another takes the lead: the lowest one's engine comes up as its
+// turn ends, and the last of the expected boards comes as the others stop waiting for it.
 func simCloseCalls(t testing.TB, w *world, rnd *rand.Rand) {
 	w.prompt = true
 	w.addMany(rnd, 2+rnd.IntN(3))
@@ -231,8 +232,8 @@ func simTwins(t testing.TB, w *world, rnd *rand.Rand) {
 	}
 }
 
-// Two swarms that could not know of each other become one where one of them is empty, and are told by both managers, once,
-// and left alone where none is.
+// Two swarms that could not know of each other become one where one of them is empty, and are told by both managers,
+// once, and left alone where none is.
 func simTwoSwarms(t testing.TB, w *world, rnd *rand.Rand) {
 	w.addMany(rnd, 2)
 	a, b := w.boards[0], w.boards[1]
@@ -244,7 +245,9 @@ func simTwoSwarms(t testing.TB, w *world, rnd *rand.Rand) {
 	if full > 0 {
 		a.engine.Deploy()
 	}
-	w.run(t, []event{{0, a, "power off", a.powerOff}, on(b, time.Second)}, time.Minute, func() bool { return b.swarm != "" })
+	w.run(t, []event{{0, a, "power off", a.powerOff}, on(b, time.Second)}, time.Minute, func() bool {
+		return b.swarm != ""
+	})
 	if full > 1 {
 		b.engine.Deploy()
 	}
@@ -258,7 +261,9 @@ func simTwoSwarms(t testing.TB, w *world, rnd *rand.Rand) {
 	}
 	w.run(t, nil, 10*time.Minute, nil)
 	for _, b := range w.boards {
-		told := slices.DeleteFunc(slices.Clone(b.lines), func(s string) bool { return !strings.HasPrefix(s, "There are two swarms and neither") })
+		told := slices.DeleteFunc(slices.Clone(b.lines), func(s string) bool {
+			return !strings.HasPrefix(s, "There are two swarms and neither")
+		})
 		if len(told) != 1 {
 			t.Errorf("%s told of two swarms %d times, want once", b.serial.Name(), len(told))
 		}
@@ -279,7 +284,8 @@ func simOrphans(t testing.TB, w *world, rnd *rand.Rand) {
 	old.engine.Reflash()
 	old.kept = peer.Membership{}
 	old.key[1]++
-	w.run(t, []event{{0, old, "power on with a new card", func() { old.powerOn(t.Context(), 0) }}}, 20*time.Minute, w.formed)
+	w.run(t, []event{{0, old, "power on with a new card", func() { old.powerOn(t.Context(), 0) }}}, 20*time.Minute,
+		w.formed)
 	w.wantLeader(t, old)
 }
 
@@ -301,7 +307,8 @@ func simLowestWithoutEngine(t testing.TB, w *world, rnd *rand.Rand) {
 	w.wantLeader(t, leader)
 }
 
-// A board whose settings cannot be followed is heard of by the others, with the reason, does nothing, and holds up nobody.
+// A board whose settings cannot be followed is heard of by the others, with the reason, does nothing, and holds up
+// nobody.
 func simWrongSettings(t testing.TB, w *world, rnd *rand.Rand) {
 	w.addMany(rnd, 3+rnd.IntN(3))
 	wrong := w.boards[rnd.IntN(len(w.boards))]
@@ -396,8 +403,8 @@ func (w *world) startAll(t testing.TB, rnd *rand.Rand) (plan []event) {
 	return plan
 }
 
-// run carries out the plan and looks at the invariants all the time. It ends when the plan is done and until is true; when
-// that takes longer than limit after the last event, the test has failed. Without until it goes on to the limit.
+// run carries out the plan and looks at the invariants all the time. It ends when the plan is done and until is true;
+// when that takes longer than limit after the last event, the test has failed. Without until it goes on to the limit.
 func (w *world) run(t testing.TB, plan []event, limit time.Duration, until func() bool) {
 	t.Helper()
 	slices.SortStableFunc(plan, func(a, b event) int { return int(a.at - b.at) })
@@ -429,8 +436,8 @@ func (w *world) run(t testing.TB, plan []event, limit time.Duration, until func(
 	}
 }
 
-// check looks at the invariants: a board never leaves a swarm that has something to lose, and nobody founds a second one while it can know of the
-// first.
+// check looks at the invariants: a board never leaves a swarm that has something to lose, and nobody founds a second
+// one while it can know of the first.
 func (w *world) check(t testing.TB) error {
 	if err := w.strays(); err != nil {
 		return err
@@ -451,12 +458,14 @@ func (w *world) check(t testing.TB) error {
 			continue
 		}
 		if s.State == swarm.Failed { // and does not say which node it is
-			if f := s.Fault(); f != swarm.Expired && f != swarm.OwnExpired { // it is to be a manager and asks one that is gone: it may join anew
+			// it is to be a manager and asks one that is gone: it may join anew
+			if f := s.Fault(); f != swarm.Expired && f != swarm.OwnExpired {
 				b.node = ""
 			}
 			continue
 		}
-		if b.node != "" && s.NodeID != b.node && s.State != swarm.Locked && (b.free || b.doomed) { // it may be joining already
+		// it may be joining already
+		if b.node != "" && s.NodeID != b.node && s.State != swarm.Locked && (b.free || b.doomed) {
 			w.swarms = slices.DeleteFunc(w.swarms, func(id string) bool { return id == b.swarm })
 			b.node, b.swarm, b.free, b.doomed = "", "", false, false
 		}
@@ -492,14 +501,16 @@ func (w *world) check(t testing.TB) error {
 	return nil
 }
 
-// gain notes that a swarm has a new worker. On a network that has been whole for a while, only one of several swarms gains any.
+// gain notes that a swarm has a new worker. On a network that has been whole for a while, only one of several swarms
+// gains any.
 func (w *world) gain(b *simBoard) error {
 	now := time.Now()
 	for other, at := range w.gains {
 		alive := slices.ContainsFunc(w.boards, func(o *simBoard) bool {
 			return o.swarm == other && o.engine.In() == other && o.running() != nil && now.Sub(o.calm) > noticeMax && !o.doomed
 		})
-		if other != b.engine.In() && alive && w.whole() && w.walls.Load() == nil && now.Sub(w.mended) > noticeMax && at.Sub(w.mended) > noticeMax && now.Sub(at) < noticeMax {
+		if other != b.engine.In() && alive && w.whole() && w.walls.Load() == nil && now.Sub(w.mended) > noticeMax &&
+			at.Sub(w.mended) > noticeMax && now.Sub(at) < noticeMax {
 			return fmt.Errorf("%s is gained by a second swarm, another one has just gained a member, too", b.serial.Name())
 		}
 	}

@@ -9,8 +9,8 @@ import (
 	"github.com/pi-agent/pi-agent/internal/policy"
 )
 
-// snapshot is what the newest turn has seen, decided and said. Whoever asks from outside the loop is answered from it: other
-// boards, the page, the status, the light. It never changes.
+// snapshot is what the newest turn has seen, decided and said. Whoever asks from outside the loop is answered from it:
+// other boards, the page, the status, the light. It never changes.
 type snapshot struct {
 	view   policy.View
 	action policy.Action // its Rule is empty before the first turn

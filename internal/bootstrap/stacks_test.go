@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// TestStackErrors looks at the pictures of a manager that leads, of one that does not, and of a worker: what the first says of
-// its Compose files is in all of them, what the others say in none. What Docker leaves out is no trouble.
+// TestStackErrors looks at the pictures of a manager that leads, of one that does not, and of a worker: what the first
+// says of its Compose files is in all of them, what the others say in none. What Docker leaves out is no trouble.
 func TestStackErrors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 1)
@@ -39,7 +39,8 @@ func TestStackErrors(t *testing.T) {
 			for _, b := range w.boards {
 				p := b.running().Picture(t.Context())
 				if !slices.Equal(p.StackErrors, bad) || !slices.Equal(p.StackAdvice, notes) || p.Trouble() != (len(bad) > 0) {
-					t.Errorf("%s shows stacks %q and %q, trouble %v, want %q and %q", b.hostname, p.StackErrors, p.StackAdvice, p.Trouble(), bad, notes)
+					t.Errorf("%s shows stacks %q and %q, trouble %v, want %q and %q", b.hostname, p.StackErrors, p.StackAdvice,
+						p.Trouble(), bad, notes)
 				}
 			}
 		}

@@ -12,8 +12,8 @@ import (
 	"github.com/pi-agent/pi-agent/internal/swarm"
 )
 
-// Workers get new cards, and power fails at any moment of it: each new node has the labels and the availability of the old
-// one, which is off the list. A node whose board never comes back stays.
+// Workers get new cards, and power fails at any moment of it: each new node has the labels and the availability of the
+// old one, which is off the list. A node whose board never comes back stays.
 func simNewCard(t testing.TB, w *world, rnd *rand.Rand) {
 	w.addMany(rnd, 4)
 	w.run(t, w.startAll(t, rnd), 2*time.Minute, w.formed)
@@ -39,7 +39,8 @@ func simNewCard(t testing.TB, w *world, rnd *rand.Rand) {
 	old := map[*simBoard]string{drained: drained.node, plain: plain.node, gone: gone.node}
 	var plan []event
 	for _, b := range []*simBoard{drained, plain} {
-		plan = append(plan, event{upTo(rnd, time.Minute), b, "new card", func() { w.reflash(t, b, upTo(rnd, 10*time.Second)) }})
+		plan = append(plan, event{upTo(rnd, time.Minute), b, "new card",
+			func() { w.reflash(t, b, upTo(rnd, 10*time.Second)) }})
 	}
 	plan = append(plan, event{upTo(rnd, time.Minute), gone, "power cut", gone.powerOff})
 	cuts := rnd.IntN(4)
@@ -73,8 +74,10 @@ func simNewCard(t testing.TB, w *world, rnd *rand.Rand) {
 			t.Errorf("%s is %s with %v, want %s with %v", n.Hostname, n.Availability, n.Labels, want.Availability, want.Labels)
 		}
 	}
-	for b, said := range map[*simBoard]string{drained: ", and its labels and availability go to the new one.", plain: "."} {
-		if text := fmt.Sprintf("%s has a new card: the node of the old one is removed from the swarm%s", b.serial.Name(), said); cuts == 0 && !leader.said(text) {
+	for b, said := range map[*simBoard]string{drained: ", and its labels and availability go to the new one.",
+		plain: "."} {
+		if text := fmt.Sprintf("%s has a new card: the node of the old one is removed from the swarm%s", b.serial.Name(),
+			said); cuts == 0 && !leader.said(text) {
 			t.Errorf("%s does not say %q", leader.serial.Name(), text)
 		}
 	}

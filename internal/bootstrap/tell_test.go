@@ -18,7 +18,8 @@ import (
 func TestTellLateEngine(t *testing.T) {
 	core, logs := observer.New(zap.InfoLevel)
 	boot := time.Now()
-	l := &Loop{host: &host{Options: Options{Timing: patient, Notify: noNotify{}, Log: zap.New(core)}}, engine: &engine{}, started: boot}
+	l := &Loop{host: &host{Options: Options{Timing: patient, Notify: noNotify{}, Log: zap.New(core)}}, engine: &engine{},
+		started: boot}
 	turn := func(at time.Duration, err error, a policy.Action, lines int) {
 		t.Helper()
 		l.tell(policy.View{Now: boot.Add(at), Engine: policy.Engine{Err: err}}, a)

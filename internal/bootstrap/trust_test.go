@@ -42,12 +42,13 @@ func (b *simBoard) newTrust(log *zap.Logger) (enroll.Trust, Pins) {
 		b.w.mu.Lock()
 		kept := b.pins
 		b.w.mu.Unlock()
-		t := enroll.NewFirstUse("pi", kept, time.Since(b.switched), patient.Pair, func(netip.Addr) bool { return true }, func(p peer.Pins) error {
-			b.w.mu.Lock()
-			defer b.w.mu.Unlock()
-			b.pins = p
-			return nil
-		}, log)
+		t := enroll.NewFirstUse("pi", kept, time.Since(b.switched), patient.Pair, func(netip.Addr) bool { return true },
+			func(p peer.Pins) error {
+				b.w.mu.Lock()
+				defer b.w.mu.Unlock()
+				b.pins = p
+				return nil
+			}, log)
 		return t, t
 	}
 	class, strangers := keys()
@@ -114,14 +115,15 @@ func (b *simBoard) believe(other *simBoard, why enroll.Purpose, at netip.Addr, c
 	if err := b.trusts().Check(m, other.trusts().Prove(m)); err != nil {
 		return fmt.Errorf("%w: %w", enroll.ErrNotPeer, err)
 	}
-	if err := b.trusts().Peer(enroll.Contact{Purpose: why, Asked: true, From: at, Key: other.key, Claim: claim}); err != nil {
+	if err := b.trusts().Peer(enroll.Contact{Purpose: why, Asked: true, From: at, Key: other.key,
+		Claim: claim}); err != nil {
 		return fmt.Errorf("%w: %w", enroll.ErrNotPeer, err)
 	}
 	return nil
 }
 
-// handedOut notes that a manager has given the join token to a board. With a key that is a member; without one a board that
-// comes in the first minutes after the manager was switched on, or that a manager has let in before.
+// handedOut notes that a manager has given the join token to a board. With a key that is a member; without one a board
+// that comes in the first minutes after the manager was switched on, or that a manager has let in before.
 func (w *world) handedOut(manager, to *simBoard) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -130,7 +132,8 @@ func (w *world) handedOut(manager, to *simBoard) {
 	case !w.keyless && manager.stranger != to.stranger:
 		w.breach = fmt.Errorf("%s gave the token to %s, which has another key", manager.serial.Name(), to.serial.Name())
 	case w.keyless && late && !w.admitted[to.key]:
-		w.breach = fmt.Errorf("%s gave the token to %s, which nobody has let in in time", manager.serial.Name(), to.serial.Name())
+		w.breach = fmt.Errorf("%s gave the token to %s, which nobody has let in in time", manager.serial.Name(),
+			to.serial.Name())
 	}
 	w.admitted[to.key] = true
 }
@@ -155,8 +158,8 @@ func (w *world) strays() error {
 	return nil
 }
 
-// A board that was let in comes back, whoever else turns up later: without a key nobody is let in once the first minutes are
-// over, however low his serial, and nobody follows a manager that comes with a swarm of his own.
+// A board that was let in comes back, whoever else turns up later: without a key nobody is let in once the first
+// minutes are over, however low his serial, and nobody follows a manager that comes with a swarm of his own.
 func simFirstUse(t testing.TB, w *world, rnd *rand.Rand) {
 	w.keyless, w.step = true, time.Second
 	w.loss = float64(rnd.IntN(2)) / 10
@@ -184,11 +187,12 @@ func simFirstUse(t testing.TB, w *world, rnd *rand.Rand) {
 			continue // who is switched on anew lets new boards in
 		}
 		at := upTo(rnd, 10*time.Minute)
-		plan = append(plan, event{at, b, "power cut", b.powerOff}, event{at + upTo(rnd, time.Minute), b, "power is back", func() {
-			if b.running() == nil {
-				b.powerOn(t.Context(), upTo(rnd, 10*time.Second))
-			}
-		}})
+		plan = append(plan, event{at, b, "power cut", b.powerOff},
+			event{at + upTo(rnd, time.Minute), b, "power is back", func() {
+				if b.running() == nil {
+					b.powerOn(t.Context(), upTo(rnd, 10*time.Second))
+				}
+			}})
 	}
 	w.run(t, plan, time.Minute, nil)
 	w.run(t, nil, 5*time.Minute, w.formed)
@@ -203,7 +207,8 @@ func simFirstUse(t testing.TB, w *world, rnd *rand.Rand) {
 
 func TestWorldTellsABreach(t *testing.T) {
 	w := &world{admitted: map[enroll.Fingerprint]bool{}}
-	member, stranger := &simBoard{serial: "1", switched: time.Now()}, &simBoard{serial: "2", stranger: true, switched: time.Now()}
+	member, stranger := &simBoard{serial: "1", switched: time.Now()}, &simBoard{serial: "2", stranger: true,
+		switched: time.Now()}
 	if w.handedOut(member, stranger); w.breach == nil {
 		t.Error("a token for a stranger is no breach")
 	}

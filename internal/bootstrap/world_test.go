@@ -28,8 +28,8 @@ import (
 	"github.com/pi-agent/pi-agent/internal/swarm/swarmtest"
 )
 
-// world is a LAN of boards that run the real Loop in virtual time. Only what is below the loop is simulated: the network,
-// and through swarmtest.Engine the engines.
+// world is a LAN of boards that run the real Loop in virtual time. Only what is below the loop is simulated: the
+// network, and through swarmtest.Engine the engines.
 type world struct {
 	seed    uint64
 	net     *swarmtest.Net
@@ -196,8 +196,8 @@ func (w *world) add(serial peer.Serial) *simBoard {
 	return b
 }
 
-// send throws the dice for a packet. Each way has dice of its own, so that a seed means the same however goroutines take
-// turns.
+// send throws the dice for a packet. Each way has dice of its own, so that a seed means the same however goroutines
+// take turns.
 func (w *world) send(kind packet, from, to *simBoard) (delay time.Duration, lost bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -234,8 +234,8 @@ func (l *links) pass(from, to netip.Addr) bool {
 	return l.part[from] == l.part[to] && !(from == l.from && to == l.to)
 }
 
-// wall is a firewall that lets UDP through, and no connection to the port of the agents: it reports whether from reaches to
-// at one of its addresses, which is the one that stays or that of DHCP. What is connected is answered.
+// wall is a firewall that lets UDP through, and no connection to the port of the agents: it reports whether from
+// reaches to at one of its addresses, which is the one that stays or that of DHCP. What is connected is answered.
 type wall func(from, to *simBoard, stays bool) bool
 
 // open reports whether a connection gets through.
@@ -334,7 +334,8 @@ func (b *simBoard) powerOn(ctx context.Context, engineAfter time.Duration) {
 	b.start(ctx)
 }
 
-// comeUp gives the board its addresses: that of DHCP within 2 s and the one that stays, which it asks for first, within 7 s.
+// comeUp gives the board its addresses: that of DHCP within 2 s and the one that stays, which it asks for first, within
+// 7 s.
 func (b *simBoard) comeUp() {
 	lease, _ := b.w.send(dhcp, b, b)
 	probe, _ := b.w.send(probing, b, b)
@@ -508,8 +509,9 @@ func (b *simBoard) announceOften(ctx context.Context, loop *Loop) {
 	}
 }
 
-// inquire asks who is there where this board has an address that is new, three times so that everybody announces itself, and notes
-// when the answers are in; then ever less often, and whoever is known is silent. The caller must hold w.mu.
+// inquire asks who is there where this board has an address that is new, three times so that everybody announces
+// itself, and notes when the answers are in; then ever less often, and whoever is known is silent. The caller must hold
+// w.mu.
 func (b *simBoard) inquire() {
 	b.surveyed = address.Link{}
 	b.inquiry++
@@ -590,8 +592,8 @@ func (b *simBoard) knows(to *simBoard) bool {
 	return false
 }
 
-// announce is heard by every board, its own included, from each address, unless it is lost on the way to it. Who hears a
-// board for the first time announces itself, as the real one does.
+// announce is heard by every board, its own included, from each address, unless it is lost on the way to it. Who hears
+// a board for the first time announces itself, as the real one does.
 func (b *simBoard) announce(loop *Loop) {
 	b.w.mu.Lock()
 	addrs := b.addrs()
@@ -603,7 +605,8 @@ func (b *simBoard) announce(loop *Loop) {
 				continue
 			}
 			time.AfterFunc(delay, func() { b.hear(loop, to, at) })
-			if part, _ := b.w.send(duplicate, b, to); b.w.twice > 0 && part < time.Duration(float64(20*time.Millisecond)*b.w.twice) {
+			if part, _ := b.w.send(duplicate, b, to); b.w.twice > 0 &&
+				part < time.Duration(float64(20*time.Millisecond)*b.w.twice) {
 				time.AfterFunc(delay+time.Second, func() { b.hear(loop, to, at) })
 			}
 		}

@@ -1,7 +1,7 @@
 package bootstrap
 
-// A year of a real cluster in an hour of virtual time: everything that happens to boards, in any order, and at the end the
-// one swarm that there must be.
+// A year of a real cluster in an hour of virtual time: everything that happens to boards, in any order, and at the end
+// the one swarm that there must be.
 
 import (
 	"context"
@@ -178,8 +178,8 @@ func (w *world) renumber(rnd *rand.Rand, moved bool) {
 	}
 }
 
-// wakeUpIn makes the clock of a board that is off as far behind as it may be after that long: at boot it is put forward to
-// when the program was made, and to when the board last wrote where it is.
+// wakeUpIn makes the clock of a board that is off as far behind as it may be after that long: at boot it is put forward
+// to when the program was made, and to when the board last wrote where it is.
 func (b *simBoard) wakeUpIn(asleep time.Duration) {
 	b.w.mu.Lock()
 	floor := b.w.built
@@ -201,7 +201,8 @@ func (w *world) deploy(t testing.TB, b *simBoard) {
 func (w *world) mayReflash(t testing.TB, b *simBoard, engine time.Duration) {
 	id, managers := b.engine.In(), 0
 	for _, o := range w.boards {
-		if s, err := o.engine.Status(t.Context()); o.engine.In() == id && (err != nil || s.Manager || s.State == swarm.Failed) {
+		if s, err := o.engine.Status(t.Context()); o.engine.In() == id &&
+			(err != nil || s.Manager || s.State == swarm.Failed) {
 			managers++
 		}
 	}
@@ -245,7 +246,8 @@ func (w *world) copies(b *simBoard) bool {
 	})
 }
 
-// wipe takes a board off and makes its card blank. Where it is the only manager its swarm is lost, and the workers may go.
+// wipe takes a board off and makes its card blank. Where it is the only manager its swarm is lost, and the workers may
+// go.
 func (w *world) wipe(b *simBoard) {
 	id := b.engine.In()
 	lost := b.swarm != "" && b.swarm == id
@@ -270,7 +272,10 @@ func (w *world) settled() bool {
 			return false
 		}
 		nodes, err := b.engine.Nodes(context.Background())
-		if i := slices.IndexFunc(nodes, func(n swarm.Node) bool { return !n.Ready && n.Labels[manager.LabelSerial] != "" }); len(w.swarms) == 1 && err == nil && i >= 0 {
+		if i := slices.IndexFunc(nodes, func(n swarm.Node) bool {
+			return !n.Ready &&
+				n.Labels[manager.LabelSerial] != ""
+		}); len(w.swarms) == 1 && err == nil && i >= 0 {
 			w.missing = nodes[i].Hostname + " has left a node behind"
 			return false
 		}

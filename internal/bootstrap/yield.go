@@ -1,7 +1,7 @@
 package bootstrap
 
-// Yield: of two swarms that both hold something, a person gives one up, on the board that manages it. The order is kept on
-// the card, so that a power cut in the midst of it changes nothing.
+// Yield: of two swarms that both hold something, a person gives one up, on the board that manages it. The order is kept
+// on the card, so that a power cut in the midst of it changes nothing.
 
 import (
 	"context"
@@ -12,9 +12,9 @@ import (
 	"github.com/pi-agent/pi-agent/internal/policy"
 )
 
-// Yield gives up the swarm with this id, which this board must manage alone, for another one of its cluster that is met:
-// the board moves there, and its workers follow. Without an id it changes nothing and says what would be lost. It returns
-// a sentence, or an error that says why not.
+// Yield gives up the swarm with this id, which this board must manage alone, for another one of its cluster that is
+// met: the board moves there, and its workers follow. Without an id it changes nothing and says what would be lost. It
+// returns a sentence, or an error that says why not.
 func (c *commands) Yield(ctx context.Context, swarmID string) (string, error) {
 	return c.order(ctx, func(ctx context.Context) (string, error) { return c.yield(ctx, swarmID) })
 }
@@ -46,7 +46,8 @@ func (c *commands) yield(ctx context.Context, swarmID string) (string, error) {
 	name := rival.Claim.Serial.Name()
 	if swarmID == "" {
 		return fmt.Sprintf("This board manages swarm %s with %s. They are lost, and its boards move to the swarm of %s, with:\n"+
-			"  sudo pi-agent yield %s\nWithout a cluster key give \"sudo pi-agent pair\" on each of its boards and on %s as well.",
+			"  sudo pi-agent yield %s\nWithout a cluster key give \"sudo pi-agent pair\" on each of its boards and on %s as "+
+			"well.",
 			own, c.ties.contents, name, own, name), nil
 	}
 	m := c.card.Membership

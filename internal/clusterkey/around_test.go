@@ -9,15 +9,16 @@ import (
 	"github.com/pi-agent/pi-agent/internal/clusterkey"
 )
 
-// A file that is clearly meant as the key, by the names that phones and browsers give to a download, is taken or named, whatever
-// key is in it: never silently no key.
+// A file that is clearly meant as the key, by the names that phones and browsers give to a download, is taken or named,
+// whatever key is in it: never silently no key.
 func TestKeyByNamesOfDownloads(t *testing.T) {
 	for _, name := range []string{
 		"pi-agent.key.bin", "pi-agent.key.dat", "pi-agent.key.1", "pi-agent.key-1", "pi-agent.key.pdf", "pi-agent.key.log", "pi-agent.key.htm",
 		"pi-agent.key.download", "pi-agent.key.docm", "pi-agent.key.wps", "pi-agent.key%20", "pi-agent.key\u200b", "pi.agent.key", "pi-agent.keys",
 		"#pi-agent.key#", "pi+agent.key", "ｐｉ-agent.key", "PI-AGE~1.KEY",
 	} {
-		for what, text := range map[string]string{"passphrase": "four red raspberries\n", "mistyped key": generated[:33] + "\n"} {
+		for what, text := range map[string]string{"passphrase": "four red raspberries\n",
+			"mistyped key": generated[:33] + "\n"} {
 			dir := t.TempDir()
 			if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 				t.Fatal(err)
@@ -29,7 +30,8 @@ func TestKeyByNamesOfDownloads(t *testing.T) {
 	}
 }
 
-// A whole key with its check characters, and something around it or between its groups, is that key or is refused: no passphrase.
+// A whole key with its check characters, and something around it or between its groups, is that key or is refused: no
+// passphrase.
 func TestWholeKeyIsNoPassphrase(t *testing.T) {
 	between := func(s string) string { return strings.ReplaceAll(generated, "-", s) }
 	fullwidth := strings.Map(func(r rune) rune { return r - '!' + '！' }, generated)

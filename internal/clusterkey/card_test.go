@@ -28,7 +28,8 @@ func newCard(t *testing.T, dir string) card {
 		t.Fatal(err)
 	}
 	first := filepath.Join(dir, "firmware", "pi-agent.key")
-	return card{[]string{filepath.Dir(first), dir}, []string{first, filepath.Join(dir, "pi-agent.key")}, first + ".taken", filepath.Join(t.TempDir(), "pi-agent", "key")}
+	return card{[]string{filepath.Dir(first), dir}, []string{first, filepath.Join(dir, "pi-agent.key")}, first + ".taken",
+		filepath.Join(t.TempDir(), "pi-agent", "key")}
 }
 
 func put(t *testing.T, path, text string) {
@@ -109,7 +110,8 @@ func TestTakeFromAReadOnlyPartition(t *testing.T) {
 		}
 		holds(t, c.etc, key)
 	}
-	if paths, p, err := clusterkey.OnCard(c.dirs); !slices.Equal(paths, c.boot[1:]) || !p.Equal(mustParse(t, key)) || err != nil {
+	if paths, p, err := clusterkey.OnCard(c.dirs); !slices.Equal(paths, c.boot[1:]) || !p.Equal(mustParse(t, key)) ||
+		err != nil {
 		t.Errorf("OnCard() finds %q, %v", paths, err)
 	}
 	remount(0)
@@ -182,13 +184,15 @@ func TestTakeUnderOtherNames(t *testing.T) {
 		for i, name := range names {
 			path := filepath.Join(c.dirs[0], name)
 			text := []string{key + "\r\n", strings.ToLower(key)}[i%2] // which are one key
-			if all = append(all, path, path+".taken"); strings.HasPrefix(filepath.Base(name), ".") || strings.HasSuffix(name, "~") {
+			if all = append(all, path, path+".taken"); strings.HasPrefix(filepath.Base(name), ".") ||
+				strings.HasSuffix(name, "~") {
 				text, all, asides = clusterkey.Generate(), all[:len(all)-2], append(asides, path)
 			}
 			put(t, path, text)
 		}
 		done, err := clusterkey.Take(c.dirs, c.etc)
-		if err != nil || !strings.Contains(done, " is now in "+c.etc) || !strings.Contains(done, all[0]) && !strings.Contains(done, all[2]) {
+		if err != nil || !strings.Contains(done, " is now in "+c.etc) || !strings.Contains(done, all[0]) &&
+			!strings.Contains(done, all[2]) {
 			t.Errorf("%q: Take() = %q, %v", names, done, err)
 		}
 		holds(t, c.etc, key, all...)
@@ -214,17 +218,24 @@ func TestTakeAsksAPerson(t *testing.T) {
 		files map[string]string
 		want  string
 	}{
-		{"two keys", map[string]string{"pi-agent.key": key, "pi-agent.key.txt": other}, "pi-agent.key.txt have different cluster keys: keep the one that is meant"},
-		{"two keys in two cases", map[string]string{"pi-agent.key": key, "PI-AGENT.KEY": other}, "have different cluster keys"},
-		{"two keys at two places", map[string]string{"pi-agent.key": key, "../pi-agent.key": other}, "have different cluster keys"},
-		{"a key and a broken one", map[string]string{"pi-agent.key": key, "pi-agent.key.txt": key[:33]}, "pi-agent.key.txt is not usable: it looks like a key"},
-		{"a broken one with .txt", map[string]string{"pi-agent.key.txt": "short"}, "pi-agent.key.txt is not usable: it has 5 characters"},
-		{"rich text", map[string]string{"pi-agent.key.rtf": "{\\rtf1 " + key + "}"}, "pi-agent.key.rtf: it is not read under this name: save it as plain text and call it pi-agent.key"},
+		{"two keys", map[string]string{"pi-agent.key": key, "pi-agent.key.txt": other},
+			"pi-agent.key.txt have different cluster keys: keep the one that is meant"},
+		{"two keys in two cases", map[string]string{"pi-agent.key": key, "PI-AGENT.KEY": other},
+			"have different cluster keys"},
+		{"two keys at two places", map[string]string{"pi-agent.key": key, "../pi-agent.key": other},
+			"have different cluster keys"},
+		{"a key and a broken one", map[string]string{"pi-agent.key": key, "pi-agent.key.txt": key[:33]},
+			"pi-agent.key.txt is not usable: it looks like a key"},
+		{"a broken one with .txt", map[string]string{"pi-agent.key.txt": "short"},
+			"pi-agent.key.txt is not usable: it has 5 characters"},
+		{"rich text", map[string]string{"pi-agent.key.rtf": "{\\rtf1 " + key + "}"},
+			"pi-agent.key.rtf: it is not read under this name: save it as plain text and call it pi-agent.key"},
 		{"a second download", map[string]string{"pi-agent (1).key": key}, "pi-agent (1).key: it is not read under this name"},
 		{"no ending", map[string]string{"pi-agent.txt": key}, "pi-agent.txt: it is not read under this name"},
 		{"another name", map[string]string{"cluster-key.txt": key}, "cluster-key.txt: it is not read under this name"},
 		{"another name, at the other place", map[string]string{"../KEY": key}, "KEY: it is not read under this name"},
-		{"UTF-16", map[string]string{"pi-agent.key.txt": "\xff\xfe7\x00Q\x00"}, "pi-agent.key.txt is not usable: it is not UTF-8 text: save it anew"},
+		{"UTF-16", map[string]string{"pi-agent.key.txt": "\xff\xfe7\x00Q\x00"},
+			"pi-agent.key.txt is not usable: it is not UTF-8 text: save it anew"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c := newCard(t, t.TempDir())
@@ -249,7 +260,8 @@ func TestTakeAsksAPerson(t *testing.T) {
 	}
 	// Keys of other programs are none of ours.
 	c := newCard(t, t.TempDir())
-	for name, text := range map[string]string{"server.key": "-----BEGIN PRIVATE KEY-----\n", "authorized_keys": "ssh-ed25519 AAAA", "wifi-key.txt": "four red raspberries"} {
+	for name, text := range map[string]string{"server.key": "-----BEGIN PRIVATE KEY-----\n",
+		"authorized_keys": "ssh-ed25519 AAAA", "wifi-key.txt": "four red raspberries"} {
 		put(t, filepath.Join(c.dirs[0], name), text)
 	}
 	if done, err := clusterkey.Take(c.dirs, c.etc); done != "" || err != nil {

@@ -151,7 +151,8 @@ func TestKeysDiffer(t *testing.T) {
 	}
 }
 
-// The keys on cards that were flashed years ago must go on to mean the same. The tags were calculated with another program.
+// The keys on cards that were flashed years ago must go on to mean the same. The tags were calculated with another
+// program.
 func TestKeysStayTheSame(t *testing.T) {
 	for text, want := range map[string]string{
 		"0123-4567-89AB-CDEF-GHJK-MNPQ-RSNP": "b95870fe8d71",

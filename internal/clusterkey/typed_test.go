@@ -94,7 +94,8 @@ func TestParseMistypedKeys(t *testing.T) {
 		{"three groups with spaces, in lower case", "7q2m 9v4k 5npq", "it has 3 groups of 4 characters instead of 7"},
 		{"a label, half of a key", "key: 7Q2M-9V4K-5NPQ", "it has 3 groups of 4 characters instead of 7"},
 		{"without dashes, in two cases", "7Q2M9V4KABCDef012ghj5npq3mb", "it has 27 characters instead of 28"},
-		{"without dashes, in two cases, changed twice", "7q2m9V4KABCDEF012ghj5npq3mbrx", "it has 29 characters instead of 28"},
+		{"without dashes, in two cases, changed twice", "7q2m9V4KABCDEF012ghj5npq3mbrx",
+			"it has 29 characters instead of 28"},
 	} {
 		_, err := clusterkey.Parse(tt.typed)
 		why := strings.TrimSuffix(tt.why, ", it")
@@ -206,20 +207,24 @@ func TestParsePassphrasesThatLookTheSame(t *testing.T) {
 			t.Errorf("%s: Save(%q) writes %q, %v", name, typed, got, err)
 		}
 	}
-	for _, other := range []string{"grosse über äpfel ❤ ñandú", "Größe über äpfel ❤ ñandú", "größe  über äpfel ❤ ñandú", "größe über äpfel ❤ nandú"} {
+	for _, other := range []string{"grosse über äpfel ❤ ñandú", "Größe über äpfel ❤ ñandú", "größe  über äpfel ❤ ñandú",
+		"größe über äpfel ❤ nandú"} {
 		if p, err := clusterkey.Parse(other); err != nil || p.Equal(mustParse(t, want)) {
 			t.Errorf("Parse(%q) is the same key, error %v", other, err)
 		}
 	}
-	if _, err := clusterkey.Parse("abc" + strings.Repeat("\u200b", 20)); err == nil || !strings.Contains(err.Error(), "it has 3 characters") {
+	if _, err := clusterkey.Parse("abc" + strings.Repeat("\u200b", 20)); err == nil ||
+		!strings.Contains(err.Error(), "it has 3 characters") {
 		t.Errorf("three characters that can be seen: %v", err)
 	}
 }
 
 func FuzzParse(f *testing.F) {
 	for _, text := range []string{
-		generated, generated[:33], generated + "X", "key = \"" + generated + "\"", strings.ReplaceAll(generated, "-", "\u200b"), passphrase,
-		"correct-horse-battery-staple-one", "h4x0r p4ss w0rd th1s g00d 2b2b", "ı=:“\u00ad\xff", generated + "\n" + generated, "=", ":\"",
+		generated, generated[:33], generated + "X", "key = \"" + generated +
+			"\"", strings.ReplaceAll(generated, "-", "\u200b"), passphrase,
+		"correct-horse-battery-staple-one", "h4x0r p4ss w0rd th1s g00d 2b2b", "ı=:“\u00ad\xff", generated + "\n" +
+			generated, "=", ":\"",
 	} {
 		f.Add(text)
 	}
@@ -229,7 +234,8 @@ func FuzzParse(f *testing.F) {
 		if (err == nil) == p.None() {
 			t.Fatalf("Parse(%q) = none %v, %v", text, p.None(), err)
 		}
-		if again, errAgain := clusterkey.Parse(" " + text + "\r\n"); (errAgain == nil) != (err == nil) || err == nil && !again.Equal(p) {
+		if again, errAgain := clusterkey.Parse(" " + text + "\r\n"); (errAgain == nil) != (err == nil) || err == nil &&
+			!again.Equal(p) {
 			t.Errorf("Parse(%q) is another key with space around it", text)
 		}
 		if err == nil {
@@ -238,7 +244,8 @@ func FuzzParse(f *testing.F) {
 		if !strings.Contains(err.Error(), "pi-agent key new") {
 			t.Errorf("Parse(%q): error %v has no remedy", text, err)
 		}
-		if kept := strings.TrimSpace(text); len(kept) > 8 && strings.Contains(err.Error(), kept) && !strings.Contains(remedies, kept) {
+		if kept := strings.TrimSpace(text); len(kept) > 8 && strings.Contains(err.Error(), kept) &&
+			!strings.Contains(remedies, kept) {
 			t.Errorf("Parse(%q): the key is in the error: %v", text, err)
 		}
 		if strings.Contains(err.Error(), "to use it as a passphrase") {

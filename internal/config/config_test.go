@@ -74,9 +74,11 @@ func TestReference(t *testing.T) {
 
 func TestLoad(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pi-agent.toml")
-	text := "\ufeff# edited on Windows\r\nexpect = 3\r\nsettle = \"30s\"\r\nmanagers = \"auto\"\r\ncluster = \"class-b\"\r\nkey = \"four red raspberries\"\r\ninterface = \"eth0\"\r\n" +
+	text := "\ufeff# edited on Windows\r\nexpect = 3\r\nsettle = \"30s\"\r\nmanagers = \"auto\"\r\ncluster = " +
+		"\"class-b\"\r\nkey = \"four red raspberries\"\r\ninterface = \"eth0\"\r\n" +
 		"address = \"interface\"\r\n" +
-		"serial = \"AABBCC01\"\r\nhostname = \"keep\"\r\ndocker_without_sudo = false\r\ndocker = \"unix:///tmp/d.sock\"\r\nweb = \"off\"\r\nlight = \"off\"\r\nlog = \"debug\"\r\n" +
+		"serial = \"AABBCC01\"\r\nhostname = \"keep\"\r\ndocker_without_sudo = false\r\ndocker = " +
+		"\"unix:///tmp/d.sock\"\r\nweb = \"off\"\r\nlight = \"off\"\r\nlog = \"debug\"\r\n" +
 		"deny = [\"10000000AABBCC05\", \"aabbcc07\"]\r\n"
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -107,21 +109,26 @@ func TestLoadRefuses(t *testing.T) {
 		name, text string
 		want       []string // after the path
 	}{
-		{"unknown key", "expect = 3\nsettel = \"30s\"\n", []string{`:2: there is no setting "settel"; there are expect, settle`}},
+		{"unknown key", "expect = 3\nsettel = \"30s\"\n",
+			[]string{`:2: there is no setting "settel"; there are expect, settle`}},
 		{"unknown table", "\n[swarm]\nx = 1\n", []string{`:2: there is no setting "swarm"`}},
-		{"wrong type", "expect = \"three\"", []string{`:1: expect = "three" is not possible: give a whole number from 0 to 64`}},
+		{"wrong type", "expect = \"three\"",
+			[]string{`:1: expect = "three" is not possible: give a whole number from 0 to 64`}},
 		{"too many", "# a class\nexpect = 65", []string{`:2: expect = 65 is not possible: give a whole number from 0 to 64`}},
 		{"negative", "expect = -1", []string{`expect = -1 `}},
-		{"an even number of managers", "managers = 2", []string{`:1: managers = 2 is not possible: give 0, 1, 3, 5, 7 or "auto"`}},
+		{"an even number of managers", "managers = 2",
+			[]string{`:1: managers = 2 is not possible: give 0, 1, 3, 5, 7 or "auto"`}},
 		{"too many managers", "managers = 9", []string{`managers = 9 `}},
 		{"not whole", "expect = 2.5", []string{`expect = 2.5 `}},
 		{"too short", `settle = "1s"`, []string{`settle = "1s" is not possible: give a duration from "5s" to "5m"`}},
 		{"no unit", `settle = 15`, []string{`settle = 15 is`}},
 		{"cluster", `cluster = "Class B"`, []string{`:1: cluster = "Class B"`, "a-z"}},
-		{"key", "key = \"7Q2M-9V4K-ABCD-EFU1-2GHJ-5NPQ-3MBR\"", []string{`:1: key = *** is not possible: it looks like a key`, "group 4 has a U"}},
+		{"key", "key = \"7Q2M-9V4K-ABCD-EFU1-2GHJ-5NPQ-3MBR\"",
+			[]string{`:1: key = *** is not possible: it looks like a key`, "group 4 has a U"}},
 		{"key that is a passphrase", `key = "correct-horse-battery-staple-one"`, []string{`it has 28 letters`, "add a word"}},
 		{"key that is no text", `key = 3`, []string{`key = *** is not possible: give a key as`}},
-		{"deny", `deny = ["pi-bbcc05"]`, []string{`:1: deny = [pi-bbcc05] is not possible: give a list of at most 64 serials`}},
+		{"deny", `deny = ["pi-bbcc05"]`,
+			[]string{`:1: deny = [pi-bbcc05] is not possible: give a list of at most 64 serials`}},
 		{"deny without quotes", `deny = [10]`, []string{`deny = [10]`}},
 		{"deny without a list", `deny = "10000000aabbcc05"`, []string{`deny = "10000000aabbcc05"`}},
 		{"deny too many", "deny = [" + strings.Repeat(`"1",`, 65) + "]", []string{`deny = [1 1`}},
@@ -234,10 +241,12 @@ func TestLoadBoot(t *testing.T) {
 		{"another name", map[string]string{stray: "expect = 4"}, with(func(*Config) {}),
 			stray + ": it is not read under this name: save it as plain text and call it pi-agent.toml, or take it away"},
 		{"another name beside the right one", map[string]string{stray: "Key = 'x'", firmware: "expect = 4"},
-			with(func(c *Config) { c.Boot, c.Expect, c.KeyLost = firmware, 4, true }), stray + ": it is not read under this name"},
+			with(func(c *Config) { c.Boot, c.Expect, c.KeyLost = firmware, 4, true }), stray +
+				": it is not read under this name"},
 		{"a key that is wrong", map[string]string{firmware: "key = \"7Q2M-9V4K-ABCD-EF01-2GHJ-5NPQ-3MB\"\nexpect = 4"},
 			with(func(c *Config) { c.Boot, c.Expect, c.KeyLost = firmware, 4, true }),
-			firmware + ":1: key = *** is not possible: it looks like a key of \"pi-agent key new\" and is none: group 7 has 3 characters"},
+			firmware +
+				":1: key = *** is not possible: it looks like a key of \"pi-agent key new\" and is none: group 7 has 3 characters"},
 		{"a key in the quotes of a text program", map[string]string{firmware: "expect = 4\nkey = “four red raspberries”"},
 			with(func(c *Config) { c.Boot, c.KeyLost = firmware, true }), firmware + ":2: "},
 		{"a key in UTF-16", map[string]string{firmware: "\xff\xfek\x00e\x00y\x00 \x00=\x00"},

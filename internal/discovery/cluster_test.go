@@ -37,7 +37,8 @@ func TestClustersDoNotMix(t *testing.T) {
 		l := &lan{}
 		var boards []*board
 		for i, c := range []Cluster{
-			{Name: "pi"}, {Name: "class-b"}, keyedCluster("pi", "one"), keyedCluster("pi", "two"), keyedCluster("class-b", "one"),
+			{Name: "pi"}, {Name: "class-b"}, keyedCluster("pi", "one"), keyedCluster("pi", "two"), keyedCluster("class-b",
+				"one"),
 		} {
 			l.cluster = c
 			for j := range 2 {
@@ -139,7 +140,8 @@ func TestForgeriesAreIgnored(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for name, bye := range map[string][]byte{"altered announcement": with("swarm", "", peer.Port, 0), "name only": nameOnly} {
+		for name, bye := range map[string][]byte{"altered announcement": with("swarm", "", peer.Port, 0),
+			"name only": nameOnly} {
 			l.inject(addrB+":5353", mdnsTTL, bye)
 			synctest.Wait()
 			if a.sees() != blankB {

@@ -371,7 +371,8 @@ func TestBoardAtTwoAddresses(t *testing.T) {
 		l.inject("192.0.2.3:5353", 255, data)
 		synctest.Wait()
 		wantSees(t, a, blankB+", "+strings.ReplaceAll(blankB, addrB, "192.0.2.3"))
-		if got := b.Snapshot(); !slices.Equal(got.Duplicates, []netip.Addr{netip.MustParseAddr("192.0.2.3")}) || b.sees() != blankA {
+		if got := b.Snapshot(); !slices.Equal(got.Duplicates, []netip.Addr{netip.MustParseAddr("192.0.2.3")}) ||
+			b.sees() != blankA {
 			t.Errorf("the board with the duplicate sees %+v", got)
 		}
 		pass(recordTTL)
@@ -615,10 +616,12 @@ func TestAsking(t *testing.T) {
 	})
 }
 
-// surveyTakes is how long three questions take, of which the second and the third wait once and twice, with the answers.
+// surveyTakes is how long three questions take, of which the second and the third wait once and twice, with the
+// answers.
 const surveyTakes = 4 * surveyWait
 
-// Whoever is known to the asker is silent, from its fourth question on; a board that was lost, or will be soon, answers.
+// Whoever is known to the asker is silent, from its fourth question on; a board that was lost, or will be soon,
+// answers.
 func TestAskingWithKnownAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := &lan{}
@@ -639,7 +642,8 @@ func TestAskingWithKnownAnswers(t *testing.T) {
 			for _, rr := range q.msg.Answer {
 				known = append(known, rr.(*dns.PTR).Ptr)
 			}
-			if want := []string{serialA.Instance() + "." + serviceName, serialB.Instance() + "." + serviceName}; !slices.Equal(known, want) {
+			if want := []string{serialA.Instance() + "." + serviceName,
+				serialB.Instance() + "." + serviceName}; !slices.Equal(known, want) {
 				t.Errorf("known answers %q, want %q", known, want)
 			}
 		}
@@ -664,8 +668,10 @@ func TestQuestionIsShort(t *testing.T) {
 func TestKnownAnswers(t *testing.T) {
 	now := time.Now()
 	c := cache{}
-	for addr, left := range map[string]time.Duration{addrA: 50 * time.Second, addrB: 70 * time.Second, "192.0.2.3": 60 * time.Second} {
-		h := instance{serial: serialB, claim: claimFor(serialB, peer.Blank), ttl: recordTTL}.hint(netip.MustParseAddr(addr), now.Add(left-recordTTL))
+	for addr, left := range map[string]time.Duration{addrA: 50 * time.Second, addrB: 70 * time.Second,
+		"192.0.2.3": 60 * time.Second} {
+		h := instance{serial: serialB, claim: claimFor(serialB, peer.Blank), ttl: recordTTL}.hint(netip.MustParseAddr(addr),
+			now.Add(left-recordTTL))
 		if _, _, err := c.put(h); err != nil {
 			t.Fatal(err)
 		}
@@ -682,13 +688,15 @@ func TestKnownAnswers(t *testing.T) {
 	}
 }
 
-// Whoever has asked from all its addresses has heard from all addresses of the others, who may have announced themselves long ago.
+// Whoever has asked from all its addresses has heard from all addresses of the others, who may have announced
+// themselves long ago.
 func TestSurvey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := &lan{}
 		b := l.join(t, serialB, addrB)
 		defer b.leave(t)
-		both := address.Link{Name: "eth0", Index: 2, Addr: netip.MustParseAddr(addrB), Stable: netip.MustParseAddr("169.254.7.7")}
+		both := address.Link{Name: "eth0", Index: 2, Addr: netip.MustParseAddr(addrB),
+			Stable: netip.MustParseAddr("169.254.7.7")}
 		b.SetLink(both)
 		pass(10 * time.Second)
 		lost := true // or a would hear b's announcements
@@ -778,8 +786,9 @@ func TestLinkThatDoesNotOpen(t *testing.T) {
 // What keeps both addresses from being announced is told once, with the remedy.
 func TestNothingCanBeSent(t *testing.T) {
 	refused := func(from netip.Addr) error {
-		return fmt.Errorf("send: %w", &net.OpError{Op: "write", Net: "udp", Addr: net.UDPAddrFromAddrPort(netip.AddrPortFrom(from, mdnsPort)),
-			Err: os.NewSyscallError("sendmsg", unix.EPERM)})
+		return fmt.Errorf("send: %w",
+			&net.OpError{Op: "write", Net: "udp", Addr: net.UDPAddrFromAddrPort(netip.AddrPortFrom(from, mdnsPort)),
+				Err: os.NewSyscallError("sendmsg", unix.EPERM)})
 	}
 	synctest.Test(t, func(t *testing.T) {
 		l := &lan{sendErr: refused}

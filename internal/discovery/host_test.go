@@ -25,8 +25,8 @@ import (
 	"github.com/pi-agent/pi-agent/internal/peer"
 )
 
-// The tests with real sockets give each host a network namespace, and run the service there in a process of its own: this
-// test binary again, with roleEnv set.
+// The tests with real sockets give each host a network namespace, and run the service there in a process of its own:
+// this test binary again, with roleEnv set.
 const roleEnv = "DISCOVERY_TEST_ROLE"
 
 func TestMain(m *testing.M) {
@@ -86,8 +86,8 @@ func playBoard() error {
 	}
 }
 
-// playQuery asks a one-shot question, as any program may, on the link of os.Args[1] in JSON. It prints the answers as JSON:
-// instance, address and port.
+// playQuery asks a one-shot question, as any program may, on the link of os.Args[1] in JSON. It prints the answers as
+// JSON: instance, address and port.
 func playQuery() error {
 	var link address.Link
 	if err := json.Unmarshal([]byte(os.Args[1]), &link); err != nil {
@@ -109,8 +109,8 @@ func playQuery() error {
 	return errors.Join(err, json.NewEncoder(os.Stdout).Encode(found))
 }
 
-// host is a machine: namespaces of its own for network, mounts, processes and host name, held by a process that ends with
-// the test, and everything in it with that process.
+// host is a machine: namespaces of its own for network, mounts, processes and host name, held by a process that ends
+// with the test, and everything in it with that process.
 type host struct {
 	t    *testing.T
 	name string
@@ -194,7 +194,8 @@ func (h *host) link(iface, cidr string) address.Link {
 }
 
 func (h *host) command(name string, args ...string) *exec.Cmd {
-	return exec.Command("nsenter", append([]string{"-t", strconv.Itoa(h.pid), "-n", "-m", "-p", "-u", "--", name}, args...)...)
+	return exec.Command("nsenter",
+		append([]string{"-t", strconv.Itoa(h.pid), "-n", "-m", "-p", "-u", "--", name}, args...)...)
 }
 
 // sh runs a shell command on the host and returns what it prints.

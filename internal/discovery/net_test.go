@@ -37,7 +37,8 @@ func TestNetWithoutDefaultRoute(t *testing.T) {
 	a.sees(time.Second)
 }
 
-// A board that asks hears of one that has announced itself long ago, also without any route, and keeps no files open for it.
+// A board that asks hears of one that has announced itself long ago, also without any route, and keeps no files open
+// for it.
 func TestNetAsking(t *testing.T) {
 	t.Parallel()
 	needRoot(t)

@@ -52,7 +52,8 @@ func unpack(t testing.TB, data []byte, err error) *dns.Msg {
 }
 
 func TestAnnouncementIsUnderstood(t *testing.T) {
-	c := peer.Claim{Serial: serialA, Cluster: strings.Repeat("c", 32), State: peer.Founding, Swarm: strings.Repeat("s", 64)}
+	c := peer.Claim{Serial: serialA, Cluster: strings.Repeat("c", 32), State: peer.Founding,
+		Swarm: strings.Repeat("s", 64)}
 	cluster := keyedCluster(c.Cluster, "geheim")
 	c.Tag = cluster.Tag
 	said := c
@@ -165,7 +166,8 @@ func TestInstancesRefusesAndPassesOver(t *testing.T) {
 				m.Answer[i].Header().Name = "pi-1." + serviceName
 			}
 		}, "normal form", 0, nil},
-		{"records in the additional section", func(m *dns.Msg) { m.Answer, m.Extra = m.Answer[:1], m.Answer[1:] }, "", 1, nil},
+		{"records in the additional section", func(m *dns.Msg) { m.Answer, m.Extra = m.Answer[:1], m.Answer[1:] }, "", 1,
+			nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -216,7 +218,8 @@ func TestZone(t *testing.T) {
 		want  []uint16
 	}{
 		{serviceName, dns.TypePTR, dns.ClassINET, []uint16{dns.TypePTR, dns.TypeSRV, dns.TypeA, dns.TypeTXT}},
-		{"_PI-Agent._TCP.Local.", dns.TypeANY, dns.ClassINET | topBit, []uint16{dns.TypePTR, dns.TypeSRV, dns.TypeA, dns.TypeTXT}},
+		{"_PI-Agent._TCP.Local.", dns.TypeANY, dns.ClassINET | topBit,
+			[]uint16{dns.TypePTR, dns.TypeSRV, dns.TypeA, dns.TypeTXT}},
 		{metaName, dns.TypePTR, dns.ClassANY, []uint16{dns.TypePTR}},
 		{instance, dns.TypeANY, dns.ClassINET, []uint16{dns.TypeSRV, dns.TypeA, dns.TypeTXT}},
 		{strings.ToUpper(instance), dns.TypeSRV, dns.ClassINET, []uint16{dns.TypeSRV, dns.TypeA}},

@@ -321,8 +321,8 @@ func (r *runner) hearSelf(i instance, now time.Time) {
 	r.transport.heard()
 }
 
-// isSelf reports whether addr is this machine's. When that cannot be found out it is taken for ours: a duplicate that is
-// missed now is heard again within a minute, one that is none keeps the board from its swarm.
+// isSelf reports whether addr is this machine's. When that cannot be found out it is taken for ours: a duplicate that
+// is missed now is heard again within a minute, one that is none keeps the board from its swarm.
 func (r *runner) isSelf(addr netip.Addr) bool {
 	if slices.Contains(r.got.link.Addrs(), addr) {
 		return true

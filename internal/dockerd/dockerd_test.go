@@ -6,7 +6,8 @@ import (
 )
 
 const (
-	debian = "ExecStart={ path=/usr/sbin/dockerd ; argv[]=/usr/sbin/dockerd -H fd:// --containerd=/run/containerd/containerd.sock " +
+	debian = "ExecStart={ path=/usr/sbin/dockerd ; argv[]=/usr/sbin/dockerd -H fd:// " +
+		"--containerd=/run/containerd/containerd.sock " +
 		"$DOCKER_OPTS ; ignore_errors=no ; start_time=[n/a] ; stop_time=[n/a] ; pid=0 ; code=(null) ; status=0/0 }\n" +
 		"Environment=\nEnvironmentFiles=/etc/default/docker (ignore_errors=yes)\n"
 	byHand = "ExecStart={ path=/usr/bin/dockerd ; argv[]=/usr/bin/dockerd -H fd:// "
@@ -43,7 +44,8 @@ func TestRoot(t *testing.T) {
 			"/var/lib/docker/165536.165536"},
 		{"a name that begins alike", ssd, debian, "/mnt/ssd/docker2", "/mnt/ssd/docker"},
 		{"daemon.json is broken", board(daemonJSON, `{"data-root": "/mnt/ssd/docker",}`), debian, "", "/var/lib/docker"},
-		{"daemon.json is broken, and the engine has said it", board(daemonJSON, `{`), debian, "/mnt/ssd/docker", "/mnt/ssd/docker"},
+		{"daemon.json is broken, and the engine has said it", board(daemonJSON, `{`), debian, "/mnt/ssd/docker",
+			"/mnt/ssd/docker"},
 		{"no text", board(daemonJSON, `{"data-root": 5}`), debian, "", "/var/lib/docker"},
 		{"not absolute", board(daemonJSON, `{"data-root": "docker"}`), debian, "", "/var/lib/docker"},
 		{"a line break", board(daemonJSON, `{"data-root": "/mnt\n/x"}`), debian, "", "/var/lib/docker"},
@@ -54,7 +56,8 @@ func TestRoot(t *testing.T) {
 		{"flag of old, with =", board(), byHand + "-g=/srv/docker ; }", "", "/srv/docker"},
 		{"flag of old, after another", board(), byHand + "-Dg /srv/docker ; }", "", "/srv/docker"},
 		{"flag of old, all in one", board(), byHand + "-Dg/srv/docker ; }", "", "/srv/docker"},
-		{"flag of old, after one with a value", board(), byHand + "-l debug -H tcp://1.2.3.4 -g /srv/docker ; }", "", "/srv/docker"},
+		{"flag of old, after one with a value", board(), byHand + "-l debug -H tcp://1.2.3.4 -g /srv/docker ; }", "",
+			"/srv/docker"},
 		{"flag of old that is long", board(), byHand + "--graph /srv/docker ; }", "", "/srv/docker"},
 		{"a value that ends as the flag does", board(), byHand + "-Hg /srv/docker ; }", "", "/var/lib/docker"},
 		{"a switch with a value of its own", board(), byHand + "-D=false -g/srv/docker ; }", "", "/srv/docker"},
@@ -63,7 +66,8 @@ func TestRoot(t *testing.T) {
 		{"a single dash", board(), byHand + "- -g /srv/docker ; }", "", "/srv/docker"},
 		{"no flag any more", board(), byHand + "-- -g /srv/docker ; }", "", "/var/lib/docker"},
 		{"flag in quotes", board(), byHand + `"--data-root=/srv/my docker" ; }`, "", "/srv/my docker"},
-		{"option of Debian", board("etc/default/docker", "# x\nDOCKER_OPTS=\"--dns 8.8.8.8 --data-root /mnt/usb\"\n"), debian, "", "/mnt/usb"},
+		{"option of Debian", board("etc/default/docker", "# x\nDOCKER_OPTS=\"--dns 8.8.8.8 --data-root /mnt/usb\"\n"), debian,
+			"", "/mnt/usb"},
 		{"environment", board(), byHand + "--data-root=${D}/docker ; }\nEnvironment=\"X=1 2\" D=/mnt\n", "", "/mnt/docker"},
 		{"another file", board("etc/other.json", `{"data-root": "/mnt/a"}`, daemonJSON, `{"data-root": "/mnt/b"}`),
 			byHand + "--config-file /etc/other.json ; }", "", "/mnt/a"},
@@ -77,7 +81,8 @@ func TestRoot(t *testing.T) {
 }
 
 func TestSettings(t *testing.T) {
-	s := Read(board(daemonJSON, `{"iptables": false, "firewall-backend": "nftables", "features": {"swarm-nftables": true, "x": 1}}`),
+	s := Read(board(daemonJSON,
+		`{"iptables": false, "firewall-backend": "nftables", "features": {"swarm-nftables": true, "x": 1}}`),
 		byHand+"--live-restore --ip-forward=false --tls=maybe ; }")
 	for name, got := range map[string]bool{
 		"iptables":         s.Is("iptables", false) && !s.Is("iptables", true) && s.Has("iptables"),

@@ -16,7 +16,8 @@ func TestReadWithAByteOrderMark(t *testing.T) {
 	for name, file := range map[string][]byte{"UTF-8 with BOM": []byte("\ufeff" + text), "UTF-16": le} {
 		s := Read(fstest.MapFS{"etc/docker/daemon.json": {Data: file}}, "")
 		if s.Root("") != "/mnt/ssd/docker" || !s.Is("firewall-backend", "nftables") || !s.Is("live-restore", true) {
-			t.Errorf("%s: root %s, nftables %v, live-restore %v", name, s.Root(""), s.Is("firewall-backend", "nftables"), s.Is("live-restore", true))
+			t.Errorf("%s: root %s, nftables %v, live-restore %v", name, s.Root(""), s.Is("firewall-backend", "nftables"),
+				s.Is("live-restore", true))
 		}
 	}
 }

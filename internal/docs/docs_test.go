@@ -74,7 +74,8 @@ func anchor(title string, have []string) string {
 	}
 }
 
-// resolve splits a link on the page at from into a path in the repository and an anchor. It is not ours when it leads out.
+// resolve splits a link on the page at from into a path in the repository and an anchor. It is not ours when it leads
+// out.
 func resolve(from, to string) (name, anchor string, ours bool) {
 	u, err := url.Parse(to)
 	if err != nil || u.Scheme != "" || u.Host != "" {
@@ -144,7 +145,8 @@ func TestMentionedPagesAreThere(t *testing.T) {
 			return err
 		case d.IsDir() && aside(d.Name()):
 			return fs.SkipDir
-		case d.IsDir() || path.Dir(name) == "internal/docs" || slices.Contains([]string{".md", ".png", ".sum"}, path.Ext(name)):
+		case d.IsDir() || path.Dir(name) == "internal/docs" ||
+			slices.Contains([]string{".md", ".png", ".sum"}, path.Ext(name)):
 			return nil
 		}
 		text, err := fs.ReadFile(repository(), name)

@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// floors are the rooms that may know others of ours, the highest first. Each may import those below it, and every room that is
-// not listed here. What is not listed imports none of these.
+// floors are the rooms that may know others of ours, the highest first. Each may import those below it, and every room
+// that is not listed here. What is not listed imports none of these.
 var floors = [][]string{{"bootstrap"}, {"status"}, {"manager"}, {"roster"}, {"policy"}}
 
 // clean are rooms of rules and values: they talk to nobody.

@@ -53,7 +53,8 @@ func TestJournal(t *testing.T) {
 	log.Debug("Not shown.")
 	log.Info("Found pi-aabbcc01.", zap.String("model", `Raspberry Pi 4 "B"`), zap.Int("boards", 3),
 		zap.Duration("at-most", 15*time.Second))
-	log.Named("docker").Warn("The engine is slow.", zap.Error(verboseError{}), zap.Bool("_x.y", true), zap.String("empty", ""))
+	log.Named("docker").Warn("The engine is slow.", zap.Error(verboseError{}), zap.Bool("_x.y", true),
+		zap.String("empty", ""))
 	log.Error("Line one.\nLine two.", zap.Error(errors.Join(errors.New("first"), errors.New("second"))), zap.Error(nil))
 	log.Info("Joined \x1b[31mred\xff.", zap.Time("clock", time.Date(2026, 11, 23, 7, 0, 0, 0, time.UTC)),
 		zap.String("name", "\x1b[2J"), zap.String(strings.Repeat("k", 100), "v"))

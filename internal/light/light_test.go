@@ -60,7 +60,8 @@ func (l leds) wrote(want string) {
 func run(t *testing.T, l leds, state func() light.State) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	one := &light.Light{Dir: filepath.Dir(l.dir), Keep: filepath.Join(filepath.Dir(l.dir), "kept"), State: state, Log: zaptest.NewLogger(t)}
+	one := &light.Light{Dir: filepath.Dir(l.dir), Keep: filepath.Join(filepath.Dir(l.dir), "kept"), State: state,
+		Log: zaptest.NewLogger(t)}
 	go func() { ended <- one.Run(ctx) }()
 	return func() {
 		cancel()
@@ -109,7 +110,8 @@ func TestLight(t *testing.T) {
 	}
 }
 
-// An agent that comes after a crash gives back what the first one found, and a light that no trigger has its brightness.
+// An agent that comes after a crash gives back what the first one found, and a light that no trigger has its
+// brightness.
 func TestAfterCrash(t *testing.T) {
 	l := newLEDs(t, "ACT", "timer")
 	if err := os.WriteFile(filepath.Join(filepath.Dir(l.dir), "kept"), []byte("none\n1\n"), 0o600); err != nil {

@@ -64,7 +64,8 @@ func TestExpel(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{
 		"pi-bbcc03 is denied by the settings: it is made a worker, and then its node is removed from the swarm.",
-		"pi-bbcc04 is denied by the settings, and its node cannot be removed from the swarm: it must be demoted to worker before removal.",
+		"pi-bbcc04 is denied by the settings, and its node cannot be removed from the swarm: it must be demoted to worker " +
+			"before removal.",
 		"pi-bbcc03 is denied by the settings: its node is removed from the swarm.",
 	}, said); diff != "" {
 		t.Errorf("said (-want +got):\n%s", diff)

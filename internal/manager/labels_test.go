@@ -11,7 +11,8 @@ import (
 	"github.com/pi-agent/pi-agent/internal/swarm"
 )
 
-// What the managers know of each other through the labels of the nodes: whom they let in, who is reachable, whom to follow.
+// What the managers know of each other through the labels of the nodes: whom they let in, who is reachable, whom to
+// follow.
 func TestShare(t *testing.T) {
 	key := func(n byte) peer.Fingerprint { return peer.Fingerprint{n} }
 	node := func(id string, serial peer.Serial, n byte, manager, up bool) swarm.Node {
@@ -35,7 +36,8 @@ func TestShare(t *testing.T) {
 	if diff := cmp.Diff([]peer.Fingerprint{key(2), key(3)}, pins.others); diff != "" {
 		t.Errorf("other managers (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff(map[peer.Serial]peer.Fingerprint{low: key(2), high: key(3), mid: key(4)}, pins.boards); diff != "" {
+	if diff := cmp.Diff(map[peer.Serial]peer.Fingerprint{low: key(2), high: key(3), mid: key(4)},
+		pins.boards); diff != "" {
 		t.Errorf("boards (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff([]peer.Fingerprint{key(2), key(3), key(1)}, m.Keys()); diff != "" {

@@ -1,7 +1,7 @@
 package manager
 
-// Resigning: a manager leaves its swarm because a person on it has asked for that. It becomes a worker first, so that the swarm
-// goes on without it.
+// Resigning: a manager leaves its swarm because a person on it has asked for that. It becomes a worker first, so that
+// the swarm goes on without it.
 
 import (
 	"context"
@@ -12,8 +12,8 @@ import (
 	"github.com/pi-agent/pi-agent/internal/swarm"
 )
 
-// Resign makes this board, a manager with that status, leave a swarm that lives on without it, or the one that was named by its
-// id, which ends with it. every is the time between two looks whether it is a worker yet.
+// Resign makes this board, a manager with that status, leave a swarm that lives on without it, or the one that was
+// named by its id, which ends with it. every is the time between two looks whether it is a worker yet.
 func Resign(ctx context.Context, engine swarm.Engine, s swarm.Status, swarmID string, every time.Duration) error {
 	nodes, err := engine.Nodes(ctx)
 	if errors.Is(err, swarm.ErrNoLeader) {

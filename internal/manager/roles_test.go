@@ -15,9 +15,9 @@ import (
 )
 
 // nodesOf makes nodes of a line such as "1L 2M 3m 4w": serial digits and what the node is. L leads, M manages, m is a
-// manager that was not reached for a moment, g one that is gone, d one that is being made a worker, c one that is being made
-// a manager, G one that went before it was, w is a worker, x one
-// that is down, p one without tasks, u one that is not labelled.
+// manager that was not reached for a moment, g one that is gone, d one that is being made a worker, c one that is being
+// made a manager, G one that went before it was, w is a worker, x one that is down, p one without tasks, u one that is
+// not labelled.
 func nodesOf(line string, now time.Time) (nodes []swarm.Node, missing map[string]time.Time) {
 	missing = map[string]time.Time{}
 	for i, word := range strings.Fields(line) {
@@ -25,7 +25,8 @@ func nodesOf(line string, now time.Time) (nodes []swarm.Node, missing map[string
 		n := swarm.Node{
 			ID: fmt.Sprintf("n%02d", i), Hostname: "pi" + serial, Leader: kind == 'L',
 			Manager: strings.ContainsRune("LMmgcG", kind), Votes: strings.ContainsRune("LMmgd", kind),
-			Reachable: strings.ContainsRune("LMd", kind), Ready: !strings.ContainsRune("mgGx", kind), Availability: map[bool]swarm.Availability{true: swarm.Paused, false: swarm.Available}[kind == 'p'],
+			Reachable: strings.ContainsRune("LMd", kind), Ready: !strings.ContainsRune("mgGx",
+				kind), Availability: map[bool]swarm.Availability{true: swarm.Paused, false: swarm.Available}[kind == 'p'],
 			Labels: map[string]string{LabelSerial: serial},
 		}
 		if kind == 'u' {
@@ -91,7 +92,8 @@ func TestRoles(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			nodes, missing := nodesOf(tt.nodes, now)
-			c := roles{Timing: patient, Now: now, Want: tt.want, Nodes: nodes, Missing: missing, Calm: now.Add(-patient.RolesCalm)}
+			c := roles{Timing: patient, Now: now, Want: tt.want, Nodes: nodes, Missing: missing,
+				Calm: now.Add(-patient.RolesCalm)}
 			if got := shown(c.next()); got != tt.step {
 				t.Errorf("%s: %q (%s), want %q", tt.nodes, got, c.next().Reason, tt.step)
 			}
@@ -104,7 +106,8 @@ func TestRolesTellsOfNewCards(t *testing.T) {
 	const fewer = "when one more of the 3 managers fails, the swarm cannot be changed any more"
 	now := time.Now()
 	for line, want := range map[string]string{
-		"2m 1L 3M 2w":    "pi2, a manager, is back with a new card: the node that it was is made a worker, and the new one will take its place",
+		"2m 1L 3M 2w": "pi2, a manager, is back with a new card: the node that it was is made a worker, and the new one " +
+			"will take its place",
 		"4m 1L 3M 4w 2w": "pi4, a manager, is back with a new card: the node that it was is made a worker, and pi2 will take its place",
 		"4m 1L 3M 2M 4w": "pi4, a manager, is back with a new card: the node that it was is made a worker",
 		"2m 1L 3M 2p":    "pi2, a manager, is back with a new card, and there is no board to take its place: " + fewer,
@@ -119,7 +122,8 @@ func TestRolesTellsOfNewCards(t *testing.T) {
 	}
 	nodes, missing := nodesOf("2m 1L 3M 2w", now)
 	nodes[0].Hostname = "kitchen"
-	const want = "kitchen, a manager, is back with a new card, as pi2: the node that it was is made a worker, and the new one will take its place"
+	const want = "kitchen, a manager, is back with a new card, as pi2: the node that it was is made a worker, and the " +
+		"new one will take its place"
 	if got := (roles{Now: now, Want: 3, Nodes: nodes, Missing: missing}).next().Reason; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
@@ -129,7 +133,8 @@ func TestRolesTellsOfNewCards(t *testing.T) {
 func TestDeniedIsNoCandidate(t *testing.T) {
 	nodes, _ := nodesOf("1L 2w 3w 4w", time.Now())
 	all := roles{Timing: patient, Nodes: nodes}.candidates()
-	if rest := (roles{Timing: patient, Nodes: nodes, Deny: []peer.Serial{serialOf(all[0])}}).candidates(); len(rest) != 2 || rest[0].ID != all[1].ID {
+	if rest := (roles{Timing: patient, Nodes: nodes,
+		Deny: []peer.Serial{serialOf(all[0])}}).candidates(); len(rest) != 2 || rest[0].ID != all[1].ID {
 		t.Errorf("of %v are left %v", all, rest)
 	}
 }
@@ -171,9 +176,9 @@ func TestRolesTakesItsTime(t *testing.T) {
 	}
 }
 
-// Whatever the swarm looks like and whichever boards come and go, no step leaves less than a majority reachable, not even
-// before the board that is made a manager has come up; none demotes the leader; and when all boards are there, few steps
-// lead to an odd number of managers that stays.
+// Whatever the swarm looks like and whichever boards come and go, no step leaves less than a majority reachable, not
+// even before the board that is made a manager has come up; none demotes the leader; and when all boards are there, few
+// steps lead to an odd number of managers that stays.
 func TestRolesKeepsTheMajority(t *testing.T) {
 	for seed := range uint64(20000) {
 		rnd := rand.New(rand.NewPCG(seed, 0))
@@ -181,7 +186,8 @@ func TestRolesKeepsTheMajority(t *testing.T) {
 		c := roles{Timing: patient, Now: now, Want: []int{-1, 1, 3, 5, 7}[rnd.IntN(5)], Missing: map[string]time.Time{}}
 		for i := range 1 + rnd.IntN(9) {
 			n := swarm.Node{
-				ID: fmt.Sprint(i), Ready: true, Availability: []swarm.Availability{swarm.Paused, swarm.Available}[min(rnd.IntN(8), 1)], Manager: rnd.IntN(2) == 0,
+				ID: fmt.Sprint(i), Ready: true, Availability: []swarm.Availability{swarm.Paused,
+					swarm.Available}[min(rnd.IntN(8), 1)], Manager: rnd.IntN(2) == 0,
 				Labels: map[string]string{LabelSerial: fmt.Sprint(rnd.IntN(12))},
 			}
 			n.Votes, n.Reachable = n.Manager, n.Manager
@@ -230,7 +236,8 @@ func TestRolesKeepsTheMajority(t *testing.T) {
 			}
 		}
 		if m := managersOf(c.Nodes); m%2 == 0 || m > max(1, c.target()) || c.next().Node.ID != "" {
-			t.Fatalf("seed %d: %d managers at the end, at most %d are wanted, %s: %+v", seed, m, c.target(), c.next().Reason, c.Nodes)
+			t.Fatalf("seed %d: %d managers at the end, at most %d are wanted, %s: %+v", seed, m, c.target(), c.next().Reason,
+				c.Nodes)
 		}
 	}
 }

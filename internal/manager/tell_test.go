@@ -42,7 +42,8 @@ func TestTellNodes(t *testing.T) {
 		}
 	}
 
-	// The agent was restarted: it tells how the swarm stands, the boards that are down included, and not one on its way in.
+	// The agent was restarted: it tells how the swarm stands, the boards that are down included, and not one on its way
+	// in.
 	m.nodes = nodes{}
 	tell([]swarm.Node{self, node("n2", "pi2", true), node("n3", "pi3", false), node("n4", "", false)})
 	var got []string
@@ -50,7 +51,8 @@ func TestTellNodes(t *testing.T) {
 		got = append(got, e.Message)
 	}
 	slices.Sort(got)
-	if diff := cmp.Diff([]string{"pi2 is in the swarm: 2 of 4 nodes ready.", "pi3 is down: 2 of 4 nodes ready."}, got); diff != "" {
+	if diff := cmp.Diff([]string{"pi2 is in the swarm: 2 of 4 nodes ready.", "pi3 is down: 2 of 4 nodes ready."},
+		got); diff != "" {
 		t.Errorf("restarted (-want +got):\n%s", diff)
 	}
 }

@@ -1,5 +1,5 @@
-// Package obstacle watches for what on this board is in the way of its swarm and is no affair of any other board: programs that
-// have its ports, and settings that cripple its engine.
+// Package obstacle watches for what on this board is in the way of its swarm and is no affair of any other board:
+// programs that have its ports, and settings that cripple its engine.
 package obstacle
 
 import (

@@ -21,7 +21,8 @@ func TestWatch(t *testing.T) {
 	w := &Watch{
 		Strangers: func() []ports.Holder { return holders },
 		Settings: func(context.Context) []*swarm.Setting {
-			return swarm.Hindering(dockerd.Read(fstest.MapFS{"etc/docker/daemon.json": &fstest.MapFile{Data: []byte(daemon)}}, ""))
+			return swarm.Hindering(dockerd.Read(fstest.MapFS{"etc/docker/daemon.json": &fstest.MapFile{Data: []byte(daemon)}},
+				""))
 		},
 		Log: zap.New(core),
 	}

@@ -18,8 +18,8 @@ import (
 	"github.com/pi-agent/pi-agent/internal/say"
 )
 
-// TestClassroom looks at the page of a class of 30 boards in a browser, on a projector, a laptop and a phone. With PAGE_SHOTS, a
-// picture of each is left in that directory.
+// TestClassroom looks at the page of a class of 30 boards in a browser, on a projector, a laptop and a phone. With
+// PAGE_SHOTS, a picture of each is left in that directory.
 func TestClassroom(t *testing.T) {
 	text, err := os.ReadFile("../picture/testdata/classroom.json")
 	if err != nil {
@@ -39,7 +39,8 @@ func TestClassroom(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Server{Picture: func(context.Context) picture.Picture { return *shown.Load() }, Names: func() []string { return nil }, Log: zaptest.NewLogger(t)}
+	s := &Server{Picture: func(context.Context) picture.Picture { return *shown.Load() },
+		Names: func() []string { return nil }, Log: zaptest.NewLogger(t)}
 	served := make(chan error, 1)
 	go func() { served <- s.serve(t.Context(), l) }()
 	t.Cleanup(func() {

@@ -41,7 +41,8 @@ func (s *Server) newest(ctx context.Context) (frame, error) {
 	return s.frame, nil
 }
 
-// still leaves out what changes all the time and is not shown, so that a cluster in which nothing happens sends nothing.
+// still leaves out what changes all the time and is not shown, so that a cluster in which nothing happens sends
+// nothing.
 func still(p picture.Picture) picture.Picture {
 	p.Drawn = time.Time{}
 	p.Boards = slices.Clone(p.Boards)

@@ -1,5 +1,6 @@
-// Package page is the page that every board serves to browsers on its network: the picture of the cluster, as it changes,
-// and the same in numbers for Prometheus. It can only be looked at. It draws pictures only while somebody looks.
+// Package page is the page that every board serves to browsers on its network: the picture of the cluster, as it
+// changes, and the same in numbers for Prometheus. It can only be looked at. It draws pictures only while somebody
+// looks.
 package page
 
 import (
@@ -82,7 +83,8 @@ func (s *Server) handler() http.Handler {
 			w.Header().Set(k, v)
 		}
 		if !ours(r.Host, s.Names(), func() []string { return Domains(Resolver) }) {
-			http.Error(w, "This is a Raspberry Pi with pi-agent. Ask for it by its address or its own name.", http.StatusMisdirectedRequest)
+			http.Error(w, "This is a Raspberry Pi with pi-agent. Ask for it by its address or its own name.",
+				http.StatusMisdirectedRequest)
 			return
 		}
 		mux.ServeHTTP(w, r)

@@ -124,9 +124,11 @@ func class() *picture.Picture {
 		Boards: []picture.Board{
 			{Serial: "10000000aabbcc02", Name: "pi-bbcc02", Addrs: []netip.Addr{netip.MustParseAddr("10.77.0.129")}, Node: "n2",
 				Role: picture.Leader, State: picture.Ready, Heard: now},
-			{Serial: "10000000aabbcc05", Name: `pi"\5`, Node: "n5", Role: picture.Worker, State: picture.Down, Clock: &off, Heard: now},
+			{Serial: "10000000aabbcc05", Name: `pi"\5`, Node: "n5", Role: picture.Worker, State: picture.Down, Clock: &off,
+				Heard: now},
 		},
-		Services: []picture.Service{{Name: "web", Wanted: 4, Running: 3, Tasks: []picture.Task{{ID: "t", Slot: 1, Node: "n2", Board: "pi-bbcc02", State: "running"}}}},
+		Services: []picture.Service{{Name: "web", Wanted: 4, Running: 3,
+			Tasks: []picture.Task{{ID: "t", Slot: 1, Node: "n2", Board: "pi-bbcc02", State: "running"}}}},
 	}
 	p.Judge()
 	return p
@@ -152,8 +154,10 @@ func TestPage(t *testing.T) {
 		if s.drawn.Load() != 1 {
 			t.Errorf("%d pictures were drawn for the metrics", s.drawn.Load())
 		}
-		for accept, lang := range map[string]string{"": "en", "es-MX,es;q=0.9,en;q=0.8": "es", "fr, en-GB;q=0.5, es;q=0.4": "en", "de": "en"} {
-			if text, _ := s.text(t, "http://localhost/", "Accept-Language", accept); !strings.Contains(text, `<html lang="`+lang+`">`) {
+		for accept, lang := range map[string]string{"": "en", "es-MX,es;q=0.9,en;q=0.8": "es",
+			"fr, en-GB;q=0.5, es;q=0.4": "en", "de": "en"} {
+			if text, _ := s.text(t, "http://localhost/", "Accept-Language", accept); !strings.Contains(text,
+				`<html lang="`+lang+`">`) {
 				t.Errorf("Accept-Language %q is not answered in %q", accept, lang)
 			}
 		}
@@ -317,7 +321,8 @@ func TestStream(t *testing.T) {
 		moved.Services[0].Tasks[0].Board = "pi-bbcc05"
 		s.shown.Store(moved)
 		begun = time.Now()
-		if event, data := a.next(t); event != "picture" || !strings.Contains(data, `"board":"pi-bbcc05"`) || time.Since(begun) > pace {
+		if event, data := a.next(t); event != "picture" || !strings.Contains(data, `"board":"pi-bbcc05"`) ||
+			time.Since(begun) > pace {
 			t.Errorf("a task that moved: %q after %v", event, time.Since(begun))
 		}
 		if event, _ := b.next(t); event != "picture" {
@@ -350,7 +355,8 @@ func TestStreamBounds(t *testing.T) {
 			all[i] = s.stream(t)
 			all[i].next(t)
 		}
-		if text, res := s.text(t, "http://localhost/events"); res.StatusCode != http.StatusServiceUnavailable || res.Header.Get("Retry-After") == "" {
+		if text, res := s.text(t, "http://localhost/events"); res.StatusCode != http.StatusServiceUnavailable ||
+			res.Header.Get("Retry-After") == "" {
 			t.Errorf("one page more: %s %s", res.Status, text)
 		}
 		time.Sleep(time.Minute) // none of them reads a beat: the pipe takes none

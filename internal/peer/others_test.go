@@ -33,14 +33,16 @@ func TestRemembered(t *testing.T) {
 		}
 		return all
 	}
-	if got := peer.Remembered(addrs("169.254.7.8", "8.8.8.8"), addrs("10.0.0.1", "169.254.7.8")); !slices.Equal(got, addrs("169.254.7.8", "10.0.0.1")) {
+	if got := peer.Remembered(addrs("169.254.7.8", "8.8.8.8"), addrs("10.0.0.1", "169.254.7.8")); !slices.Equal(got,
+		addrs("169.254.7.8", "10.0.0.1")) {
 		t.Errorf("%v: want those of now first, each once, and none of the world", got)
 	}
 	var many []netip.Addr
 	for i := range peer.OthersMax + 1 {
 		many = append(many, netip.AddrFrom4([4]byte{10, 0, 0, byte(i)}))
 	}
-	if got := peer.Remembered(addrs("192.168.1.20"), many); len(got) != peer.OthersMax || peer.CheckRemembered(got) != nil {
+	if got := peer.Remembered(addrs("192.168.1.20"), many); len(got) != peer.OthersMax ||
+		peer.CheckRemembered(got) != nil {
 		t.Errorf("%d addresses, %v", len(got), peer.CheckRemembered(got))
 	}
 	for _, wrong := range [][]netip.Addr{many, addrs("8.8.8.8"), addrs("fe80::1")} {

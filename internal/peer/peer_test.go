@@ -51,7 +51,8 @@ func TestDerivedSerialsSortLast(t *testing.T) {
 }
 
 func TestClaimValidate(t *testing.T) {
-	good := peer.Claim{Serial: "10000000aabbcc01", Cluster: "pi", State: peer.Manager, Swarm: "vks8kx0b2e3l", Model: "Raspberry Pi 4 Model B Rev 1.1"}
+	good := peer.Claim{Serial: "10000000aabbcc01", Cluster: "pi", State: peer.Manager, Swarm: "vks8kx0b2e3l",
+		Model: "Raspberry Pi 4 Model B Rev 1.1"}
 	if err := good.Validate(); err != nil {
 		t.Fatal(err)
 	}
@@ -121,7 +122,8 @@ func TestSentencesOfAClaim(t *testing.T) {
 	if err := json.Unmarshal(text, &read); err != nil || read != c || read.Validate() != nil {
 		t.Errorf("%+v, %v, want %+v", read, err, c)
 	}
-	if err := json.Unmarshal([]byte(`{"trouble": "no", "waits_es": "x"}`), &read); err != nil || read.Trouble != say.Words("no") || !read.Waits.IsZero() {
+	if err := json.Unmarshal([]byte(`{"trouble": "no", "waits_es": "x"}`), &read); err != nil ||
+		read.Trouble != say.Words("no") || !read.Waits.IsZero() {
 		t.Errorf("%+v, %v", read, err)
 	}
 	c.Waits.Code = "</script>"

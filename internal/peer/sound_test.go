@@ -15,7 +15,8 @@ func TestSound(t *testing.T) {
 	good := peer.Claim{
 		Serial: "10000000aabbcc01", Cluster: "pi", State: peer.Manager, Swarm: "vks8kx0b2e3l", Node: "n0de", Hostname: "kitchen",
 		Model: "Raspberry Pi 4 Model B Rev 1.1", Machine: "7d3f0a8c2b914e55", Engine: "7d3f0a8c2b914e56", Peers: "192.168.1.20",
-		Trouble: say.Words("Wörter"), Waits: say.Text{Code: "a-b", En: "more", Es: "más"}, Contents: peer.Contents{Nodes: 3, Services: 1},
+		Trouble: say.Words("Wörter"), Waits: say.Text{Code: "a-b", En: "more", Es: "más"}, Contents: peer.Contents{Nodes: 3,
+			Services: 1},
 		Nodes: 3, Ready: 2,
 	}
 	if got := good.Sound(); got != good {
@@ -25,18 +26,23 @@ func TestSound(t *testing.T) {
 		name         string
 		change, want func(*peer.Claim)
 	}{
-		{"hostname that is not UTF-8", func(c *peer.Claim) { c.Hostname = "k\xfcche" }, func(c *peer.Claim) { c.Hostname = "" }},
-		{"hostname of NULs", func(c *peer.Claim) { c.Hostname = "\x00\x00\x00\x00\x00\x00\x00\x00" }, func(c *peer.Claim) { c.Hostname = "" }},
+		{"hostname that is not UTF-8", func(c *peer.Claim) { c.Hostname = "k\xfcche" },
+			func(c *peer.Claim) { c.Hostname = "" }},
+		{"hostname of NULs", func(c *peer.Claim) { c.Hostname = "\x00\x00\x00\x00\x00\x00\x00\x00" },
+			func(c *peer.Claim) { c.Hostname = "" }},
 		{"hostname with a tab", func(c *peer.Claim) { c.Hostname = "my\tpi" }, func(c *peer.Claim) { c.Hostname = "" }},
-		{"hostname of 129 bytes", func(c *peer.Claim) { c.Hostname = strings.Repeat("a", 129) }, func(c *peer.Claim) { c.Hostname = "" }},
+		{"hostname of 129 bytes", func(c *peer.Claim) { c.Hostname = strings.Repeat("a", 129) },
+			func(c *peer.Claim) { c.Hostname = "" }},
 		{"model of a firmware", func(c *peer.Claim) { c.Model = "Pi \xff\x00" + strings.Repeat("x", 200) },
 			func(c *peer.Claim) { c.Model = "Pi ? " + strings.Repeat("x", 123) }},
-		{"words of an engine", func(c *peer.Claim) { c.Trouble = say.Words("a\nb\x1b[2J\x7f") }, func(c *peer.Claim) { c.Trouble = say.Words("a;b [2J ") }},
+		{"words of an engine", func(c *peer.Claim) { c.Trouble = say.Words("a\nb\x1b[2J\x7f") },
+			func(c *peer.Claim) { c.Trouble = say.Words("a;b [2J ") }},
 		{"many words", func(c *peer.Claim) { c.Waits = say.Words(strings.Repeat("ü", peer.TroubleMax)) },
 			func(c *peer.Claim) { c.Waits = say.Words(strings.Repeat("ü", peer.TroubleMax/2)) }},
 		{"swarm", func(c *peer.Claim) { c.Swarm = "VKS8" }, func(c *peer.Claim) { c.Swarm = "" }},
 		{"node", func(c *peer.Claim) { c.Node = "../x" }, func(c *peer.Claim) { c.Node = "" }},
-		{"marks", func(c *peer.Claim) { c.Machine, c.Engine = "x", strings.Repeat("0", 17) }, func(c *peer.Claim) { c.Machine, c.Engine = "", "" }},
+		{"marks", func(c *peer.Claim) { c.Machine, c.Engine = "x", strings.Repeat("0", 17) },
+			func(c *peer.Claim) { c.Machine, c.Engine = "", "" }},
 		{"peers", func(c *peer.Claim) { c.Peers = "8.8.8.8" }, func(c *peer.Claim) { c.Peers = "" }},
 		{"contents", func(c *peer.Claim) { c.Contents = peer.Contents{Nodes: -1, Configs: 1 << 30} },
 			func(c *peer.Claim) { c.Contents = peer.Contents{Configs: 1_000_000} }},

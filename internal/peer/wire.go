@@ -6,7 +6,8 @@ import (
 	"github.com/pi-agent/pi-agent/internal/say"
 )
 
-// wire is a claim in JSON: its texts are their English, which every board understands, and beside it stands what is more.
+// wire is a claim in JSON: its texts are their English, which every board understands, and beside it stands what is
+// more.
 type wire struct {
 	plain
 	TroubleCode string `json:"trouble_code,omitempty"`

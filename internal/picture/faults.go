@@ -37,7 +37,8 @@ func (s Service) faults() (all []fault) {
 	return all
 }
 
-// preparing are the boards on which tasks without a fault are prepared, which is fetching the image for most of the time.
+// preparing are the boards on which tasks without a fault are prepared, which is fetching the image for most of the
+// time.
 func (s Service) preparing() (f fault) {
 	for _, t := range s.Tasks {
 		if t.State == "preparing" && t.Error == "" {

@@ -1,5 +1,5 @@
-// Package picture is the picture of a cluster that people look at: its boards, its swarm, its services, and why a board is
-// not in. The agent draws it; status, the page and whatever else shows it only show it. There is no secret in it.
+// Package picture is the picture of a cluster that people look at: its boards, its swarm, its services, and why a board
+// is not in. The agent draws it; status, the page and whatever else shows it only show it. There is no secret in it.
 package picture
 
 import (
@@ -13,8 +13,8 @@ import (
 	"github.com/pi-agent/pi-agent/internal/tame"
 )
 
-// Version is the version of the form that a picture has in JSON. It counts up when a field goes or changes its meaning; a
-// new field is no new version.
+// Version is the version of the form that a picture has in JSON. It counts up when a field goes or changes its meaning;
+// a new field is no new version.
 const Version = 1
 
 // Max is how many bytes a picture in JSON may have. One of 30 boards and 20 services has about 20 kB.
@@ -22,18 +22,20 @@ const Max = 1 << 20
 
 // Picture is what is known of a cluster at one moment.
 type Picture struct {
-	Version  int         `json:"version"`
-	Drawn    time.Time   `json:"drawn"`   // by the clock of the board that shows it
-	Cluster  string      `json:"cluster"` // name of the cluster
-	Keyed    bool        `json:"keyed"`   // it has a cluster key
-	Self     peer.Serial `json:"self"`    // the board that shows it; empty where even that is not known
-	Source   string      `json:"source"`  // name of the board whose list of nodes this is; empty when no manager was reached
-	Doing    say.Text    `json:"doing"`   // what the agent of that board does, or waits for, in a sentence
-	Needs    bool        `json:"needs"`   // Doing asks for a person
-	Swarm    *Swarm      `json:"swarm"`   // null where the board is in none
-	Boards   []Board     `json:"boards"`
-	Services []Service   `json:"services"`
-	// StackErrors are the Compose files of the board that leads that are not deployed, each with what is wrong, in a sentence.
+	Version int         `json:"version"`
+	Drawn   time.Time   `json:"drawn"`   // by the clock of the board that shows it
+	Cluster string      `json:"cluster"` // name of the cluster
+	Keyed   bool        `json:"keyed"`   // it has a cluster key
+	Self    peer.Serial `json:"self"`    // the board that shows it; empty where even that is not known
+	// name of the board whose list of nodes this is; empty when no manager was reached
+	Source   string    `json:"source"`
+	Doing    say.Text  `json:"doing"` // what the agent of that board does, or waits for, in a sentence
+	Needs    bool      `json:"needs"` // Doing asks for a person
+	Swarm    *Swarm    `json:"swarm"` // null where the board is in none
+	Boards   []Board   `json:"boards"`
+	Services []Service `json:"services"`
+	// StackErrors are the Compose files of the board that leads that are not deployed, each with what is wrong, in a
+	// sentence.
 	StackErrors []say.Text `json:"stack_errors"`
 	// StackAdvice is what Docker left out of those that are deployed, and the like, in sentences.
 	StackAdvice []say.Text `json:"stack_advice"`
@@ -55,11 +57,12 @@ type Swarm struct {
 	Reachable int    `json:"managers_reachable"`
 	Majority  bool   `json:"majority"` // enough managers are there to change the swarm
 	// Leaderless: managers answer, and say that they are too few to change the swarm or to tell its nodes.
-	Leaderless bool           `json:"leaderless"`
-	Lost       bool           `json:"lost"`                       // none of its managers is left, and with them all that it held
-	CertDays   int            `json:"certificate_days,omitempty"` // for how long the certificate of a node is issued
-	RootEnds   time.Time      `json:"authority_ends,omitzero"`    // when the swarm's certificate authority ends
-	Pools      []netip.Prefix `json:"overlay_pools,omitempty"`    // where overlay networks take their subnets from
+	Leaderless bool `json:"leaderless"`
+	// none of its managers is left, and with them all that it held
+	Lost     bool           `json:"lost"`
+	CertDays int            `json:"certificate_days,omitempty"` // for how long the certificate of a node is issued
+	RootEnds time.Time      `json:"authority_ends,omitzero"`    // when the swarm's certificate authority ends
+	Pools    []netip.Prefix `json:"overlay_pools,omitempty"`    // where overlay networks take their subnets from
 }
 
 // Role is what a board is in the swarm.

@@ -58,15 +58,19 @@ func class() picture.Picture {
 			{Name: "web", Image: "nginx:1", Wanted: 3, Running: 2, Tasks: []picture.Task{
 				{ID: "t1", Slot: 1, Node: "mzr1", Board: "pi-bbcc02", State: "running", Since: now},
 				{ID: "t2", Slot: 2, Node: "mzr1", Board: "pi-bbcc02", State: "running", Since: now},
-				{ID: "t3", Slot: 3, Node: "xg42tbi2i5ihbtu1cnpuzxtz8", Board: "pi-bbcc05", State: "ready", Error: "creating vxlan interface: operation not supported", ErrorBoard: "pi-bbcc05", Since: now},
+				{ID: "t3", Slot: 3, Node: "xg42tbi2i5ihbtu1cnpuzxtz8", Board: "pi-bbcc05", State: "ready",
+					Error: "creating vxlan interface: operation not supported", ErrorBoard: "pi-bbcc05", Since: now},
 			}},
 			{Name: "backup", Image: "alpine:3", Wanted: 1, Job: true, Tasks: []picture.Task{
 				{ID: "t4", Slot: 1, Node: "mzr1", Board: "pi-bbcc02", State: "complete", Since: now},
 			}},
 		},
-		StackErrors: []say.Text{say.StackRefused.With("blog", "/etc/pi-agent/stacks/blog.yml:6: services.blog.ports must be a list")},
-		StackAdvice: []say.Text{say.StackLacks.With("home", "home", "devices and privileged", "/etc/pi-agent/stacks/home.yml", 8)},
-		Nearby:      []picture.Nearby{{Serial: "10000000aabbcc09", Cluster: "class-b", Why: say.OtherCluster.With("class-b")}},
+		StackErrors: []say.Text{say.StackRefused.With("blog",
+			"/etc/pi-agent/stacks/blog.yml:6: services.blog.ports must be a list")},
+		StackAdvice: []say.Text{say.StackLacks.With("home", "home", "devices and privileged", "/etc/pi-agent/stacks/home.yml",
+			8)},
+		Nearby: []picture.Nearby{{Serial: "10000000aabbcc09", Cluster: "class-b",
+			Why: say.OtherCluster.With("class-b")}},
 	}
 	p.Judge()
 	p.Warnings = append(p.Warnings, picture.Warning{
@@ -89,17 +93,21 @@ func textOf(t *testing.T, p picture.Picture) string {
 func classroom() picture.Picture {
 	p := picture.Picture{
 		Version: picture.Version, Drawn: now, Cluster: "room-12", Keyed: true, Self: "10000000aabbcc10", Source: "pi-bbcc01",
-		Swarm: &picture.Swarm{ID: "nxfocrmkas0i9r920dd2ri0f9", Node: "n16", Managers: 3, Reachable: 2, Majority: true, CertDays: 1825},
+		Swarm: &picture.Swarm{ID: "nxfocrmkas0i9r920dd2ri0f9", Node: "n16", Managers: 3, Reachable: 2, Majority: true,
+			CertDays: 1825},
 		Services: []picture.Service{
-			{Name: "web", Image: "nginx:1.27-alpine", Wanted: 60}, {Name: "visualizer", Image: "dockersamples/visualizer:latest", Wanted: 1},
+			{Name: "web", Image: "nginx:1.27-alpine", Wanted: 60}, {Name: "visualizer", Image: "dockersamples/visualizer:latest",
+				Wanted: 1},
 			{Name: "whoami", Image: "traefik/whoami:v1.10", Wanted: 4},
 		},
 	}
 	for i := range 30 {
 		serial := peer.Serial(fmt.Sprintf("10000000aabbcc%02x", i+1))
 		b := picture.Board{
-			Serial: serial, Name: serial.Name(), Model: "Raspberry Pi 4 Model B Rev 1.4", Node: fmt.Sprintf("n%d", i+1), Role: picture.Worker,
-			Addrs: []netip.Addr{netip.AddrFrom4([4]byte{192, 168, 178, byte(101 + i)})}, State: picture.Ready, Engine: "26.1.5", Heard: now,
+			Serial: serial, Name: serial.Name(), Model: "Raspberry Pi 4 Model B Rev 1.4", Node: fmt.Sprintf("n%d",
+				i+1), Role: picture.Worker,
+			Addrs: []netip.Addr{netip.AddrFrom4([4]byte{192, 168, 178,
+				byte(101 + i)})}, State: picture.Ready, Engine: "26.1.5", Heard: now,
 		}
 		switch i {
 		case 0:
@@ -130,7 +138,8 @@ func classroom() picture.Picture {
 			for range n {
 				if b.State == picture.Ready {
 					p.Services[s].Running++
-					p.Services[s].Tasks = append(p.Services[s].Tasks, picture.Task{Slot: p.Services[s].Running, Node: b.Node, Board: b.Name, State: "running"})
+					p.Services[s].Tasks = append(p.Services[s].Tasks,
+						picture.Task{Slot: p.Services[s].Running, Node: b.Node, Board: b.Name, State: "running"})
 				}
 			}
 		}
@@ -244,7 +253,8 @@ func TestOwnTrouble(t *testing.T) {
 	const deaf = "This board does not hear its own announcements: put that right."
 	p := picture.Picture{
 		Drawn: now, Cluster: "pi", Self: "10000000aabbcc05", Doing: say.Words(deaf), Needs: true,
-		Boards: []picture.Board{{Serial: "10000000aabbcc05", Name: "pi-bbcc05", State: picture.Out, Heard: now, Why: say.Words(deaf)}},
+		Boards: []picture.Board{{Serial: "10000000aabbcc05", Name: "pi-bbcc05", State: picture.Out, Heard: now,
+			Why: say.Words(deaf)}},
 	}
 	for why, want := range map[string]string{
 		deaf: "", "": "",
@@ -253,7 +263,8 @@ func TestOwnTrouble(t *testing.T) {
 		p.Boards[0].Why = say.Words(why)
 		p.Judge()
 		text := textOf(t, p)
-		if table := "! " + deaf + "\n\n  BOARD"; !strings.HasPrefix(text, table) || strings.Count(text, deaf) != 1 || !strings.HasSuffix(text, want) ||
+		if table := "! " + deaf + "\n\n  BOARD"; !strings.HasPrefix(text, table) || strings.Count(text, deaf) != 1 ||
+			!strings.HasSuffix(text, want) ||
 			strings.Contains(text, "\n- ") || want == "" && strings.Contains(text, "\n! ") {
 			t.Errorf("with %q: %s", why, text)
 		}
@@ -273,7 +284,8 @@ func TestBounds(t *testing.T) {
 	p := class()
 	evil := "\x1b[2J\t\u202e" + strings.Repeat("x", 10_000)
 	for range 3000 {
-		p.Boards = append(p.Boards, picture.Board{Name: "pi", State: picture.Down, Why: say.Words(evil), Addrs: make([]netip.Addr, 100)})
+		p.Boards = append(p.Boards,
+			picture.Board{Name: "pi", State: picture.Down, Why: say.Words(evil), Addrs: make([]netip.Addr, 100)})
 		p.Services[0].Tasks = append(p.Services[0].Tasks, picture.Task{State: "failed", Error: evil})
 		p.Nearby = append(p.Nearby, picture.Nearby{Serial: "1", Why: say.Words("no")})
 	}
@@ -291,7 +303,8 @@ func TestBounds(t *testing.T) {
 		t.Errorf("%d bytes with what is wrong with stacks, %v", len(encoded), err)
 	}
 	p = class()
-	p.Boards[0].Why, p.StackErrors, p.Services[0].Tasks[0].Error = say.Words("x"+strings.Repeat("ä", 300)), []say.Text{say.Words(strings.Repeat("日", 300))}, strings.Repeat("🍓", 300)
+	p.Boards[0].Why, p.StackErrors, p.Services[0].Tasks[0].Error = say.Words("x"+strings.Repeat("ä",
+		300)), []say.Text{say.Words(strings.Repeat("日", 300))}, strings.Repeat("🍓", 300)
 	encoded, err = p.Encode()
 	if err != nil || strings.ContainsRune(string(encoded), '\ufffd') || strings.Contains(string(encoded), `\ufffd`) {
 		t.Errorf("a character is cut in two, %v: %s", err, encoded)
@@ -324,7 +337,8 @@ func TestWarnings(t *testing.T) {
 		}, "pi-bbcc05 is not in the swarm. Looking", true},
 		{"the agent needs help", func(p *picture.Picture) { p.Needs = true }, "This board is a worker", true},
 		{"a board is down", func(p *picture.Picture) { p.Boards[0].State = picture.Down }, "pi-bbcc02 is down.", true},
-		{"a board has a handicap", func(p *picture.Picture) { p.Boards[0].Why = say.Words("No multicast.") }, "pi-bbcc02: No multicast.", false},
+		{"a board has a handicap", func(p *picture.Picture) { p.Boards[0].Why = say.Words("No multicast.") },
+			"pi-bbcc02: No multicast.", false},
 		{"all boards have the same one", func(p *picture.Picture) {
 			p.Boards[0].Why, p.Boards[1].Why = say.Words("No multicast."), say.Words("No multicast.")
 		},
@@ -338,21 +352,31 @@ func TestWarnings(t *testing.T) {
 			p.Boards[0].State, p.Boards[0].Why = picture.Out, say.Words("It is lost.")
 		}, "It is lost.", true},
 		{"no manager", func(p *picture.Picture) { p.Source = "" }, "No manager of the swarm answers", true},
-		{"no majority", func(p *picture.Picture) { p.Source, p.Swarm.Leaderless = "", true }, "The managers of the swarm have no majority", true},
+		{"no majority", func(p *picture.Picture) { p.Source, p.Swarm.Leaderless = "", true },
+			"The managers of the swarm have no majority", true},
 		{"a manager is gone", func(p *picture.Picture) { p.Swarm.Reachable = 2 }, "2 of 3 managers are reachable.", true},
-		{"1 manager", func(p *picture.Picture) { p.Swarm.Managers, p.Swarm.Reachable, p.Boards[1].Role = 1, 1, picture.Worker },
+		{"1 manager", func(p *picture.Picture) {
+			p.Swarm.Managers, p.Swarm.Reachable, p.Boards[1].Role = 1, 1,
+				picture.Worker
+		},
 			"1 manager: if pi-bbcc02 fails", false},
 		{"1 manager of 3 boards", func(p *picture.Picture) {
 			p.Swarm.Managers, p.Swarm.Reachable, p.Boards[1].Role = 1, 1, picture.Worker
 			p.Boards = append(p.Boards, p.Boards[1])
 		}, "1 manager: if pi-bbcc02 fails", false},
-		{"2 managers", func(p *picture.Picture) { p.Swarm.Managers, p.Swarm.Reachable = 2, 2 }, "2 managers: if pi-bbcc02 or pi-bbcc05", false},
-		{"certificates", func(p *picture.Picture) { p.Swarm.CertDays = 90 }, "Certificates of the nodes are valid for 90 days", false},
-		{"authority", func(p *picture.Picture) { p.Swarm.RootEnds = now.AddDate(0, 1, 0) }, "The certificate authority of the swarm ends on 2026-12-23", true},
-		{"clock", func(p *picture.Picture) { off := -10800.0; p.Boards[0].Clock = &off }, "The clock of pi-bbcc02 is 3 h behind.", false},
-		{"a service", func(p *picture.Picture) { p.Services = class().Services }, "web runs 2 of 3 tasks: creating vxlan interface", true},
+		{"2 managers", func(p *picture.Picture) { p.Swarm.Managers, p.Swarm.Reachable = 2, 2 },
+			"2 managers: if pi-bbcc02 or pi-bbcc05", false},
+		{"certificates", func(p *picture.Picture) { p.Swarm.CertDays = 90 },
+			"Certificates of the nodes are valid for 90 days", false},
+		{"authority", func(p *picture.Picture) { p.Swarm.RootEnds = now.AddDate(0, 1, 0) },
+			"The certificate authority of the swarm ends on 2026-12-23", true},
+		{"clock", func(p *picture.Picture) { off := -10800.0; p.Boards[0].Clock = &off },
+			"The clock of pi-bbcc02 is 3 h behind.", false},
+		{"a service", func(p *picture.Picture) { p.Services = class().Services },
+			"web runs 2 of 3 tasks: creating vxlan interface", true},
 		{"another service", func(p *picture.Picture) {
-			p.Services = []picture.Service{{Name: "web", Wanted: 2, Running: 1, Tasks: []picture.Task{{Error: "no suitable node"}}}}
+			p.Services = []picture.Service{{Name: "web", Wanted: 2, Running: 1,
+				Tasks: []picture.Task{{Error: "no suitable node"}}}}
 		}, "web runs 1 of 2 tasks: no suitable node.", true},
 		{"an image that is not there", func(p *picture.Picture) {
 			p.Services = []picture.Service{{Name: "web", Wanted: 3, Running: 1, Tasks: []picture.Task{
@@ -368,11 +392,14 @@ func TestWarnings(t *testing.T) {
 			}}}
 		}, "web runs 0 of 2 tasks: there is no image nginx:nope on pi-bbcc02: task: non-zero exit (1) on pi-bbcc05.", true},
 		{"an image that comes", func(p *picture.Picture) {
-			p.Services = []picture.Service{{Name: "web", Image: "nginx:1", Wanted: 1, Tasks: []picture.Task{{State: "preparing", Board: "pi-bbcc02"}}}}
+			p.Services = []picture.Service{{Name: "web", Image: "nginx:1", Wanted: 1,
+				Tasks: []picture.Task{{State: "preparing", Board: "pi-bbcc02"}}}}
 		}, "web runs 0 of 1 tasks: nginx:1 is being fetched on pi-bbcc02.", true},
 		{"a job", func(p *picture.Picture) { p.Services = class().Services[1:] }, "", false},
-		{"a stack", func(p *picture.Picture) { p.StackErrors = class().StackErrors }, "Stack blog is not deployed: /etc/", true},
-		{"advice on a stack", func(p *picture.Picture) { p.StackAdvice = class().StackAdvice }, "Stack home: service home runs without devices", false},
+		{"a stack", func(p *picture.Picture) { p.StackErrors = class().StackErrors }, "Stack blog is not deployed: /etc/",
+			true},
+		{"advice on a stack", func(p *picture.Picture) { p.StackAdvice = class().StackAdvice },
+			"Stack home: service home runs without devices", false},
 	}
 	said := map[string]bool{}
 	played := 0
@@ -388,7 +415,8 @@ func TestWarnings(t *testing.T) {
 			if tt.want == "" && len(p.Warnings) == 0 {
 				return
 			}
-			if len(p.Warnings) != 1 || tt.want == "" || !strings.HasPrefix(p.Warnings[0].Text.En, tt.want) || p.Trouble() != tt.trouble {
+			if len(p.Warnings) != 1 || tt.want == "" || !strings.HasPrefix(p.Warnings[0].Text.En, tt.want) ||
+				p.Trouble() != tt.trouble {
 				t.Errorf("warnings %+v, want one that begins %q, trouble %v", p.Warnings, tt.want, tt.trouble)
 			}
 		})
@@ -396,7 +424,8 @@ func TestWarnings(t *testing.T) {
 	if played < len(tests) || t.Failed() { // only some were asked for
 		return
 	}
-	within := []string{"know-no-image", "know-task-fault", "know-task-fault-on", "know-fetching"} // and seen in the cases above
+	// and seen in the cases above
+	within := []string{"know-no-image", "know-task-fault", "know-task-fault-on", "know-fetching"}
 	for _, code := range say.Codes("know-") {
 		if !said[code] && !slices.Contains(within, code) {
 			t.Errorf("no case warns of %s", code)

@@ -34,18 +34,21 @@ func TestSentencesTravel(t *testing.T) {
 		}
 	}
 	read.Judge()
-	if w := read.Warnings; len(w) != 2 || !say.StackLacksHelp.Says(w[1].Remedy) || !strings.HasPrefix(w[0].Text.Es, "pi-2 no está en el enjambre.") {
+	if w := read.Warnings; len(w) != 2 || !say.StackLacksHelp.Says(w[1].Remedy) ||
+		!strings.HasPrefix(w[0].Text.Es, "pi-2 no está en el enjambre.") {
 		t.Errorf("%+v", w)
 	}
 	var raw struct{ Sentences map[string]picture.Sentence }
-	if err := json.Unmarshal(text, &raw); err != nil || raw.Sentences["It has no cluster key, and this cluster has one."].Code != "why-it-has-no-key" {
+	if err := json.Unmarshal(text, &raw); err != nil ||
+		raw.Sentences["It has no cluster key, and this cluster has one."].Code != "why-it-has-no-key" {
 		t.Errorf("%+v, %v", raw, err)
 	}
 }
 
 // What another board says of sentences stays within bounds.
 func TestSentencesAreBounded(t *testing.T) {
-	text := `{"version": 1, "doing": "x", "sentences": {"x": {"code": "` + strings.Repeat("c", 1000) + `", "es": "` + strings.Repeat("ñ", 100_000) + `"}}}`
+	text := `{"version": 1, "doing": "x", "sentences": {"x": {"code": "` + strings.Repeat("c", 1000) + `", "es": "` +
+		strings.Repeat("ñ", 100_000) + `"}}}`
 	p, err := picture.Decode([]byte(text))
 	if err != nil || len(p.Doing.Es) > 2048 || len(p.Doing.Code) > 64 {
 		t.Errorf("%d and %d bytes, %v", len(p.Doing.Es), len(p.Doing.Code), err)

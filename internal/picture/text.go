@@ -15,8 +15,8 @@ import (
 // quietFor is how long a board may be silent before that is shown: in a swarm, boards speak every 30 to 60 s.
 const quietFor = 3 * time.Minute
 
-// Text writes the picture as a person reads it: one line about the swarm, a table of boards, one of services, and what to
-// know. now is the time to count from.
+// Text writes the picture as a person reads it: one line about the swarm, a table of boards, one of services, and what
+// to know. now is the time to count from.
 func (p Picture) Text(w io.Writer, now time.Time) error {
 	var b strings.Builder
 	headline := p.headline()
@@ -101,7 +101,8 @@ func (p Picture) boardTable(b *strings.Builder, now time.Time) {
 		if len(board.Addrs) > 0 {
 			addr = board.Addrs[0].String()
 		}
-		row(t, mark+" "+board.Name, state, string(board.Role), addr, board.Engine, string(board.Serial), shortModel(board.Model))
+		row(t, mark+" "+board.Name, state, string(board.Role), addr, board.Engine, string(board.Serial),
+			shortModel(board.Model))
 	}
 	_ = t.Flush() // a strings.Builder does not fail
 }
@@ -174,5 +175,6 @@ func row(w io.Writer, cells ...string) {
 	for i, c := range cells {
 		cells[i] = tame.Line(c)
 	}
-	_, _ = fmt.Fprintln(w, strings.TrimRight(strings.Join(cells, "\t"), "\t")) // what is written to ends in a strings.Builder
+	// what is written to ends in a strings.Builder
+	_, _ = fmt.Fprintln(w, strings.TrimRight(strings.Join(cells, "\t"), "\t"))
 }

@@ -1,11 +1,11 @@
 package policy
 
-// Certificates: a summer on the shelf. The certificate of a node ends while it is off, and its engine then does not enter the
-// swarm any more. A worker joins anew. The only manager of a swarm has all of it on its card: Docker makes it the beginning
-// of that swarm again, with a new certificate, if its engine does not know any more that it was in one. That knowledge is a
-// file of its own, which root moves away (see the package prepare). From then until the swarm is back an engine that is
-// asked to join or to found a swarm deletes the old one; what it is to be asked instead is remembered on the card before.
-// Of several managers each is left as it is, for the others may know more.
+// Certificates: a summer on the shelf. The certificate of a node ends while it is off, and its engine then does not
+// enter the swarm any more. A worker joins anew. The only manager of a swarm has all of it on its card: Docker makes it
+// the beginning of that swarm again, with a new certificate, if its engine does not know any more that it was in one.
+// That knowledge is a file of its own, which root moves away (see the package prepare). From then until the swarm is
+// back an engine that is asked to join or to found a swarm deletes the old one; what it is to be asked instead is
+// remembered on the card before. Of several managers each is left as it is, for the others may know more.
 
 import (
 	"github.com/pi-agent/pi-agent/internal/peer"
@@ -21,8 +21,8 @@ func forgottenSwarm(v View) (Action, bool) {
 	return Action{Kind: ForceNewCluster, Reason: say.ExpiredRevives.With()}, true
 }
 
-// expiredCertificate decides for a node whose certificate has expired. An engine of which nothing is remembered may speak of
-// the certificate that a manager has shown.
+// expiredCertificate decides for a node whose certificate has expired. An engine of which nothing is remembered may
+// speak of the certificate that a manager has shown.
 func expiredCertificate(v View) (Action, bool) {
 	fault := v.Engine.Fault()
 	own := fault == swarm.OwnExpired || fault == swarm.Expired && v.Member.Node != ""

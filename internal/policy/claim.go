@@ -53,8 +53,8 @@ func ClaimOf(v View, a Action, s Said) peer.Claim {
 	return c.Sound()
 }
 
-// stateOf is what a board says it is doing. paused is whether what it has attempted must not be repeated yet: who cannot
-// found a swarm stops electing, so that it does not hold up the others.
+// stateOf is what a board says it is doing. paused is whether what it has attempted must not be repeated yet: who
+// cannot found a swarm stops electing, so that it does not hold up the others.
 func stateOf(v View, a Action, paused bool) peer.State {
 	e := v.Engine
 	answers := e.Err == nil
@@ -75,7 +75,8 @@ func stateOf(v View, a Action, paused bool) peer.State {
 	return peer.Blank
 }
 
-// waits is what a claim says of why the board, in that state, is not in a swarm yet, or in one that is lost; empty when it is.
+// waits is what a claim says of why the board, in that state, is not in a swarm yet, or in one that is lost; empty when
+// it is.
 func waits(state peer.State, s Said) (nothing say.Text) {
 	switch a := s.Told; {
 	case state.InSwarm() && a.Lost && a.Kind == Stay:

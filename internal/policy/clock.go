@@ -1,16 +1,16 @@
 package policy
 
-// Clocks: a Pi has none that runs without power, so a board may wake up in the past, and the certificates of a swarm are not
-// valid there yet. What a board lacks is put forward, never back: a clock that stood still is behind, and of two that differ
-// the later one is right. A time server has the last word.
+// Clocks: a Pi has none that runs without power, so a board may wake up in the past, and the certificates of a swarm
+// are not valid there yet. What a board lacks is put forward, never back: a clock that stood still is behind, and of
+// two that differ the later one is right. A time server has the last word.
 
 import (
 	"github.com/pi-agent/pi-agent/internal/say"
 	"time"
 )
 
-// ClocksApart is how far the clock of a board may be behind that of its manager: the certificate of a swarm's authority is dated
-// back that far.
+// ClocksApart is how far the clock of a board may be behind that of its manager: the certificate of a swarm's authority
+// is dated back that far.
 const ClocksApart = 5 * time.Minute
 
 // clockOfThePast says that the clock shows a time at which there was no such program.
@@ -47,9 +47,9 @@ func staying(a Action, ok bool) (Action, bool) {
 	return a, ok
 }
 
-// behind decides for a board whose clock is so far behind that of its manager m that its certificates are not valid yet. A
-// time server would have set it right, so it is put forward to the manager's, whom the board is about to trust with all it
-// has.
+// behind decides for a board whose clock is so far behind that of its manager m that its certificates are not valid
+// yet. A time server would have set it right, so it is put forward to the manager's, whom the board is about to trust
+// with all it has.
 func behind(v View, m Peer) (Action, bool) {
 	ahead := v.ahead(m)
 	if ahead < ClocksApart {

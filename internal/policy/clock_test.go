@@ -23,7 +23,8 @@ func TestDecideClock(t *testing.T) {
 		want   Kind
 		reason string // a part of it
 	}{
-		{"before this program was made", func(v *View) { v.Clock.Built = now.Add(time.Hour) }, Wait, "The clock of this board says 2026-11-23, when"},
+		{"before this program was made", func(v *View) { v.Clock.Built = now.Add(time.Hour) }, Wait,
+			"The clock of this board says 2026-11-23, when"},
 		{"before this program was made, a member", func(v *View) {
 			v.Clock.Built, v.Engine.Status = now.Add(time.Hour), managed(swarm.Active)
 		}, Stay, "This board is a worker in a swarm"},
@@ -31,8 +32,10 @@ func TestDecideClock(t *testing.T) {
 			v.Boards.Peers = []Peer{board(low, peer.Manager, clock(ClocksApart-time.Second))}
 		}, Join, "Joining the swarm"},
 		{"not told", func(v *View) { v.Boards.Peers = []Peer{board(low, peer.Manager)} }, Join, "Joining the swarm"},
-		{"ahead of the manager's", func(v *View) { v.Boards.Peers = []Peer{board(low, peer.Manager, clock(-24*time.Hour))} }, Join, "Joining the swarm"},
-		{"behind the manager's", func(v *View) { v.Boards.Peers = []Peer{board(low, peer.Manager, clock(3*time.Hour))} }, SetClock,
+		{"ahead of the manager's", func(v *View) { v.Boards.Peers = []Peer{board(low, peer.Manager, clock(-24*time.Hour))} },
+			Join, "Joining the swarm"},
+		{"behind the manager's", func(v *View) { v.Boards.Peers = []Peer{board(low, peer.Manager, clock(3*time.Hour))} },
+			SetClock,
 			"The clock of this board is 3 h behind that of " + low.Name() + ", its manager: putting it forward"},
 		{"put forward since the manager was met", func(v *View) {
 			v.Boards.Peers = []Peer{board(low, peer.Manager, met(4*time.Second), clock(3*time.Hour))}

@@ -1,9 +1,9 @@
 package policy
 
-// Copies: the card of this board was in another one before. Either it was copied, and the other board goes on with the same
-// membership of the swarm; then this one leaves it, which the other does not notice, and joins under its own name. Or it was
-// moved, because a board broke; then the membership is this board's, for a swarm may have no other manager. Which of the two
-// it is shows within minutes: two members with one node id are there, or not.
+// Copies: the card of this board was in another one before. Either it was copied, and the other board goes on with the
+// same membership of the swarm; then this one leaves it, which the other does not notice, and joins under its own name.
+// Or it was moved, because a board broke; then the membership is this board's, for a swarm may have no other manager.
+// Which of the two it is shows within minutes: two members with one node id are there, or not.
 
 import (
 	"cmp"

@@ -88,8 +88,8 @@ func Decide(v View) Action {
 	panic("no rule matches") // the last one always does
 }
 
-// settings holds a board back whose settings are wrong: it could be in the name of the cluster, and better no swarm than the
-// wrong one.
+// settings holds a board back whose settings are wrong: it could be in the name of the cluster, and better no swarm
+// than the wrong one.
 func settings(v View) (Action, bool) {
 	if v.Settings.Err == nil {
 		return Action{}, false

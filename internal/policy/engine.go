@@ -1,6 +1,7 @@
 package policy
 
-// Engines: those that cannot be asked, and those that should be in a swarm, or are on their way into one, and are not there.
+// Engines: those that cannot be asked, and those that should be in a swarm, or are on their way into one, and are not
+// there.
 
 import (
 	"errors"
@@ -41,9 +42,10 @@ func lockedSwarm(v View) (Action, bool) {
 	return trouble(say.Locked.With()), true
 }
 
-// stumblingEngine decides for a member whose engine cannot enter its swarm, and then shows no node id. A worker that is made
-// a manager asks the one manager through which it joined once, until its engine is restarted: when that one is gone for good
-// it asks in vain, and gets in by joining anew through another. Whoever may have a vote must not leave like that.
+// stumblingEngine decides for a member whose engine cannot enter its swarm, and then shows no node id. A worker that is
+// made a manager asks the one manager through which it joined once, until its engine is restarted: when that one is
+// gone for good it asks in vain, and gets in by joining anew through another. Whoever may have a vote must not leave
+// like that.
 func stumblingEngine(v View) (Action, bool) {
 	if v.Engine.State != swarm.Failed || v.Engine.NodeID != "" || v.Member.Node == "" {
 		return Action{}, false
@@ -73,8 +75,8 @@ func failedJoin(v View) (Action, bool) {
 	return trouble(say.CannotEnter.With(v.Engine.Error)), true
 }
 
-// pendingEngine tells a member that waits for its manager after a power cut, which has a node id and must never leave, from a
-// first join, which has none and loses nothing by being abandoned.
+// pendingEngine tells a member that waits for its manager after a power cut, which has a node id and must never leave,
+// from a first join, which has none and loses nothing by being abandoned.
 func pendingEngine(v View) (Action, bool) {
 	end := v.Engine.Pending.Add(v.Timing.Pending)
 	switch {

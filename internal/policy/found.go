@@ -1,7 +1,8 @@
 package policy
 
-// Founding: boards in no swarm join the one that is there, or wait for its manager, and where there is none the one with the
-// lowest serial founds it. All of them apply the same rules to what they know of each other, so that only one of them does.
+// Founding: boards in no swarm join the one that is there, or wait for its manager, and where there is none the one
+// with the lowest serial founds it. All of them apply the same rules to what they know of each other, so that only one
+// of them does.
 
 import (
 	"fmt"
@@ -59,8 +60,8 @@ func managerToCome(v View) (Action, bool) {
 	return Action{}, false
 }
 
-// somebodyFounds waits for a board that is founding the swarm, or goes first, also when it has just fallen silent: its engine
-// goes on without it.
+// somebodyFounds waits for a board that is founding the swarm, or goes first, also when it has just fallen silent: its
+// engine goes on without it.
 func somebodyFounds(v View) (Action, bool) {
 	for _, p := range v.Boards.Peers {
 		first := p.Claim.State == peer.Founding ||
@@ -111,7 +112,8 @@ func settling(v View) (Action, bool) {
 	return waitUntil(end, v.looking(v.boards())), true
 }
 
-// boardsOutOfReach founds no swarm while a board of this cluster is heard and does not answer, or does not reach this one.
+// boardsOutOfReach founds no swarm while a board of this cluster is heard and does not answer, or does not reach this
+// one.
 func boardsOutOfReach(v View) (Action, bool) {
 	shutTo := v.shutTo()
 	switch {
@@ -233,8 +235,8 @@ func (v View) shutTo() (all []string) {
 	return all
 }
 
-// notReached says for which boards a blank one waits that are heard and do not answer. There may be a swarm behind them, or
-// they may be about to make one.
+// notReached says for which boards a blank one waits that are heard and do not answer. There may be a swarm behind
+// them, or they may be about to make one.
 func (v View) notReached(boards int) Action {
 	var told []string
 	late := false
@@ -254,8 +256,8 @@ func (v View) notReached(boards int) Action {
 	return between(say.NotReached.With(peer.Port, say.List(told), v.reached()))
 }
 
-// looking is the reason of a board that still finds others, of which that many are there, this one included. Without a number
-// to compare with it names none: each board that is found has a line of its own in the log.
+// looking is the reason of a board that still finds others, of which that many are there, this one included. Without a
+// number to compare with it names none: each board that is found has a line of its own in the log.
 func (v View) looking(boards int) say.Text {
 	if v.Settings.Expect == 0 {
 		return say.Looking.With()

@@ -1,8 +1,9 @@
 package policy
 
-// Lost swarms: the only manager of a swarm gets a new card, and nobody holds its services any more. Its workers are told what
-// is lost, before they leave it and after. Without a cluster key they cannot know whether the board with another node key is
-// theirs with a new card, and only a person can say so. What helps then is said in one sentence, everywhere.
+// Lost swarms: the only manager of a swarm gets a new card, and nobody holds its services any more. Its workers are
+// told what is lost, before they leave it and after. Without a cluster key they cannot know whether the board with
+// another node key is theirs with a new card, and only a person can say so. What helps then is said in one sentence,
+// everywhere.
 
 import (
 	"cmp"
@@ -19,8 +20,8 @@ type Unfollowed struct {
 	Addr   netip.Addr
 }
 
-// AnotherKey says what helps a board that does not follow a manager because of its node key. It names both, for it is shown
-// on other boards as well.
+// AnotherKey says what helps a board that does not follow a manager because of its node key. It names both, for it is
+// shown on other boards as well.
 func AnotherKey(manager, board string) say.Text { return say.AnotherKey.With(manager, board) }
 
 // lostSwarm moves a worker whose managers are gone for good to another swarm of its cluster. Its engine never says so.
@@ -67,8 +68,8 @@ func noManagerLeft(v View) (Action, bool) {
 	return a, true
 }
 
-// leftBy reports whether the board at this address of a manager answers, and is not in the swarm of this board any more.
-// another is whether it has a node key that this board does not follow.
+// leftBy reports whether the board at this address of a manager answers, and is not in the swarm of this board any
+// more. another is whether it has a node key that this board does not follow.
 func (v View) leftBy(addr netip.Addr) (serial peer.Serial, another, ok bool) {
 	for _, u := range v.Boards.Unfollowed {
 		if u.Addr == addr {
@@ -103,8 +104,8 @@ func unfollowedManager(v View) (Action, bool) {
 	return between(AnotherKey(v.Boards.Unfollowed[0].Serial.Name(), v.Serial.Name())), true
 }
 
-// managedBefore reports whether the board p is in a swarm of which it knows no manager but at addresses of this board, which
-// is in none: it has a new card.
+// managedBefore reports whether the board p is in a swarm of which it knows no manager but at addresses of this board,
+// which is in none: it has a new card.
 func (v View) managedBefore(p Peer) bool {
 	managers := p.Claim.Others()
 	return p.Claim.State == peer.Worker && len(managers) > 0 &&

@@ -22,7 +22,8 @@ func TestDecideOfALostSwarm(t *testing.T) {
 	unlisted := func(p *Peer) { p.Claim.Unlisted = true }
 	stranger := []Unfollowed{{low, manager.Addr()}}
 	const (
-		lost    = "No manager of swarm a is left: pi-000001 does not know it any more, as after a new card or pi-agent yield, and its services, secrets and configs are lost. pi-000005 leaves it"
+		lost = "No manager of swarm a is left: pi-000001 does not know it any more, as after a new card or pi-agent " +
+			"yield, and its services, secrets and configs are lost. pi-000005 leaves it"
 		another = `pi-000001 has another node key than the manager that pi-000005 follows, as after a new card. If its card is new, the swarm of the old one is lost with its services, secrets and configs: "sudo pi-agent pair" on both`
 		silent  = "This board is a worker and its manager pi-000001 at 10.77.0.9 does not answer"
 		well    = "This board is a worker in the swarm of pi-000001"
@@ -36,11 +37,14 @@ func TestDecideOfALostSwarm(t *testing.T) {
 		reason string
 		lost   bool
 	}{
-		{"a blank board in the place of the manager", worker, func(v *View) { v.Boards.Peers = []Peer{board(low, peer.Blank)} }, Stay, lost, true},
+		{"a blank board in the place of the manager", worker,
+			func(v *View) { v.Boards.Peers = []Peer{board(low, peer.Blank)} }, Stay, lost, true},
 		{"that elects", worker, func(v *View) { v.Boards.Peers = []Peer{board(low, peer.Electing)} }, Stay, lost, true},
 		{"that founds", worker, func(v *View) { v.Boards.Peers = []Peer{board(low, peer.Founding)} }, Stay, lost, true},
-		{"that manages another swarm", worker, func(v *View) { v.Boards.Peers = []Peer{board(low, peer.Manager, in("b"))} }, Stay, lost, true},
-		{"that works in another swarm", worker, func(v *View) { v.Boards.Peers = []Peer{board(low, peer.Worker, in("b"))} }, Stay, lost, true},
+		{"that manages another swarm", worker, func(v *View) { v.Boards.Peers = []Peer{board(low, peer.Manager, in("b"))} },
+			Stay, lost, true},
+		{"that works in another swarm", worker, func(v *View) { v.Boards.Peers = []Peer{board(low, peer.Worker, in("b"))} },
+			Stay, lost, true},
 		{"without a key, a blank board in the place of the manager", worker, func(v *View) {
 			v.Boards.Peers = []Peer{board(low, peer.Blank, barred)}
 		}, Stay, another, true},
@@ -48,7 +52,8 @@ func TestDecideOfALostSwarm(t *testing.T) {
 		{"that is not followed and was blank before", worker, func(v *View) {
 			v.Boards.Unfollowed, v.Boards.Peers = stranger, []Peer{board(low, peer.Blank, met(time.Minute))}
 		}, Stay, another, true},
-		{"that waits, and may be the manager again", worker, func(v *View) { v.Boards.Peers = []Peer{board(low, peer.Waiting)} }, Stay, well, false},
+		{"that waits, and may be the manager again", worker,
+			func(v *View) { v.Boards.Peers = []Peer{board(low, peer.Waiting)} }, Stay, well, false},
 		{"the manager has not heard of this node yet", worker, func(v *View) {
 			v.Boards.Peers = []Peer{board(low, peer.Manager, in("a"), unlisted)}
 		}, Stay, well, false},
@@ -61,7 +66,8 @@ func TestDecideOfALostSwarm(t *testing.T) {
 			v.Boards.Peers = []Peer{board(low, peer.Manager, in("a"), met(2*time.Minute))}
 		}, Stay, silent, false},
 		{"one of two managers has a new card, and the other is off", two, func(v *View) {
-			v.Boards.Peers = []Peer{board(low, peer.Blank), board(high, peer.Manager, in("a"), at("10.77.0.8:2378"), met(2*time.Minute))}
+			v.Boards.Peers = []Peer{board(low, peer.Blank),
+				board(high, peer.Manager, in("a"), at("10.77.0.8:2378"), met(2*time.Minute))}
 		}, Stay, well, false},
 		{"a blank board, and a manager that it does not follow", swarm.Status{State: swarm.Inactive}, func(v *View) {
 			v.Boards.Unfollowed = stranger

@@ -1,7 +1,7 @@
 package policy
 
-// Members: boards whose engine is in a swarm. Nothing here looks for another one, but for a worker whose managers are gone
-// for good.
+// Members: boards whose engine is in a swarm. Nothing here looks for another one, but for a worker whose managers are
+// gone for good.
 
 import (
 	"slices"
@@ -49,7 +49,8 @@ func lostAddress(v View) (Action, bool) {
 	return v.asTrouble(say.AddressLost.With(addr)), true
 }
 
-// noMajority says that a manager cannot do anything: too few of the managers reach each other, or they are just electing.
+// noMajority says that a manager cannot do anything: too few of the managers reach each other, or they are just
+// electing.
 func noMajority(v View) (Action, bool) {
 	switch {
 	case !v.isManager() || v.Engine.SwarmID != "":
@@ -60,8 +61,8 @@ func noMajority(v View) (Action, bool) {
 	return v.asTrouble(say.NoMajority.With()), true
 }
 
-// duplicateNode names two boards that have been one node for longer than a copy takes to leave: each may hold by now what
-// the other does not, and which of them is the copy only a person can tell.
+// duplicateNode names two boards that have been one node for longer than a copy takes to leave: each may hold by now
+// what the other does not, and which of them is the copy only a person can tell.
 func duplicateNode(v View) (Action, bool) {
 	if v.Engine.State != swarm.Active {
 		return Action{}, false
@@ -92,7 +93,8 @@ func (v View) ownManager() (Peer, bool) {
 	return v.Boards.Peers[i], true
 }
 
-// stopped reports whether the engine of p, a manager of this worker, does not answer. One that just takes its time is no news.
+// stopped reports whether the engine of p, a manager of this worker, does not answer. One that just takes its time is
+// no news.
 func (v View) stopped(p Peer) bool { return v.asleep(p) && p.Claim.State == peer.Waiting }
 
 // worker goes on being one, and says how its managers are. Of several one is enough.

@@ -69,13 +69,16 @@ func oddView(r *rand.Rand) View {
 		return c
 	}
 	pr := func() Peer {
-		c := peer.Claim{Serial: serial(), Cluster: "pi", State: peer.State(pick("waiting", "blank", "electing", "founding", "worker", "manager", "")),
-			Swarm: pick("", "s1", "s2"), Node: pick("", "n1", "n2"), Manages: pick("", "", "s1", "s2"), Unlisted: coin(0.2), Orphan: coin(0.2), Unreached: coin(0.2),
+		c := peer.Claim{Serial: serial(), Cluster: "pi",
+			State: peer.State(pick("waiting", "blank", "electing", "founding", "worker", "manager", "")),
+			Swarm: pick("", "s1", "s2"), Node: pick("", "n1", "n2"), Manages: pick("", "", "s1",
+				"s2"), Unlisted: coin(0.2), Orphan: coin(0.2), Unreached: coin(0.2),
 			Contents: contents(), Peers: pick("", "10.0.0.1", "10.0.0.1 10.0.0.2", "x")}
 		if coin(0.5) {
 			c.Clock = future()
 		}
-		return Peer{Claim: c, Addr: netip.AddrPortFrom(addr(), 2378), Addrs: addrs(), Met: future(), Able: future(), Barred: mayErr(0.2)}
+		return Peer{Claim: c, Addr: netip.AddrPortFrom(addr(), 2378), Addrs: addrs(), Met: future(), Able: future(),
+			Barred: mayErr(0.2)}
 	}
 	peers := func(n int) (all []Peer) {
 		for range r.IntN(n) {
@@ -89,16 +92,21 @@ func oddView(r *rand.Rand) View {
 		managers = append(managers, netip.AddrPortFrom(addr(), 2377))
 	}
 	v := View{Timing: patient, Now: now, Serial: serial(), Reset: coin(0.05),
-		Settings: Settings{Err: mayErr(0.03), Expect: r.IntN(5) * r.IntN(2), Settle: time.Duration(r.IntN(20)) * time.Second, Unanswered: addrs()[:0]},
-		Clock:    Clock{Says: future(), Built: at(), Asked: future()},
-		Network:  Network{Link: mayErr(0.05), Linked: future(), Address: mayErr(0.2), Lost: at(), Own: addrs(), Listening: future(), Inquiring: coin(0.2)},
-		Engine: Engine{Status: swarm.Status{State: swarm.State(pick("inactive", "inactive", "inactive", "pending", "active", "active", "error", "locked", "")), NodeID: pick("", "n1", "n2"),
-			Addr: addr(), Manager: coin(0.3), Managers: managers, SwarmID: pick("", "s1", "s2"), Error: pick("", "certificate has expired", "x509: certificate has expired or is not yet valid", "context deadline exceeded")},
+		Settings: Settings{Err: mayErr(0.03), Expect: r.IntN(5) * r.IntN(2), Settle: time.Duration(r.IntN(20)) * time.Second,
+			Unanswered: addrs()[:0]},
+		Clock: Clock{Says: future(), Built: at(), Asked: future()},
+		Network: Network{Link: mayErr(0.05), Linked: future(), Address: mayErr(0.2), Lost: at(), Own: addrs(),
+			Listening: future(), Inquiring: coin(0.2)},
+		Engine: Engine{Status: swarm.Status{State: swarm.State(pick("inactive", "inactive", "inactive", "pending", "active",
+			"active", "error", "locked", "")), NodeID: pick("", "n1", "n2"),
+			Addr: addr(), Manager: coin(0.3), Managers: managers, SwarmID: pick("", "s1", "s2"), Error: pick("",
+				"certificate has expired", "x509: certificate has expired or is not yet valid", "context deadline exceeded")},
 			Err: mayErr(0.03), Taken: mayErr(0.03), Pending: future(), ForgetAsked: future()},
 		Swarm:    Swarm{Contents: contents(), Answered: future(), Disowned: at(), Duplicate: at(), Left: future()},
 		Boards:   Boards{Peers: peers(4), SameSerial: nil, Newest: at()},
 		Election: Election{Proposed: at(), Unasked: r.IntN(3), Unanswered: r.IntN(3)},
-		Member:   peer.Membership{Swarm: pick("", "s1", "s2"), Node: pick("", "n1", "n2"), Manager: coin(0.3), Sole: coin(0.3), Yields: coin(0.2), From: peer.Serial(pick("", "", "10000000aabbcc09"))},
+		Member: peer.Membership{Swarm: pick("", "s1", "s2"), Node: pick("", "n1", "n2"), Manager: coin(0.3),
+			Sole: coin(0.3), Yields: coin(0.2), From: peer.Serial(pick("", "", "10000000aabbcc09"))},
 	}
 	if coin(0.1) {
 		v.Network.Address = address.Refusal{}
@@ -114,7 +122,9 @@ func oddView(r *rand.Rand) View {
 	}
 	for range r.IntN(3) * r.IntN(2) {
 		since := at()
-		v.Boards.Unreached = append(v.Boards.Unreached, Unreached{Serial: serial(), State: peer.State(pick("blank", "manager", "worker")), Addr: addr(), Since: since, Ends: now.Add(time.Duration(1 + r.Int64N(int64(2*time.Minute)))), Shut: coin(0.5)})
+		v.Boards.Unreached = append(v.Boards.Unreached,
+			Unreached{Serial: serial(), State: peer.State(pick("blank", "manager", "worker")), Addr: addr(), Since: since,
+				Ends: now.Add(time.Duration(1 + r.Int64N(int64(2*time.Minute)))), Shut: coin(0.5)})
 	}
 	if coin(0.1) {
 		v.Boards.Unfollowed = []Unfollowed{{serial(), addr()}}
@@ -125,8 +135,8 @@ func oddView(r *rand.Rand) View {
 	return v
 }
 
-// Whatever a board sees, it decides the same twice, says why, waits for no moment that is past, and founds no swarm beside one that
-// it knows of. All rules have their say.
+// Whatever a board sees, it decides the same twice, says why, waits for no moment that is past, and founds no swarm
+// beside one that it knows of. All rules have their say.
 func TestDecideInOddViews(t *testing.T) {
 	const views = 100_000
 	decided := map[string]int{}
@@ -134,7 +144,8 @@ func TestDecideInOddViews(t *testing.T) {
 		v := oddView(rand.New(rand.NewPCG(seed, 1)))
 		a, again := Decide(v), Decide(oddView(rand.New(rand.NewPCG(seed, 1))))
 		decided[a.Rule]++
-		if a.Kind != again.Kind || a.Reason != again.Reason || a.Rule != again.Rule || !a.Until.Equal(again.Until) || a.Trouble != again.Trouble {
+		if a.Kind != again.Kind || a.Reason != again.Reason || a.Rule != again.Rule || !a.Until.Equal(again.Until) ||
+			a.Trouble != again.Trouble {
 			t.Errorf("seed %d: %+v, and then %+v", seed, a, again)
 		}
 		if a.Reason.En == "" || strings.Contains(a.Reason.En, "%!") {

@@ -1,6 +1,6 @@
 // Package policy says what a board should do in view of what it observes. Decide is a pure function of a View: it asks
-// nobody, keeps nothing and looks at no clock. Nothing that matters to it lives in memory only, so that a power cut at any
-// instruction is answered by deciding again.
+// nobody, keeps nothing and looks at no clock. Nothing that matters to it lives in memory only, so that a power cut at
+// any instruction is answered by deciding again.
 package policy
 
 import (
@@ -33,7 +33,8 @@ const (
 
 // String implements fmt.Stringer.
 func (k Kind) String() string {
-	return [...]string{"wait", "serve", "stay", "join", "propose", "init", "abandon", "move", "leave copy", "set clock", "force new cluster"}[k]
+	return [...]string{"wait", "serve", "stay", "join", "propose", "init", "abandon", "move", "leave copy", "set clock",
+		"force new cluster"}[k]
 }
 
 // Action is a decision with its reason.
@@ -72,8 +73,8 @@ func (p Peer) IsManagerOf(s swarm.Status) bool {
 // name is what people call the board.
 func (p Peer) name() string { return p.Claim.Serial.Name() }
 
-// Unreached is a board of this cluster that is heard, and does not answer when it is asked: its port is shut, or the network
-// lets multicast through and no connection. There may be a swarm behind it.
+// Unreached is a board of this cluster that is heard, and does not answer when it is asked: its port is shut, or the
+// network lets multicast through and no connection. There may be a swarm behind it.
 type Unreached struct {
 	Serial peer.Serial
 	State  peer.State // as it announces

@@ -7,8 +7,8 @@ import (
 	"github.com/pi-agent/pi-agent/internal/say"
 )
 
-// twoSwarms decides for a manager that meets a manager of another swarm of its cluster: an empty one yields, of two empty ones
-// that of the higher serial, and one that a person has given up.
+// twoSwarms decides for a manager that meets a manager of another swarm of its cluster: an empty one yields, of two
+// empty ones that of the higher serial, and one that a person has given up.
 func twoSwarms(v View) (Action, bool) {
 	if !v.isManager() {
 		return Action{}, false
@@ -64,7 +64,8 @@ func dividedCluster(v View) (Action, bool) {
 	}
 	for _, p := range v.Boards.Peers {
 		if v.foreign(p) && p.Claim.Swarm != m.Claim.Swarm && full(p) {
-			return v.both(side{m.Claim.Serial, m.Claim.Swarm, m.Claim.Contents}, side{p.Claim.Serial, p.Claim.Swarm, p.Claim.Contents}), true
+			return v.both(side{m.Claim.Serial, m.Claim.Swarm, m.Claim.Contents},
+				side{p.Claim.Serial, p.Claim.Swarm, p.Claim.Contents}), true
 		}
 	}
 	return Action{}, false

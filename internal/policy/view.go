@@ -50,7 +50,8 @@ type Network struct {
 	Lost      time.Time    // since when this board has not had the address by which its swarm knows it; zero when it has
 	Own       []netip.Addr // addresses of this board at which others know it
 	Listening time.Time    // since when this board has heard its own announcements; zero when it does not
-	Inquiring bool         // it has an address at which it has not yet asked by multicast who is there, and heard the answers
+	// it has an address at which it has not yet asked by multicast who is there, and heard the answers
+	Inquiring bool
 }
 
 // Engine is the Docker Engine of this board.
@@ -95,7 +96,8 @@ func (v View) answers(p Peer) bool { return v.Now.Sub(p.Met) < v.Timing.Rival }
 
 // Rival reports whether p answers and manages another swarm than this board does.
 func (v View) Rival(p Peer) bool {
-	return v.Engine.SwarmID != "" && p.Claim.State == peer.Manager && p.Claim.Swarm != "" && p.Claim.Swarm != v.Engine.SwarmID &&
+	return v.Engine.SwarmID != "" && p.Claim.State == peer.Manager && p.Claim.Swarm != "" &&
+		p.Claim.Swarm != v.Engine.SwarmID &&
 		v.answers(p)
 }
 
@@ -105,8 +107,8 @@ func (v View) foreign(p Peer) bool {
 		(p.Claim.Unlisted || v.Member.Swarm != "" && p.Claim.Swarm != v.Member.Swarm)
 }
 
-// Leads reports whether p answers and manages the swarm that this board, a worker, is in. Without a majority it does not
-// know which one that is.
+// Leads reports whether p answers and manages the swarm that this board, a worker, is in. Without a majority it does
+// not know which one that is.
 func (v View) Leads(p Peer) bool {
 	if v.asleep(p) {
 		return true
@@ -120,14 +122,14 @@ func (v View) Leads(p Peer) bool {
 	return p.Claim.Swarm == v.Member.Swarm
 }
 
-// asleep reports whether the agent of p answers and says that it manages the swarm of this board, a worker, and its engine
-// does not. It may take hours to be put right, and is no reason to leave.
+// asleep reports whether the agent of p answers and says that it manages the swarm of this board, a worker, and its
+// engine does not. It may take hours to be put right, and is no reason to leave.
 func (v View) asleep(p Peer) bool {
 	return p.Claim.Manages != "" && p.Claim.Manages == v.Member.Swarm && v.answers(p)
 }
 
-// Disowned reports whether all managers that the engine knows answer, and say that they do not manage its swarm any more. The
-// time is that of the oldest of these answers.
+// Disowned reports whether all managers that the engine knows answer, and say that they do not manage its swarm any
+// more. The time is that of the oldest of these answers.
 func (v View) Disowned() (oldest time.Time, ok bool) {
 	for _, m := range v.Engine.Managers {
 		i := slices.IndexFunc(v.Boards.Peers, func(p Peer) bool {
@@ -143,8 +145,8 @@ func (v View) Disowned() (oldest time.Time, ok bool) {
 	return oldest, !oldest.IsZero()
 }
 
-// LongDisowned reports whether Disowned has held for Timing.Disowned: one answer is not enough, for a manager learns of a new
-// node a moment after the node.
+// LongDisowned reports whether Disowned has held for Timing.Disowned: one answer is not enough, for a manager learns of
+// a new node a moment after the node.
 func (v View) LongDisowned() bool {
 	oldest, ok := v.Disowned()
 	return ok && !v.Swarm.Disowned.IsZero() && oldest.Sub(v.Swarm.Disowned) >= v.Timing.Disowned

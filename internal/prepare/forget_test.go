@@ -53,7 +53,8 @@ func TestPutAside(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(root, "swarm/certificates"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if done, err := putAside(root, end); done || err == nil || !strings.Contains(err.Error(), root+"/swarm/certificates/swarm-node.crt") {
+	if done, err := putAside(root, end); done || err == nil ||
+		!strings.Contains(err.Error(), root+"/swarm/certificates/swarm-node.crt") {
 		t.Errorf("without a certificate: %v, %v, want an error with its path", done, err)
 	}
 	for name, text := range map[string][]byte{

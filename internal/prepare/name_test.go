@@ -70,7 +70,8 @@ func TestDecideName(t *testing.T) {
 		{"reset, and still asked for", "kitchen", "kitchen", kitchen, kitchen.Name, kitchen},
 		{"a person gives another", "attic", "", kitchen, "attic", kitchen},
 		{"which is taken, too", "attic", "attic", kitchen, "attic-bbcc01", given{serial, "attic", "attic-bbcc01"}},
-		{"two boards with the same six digits", "raspberrypi", own, given{}, serial.Instance(), given{serial, own, serial.Instance()}},
+		{"two boards with the same six digits", "raspberrypi", own, given{}, serial.Instance(),
+			given{serial, own, serial.Instance()}},
 		{"reset to that of the image", "raspberrypi", "", given{serial, own, serial.Instance()}, serial.Instance(),
 			given{serial, own, serial.Instance()}},
 	}
@@ -123,7 +124,8 @@ func FuzzDecideName(f *testing.F) {
 }
 
 func TestAliases(t *testing.T) {
-	const text = "127.0.0.1 localhost\n127.0.1.1 pi1.example.org Pi1 web # attic\n10.0.0.7 attic.example.org attic\n::1 pi1.lan k\xfcche pi1 web\n0.0.0.0 pi1"
+	const text = "127.0.0.1 localhost\n127.0.1.1 pi1.example.org Pi1 web # attic\n10.0.0.7 attic.example.org attic\n::1 " +
+		"pi1.lan k\xfcche pi1 web\n0.0.0.0 pi1"
 	for name, want := range map[string]string{
 		"pi1": "pi1.example.org web pi1.lan", "pi1.example.org": "Pi1 web", "attic": "attic.example.org", "localhost": "", "": "", "10.0.0.7": "",
 	} {
@@ -150,7 +152,8 @@ func TestInHosts(t *testing.T) {
 		{"in a comment only", "127.0.1.1 # pi-bbcc01\n", "127.0.1.1 # pi-bbcc01\n127.0.1.1\tpi-bbcc01\n"},
 		{"another name there", "127.0.1.1 raspberrypi2\n", "127.0.1.1 raspberrypi2\n127.0.1.1\tpi-bbcc01\n"},
 		{"localhost there", "127.0.1.1 localhost\n", "127.0.1.1 localhost\n127.0.1.1\tpi-bbcc01\n"},
-		{"other addresses stay", "10.0.0.1 raspberrypi\n127.0.1.1 raspberrypi", "10.0.0.1 raspberrypi\n127.0.1.1\tpi-bbcc01\n"},
+		{"other addresses stay", "10.0.0.1 raspberrypi\n127.0.1.1 raspberrypi",
+			"10.0.0.1 raspberrypi\n127.0.1.1\tpi-bbcc01\n"},
 		{"of Windows", "127.0.1.1 raspberrypi\r\n", "127.0.1.1\tpi-bbcc01\n"},
 		{"no line", "127.0.0.1 localhost", "127.0.0.1 localhost\n127.0.1.1\tpi-bbcc01\n"},
 		{"empty", "", "127.0.1.1\tpi-bbcc01\n"},
@@ -164,7 +167,8 @@ func TestInHosts(t *testing.T) {
 			t.Errorf("%s: done twice it is %q", tt.name, again)
 		}
 	}
-	if got, want := string(inHosts([]byte("127.0.1.1 kitchen.lan\n"), "kitchen-bbcc01.lan", outdated)), "127.0.1.1\tkitchen-bbcc01.lan\n"; got != want {
+	if got, want := string(inHosts([]byte("127.0.1.1 kitchen.lan\n"), "kitchen-bbcc01.lan",
+		outdated)), "127.0.1.1\tkitchen-bbcc01.lan\n"; got != want {
 		t.Errorf("a name with a domain: %q, want %q", got, want)
 	}
 	if got, want := string(inHosts(nil, "hall.lan", outdated)), "127.0.1.1\thall.lan hall\n"; got != want {

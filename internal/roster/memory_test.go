@@ -13,8 +13,8 @@ import (
 	"github.com/pi-agent/pi-agent/internal/peer"
 )
 
-// Where boards are met is written seldom: those that come together at once, a later one after minutes, and nothing anew while
-// the same are met at the same places.
+// Where boards are met is written seldom: those that come together at once, a later one after minutes, and nothing anew
+// while the same are met at the same places.
 func TestPlacesAreRememberedSeldom(t *testing.T) {
 	var wrote []string
 	known := New(enroll.Fingerprint{1}, patient)

@@ -10,8 +10,8 @@ import (
 	"github.com/pi-agent/pi-agent/internal/peer"
 )
 
-// An address from before is asked for some minutes, and its silence is told to nobody. It is kept as long as it could not be
-// asked, as before there is a network.
+// An address from before is asked for some minutes, and its silence is told to nobody. It is kept as long as it could
+// not be asked, as before there is a network.
 func TestPlacesAreForgotten(t *testing.T) {
 	at := netip.MustParseAddr("10.0.0.2")
 	book := New(enroll.Fingerprint{1}, patient)

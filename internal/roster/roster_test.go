@@ -188,7 +188,8 @@ func TestUnreached(t *testing.T) {
 	after := func(d time.Duration) time.Time { return start.Add(d) }
 	hints := func(now time.Time, ttl time.Duration) (all []discovery.Hint) {
 		for _, at := range []netip.AddrPort{lease, stays} {
-			all = append(all, discovery.Hint{Claim: peer.Claim{Serial: other, Cluster: "pi", State: peer.Blank}, Addr: at, Heard: now, Expires: now.Add(ttl)})
+			all = append(all, discovery.Hint{Claim: peer.Claim{Serial: other, Cluster: "pi", State: peer.Blank}, Addr: at,
+				Heard: now, Expires: now.Add(ttl)})
 		}
 		return all
 	}
@@ -228,14 +229,17 @@ func TestUnreached(t *testing.T) {
 			c.Heard(hints(after(30*time.Second), patient.Heard), after(30*time.Second))
 		}, 31 * time.Second, "pi-bbcc02 at 10.77.0.2 since 0s, shut"},
 		{"it asks this board", func(c *Roster) {
-			c.Meet(enroll.Peer{Claim: peer.Claim{Serial: other, State: peer.Blank}, Key: enroll.Fingerprint{1}, Addr: lease}, start)
+			c.Meet(enroll.Peer{Claim: peer.Claim{Serial: other, State: peer.Blank}, Key: enroll.Fingerprint{1}, Addr: lease},
+				start)
 		}, time.Second, "pi-bbcc02 at 10.77.0.2 since 0s, shut"},
-		{"it has refused", func(c *Roster) { c.Answered(lease, start, start, fmt.Errorf("hello: %w", enroll.ErrRefused)) }, time.Second, ""},
+		{"it has refused", func(c *Roster) { c.Answered(lease, start, start, fmt.Errorf("hello: %w", enroll.ErrRefused)) },
+			time.Second, ""},
 		{"it said goodbye", func(c *Roster) { c.Heard(nil, after(time.Second)) }, time.Second, ""},
 		{"it is no longer heard", func(*Roster) {}, patient.Heard, ""},
 		{"somebody announces it for an hour", func(c *Roster) { c.Heard(hints(start, time.Hour), start) }, patient.Heard, ""},
 		{"this board under an address of before", func(c *Roster) {
-			c.Heard([]discovery.Hint{{Claim: peer.Claim{Serial: self}, Addr: lease, Heard: start, Expires: after(patient.Heard)}}, start)
+			c.Heard([]discovery.Hint{{Claim: peer.Claim{Serial: self}, Addr: lease, Heard: start,
+				Expires: after(patient.Heard)}}, start)
 		}, time.Second, ""},
 	}
 	for _, tt := range tests {
@@ -270,7 +274,8 @@ func TestHeardBeforeMet(t *testing.T) {
 	start := time.Unix(1000, 0)
 	at := netip.MustParseAddrPort("10.77.0.2:2378")
 	c := New(enroll.Fingerprint{}, patient)
-	hint := discovery.Hint{Claim: peer.Claim{Serial: "10000000aabbcc02"}, Addr: at, Heard: start, Expires: start.Add(patient.Heard)}
+	hint := discovery.Hint{Claim: peer.Claim{Serial: "10000000aabbcc02"}, Addr: at, Heard: start,
+		Expires: start.Add(patient.Heard)}
 	c.Heard([]discovery.Hint{hint}, start)
 	c.Meet(enroll.Peer{Claim: hint.Claim, Key: enroll.Fingerprint{1}, Addr: at}, start.Add(time.Minute))
 	if got := c.Newest(); !got.Equal(start) {
@@ -278,7 +283,8 @@ func TestHeardBeforeMet(t *testing.T) {
 	}
 }
 
-// What a board said before does not count when it comes in after something newer, of the same agent or of the one before.
+// What a board said before does not count when it comes in after something newer, of the same agent or of the one
+// before.
 func TestOlderClaimIsNotBelieved(t *testing.T) {
 	start := time.Unix(1000, 0)
 	type said struct {
@@ -297,10 +303,13 @@ func TestOlderClaimIsNotBelieved(t *testing.T) {
 		{"overtaken", []said{{0, 7, 2, one, peer.Manager}, {0, 7, 1, one, peer.Founding}}, peer.Manager},
 		{"the same again", []said{{0, 7, 2, one, peer.Blank}, {0, 7, 2, one, peer.Manager}}, peer.Manager},
 		{"a new agent", []said{{0, 7, 99, one, peer.Manager}, {0, 5, 1, one, peer.Worker}}, peer.Worker},
-		{"the agent before", []said{{0, 7, 99, one, peer.Founding}, {0, 5, 1, one, peer.Worker}, {time.Second, 7, 99, one, peer.Founding}}, peer.Worker},
-		{"the agent before that was none", []said{{0, 7, 9, one, peer.Founding}, {0, 5, 1, one, peer.Worker}, {patient.Overtaken, 7, 9, one, peer.Manager}}, peer.Manager},
+		{"the agent before", []said{{0, 7, 99, one, peer.Founding}, {0, 5, 1, one, peer.Worker},
+			{time.Second, 7, 99, one, peer.Founding}}, peer.Worker},
+		{"the agent before that was none", []said{{0, 7, 9, one, peer.Founding}, {0, 5, 1, one, peer.Worker},
+			{patient.Overtaken, 7, 9, one, peer.Manager}}, peer.Manager},
 		{"an agent that does not count", []said{{0, 7, 99, one, peer.Manager}, {0, 0, 0, one, peer.Blank}}, peer.Blank},
-		{"two boards with one key", []said{{0, 7, 99, one, peer.Manager}, {0, 5, 1, other, peer.Blank}, {0, 7, 98, one, peer.Worker}}, peer.Worker},
+		{"two boards with one key",
+			[]said{{0, 7, 99, one, peer.Manager}, {0, 5, 1, other, peer.Blank}, {0, 7, 98, one, peer.Worker}}, peer.Worker},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -25,7 +25,8 @@ var (
 	NoMajority = sentence("no-majority",
 		"This board is a manager and does not reach enough of the others: the swarm cannot be changed until they are back; "+
 			"containers go on running",
-		"Esta placa es gestora y no llega a suficientes de las otras: el enjambre no se puede cambiar hasta que vuelvan; los "+
+		"Esta placa es gestora y no llega a suficientes de las otras: el enjambre no se puede cambiar hasta que vuelvan; "+
+			"los "+
 			"contenedores siguen en marcha")
 	Worker = sentence("worker",
 		"This board is a worker in the swarm of %[1]s",
@@ -46,7 +47,8 @@ var (
 		"This board is a member of a swarm and waits for its manager",
 		"Esta placa es miembro de un enjambre y espera a su gestora")
 	DuplicateNode = sentence("duplicate-node",
-		"%[1]s and %[2]s are one node of the swarm, for the card of one is a copy of the other's: \"sudo pi-agent reset\" on the "+
+		"%[1]s and %[2]s are one node of the swarm, for the card of one is a copy of the other's: \"sudo pi-agent reset\" "+
+			"on the "+
 			"board with the copied card",
 		"%[1]s y %[2]s son un mismo nodo del enjambre, porque la tarjeta de una es copia de la de la otra: da "+
 			"'sudo pi-agent reset' en la placa que tiene la copia")
@@ -57,18 +59,24 @@ var (
 		"The swarm knows this board as %[1]s, an address that it no longer has: give address = \"link-local\" again",
 		"El enjambre conoce esta placa como %[1]s, una dirección que ya no tiene: pon otra vez address = 'link-local'")
 	AddressLost = sentence("address-lost",
-		"The swarm knows this board as %[1]s, an address that it no longer has, and the other boards cannot reach it: give it that "+
+		"The swarm knows this board as %[1]s, an address that it no longer has, and the other boards cannot reach it: give "+
+			"it that "+
 			"address again, by a fixed lease in the router",
-		"El enjambre conoce esta placa como %[1]s, una dirección que ya no tiene, y las otras placas no llegan a ella: dale de "+
+		"El enjambre conoce esta placa como %[1]s, una dirección que ya no tiene, y las otras placas no llegan a ella: "+
+			"dale de "+
 			"nuevo esa dirección, con una reserva fija en el router")
 
 	// Lost swarms.
 	AnotherKey = sentence("another-key",
-		"%[1]s has another node key than the manager that %[2]s follows, as after a new card. If its card is new, the swarm of the "+
-			"old one is lost with its services, secrets and configs: \"sudo pi-agent pair\" on both lets %[2]s join the new one, and "+
+		"%[1]s has another node key than the manager that %[2]s follows, as after a new card. If its card is new, the "+
+			"swarm of the "+
+			"old one is lost with its services, secrets and configs: \"sudo pi-agent pair\" on both lets %[2]s join the new "+
+			"one, and "+
 			"stops its containers of the old one",
-		"%[1]s tiene otra clave de nodo que la gestora a la que sigue %[2]s, como tras cambiar la tarjeta. Si su tarjeta es nueva, "+
-			"el enjambre de la anterior se ha perdido con sus servicios, secretos y configs: 'sudo pi-agent pair' en las dos permite "+
+		"%[1]s tiene otra clave de nodo que la gestora a la que sigue %[2]s, como tras cambiar la tarjeta. Si su tarjeta "+
+			"es nueva, "+
+			"el enjambre de la anterior se ha perdido con sus servicios, secretos y configs: 'sudo pi-agent pair' en las dos "+
+			"permite "+
 			"a %[2]s unirse al nuevo, y detiene sus contenedores del anterior")
 	Disowned = sentence("disowned",
 		"The manager of this board does not know it any more: moving to the swarm of %[1]s",
@@ -79,11 +87,14 @@ var (
 	NoManagerLeft = sentence("no-manager-left",
 		"No manager of swarm %[1]s is left: %[2]s does not know it any more, as after a new card or pi-agent yield, and its "+
 			"services, secrets and configs are lost. %[3]s leaves it for the next one, and its containers are stopped then",
-		"No queda ninguna gestora del enjambre %[1]s: %[2]s ya no lo conoce, como tras una tarjeta nueva o pi-agent yield, y sus "+
-			"servicios, secretos y configs se han perdido. %[3]s lo deja por el siguiente, y entonces se detienen sus contenedores")
+		"No queda ninguna gestora del enjambre %[1]s: %[2]s ya no lo conoce, como tras una tarjeta nueva o pi-agent yield, "+
+			"y sus "+
+			"servicios, secretos y configs se han perdido. %[3]s lo deja por el siguiente, y entonces se detienen sus "+
+			"contenedores")
 	LostBefore = sentence("lost-before",
 		"It has left swarm %[1]s, which is lost with its services, secrets and configs: deploy anew what shall run.",
-		"Ha dejado el enjambre %[1]s, que se ha perdido con sus servicios, secretos y configs: despliega de nuevo lo que deba "+
+		"Ha dejado el enjambre %[1]s, que se ha perdido con sus servicios, secretos y configs: despliega de nuevo lo que "+
+			"deba "+
 			"funcionar.")
 
 	// Two swarms of one cluster.
@@ -116,11 +127,15 @@ var (
 		"The certificate of this manager has expired while it was off: bringing its swarm back with all that is in it",
 		"El certificado de esta gestora caducó mientras estaba apagada: recupera su enjambre con todo lo que contiene")
 	ExpiredOfSeveral = sentence("expired-of-several",
-		"The certificate of this manager has expired while it was off, and the Docker Engine does not enter its swarm. The swarm has "+
-			"more managers, which may know more than this one. If one of them works: \"sudo docker swarm leave --force\" here, and "+
+		"The certificate of this manager has expired while it was off, and the Docker Engine does not enter its swarm. The "+
+			"swarm has "+
+			"more managers, which may know more than this one. If one of them works: \"sudo docker swarm leave --force\" "+
+			"here, and "+
 			"this board joins anew",
-		"El certificado de esta gestora caducó mientras estaba apagada, y Docker no entra en su enjambre. El enjambre tiene más "+
-			"gestoras, que quizá sepan más que esta. Si alguna funciona: da 'sudo docker swarm leave --force' aquí, y esta placa se "+
+		"El certificado de esta gestora caducó mientras estaba apagada, y Docker no entra en su enjambre. El enjambre "+
+			"tiene más "+
+			"gestoras, que quizá sepan más que esta. Si alguna funciona: da 'sudo docker swarm leave --force' aquí, y esta "+
+			"placa se "+
 			"une de nuevo")
 	ExpiredLost = sentence("expired-not-revived",
 		"The certificate of this manager has expired while it was off, and its swarm could not be brought back: "+
@@ -128,9 +143,11 @@ var (
 		"El certificado de esta gestora caducó mientras estaba apagada, y su enjambre no se pudo recuperar: "+
 			"'journalctl -u pi-agent-prepare' dice por qué")
 	ExpiredUnknown = sentence("expired-unknown",
-		"The certificate of this board has expired while it was off, and it does not know any more whether it manages a swarm. If it "+
+		"The certificate of this board has expired while it was off, and it does not know any more whether it manages a "+
+			"swarm. If it "+
 			"does not: \"sudo docker swarm leave --force\" here, and this board joins anew",
-		"El certificado de esta placa caducó mientras estaba apagada, y ya no sabe si gestiona un enjambre. Si no es así: da "+
+		"El certificado de esta placa caducó mientras estaba apagada, y ya no sabe si gestiona un enjambre. Si no es así: "+
+			"da "+
 			"'sudo docker swarm leave --force' aquí, y esta placa se une de nuevo")
 	ExpiredNotFollowed = sentence("expired-not-followed",
 		"The certificate of this worker has expired, and it does not follow %[1]s: %[2]s",
@@ -140,15 +157,18 @@ var (
 		"El certificado de esta trabajadora caducó mientras estaba apagada: se une de nuevo al enjambre de %[1]s")
 	ExpiredWaits = sentence("expired-waits",
 		"The certificate of this worker has expired while it was off: waiting for a manager of its swarm to answer",
-		"El certificado de esta trabajadora caducó mientras estaba apagada: espera la respuesta de una gestora de su enjambre")
+		"El certificado de esta trabajadora caducó mientras estaba apagada: espera la respuesta de una gestora de su "+
+			"enjambre")
 
 	// Engines that should be in a swarm.
 	Locked = sentence("locked",
 		"The swarm is locked: give its key with docker swarm unlock",
 		"El enjambre está bloqueado: da su clave con docker swarm unlock")
 	Stranded = sentence("stranded",
-		"The Docker Engine cannot become a manager, for it asks one that is gone: leaving the swarm to join it anew through %[1]s",
-		"Docker no puede hacerse gestor, porque pregunta a uno que ya no está: sale del enjambre para volver a unirse a través de "+
+		"The Docker Engine cannot become a manager, for it asks one that is gone: leaving the swarm to join it anew "+
+			"through %[1]s",
+		"Docker no puede hacerse gestor, porque pregunta a uno que ya no está: sale del enjambre para volver a unirse a "+
+			"través de "+
 			"%[1]s")
 	EntersAgain = sentence("enters-again",
 		"The Docker Engine enters its swarm again",
@@ -168,17 +188,21 @@ var (
 
 	// Clocks.
 	ClockOfThePast = sentence("clock-of-the-past",
-		"The clock of this board says %[1]s, when there was no such pi-agent yet: connect it to the internet, or set the clock with "+
+		"The clock of this board says %[1]s, when there was no such pi-agent yet: connect it to the internet, or set the "+
+			"clock with "+
 			"sudo timedatectl set-time",
-		"El reloj de esta placa marca %[1]s, cuando este pi-agent aún no existía: conéctala a internet, o pon el reloj en hora con "+
+		"El reloj de esta placa marca %[1]s, cuando este pi-agent aún no existía: conéctala a internet, o pon el reloj en "+
+			"hora con "+
 			"sudo timedatectl set-time")
 	ClockPutForward = sentence("clock-put-forward",
 		"The clock of this board is %[1]s behind that of %[2]s, its manager: putting it forward",
 		"El reloj de esta placa va %[1]s por detrás del de %[2]s, su gestora: lo adelanta")
 	ClockTooFar = sentence("clock-too-far",
-		"The clock of this board is %[1]s behind that of %[2]s, its manager, too far for certificates to be valid: set both clocks "+
+		"The clock of this board is %[1]s behind that of %[2]s, its manager, too far for certificates to be valid: set "+
+			"both clocks "+
 			"right, or give the boards one time server",
-		"El reloj de esta placa va %[1]s por detrás del de %[2]s, su gestora, demasiado para que los certificados valgan: pon los "+
+		"El reloj de esta placa va %[1]s por detrás del de %[2]s, su gestora, demasiado para que los certificados valgan: "+
+			"pon los "+
 			"dos relojes en hora, o da a las placas un mismo servidor de hora")
 	ClocksApart = sentence("clocks-apart",
 		"Waiting for a time server: the clocks of this board and of %[1]s are %[2]s apart",
@@ -190,7 +214,8 @@ var (
 		"A la espera de la red: %[1]s")
 	NoStableAddress = sentence("no-stable-address",
 		"There is no address that a swarm can rely on: %[1]s; address = \"interface\" on every board does without",
-		"No hay ninguna dirección en la que un enjambre pueda confiar: %[1]s; con address = 'interface' en todas las placas no hace "+
+		"No hay ninguna dirección en la que un enjambre pueda confiar: %[1]s; con address = 'interface' en todas las "+
+			"placas no hace "+
 			"falta")
 	StableAddressWait = sentence("stable-address-wait",
 		"Waiting for an address that a swarm can rely on: %[1]s",
@@ -208,9 +233,11 @@ var (
 		"Joining the swarm of %[1]s",
 		"Entrando en el enjambre de %[1]s")
 	ManagedBefore = sentence("managed-before",
-		"%[1]s is in a swarm that this board managed with another card: it is lost with its services, secrets and configs. A new one "+
+		"%[1]s is in a swarm that this board managed with another card: it is lost with its services, secrets and configs. "+
+			"A new one "+
 			"is made as soon as %[1]s has noticed",
-		"%[1]s está en un enjambre que esta placa gestionaba con otra tarjeta: se ha perdido con sus servicios, secretos y configs. "+
+		"%[1]s está en un enjambre que esta placa gestionaba con otra tarjeta: se ha perdido con sus servicios, secretos y "+
+			"configs. "+
 			"Se crea uno nuevo en cuanto %[1]s lo nota")
 	ManagerAwaited = sentence("manager-awaited",
 		"%[1]s is in a swarm: waiting for its manager to answer",
@@ -228,9 +255,11 @@ var (
 		"Looking for other boards, %[1]d of %[2]d seen",
 		"Buscando otras placas, %[1]d de %[2]d vistas")
 	Deaf = sentence("deaf",
-		"This board does not hear its own announcements: multicast does not work on this network, or a firewall drops it; put that "+
+		"This board does not hear its own announcements: multicast does not work on this network, or a firewall drops it; "+
+			"put that "+
 			"right, or name another board in peers",
-		"Esta placa no oye sus propios anuncios: multicast no funciona en esta red, o un cortafuegos lo descarta; corrígelo, o "+
+		"Esta placa no oye sus propios anuncios: multicast no funciona en esta red, o un cortafuegos lo descarta; "+
+			"corrígelo, o "+
 			"nombra otra placa en peers")
 	NamedAwaited = sentence("named-awaited",
 		"Waiting for an answer from %[1]s, which peers in the settings names",
@@ -239,16 +268,22 @@ var (
 		"Waiting for an answer from %[1]s, which has announced itself",
 		"A la espera de una respuesta de %[1]s, que se ha anunciado")
 	NotReached = sentence("not-reached",
-		"Heard, and not reached at port %[1]d/tcp: %[2]s. This board makes no swarm meanwhile, for there could be two. Open the port "+
-			"there: sudo ufw allow %[1]d/tcp; or turn off client isolation of the access point; or do without, with expect = %[3]d on "+
+		"Heard, and not reached at port %[1]d/tcp: %[2]s. This board makes no swarm meanwhile, for there could be two. "+
+			"Open the port "+
+			"there: sudo ufw allow %[1]d/tcp; or turn off client isolation of the access point; or do without, with expect = "+
+			"%[3]d on "+
 			"this board and no other",
-		"Se oyen, pero no se llega a ellas por el puerto %[1]d/tcp: %[2]s. Entretanto esta placa no crea ningún enjambre, pues podría "+
-			"haber dos. Abre el puerto en ellas: sudo ufw allow %[1]d/tcp; o desactiva el aislamiento de clientes del punto de acceso; "+
+		"Se oyen, pero no se llega a ellas por el puerto %[1]d/tcp: %[2]s. Entretanto esta placa no crea ningún enjambre, "+
+			"pues podría "+
+			"haber dos. Abre el puerto en ellas: sudo ufw allow %[1]d/tcp; o desactiva el aislamiento de clientes del punto "+
+			"de acceso; "+
 			"o prescinde de ellas, con expect = %[3]d en esta placa y en ninguna otra")
 	PortShut = sentence("port-shut",
-		"Port %[1]d/tcp of this board is shut to %[2]s: a swarm that it made could not be joined. Open the port here: sudo ufw allow "+
+		"Port %[1]d/tcp of this board is shut to %[2]s: a swarm that it made could not be joined. Open the port here: sudo "+
+			"ufw allow "+
 			"%[1]d/tcp",
-		"El puerto %[1]d/tcp de esta placa está cerrado para %[2]s: nadie podría unirse a un enjambre creado por ella. Abre el puerto "+
+		"El puerto %[1]d/tcp de esta placa está cerrado para %[2]s: nadie podría unirse a un enjambre creado por ella. "+
+			"Abre el puerto "+
 			"aquí: sudo ufw allow %[1]d/tcp")
 	OthersNotReady = sentence("others-not-ready",
 		"Waiting for the other boards to get ready, for one may be in a swarm already",

@@ -1,6 +1,7 @@
-// Package say has what the agent says to people about a board, in every language that it speaks: a catalogue of sentences with
-// gaps, and texts, which are sentences whose gaps are filled. A text is rendered once, where it arises, and goes from there to
-// the journal, the status, the page and other boards as it is. What recognises a sentence looks at its code.
+// Package say has what the agent says to people about a board, in every language that it speaks: a catalogue of
+// sentences with gaps, and texts, which are sentences whose gaps are filled. A text is rendered once, where it arises,
+// and goes from there to the journal, the status, the page and other boards as it is. What recognises a sentence looks
+// at its code.
 package say
 
 import (
@@ -14,8 +15,8 @@ import (
 	"unicode/utf8"
 )
 
-// Text is something said to a person. It is the same text as another one when it is the same sentence with the same in its
-// gaps. The zero Text says nothing.
+// Text is something said to a person. It is the same text as another one when it is the same sentence with the same in
+// its gaps. The zero Text says nothing.
 type Text struct {
 	Code string // of the sentence that it begins with; empty for words from elsewhere
 	En   string // in English
@@ -91,7 +92,8 @@ func (t *Text) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// Sentence is one of the catalogue. Its gaps are numbered, as package fmt numbers them, for languages differ in their order.
+// Sentence is one of the catalogue. Its gaps are numbered, as package fmt numbers them, for languages differ in their
+// order.
 type Sentence struct{ code, en, es string }
 
 // catalogue are all sentences, by their codes.

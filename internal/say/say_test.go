@@ -15,7 +15,8 @@ import (
 
 var gap = regexp.MustCompile(`%[.0-9]*\[(\d)\]([a-z])`)
 
-// TestCatalogue renders every sentence in every language: both have the same gaps, numbered, and nothing is left of a gap.
+// TestCatalogue renders every sentence in every language: both have the same gaps, numbered, and nothing is left of a
+// gap.
 func TestCatalogue(t *testing.T) {
 	for code, s := range catalogue {
 		if !regexp.MustCompile(`^[a-z]+(-[a-z]+)*$`).MatchString(code) {
@@ -95,12 +96,14 @@ func TestWith(t *testing.T) {
 			"engine-wait", "Waiting for the Docker Engine: docker engine does not answer: no such file",
 			"A la espera de Docker: no responde: no such file",
 		}},
-		{EngineWait.With(errors.New("no")), Text{"engine-wait", "Waiting for the Docker Engine: no", "A la espera de Docker: no"}},
+		{EngineWait.With(errors.New("no")),
+			Text{"engine-wait", "Waiting for the Docker Engine: no", "A la espera de Docker: no"}},
 		{ClocksApart.With("pi-1", 72*time.Hour), Text{
 			"clocks-apart", "Waiting for a time server: the clocks of this board and of pi-1 are 3 days apart",
 			"A la espera de un servidor de hora: los relojes de esta placa y de pi-1 difieren en 3 días",
 		}},
-		{ClockOff.With("pi-1", Offset(-600)), Text{"know-clock-off", "The clock of pi-1 is 10 min behind.", "El reloj de pi-1 va 10 min atrasado."}},
+		{ClockOff.With("pi-1", Offset(-600)),
+			Text{"know-clock-off", "The clock of pi-1 is 10 min behind.", "El reloj de pi-1 va 10 min atrasado."}},
 		{Orphaned.With(15.0, "pi-2"), Text{
 			"orphaned", "No manager of this board has answered for 15 minutes: moving to the swarm of pi-2",
 			"Ninguna gestora de esta placa responde desde hace 15 minutos: se pasa al enjambre de pi-2",
@@ -144,7 +147,8 @@ func TestAgo(t *testing.T) {
 }
 
 func TestList(t *testing.T) {
-	if a, b := List([]string{"a", "b"}), List([]string{"a", "b", "c", "d", "e", "f"}); a != "a, b" || b != "a, b, c, d, +2" {
+	if a, b := List([]string{"a", "b"}), List([]string{"a", "b", "c", "d", "e", "f"}); a != "a, b" ||
+		b != "a, b, c, d, +2" {
 		t.Errorf("%q, %q", a, b)
 	}
 }

@@ -36,12 +36,16 @@ var (
 		"It manages another swarm%[1]s.",
 		"Gestiona otro enjambre%[1]s.")
 	InAnotherKeyless = sentence("why-in-another-keyless",
-		"It is in another swarm%[1]s. If that one is lost, \"sudo pi-agent pair\" on it and on the manager of this one lets it move.",
-		"Está en otro enjambre%[1]s. Si ese se ha perdido, 'sudo pi-agent pair' en ella y en la gestora de este le permite pasar.")
+		"It is in another swarm%[1]s. If that one is lost, \"sudo pi-agent pair\" on it and on the manager of this one "+
+			"lets it move.",
+		"Está en otro enjambre%[1]s. Si ese se ha perdido, 'sudo pi-agent pair' en ella y en la gestora de este le permite "+
+			"pasar.")
 	InAnother = sentence("why-in-another",
-		"It is in another swarm%[1]s. It moves to this one when that one is lost, or when no manager of that one has answered for "+
+		"It is in another swarm%[1]s. It moves to this one when that one is lost, or when no manager of that one has "+
+			"answered for "+
 			"%.0[2]f minutes.",
-		"Está en otro enjambre%[1]s. Pasa a este cuando aquel se pierde, o cuando ninguna gestora suya responde durante %.0[2]f "+
+		"Está en otro enjambre%[1]s. Pasa a este cuando aquel se pierde, o cuando ninguna gestora suya responde durante "+
+			"%.0[2]f "+
 			"minutos.")
 	JustAnnounced = sentence("why-just-announced",
 		"It has just announced itself.",
@@ -53,9 +57,11 @@ var (
 		"It is not trusted, or does not trust this board: %[1]s.",
 		"No se confía en ella, o ella no confía en esta placa: %[1]s.")
 	ItsPortSilent = sentence("why-its-port-silent",
-		"It announces itself, and its port %[1]d does not answer: look for a firewall on it, or for an access point that keeps its "+
+		"It announces itself, and its port %[1]d does not answer: look for a firewall on it, or for an access point that "+
+			"keeps its "+
 			"clients apart (%[2]s).",
-		"Se anuncia, y su puerto %[1]d no responde: busca un cortafuegos en ella, o un punto de acceso que separa a sus clientes "+
+		"Se anuncia, y su puerto %[1]d no responde: busca un cortafuegos en ella, o un punto de acceso que separa a sus "+
+			"clientes "+
 			"(%[2]s).")
 	OldCard = sentence("why-old-card",
 		"It is what %[1]s was before its card was flashed anew: docker node rm %[2]s on a manager.",
@@ -195,7 +201,8 @@ var (
 var (
 	SharedMachine = sentence("shared-machine-id",
 		"%[1]s and %[2]s are copies of one card and have the same machine id, by which routers may give them one address.",
-		"%[1]s y %[2]s son copias de una misma tarjeta y tienen el mismo identificador de máquina, por el que los routers pueden "+
+		"%[1]s y %[2]s son copias de una misma tarjeta y tienen el mismo identificador de máquina, por el que los routers "+
+			"pueden "+
 			"darles una misma dirección.")
 	SharedEngine = sentence("shared-engine-id",
 		"%[1]s and %[2]s are copies of one card and have the same Docker Engine id.",
@@ -220,9 +227,11 @@ var (
 		"The stacks in %[1]s cannot be read: %[2]s.",
 		"Los stacks de %[1]s no se pueden leer: %[2]s.")
 	StackRestarts = sentence("stack-restarts",
-		"Stack %[1]s: service %[2]s is started again whenever it ends, for Docker ignores restart in a swarm (%[3]s:%[4]d): write "+
+		"Stack %[1]s: service %[2]s is started again whenever it ends, for Docker ignores restart in a swarm "+
+			"(%[3]s:%[4]d): write "+
 			"deploy: {restart_policy: {condition: %[5]s}}.",
-		"Stack %[1]s: el servicio %[2]s vuelve a empezar siempre que termina, porque Docker pasa por alto restart en un enjambre "+
+		"Stack %[1]s: el servicio %[2]s vuelve a empezar siempre que termina, porque Docker pasa por alto restart en un "+
+			"enjambre "+
 			"(%[3]s:%[4]d): escribe deploy: {restart_policy: {condition: %[5]s}}.")
 	StackLacks = sentence("stack-lacks",
 		"Stack %[1]s: service %[2]s runs without %[3]s, which Docker ignores in a swarm (%[4]s:%[5]d).",
@@ -234,9 +243,11 @@ var (
 		"Stack %[1]s: %[2]s in line %[3]d of %[4]s is there again in line %[5]d, and only the last one counts.",
 		"Stack %[1]s: %[2]s, en la línea %[3]d de %[4]s, aparece otra vez en la línea %[5]d, y solo cuenta la última.")
 	StackSecondDocument = sentence("stack-second-document",
-		"Stack %[1]s: Docker reads %[2]s only up to line %[3]d: a second document begins there, or it is not indented as the first "+
+		"Stack %[1]s: Docker reads %[2]s only up to line %[3]d: a second document begins there, or it is not indented as "+
+			"the first "+
 			"line is.",
-		"Stack %[1]s: Docker lee %[2]s solo hasta la línea %[3]d: allí empieza un segundo documento, o no está sangrada como la "+
+		"Stack %[1]s: Docker lee %[2]s solo hasta la línea %[3]d: allí empieza un segundo documento, o no está sangrada "+
+			"como la "+
 			"primera línea.")
 	StackHelp = sentence("stack-help",
 		"Put the file on %[1]s right: it is then deployed by itself.",
@@ -298,21 +309,26 @@ var (
 		"docker is installed as a snap, which is shut off from the board and will not do",
 		"Docker está instalado como snap, que está aislado de la placa y no sirve")
 	NoIptables = sentence("engine-set-no-iptables",
-		"docker has \"iptables\" off: containers of services do not reach beyond the board, nor are published ports sure to be reached",
-		"Docker tiene \"iptables\" desactivado: los contenedores de los servicios no llegan más allá de la placa, y los puertos "+
+		"docker has \"iptables\" off: containers of services do not reach beyond the board, nor are published ports sure "+
+			"to be reached",
+		"Docker tiene \"iptables\" desactivado: los contenedores de los servicios no llegan más allá de la placa, y los "+
+			"puertos "+
 			"publicados quizá tampoco se alcancen")
 	NoIPForward = sentence("engine-set-no-ip-forward",
 		"docker has \"ip-forward\" off: where the board does not forward packets by itself, published ports are not reached",
-		"Docker tiene \"ip-forward\" desactivado: si la placa no reenvía paquetes por su cuenta, no se llega a los puertos publicados")
+		"Docker tiene \"ip-forward\" desactivado: si la placa no reenvía paquetes por su cuenta, no se llega a los puertos "+
+			"publicados")
 	RemoveSetting = sentence("engine-set-remove-setting",
 		"remove it from /etc/docker/daemon.json, or from the command line of docker.service, and restart docker",
 		"quítalo de /etc/docker/daemon.json, o de la línea de órdenes de docker.service, y reinicia docker")
 	RemoveBoth = sentence("engine-set-remove-both",
-		"remove both from /etc/docker/daemon.json, or from the command line of docker.service, and restart docker and pi-agent",
+		"remove both from /etc/docker/daemon.json, or from the command line of docker.service, and restart docker and "+
+			"pi-agent",
 		"quita los dos de /etc/docker/daemon.json, o de la línea de órdenes de docker.service, y reinicia docker y pi-agent")
 	UseSystemEngine = sentence("engine-set-use-system-engine",
 		"let pi-agent use the engine of the system: sudo systemctl enable --now docker, and no other docker in pi-agent.toml",
-		"haz que pi-agent use el Docker del sistema: sudo systemctl enable --now docker, y ningún otro docker en pi-agent.toml")
+		"haz que pi-agent use el Docker del sistema: sudo systemctl enable --now docker, y ningún otro docker en "+
+			"pi-agent.toml")
 	RemoveSnap = sentence("engine-set-remove-snap",
 		"sudo snap remove docker, and sudo apt install docker.io",
 		"sudo snap remove docker, y sudo apt install docker.io")

@@ -46,7 +46,8 @@ func TestScreen(t *testing.T) {
 	if behind.status != "Looking\x1b[2J for \\u\nboards" {
 		t.Errorf("%q is passed on", behind.status)
 	}
-	if got, info := look(screen.IssueName); got != "pi-1: Looking [2J for \\\\u boards\n\n" || info.Mode().Perm() != 0o644 {
+	if got, info := look(screen.IssueName); got != "pi-1: Looking [2J for \\\\u boards\n\n" ||
+		info.Mode().Perm() != 0o644 {
 		t.Errorf("issue %q, %v", got, info.Mode())
 	}
 	page = "http://10.77.0.129:7380/"
@@ -91,7 +92,8 @@ func TestScreen(t *testing.T) {
 func TestNoDirectory(t *testing.T) {
 	behind := &told{}
 	s := &screen.Screen{
-		Notifier: behind, Dir: filepath.Join(t.TempDir(), "none"), Name: func() string { return "" }, Page: func() string { return "" }, Log: zaptest.NewLogger(t),
+		Notifier: behind, Dir: filepath.Join(t.TempDir(),
+			"none"), Name: func() string { return "" }, Page: func() string { return "" }, Log: zaptest.NewLogger(t),
 	}
 	s.Status("In.")
 	s.Close()

@@ -24,7 +24,8 @@ func TestLocated(t *testing.T) {
 	for _, c := range []struct {
 		name, text, said, want string
 	}{
-		{"a value", compose, "services.web.ports must be a list", `stack.yml:6: services.web.ports must be a list: write ports: ["80"]`},
+		{"a value", compose, "services.web.ports must be a list",
+			`stack.yml:6: services.web.ports must be a list: write ports: ["80"]`},
 		{"a deep value", compose, "services.db.deploy.replicas must be a integer",
 			"stack.yml:10: services.db.deploy.replicas must be a integer: write it in digits, without quotes"},
 		{"an unknown key in one line", compose, "networks.front Additional property drivr is not allowed",
@@ -39,11 +40,13 @@ func TestLocated(t *testing.T) {
 			`stack.yml:7: service "db" refers to undefined network back: write networks: {back: {}} at the end of the file, not indented`},
 		{"syntax", "services:\n  web:\n    image: nginx\n   ports:\n", "yaml: line 1: did not find expected key",
 			"stack.yml: yaml: line 1: did not find expected key: look there and a few lines below"},
-		{"a name that is used before", "services:\n  web:\n    depends_on:\n      db:\n        condition: up\n  db:\n    image: [x]\n",
+		{"a name that is used before",
+			"services:\n  web:\n    depends_on:\n      db:\n        condition: up\n  db:\n    image: [x]\n",
 			"services.db.image must be a string", "stack.yml:7: services.db.image must be a string: write one text there"},
 		{"a list that is not indented", "services:\n  web:\n    ports:\n    - target: x\n    image: nginx\n",
 			"services.web.ports.0.target must be a number", "stack.yml:4: services.web.ports.0.target must be a number: write it in digits, without quotes"},
-		{"quotes and an editor on Windows", "services:\r\n  \"web\":\r\n    image: 1\r\n", "services.web.image must be a string",
+		{"quotes and an editor on Windows", "services:\r\n  \"web\":\r\n    image: 1\r\n",
+			"services.web.image must be a string",
 			`stack.yml:3: services.web.image must be a string: put quotes around it: "1"`},
 		{"no version", "services: {}\n", "unsupported Compose file version: 1.0",
 			`stack.yml: unsupported Compose file version: 1.0: write version: "3.8" as its first line`},

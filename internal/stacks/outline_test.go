@@ -99,10 +99,12 @@ func bombs() map[string]string {
 	}
 }
 
-// Whatever a file costs, it is told of within seconds; without the bounds it would be years, or the stack would overflow.
+// Whatever a file costs, it is told of within seconds; without the bounds it would be years, or the stack would
+// overflow.
 func TestBombs(t *testing.T) {
 	said := []string{
-		"services.web" + strings.Repeat(".a", 200) + " must be a string", "json: unsupported type: map", "error decoding 'Ports': xxx",
+		"services.web" + strings.Repeat(".a", 200) +
+			" must be a string", "json: unsupported type: map", "error decoding 'Ports': xxx",
 		"Compose file contains unsupported options:\n\npid: x\n", "open /nonexistent: no such file or directory",
 	}
 	for name, text := range bombs() {

@@ -27,7 +27,8 @@ func TestReadRemedy(t *testing.T) {
 	away := link("away", "../away.env")
 	for _, c := range []struct{ dir, path, said, want string }{
 		{"/class", "/class/web.env", missing, "put the file there"},
-		{"/class", "/class/web.env", denied, "let the agent read it: sudo chgrp pi-agent /class/web.env && sudo chmod g+r /class/web.env"},
+		{"/class", "/class/web.env", denied,
+			"let the agent read it: sudo chgrp pi-agent /class/web.env && sudo chmod g+r /class/web.env"},
 		{"/class", "/class/sub", "read /class/sub: is a directory", "name a file in it"},
 		{"/class", "/class/web.env", "open it: input/output error", ""},
 		{"/class", "/home/pi/web.env", denied, hides("/home", "/class")},

@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// tried is an entry of testdata/refused.txt: a Compose file, what versions of Docker really said of it, and what people are told.
+// tried is an entry of testdata/refused.txt: a Compose file, what versions of Docker really said of it, and what people
+// are told.
 type tried struct {
 	name, text string
 	answers    []answer
@@ -64,9 +65,11 @@ func TestRefusedBytes(t *testing.T) {
 			"stack.yml:2: mem_limit of service web is not for a swarm: write deploy: {resources: {limits: {memory: 5m}}}"},
 		{"lines of Windows", "version: \"3.8\"\r\nservices:\r\n  web:\r\n    image: nginx\r\n    mem_limit: 5m\r\n", limit,
 			"stack.yml:5: mem_limit of service web is not for a swarm: write deploy: {resources: {limits: {memory: 5m}}}"},
-		{"Latin-1", "version: \"3.8\"\nservices:\n  web:\n    image: nginx\n    labels: {a: \"k\xfcche\"}\n", "yaml: invalid leading UTF-8 octet",
+		{"Latin-1", "version: \"3.8\"\nservices:\n  web:\n    image: nginx\n    labels: {a: \"k\xfcche\"}\n",
+			"yaml: invalid leading UTF-8 octet",
 			"stack.yml:5: yaml: invalid leading UTF-8 octet: save the file as UTF-8"},
-		{"UTF-16", "\xff\xfes\x00e\x00r\x00v\x00i\x00c\x00e\x00s\x00:\x00 \x00{\x00}\x00\n\x00", "unsupported Compose file version: 1.0",
+		{"UTF-16", "\xff\xfes\x00e\x00r\x00v\x00i\x00c\x00e\x00s\x00:\x00 \x00{\x00}\x00\n\x00",
+			"unsupported Compose file version: 1.0",
 			`stack.yml: unsupported Compose file version: 1.0: write version: "3.8" as its first line`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -80,12 +83,15 @@ func TestRefusedBytes(t *testing.T) {
 // What is wrong in a file of variables is said by its line, and never with what stands there: that may be a password.
 func TestRefusedVariables(t *testing.T) {
 	for _, c := range []struct{ name, env, said string }{
-		{"a space, 20.10", "GOOD=1\nMY SECRET=5\n", "poorly formatted environment: variable 'MY SECRET' contains whitespaces"},
+		{"a space, 20.10", "GOOD=1\nMY SECRET=5\n",
+			"poorly formatted environment: variable 'MY SECRET' contains whitespaces"},
 		{"a space, 28.2", "# of the class\r\nMY SECRET", "invalid env file (%s): variable 'MY SECRET' contains whitespaces"},
 		{"no name, 20.10", "\n=SECRET\n", "poorly formatted environment: no variable name on line '=SECRET'"},
 		{"no name, 28.2", "\n  =SECRET\n", "invalid env file (%s): no variable name on line '=SECRET'"},
-		{"Latin-1, 20.10", "# a b\nA=k\xfcche\n", "env file %s contains invalid utf8 bytes at line 2: [65 61 107 252 99 104 101]"},
-		{"Latin-1, 28.2", "A=1\nA=k\xfcche\n", "invalid env file (%s): invalid utf8 bytes at line 2: [65 61 107 252 99 104 101]"},
+		{"Latin-1, 20.10", "# a b\nA=k\xfcche\n",
+			"env file %s contains invalid utf8 bytes at line 2: [65 61 107 252 99 104 101]"},
+		{"Latin-1, 28.2", "A=1\nA=k\xfcche\n",
+			"invalid env file (%s): invalid utf8 bytes at line 2: [65 61 107 252 99 104 101]"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -116,9 +122,11 @@ func TestChangedConfig(t *testing.T) {
 	text := "services:\n  web: {image: nginx, configs: [conf], secrets: [pw]}\nconfigs:\n  conf: {file: ./web.conf}\n" +
 		"secrets:\n  pw:\n    file: pw.txt\n    name: pw_9\n"
 	for said, want := range map[string]string{
-		"failed to update config web_conf: Error response from daemon: rpc error: code = InvalidArgument desc = only updates to Labels are allowed": "stack.yml:4: config web_conf has changed, and Docker changes none that is there: " +
+		"failed to update config web_conf: Error response from daemon: rpc error: code = InvalidArgument desc = only " +
+			"updates to Labels are allowed": "stack.yml:4: config web_conf has changed, and Docker changes none that is there: " +
 			"write name: web_conf_2 there, which makes a new one",
-		"failed to update secret pw_9: Error response from daemon: rpc error: code = InvalidArgument desc = only updates to Labels are allowed": "stack.yml:8: secret pw_9 has changed, and Docker changes none that is there: " +
+		"failed to update secret pw_9: Error response from daemon: rpc error: code = InvalidArgument desc = only updates " +
+			"to Labels are allowed": "stack.yml:8: secret pw_9 has changed, and Docker changes none that is there: " +
 			"write name: pw_10 there, which makes a new one",
 	} {
 		if got := located("web", "stack.yml", []byte(text), errors.New(said)); got.Error() != want {

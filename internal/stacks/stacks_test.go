@@ -271,7 +271,8 @@ func TestProblems(t *testing.T) {
 		shouts := filepath.Join(c.dir, "WEB.yml")
 		c.write(shouts, "one")
 		c.wait(patient.Stack)
-		check("a name", shouts+` is not deployed: "WEB" cannot be the name of a stack: call the file by 1 to 40 characters of a-z, 0-9, _ and -, and .yml.`)
+		check("a name",
+			shouts+` is not deployed: "WEB" cannot be the name of a stack: call the file by 1 to 40 characters of a-z, 0-9, _ and -, and .yml.`)
 	})
 }
 
@@ -287,7 +288,8 @@ func TestFileThatChanges(t *testing.T) {
 	})
 }
 
-// Of several managers the one that leads deploys, and its successor does not put an older file in the place of a newer one.
+// Of several managers the one that leads deploys, and its successor does not put an older file in the place of a newer
+// one.
 func TestManagerThatDoesNotLead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCard(t)
@@ -322,7 +324,8 @@ func TestFilesThatCannotBeStacks(t *testing.T) {
 		}
 		want(t, c.wait(time.Minute))
 		said := c.said()
-		for _, want := range []string{`"My Stack" cannot be the name of a stack`, "long.yml is not deployed: it is longer than", "dir.yml is not deployed: "} {
+		for _, want := range []string{`"My Stack" cannot be the name of a stack`,
+			"long.yml is not deployed: it is longer than", "dir.yml is not deployed: "} {
 			if strings.Count(said, want) != 1 {
 				t.Errorf("said %q, want %q once", said, want)
 			}
@@ -339,16 +342,19 @@ func TestCommand(t *testing.T) {
 	}
 	t.Setenv("PATH", bin+":/bin:/usr/bin")
 	t.Setenv("SECRET", "x")
-	if _, err := Command("unix:///x.sock")(t.Context(), "stack", "deploy"); err == nil || err.Error() != "services.web.ports must be a list" {
+	if _, err := Command("unix:///x.sock")(t.Context(), "stack", "deploy"); err == nil ||
+		err.Error() != "services.web.ports must be a list" {
 		t.Errorf("Command() = %v", err)
 	}
 	t.Setenv("PATH", t.TempDir())
-	if _, err := Command("unix:///x.sock")(t.Context(), "stack", "deploy"); err == nil || !strings.Contains(err.Error(), "apt install docker-cli") {
+	if _, err := Command("unix:///x.sock")(t.Context(), "stack", "deploy"); err == nil ||
+		!strings.Contains(err.Error(), "apt install docker-cli") {
 		t.Errorf("Command() = %v without a docker command", err)
 	}
 }
 
-// A Compose file on the boot partition counts under every name that clearly means one, and its stack is called the same.
+// A Compose file on the boot partition counts under every name that clearly means one, and its stack is called the
+// same.
 func TestFilesByOtherNames(t *testing.T) {
 	for _, name := range []string{
 		"stack.yaml", "stack.yml.txt", "stack.yaml.txt", "STACK.YML", "Stack.yml.TXT", "compose.yaml", "compose.yml", "docker-compose.yml",
@@ -374,7 +380,8 @@ func TestFilesByOtherNames(t *testing.T) {
 	})
 }
 
-// Of two files that would be one stack none is deployed while they differ, and a file that seems to be meant as one is named.
+// Of two files that would be one stack none is deployed while they differ, and a file that seems to be meant as one is
+// named.
 func TestFilesThatAPersonMustChoose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCard(t)
@@ -392,7 +399,8 @@ func TestFilesThatAPersonMustChoose(t *testing.T) {
 
 		c.write(onCard("compose.yaml"), "two")
 		want(t, c.wait(time.Minute))
-		differ := c.boot + " is not deployed: " + onCard("compose.yaml") + " would be stack stack as well, and differs: keep the one that is meant."
+		differ := c.boot + " is not deployed: " + onCard("compose.yaml") +
+			" would be stack stack as well, and differs: keep the one that is meant."
 		check("two that differ", differ)
 		if got := c.said(); strings.Count(got, differ) != 1 {
 			t.Errorf("said %q, want %q once", got, differ)
@@ -405,7 +413,8 @@ func TestFilesThatAPersonMustChoose(t *testing.T) {
 		c.write(web, "one")
 		c.write(again, "two")
 		want(t, c.wait(time.Minute))
-		check("two in the directory", web+" is not deployed: "+again+" would be stack web as well, and differs: keep the one that is meant.")
+		check("two in the directory",
+			web+" is not deployed: "+again+" would be stack web as well, and differs: keep the one that is meant.")
 		if err := os.Remove(again); err != nil {
 			t.Fatal(err)
 		}
@@ -418,14 +427,17 @@ func TestFilesThatAPersonMustChoose(t *testing.T) {
 	})
 }
 
-// What Docker leaves out is told once, with the deployment, and shown for as long as the file is deployed by the board that leads.
+// What Docker leaves out is told once, with the deployment, and shown for as long as the file is deployed by the board
+// that leads.
 func TestAdvice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCard(t)
-		notes := "Ignoring unsupported options: devices, network_mode, privileged, restart\n\nSince --detach=false was not specified\n"
+		notes := "Ignoring unsupported options: devices, network_mode, privileged, restart\n\nSince --detach=false was not " +
+			"specified\n"
 		c.answerNotes(notes)
-		c.write(c.boot, "services:\n  home:\n    image: homeassistant\n    restart: always\n    network_mode: host\n    privileged: true\n"+
-			"    devices: [/dev/ttyUSB0]\n  web:\n    image: nginx\n    restart: unless-stopped\n")
+		c.write(c.boot,
+			"services:\n  home:\n    image: homeassistant\n    restart: always\n    network_mode: host\n    privileged: true\n"+
+				"    devices: [/dev/ttyUSB0]\n  web:\n    image: nginx\n    restart: unless-stopped\n")
 		note := "Stack stack: service home runs without devices, network_mode and privileged, which Docker ignores in a swarm (" + c.boot + ":5)."
 		check := func(when string, want ...string) {
 			t.Helper()
@@ -463,7 +475,8 @@ func TestAdvice(t *testing.T) {
 		c.wait(2 * patient.Stack)
 		c.set(func(p *peer.Place) { p.Leads = true })
 		c.wait(patient.Stack)
-		check("deployed by another board", "Stack stack: service home runs without privileged, which Docker ignores in a swarm ("+c.boot+":4).")
+		check("deployed by another board",
+			"Stack stack: service home runs without privileged, which Docker ignores in a swarm ("+c.boot+":4).")
 	})
 }
 
@@ -472,8 +485,10 @@ func TestFilesThatAStackReads(t *testing.T) {
 	for _, c := range []struct{ name, text, file string }{
 		{"env_file", "services: {web: {image: nginx, env_file: web.env}}\n", "web.env"},
 		{"one of several", "services:\n  web:\n    env_file:\n      - none.env\n      - ./sub/web.env\n", "sub/web.env"},
-		{"of a template", "x-base: &base\n  env_file: [web.env]\nservices:\n  web:\n    <<: *base\n    image: nginx\n", "web.env"},
-		{"of one of several templates", "x-a: &a {tty: true}\nx-b: &b {env_file: [web.env]}\nservices: {web: {<<: [*a, *b]}}\n", "web.env"},
+		{"of a template", "x-base: &base\n  env_file: [web.env]\nservices:\n  web:\n    <<: *base\n    image: nginx\n",
+			"web.env"},
+		{"of one of several templates",
+			"x-a: &a {tty: true}\nx-b: &b {env_file: [web.env]}\nservices: {web: {<<: [*a, *b]}}\n", "web.env"},
 		{"a config", "configs:\n  conf:\n    file: ./web.conf\n", "web.conf"},
 		{"a secret", "secrets: {pw: {file: pw.txt}}\n", "pw.txt"},
 		{"a variable with a value", "secrets: {pw: {file: \"${WHERE:-pw}$X.txt\"}}\n", "pw.txt"},
@@ -542,7 +557,8 @@ func TestFaultsInTurn(t *testing.T) {
 			c.answer(fmt.Errorf("services.web Additional property %s is not allowed", []string{"profiles", "platform"}[i%2]))
 			c.wait(patient.StackRetryMax)
 		}
-		if got := c.said(); strings.Count(got, "\n") != 1 || !strings.Contains(got, ":3: ") || !strings.Contains(got, ":4: ") {
+		if got := c.said(); strings.Count(got, "\n") != 1 || !strings.Contains(got, ":3: ") ||
+			!strings.Contains(got, ":4: ") {
 			t.Errorf("said %q", got)
 		}
 	})

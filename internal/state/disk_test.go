@@ -130,10 +130,12 @@ func TestAilingCardIsTold(t *testing.T) {
 		told = append(told, e.Message)
 	}
 	want := []string{
-		"This board can keep nothing now: the card is read-only, which is how worn cards fail, restart the board and replace the card " +
+		"This board can keep nothing now: the card is read-only, which is how worn cards fail, restart the board and " +
+			"replace the card " +
 			"if it happens again: read-only file system.",
 		"This board can keep things again.",
-		"This board can keep nothing now: the card is full, free some space, for example with docker system prune: no space left on device.",
+		"This board can keep nothing now: the card is full, free some space, for example with docker system prune: no " +
+			"space left on device.",
 	}
 	if !slices.Equal(told, want) {
 		t.Errorf("told %q, want %q", told, want)

@@ -100,7 +100,8 @@ func TestUpdateInPlace(t *testing.T) {
 			}
 			if err := f.Update(func(s *state.State) {
 				s.Stacks = map[string]stacks.Mark{"web": {Swarm: "s1", Sum: "old"}}
-				s.Pins = peer.Pins{Cluster: "pi", Fellows: []peer.Fingerprint{{1}}, Boards: map[peer.Serial]peer.Fingerprint{"10000000aabbcc02": {1}}}
+				s.Pins = peer.Pins{Cluster: "pi", Fellows: []peer.Fingerprint{{1}},
+					Boards: map[peer.Serial]peer.Fingerprint{"10000000aabbcc02": {1}}}
 				s.Peers = []netip.Addr{netip.MustParseAddr("10.0.0.1")}
 			}); err != nil {
 				t.Fatal(err)
@@ -177,7 +178,10 @@ func TestAddress(t *testing.T) {
 	if s := f.State(); err != nil || s.Address.IsValid() {
 		t.Errorf("on another board: %+v, %v", s, err)
 	}
-	if err := f.Update(func(s *state.State) { s.Address, s.Interface, s.Membership.Node = addr, "eth0", "n1" }); err != nil {
+	if err := f.Update(func(s *state.State) {
+		s.Address, s.Interface, s.Membership.Node = addr, "eth0",
+			"n1"
+	}); err != nil {
 		t.Fatal(err)
 	}
 	f, err = state.Open(dir, serial)

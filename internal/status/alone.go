@@ -15,10 +15,12 @@ const aloneMax = 4 * time.Second
 
 // Alone is the picture that can be drawn on a board whose agent does not run: of itself, and of its swarm as far as its
 // engine tells. doing says why nobody else draws it.
-func Alone(ctx context.Context, self picture.Board, cluster string, doing say.Text, engine swarm.Engine) picture.Picture {
+func Alone(ctx context.Context, self picture.Board, cluster string, doing say.Text,
+	engine swarm.Engine) picture.Picture {
 	ctx, cancel := context.WithTimeout(ctx, aloneMax)
 	defer cancel()
-	p := picture.Picture{Version: picture.Version, Drawn: time.Now(), Cluster: cluster, Self: self.Serial, Doing: doing, Needs: true}
+	p := picture.Picture{Version: picture.Version, Drawn: time.Now(), Cluster: cluster, Self: self.Serial, Doing: doing,
+		Needs: true}
 	self.State, self.Why = picture.Out, say.Text{}
 	switch s, err := engine.Status(ctx); {
 	case err != nil:

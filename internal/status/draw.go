@@ -92,8 +92,8 @@ func (s Sources) fetch(ctx context.Context, p *picture.Picture, f Facts) error {
 	return failed
 }
 
-// stacks are what is wrong with the Compose files of the board that leads, and what Docker leaves out of them, for only those
-// count. Another manager asks that board.
+// stacks are what is wrong with the Compose files of the board that leads, and what Docker leaves out of them, for only
+// those count. Another manager asks that board.
 func (s Sources) stacks(ctx context.Context, p picture.Picture, f Facts) (wrong, advice []say.Text, err error) {
 	i := slices.IndexFunc(p.Boards, func(b picture.Board) bool { return b.Role == picture.Leader })
 	switch {

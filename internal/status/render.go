@@ -34,7 +34,8 @@ func (r render) boards() {
 		r.met(r.entry(p.Claim, r.drewIt() && r.Now.Sub(p.Met) < r.View.Timing.Out), p)
 	}
 	for _, p := range r.View.Boards.SameSerial {
-		r.Boards = append(r.Boards, picture.Board{Serial: p.Claim.Serial, Name: cmp.Or(p.Claim.Hostname, p.Claim.Serial.Name()), Model: p.Claim.Model})
+		r.Boards = append(r.Boards,
+			picture.Board{Serial: p.Claim.Serial, Name: cmp.Or(p.Claim.Hostname, p.Claim.Serial.Name()), Model: p.Claim.Model})
 		r.met(&r.Boards[len(r.Boards)-1], p)
 	}
 	for _, c := range r.Unmet {
@@ -63,7 +64,8 @@ func (r render) boards() {
 	}
 	for _, n := range r.Neighbours {
 		if !near[n.Serial] && met[n.Serial].IsZero() {
-			r.Nearby = append(r.Nearby, picture.Nearby{Serial: n.Serial, Cluster: n.Cluster, Why: whyNotOurs(n, r.Facts.Cluster, r.Tag)})
+			r.Nearby = append(r.Nearby,
+				picture.Nearby{Serial: n.Serial, Cluster: n.Cluster, Why: whyNotOurs(n, r.Facts.Cluster, r.Tag)})
 		}
 	}
 	sort.SliceStable(r.Boards, func(i, j int) bool {
@@ -72,8 +74,8 @@ func (r render) boards() {
 	})
 }
 
-// latest is what a board has said last: where no manager shows the swarm, its newest announcement may be all there is, for
-// workers do not ask workers.
+// latest is what a board has said last: where no manager shows the swarm, its newest announcement may be all there is,
+// for workers do not ask workers.
 func (r render) latest(p policy.Peer) policy.Peer {
 	for _, h := range r.Hints {
 		if r.Source == "" && h.Claim.Serial == p.Claim.Serial && h.Heard.After(p.Met) {
@@ -93,7 +95,8 @@ func (r render) managerSilent() bool {
 		return p.IsManagerOf(v.Engine.Status) && r.Now.Sub(p.Met) < r.View.Timing.ManagerSilent
 	}
 	met := func(p policy.Peer) bool { return p.IsManagerOf(v.Engine.Status) }
-	return r.Source == "" && v.Engine.State == swarm.Active && !v.Engine.Manager && !slices.ContainsFunc(v.Boards.Peers, answers) &&
+	return r.Source == "" && v.Engine.State == swarm.Active && !v.Engine.Manager &&
+		!slices.ContainsFunc(v.Boards.Peers, answers) &&
 		(slices.ContainsFunc(v.Boards.Peers, met) || r.Now.Sub(v.Swarm.Answered) >= r.View.Timing.ManagerSilent)
 }
 
@@ -110,8 +113,8 @@ func rank(b picture.Board) int {
 	return 2
 }
 
-// entry is the entry of the board that makes this claim, made where there is none. A claim that is not fresh may be from
-// before the board has joined, or from before it went.
+// entry is the entry of the board that makes this claim, made where there is none. A claim that is not fresh may be
+// from before the board has joined, or from before it went.
 func (r render) entry(c peer.Claim, fresh bool) *picture.Board {
 	i := slices.IndexFunc(r.Boards, func(b picture.Board) bool { return c.Node != "" && b.Node == c.Node })
 	if i < 0 && c.Node == "" {
@@ -166,8 +169,8 @@ func roleOf(s peer.State) picture.Role {
 	return ""
 }
 
-// drewIt reports whether the list of nodes is this board's own, or there is none. Otherwise the manager whose list it is has
-// met the boards since.
+// drewIt reports whether the list of nodes is this board's own, or there is none. Otherwise the manager whose list it
+// is has met the boards since.
 func (r render) drewIt() bool { return r.Source == "" || r.Source == r.Name() }
 
 // out says why a board is not in. A manager, which lets boards in, knows that better than a worker.
@@ -208,7 +211,8 @@ func (r render) met(b *picture.Board, p policy.Peer) {
 	}
 }
 
-// silent adds a board that announces itself and was not met lately. In a swarm that is no news: workers do not ask workers.
+// silent adds a board that announces itself and was not met lately. In a swarm that is no news: workers do not ask
+// workers.
 func (r render) silent(c roster.Contact) {
 	b := r.entry(c.Hint, false)
 	b.Addrs = Addrs(b.Addrs, c.Addr.Addr())

@@ -10,9 +10,9 @@ import (
 	"github.com/pi-agent/pi-agent/internal/say"
 )
 
-// Cards that are copied in a computer, and not flashed from an image, have ids in common that each board should have for itself.
-// The serial is the board's own, so they form one swarm all the same; what gets confused is beyond it. Hellos carry marks of
-// the ids, and a manager, to which all boards say hello, sees every pair.
+// Cards that are copied in a computer, and not flashed from an image, have ids in common that each board should have
+// for itself. The serial is the board's own, so they form one swarm all the same; what gets confused is beyond it.
+// Hellos carry marks of the ids, and a manager, to which all boards say hello, sees every pair.
 
 // idKind is a kind of id, with what helps where boards share one.
 type idKind struct {
@@ -60,8 +60,8 @@ func (s Sharing) Help() say.Text {
 	return say.SharedHelp.With(s.Serials[1].Name(), s.remedy)
 }
 
-// SharedIDs lists what boards share, as far as it concerns this one: a manager is concerned with all of them. Boards with one
-// serial are told of by policy.Decide.
+// SharedIDs lists what boards share, as far as it concerns this one: a manager is concerned with all of them. Boards
+// with one serial are told of by policy.Decide.
 func SharedIDs(self peer.Claim, peers []policy.Peer) (all []Sharing) {
 	for _, kind := range idKinds {
 		by := map[string][]peer.Serial{}

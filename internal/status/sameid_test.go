@@ -13,7 +13,8 @@ func TestSharedID(t *testing.T) {
 		serials    []peer.Serial
 		text, help string
 	}{
-		{[]peer.Serial{"10000000aabbcc01", "10000000aabbcc02"}, "pi-bbcc01 and pi-bbcc02 are copies of one card and have the same Docker Engine id.", "On pi-bbcc02: help."},
+		{[]peer.Serial{"10000000aabbcc01", "10000000aabbcc02"},
+			"pi-bbcc01 and pi-bbcc02 are copies of one card and have the same Docker Engine id.", "On pi-bbcc02: help."},
 		{
 			[]peer.Serial{"10000000aabbcc01", "10000000aabbcc02", "10000000aabbcc03"},
 			"pi-bbcc01, pi-bbcc02 and pi-bbcc03 are copies of one card and have the same Docker Engine id.", "On all but pi-bbcc01: help.",

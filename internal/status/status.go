@@ -1,5 +1,5 @@
-// Package status makes the picture of the cluster that people are shown, from values: what the loop of this board has seen and
-// decided in its newest turn, whom it hears and meets, and what its engine or a manager tells of the swarm.
+// Package status makes the picture of the cluster that people are shown, from values: what the loop of this board has
+// seen and decided in its newest turn, whom it hears and meets, and what its engine or a manager tells of the swarm.
 package status
 
 import (
@@ -41,7 +41,8 @@ func (f Facts) Name() string { return cmp.Or(f.Claim.Hostname, f.Claim.Serial.Na
 
 // begin is the picture before anybody was asked about the swarm.
 func begin(f Facts) picture.Picture {
-	p := picture.Picture{Version: picture.Version, Drawn: f.Now, Cluster: f.Cluster, Keyed: f.Tag != "", Self: f.View.Serial}
+	p := picture.Picture{Version: picture.Version, Drawn: f.Now, Cluster: f.Cluster, Keyed: f.Tag != "",
+		Self: f.View.Serial}
 	p.Doing, p.Needs = f.Action.Reason.Dot(), f.Action.Trouble
 	if w := f.Claim.Waits; !w.IsZero() && f.Action.Lost && f.Action.Kind == policy.Move { // it is refused
 		p.Doing, p.Needs = say.Join(" ", p.Doing, w.Dot()), true

@@ -53,7 +53,8 @@ func (r render) patience(c peer.Claim) time.Duration {
 	return r.View.Timing.Out
 }
 
-// minutes is a time span that changes in words once a minute: a picture in which nothing happens stays the same meanwhile.
+// minutes is a time span that changes in words once a minute: a picture in which nothing happens stays the same
+// meanwhile.
 func minutes(d time.Duration) say.Text { return say.Ago(d.Round(time.Minute)) }
 
 // whyElsewhere says why a board that says that it is in a swarm is not listed by that of this one.
@@ -77,7 +78,8 @@ func (r render) whyElsewhere(c peer.Claim) say.Text {
 // unicast reports whether p answers, and its announcements have never arrived although there was time, nor do they now.
 func (r render) unicast(p policy.Peer) bool {
 	heard := slices.ContainsFunc(r.Hints, func(h discovery.Hint) bool { return h.Claim.Serial == p.Claim.Serial })
-	return !heard && !r.View.Network.Listening.IsZero() && r.Now.Sub(p.Met) < r.View.Timing.Rival && r.Now.Sub(p.Able) >= r.View.Timing.UnheardMax
+	return !heard && !r.View.Network.Listening.IsZero() && r.Now.Sub(p.Met) < r.View.Timing.Rival &&
+		r.Now.Sub(p.Able) >= r.View.Timing.UnheardMax
 }
 
 // whySilent says why a board that announces itself does not answer.
@@ -133,9 +135,11 @@ func whyNotOurs(n discovery.Neighbour, cluster, tag string) say.Text {
 	return say.ItHasAnotherKey.With()
 }
 
-// unfollowed reports whether that board is a manager that this one, which no other manager answers, does not follow, and says
-// what helps.
+// unfollowed reports whether that board is a manager that this one, which no other manager answers, does not follow,
+// and says what helps.
 func (r render) unfollowed(serial peer.Serial) (why say.Text, ok bool) {
-	ok = r.Source == "" && slices.ContainsFunc(r.View.Boards.Unfollowed, func(u policy.Unfollowed) bool { return u.Serial == serial })
+	ok = r.Source == "" && slices.ContainsFunc(r.View.Boards.Unfollowed, func(u policy.Unfollowed) bool {
+		return u.Serial == serial
+	})
 	return policy.AnotherKey(serial.Name(), r.View.Serial.Name()).Dot(), ok
 }

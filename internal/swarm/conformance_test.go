@@ -1,6 +1,7 @@
 package swarm_test
 
-// The conformance test: what the rest of the project relies on, asked of the engines of package swarmtest in virtual time, and of real ones.
+// The conformance test: what the rest of the project relies on, asked of the engines of package swarmtest in virtual
+// time, and of real ones.
 
 import (
 	"context"
@@ -80,8 +81,10 @@ func TestDockerConforms(t *testing.T) {
 func testBlank(t *testing.T, w world) {
 	ctx, e := t.Context(), w.engine(0)
 	s := status(t, e)
-	if s.State != swarm.Inactive || s.NodeID != "" || s.SwarmID != "" || s.Addr.IsValid() || s.Manager || s.Excluded != nil ||
-		s.Hostname == "" || s.Version == "" || s.EngineID == "" || s.EngineID == status(t, w.engine(1)).EngineID || len(s.Managers) > 0 || s.Error != "" {
+	if s.State != swarm.Inactive || s.NodeID != "" || s.SwarmID != "" || s.Addr.IsValid() || s.Manager ||
+		s.Excluded != nil ||
+		s.Hostname == "" || s.Version == "" || s.EngineID == "" || s.EngineID == status(t, w.engine(1)).EngineID ||
+		len(s.Managers) > 0 || s.Error != "" {
 		t.Errorf("blank engine says %+v", s)
 	}
 	_, err := e.Nodes(ctx)
@@ -92,7 +95,8 @@ func testBlank(t *testing.T, w world) {
 	wantErr(t, "Remove", e.Remove(ctx, "x", true), swarm.ErrNotManager)
 	wantErr(t, "Leave", e.Leave(ctx, false), swarm.ErrNotMember)
 	wantErr(t, "Leave with force", e.Leave(ctx, true), swarm.ErrNotMember)
-	wantErr(t, "Join without a manager", e.Join(ctx, swarm.JoinRequest{Advertise: w.addr(0), Token: someToken}), swarm.ErrRefused)
+	wantErr(t, "Join without a manager", e.Join(ctx, swarm.JoinRequest{Advertise: w.addr(0), Token: someToken}),
+		swarm.ErrRefused)
 	ended, cancel := context.WithCancel(ctx)
 	cancel()
 	_, err = e.Status(ended)
@@ -126,7 +130,8 @@ func testLife(t *testing.T, w world) {
 	must(t, err)
 	for _, n := range nodes {
 		first := n.ID == sm.NodeID
-		if n.Manager != first || n.Leader != first || n.Availability != swarm.Available || n.Hostname == "" || len(n.Labels) > 0 {
+		if n.Manager != first || n.Leader != first || n.Availability != swarm.Available || n.Hostname == "" ||
+			len(n.Labels) > 0 {
 			t.Errorf("node %+v", n)
 		}
 	}
@@ -185,7 +190,8 @@ func testLife(t *testing.T, w world) {
 // testNoManager joins where no manager is: a silent address, a closed port, and without waiting for the end.
 func testNoManager(t *testing.T, w world) {
 	request := func(i int, manager netip.Addr) swarm.JoinRequest {
-		return swarm.JoinRequest{Advertise: w.addr(i), Managers: []netip.AddrPort{netip.AddrPortFrom(manager, swarm.Port)}, Token: someToken}
+		return swarm.JoinRequest{Advertise: w.addr(i), Managers: []netip.AddrPort{netip.AddrPortFrom(manager, swarm.Port)},
+			Token: someToken}
 	}
 	together(
 		func() {
@@ -230,7 +236,8 @@ func testLateFailure(t *testing.T, w world) {
 	began := time.Now()
 	together(
 		func() { // the board's own patience
-			err := w.engine(2).Join(t.Context(), swarm.JoinRequest{Advertise: w.addr(2), Managers: manager, Token: wrong(token, 2)})
+			err := w.engine(2).Join(t.Context(),
+				swarm.JoinRequest{Advertise: w.addr(2), Managers: manager, Token: wrong(token, 2)})
 			wantErr(t, "Join", err, swarm.ErrRefused)
 			check(t, wantState(w.engine(2), swarm.Inactive))
 		},
@@ -325,7 +332,8 @@ func testPower(t *testing.T, w world) {
 	w.startEngine(0)
 	awaitReady(t, w.engine(0), w.addr(0), w.addr(1), w.addr(2))
 	for i, was := range before {
-		if is := status(t, w.engine(i)); is.NodeID != was.NodeID || is.SwarmID != was.SwarmID || is.Addr != was.Addr || is.EngineID != was.EngineID {
+		if is := status(t, w.engine(i)); is.NodeID != was.NodeID || is.SwarmID != was.SwarmID || is.Addr != was.Addr ||
+			is.EngineID != was.EngineID {
 			t.Errorf("after power cuts board %d says %+v, before it said %+v", i, is, was)
 		}
 	}
@@ -368,8 +376,8 @@ func testContents(t *testing.T, w world) {
 	wantErr(t, "Contents of a worker", err, swarm.ErrNotManager)
 }
 
-// The only manager of a swarm whose engine has forgotten it is the same node of the same swarm afterwards, with what that
-// holds and whom it has.
+// The only manager of a swarm whose engine has forgotten it is the same node of the same swarm afterwards, with what
+// that holds and whom it has.
 func testRevive(t *testing.T, w world) {
 	ctx, m := t.Context(), w.engine(0)
 	found(t, w)
@@ -392,7 +400,8 @@ func testRevive(t *testing.T, w world) {
 	must(t, m.ForceNewCluster(ctx, w.addr(0)))
 	awaitReady(t, m, w.addr(0), w.addr(1))
 	is := status(t, m)
-	if is.NodeID != was.NodeID || is.SwarmID != was.SwarmID || is.Addr != was.Addr || !is.Manager || len(is.Managers) != 1 {
+	if is.NodeID != was.NodeID || is.SwarmID != was.SwarmID || is.Addr != was.Addr || !is.Manager ||
+		len(is.Managers) != 1 {
 		t.Errorf("it says %+v, before it said %+v", is, was)
 	}
 	have, err := m.Contents(ctx)
@@ -552,8 +561,8 @@ func testRoles(t *testing.T, w world) {
 	is(w.engine(2), 2, true, true, true)
 }
 
-// testStumble makes a worker a manager that has joined through one that is gone, and asks no other: not before it has joined
-// anew. Then the list has its former node, which is to be a manager for ever, and can be removed.
+// testStumble makes a worker a manager that has joined through one that is gone, and asks no other: not before it has
+// joined anew. Then the list has its former node, which is to be a manager for ever, and can be removed.
 func testStumble(t *testing.T, w world) {
 	ctx, second := t.Context(), w.engine(1)
 	found(t, w)
@@ -606,7 +615,8 @@ func testOverview(t *testing.T, w world) {
 	wantErr(t, "Overview of a worker", err, swarm.ErrNotManager)
 	o, err := m.Overview(ctx)
 	must(t, err)
-	if o.CertValid != swarm.CertExpiry || time.Until(o.RootEnds) < swarm.CertExpiry || len(o.Services) != 0 || len(o.Nodes) != 2 ||
+	if o.CertValid != swarm.CertExpiry || time.Until(o.RootEnds) < swarm.CertExpiry || len(o.Services) != 0 ||
+		len(o.Nodes) != 2 ||
 		!slices.Equal(o.Pools, []netip.Prefix{pool}) {
 		t.Errorf("a swarm without services is %+v", o)
 	}
@@ -625,7 +635,8 @@ func testOverview(t *testing.T, w world) {
 				return fmt.Errorf("%d services, %w", len(o.Services), err)
 			}
 			s := o.Services[0]
-			if s.Name != "web" || s.ID == "" || s.Image == "" || strings.Contains(s.Image, "@") || s.Global || s.Job || s.Wanted != 4 || len(s.Tasks) != 4 {
+			if s.Name != "web" || s.ID == "" || s.Image == "" || strings.Contains(s.Image, "@") || s.Global || s.Job ||
+				s.Wanted != 4 || len(s.Tasks) != 4 {
 				return fmt.Errorf("service is %+v", s)
 			}
 			on := map[string]bool{}
@@ -707,8 +718,8 @@ func node(t *testing.T, manager swarm.Engine, id string) swarm.Node {
 	return nodes[i]
 }
 
-// awaitReady waits until the nodes at these addresses are ready, and no other. It asks in vain when the manager has just
-// lost or found its majority.
+// awaitReady waits until the nodes at these addresses are ready, and no other. It asks in vain when the manager has
+// just lost or found its majority.
 func awaitReady(t *testing.T, manager swarm.Engine, addrs ...netip.Addr) {
 	t.Helper()
 	slices.SortFunc(addrs, netip.Addr.Compare)

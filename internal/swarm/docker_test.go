@@ -198,13 +198,15 @@ func TestSorted(t *testing.T) {
 		want   error // nil: none of ours
 	}{
 		{503, "This node is already part of a swarm. Use \"docker swarm leave\" to leave this swarm.", ErrAlready},
-		{503, "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to connect.", ErrNotManager},
+		{503, "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to connect.",
+			ErrNotManager},
 		{503, "This node is not part of a swarm", ErrNotMember},
 		{503, "Swarm is encrypted and needs to be unlocked before it can be used.", ErrLocked},
 		{503, "Swarm is encrypted and locked. Please unlock it first or use `--force` to ignore this message.", ErrLocked},
 		{500, "--live-restore daemon configuration is incompatible with swarm mode", ErrLiveRestore},
 		{500, "--firewall-backend=nftables is incompatible with swarm mode", ErrNftables},
-		{500, "--cluster-store and --cluster-advertise daemon configurations are incompatible with swarm mode", ErrClusterStore},
+		{500, "--cluster-store and --cluster-advertise daemon configurations are incompatible with swarm mode",
+			ErrClusterStore},
 		{503, "You are attempting to leave the swarm on a node that is participating as a manager. " +
 			"Removing the last manager erases all current state of the swarm.", ErrLastManager},
 		{503, "You are attempting to leave the swarm on a node that is participating as a manager. " +

@@ -89,7 +89,8 @@ func TestFakeJoinGoesOn(t *testing.T) {
 		w.powerOff(0)
 		ctx, cancel := timeout(t, time.Second)
 		defer cancel()
-		r := swarm.JoinRequest{Advertise: w.addr(1), Managers: []netip.AddrPort{netip.AddrPortFrom(w.addr(0), swarm.Port)}, Token: token}
+		r := swarm.JoinRequest{Advertise: w.addr(1), Managers: []netip.AddrPort{netip.AddrPortFrom(w.addr(0), swarm.Port)},
+			Token: token}
 		wantErr(t, "Join", w.engine(1).Join(ctx, r), swarm.ErrPending)
 		w.powerOn(0)
 		await(t, time.Minute, func() error { return wantState(w.engine(1), swarm.Active) })

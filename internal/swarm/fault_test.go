@@ -7,7 +7,8 @@ import (
 
 func TestFault(t *testing.T) {
 	const ended = "x509: certificate has expired or is not yet valid: current time 2026-11-23T08:00:00Z is after 2026-08-01T08:00:00Z"
-	const early = "x509: certificate has expired or is not yet valid: current time 1970-01-01T00:01:00Z is before 2026-08-01T08:00:00Z"
+	const early = "x509: certificate has expired or is not yet valid: current time 1970-01-01T00:01:00Z is before " +
+		"2026-08-01T08:00:00Z"
 	const own = "error while loading TLS certificate in /var/lib/docker/swarm/certificates/swarm-node.crt: "
 	const dial = "manager stopped: can't initialize raft node: rpc error: code = Unavailable desc = connection error"
 	two := []netip.AddrPort{netip.MustParseAddrPort("169.254.1.2:2377"), netip.MustParseAddrPort("169.254.1.5:2377")}

@@ -156,8 +156,8 @@ func TestSwarmOutlivesSummer(t *testing.T) {
 	}
 }
 
-// When power goes while a swarm is founded, certificates are valid for years all the same: those of the workers where the
-// exchange of the authority had not begun, the manager's too where it had.
+// When power goes while a swarm is founded, certificates are valid for years all the same: those of the workers where
+// the exchange of the authority had not begun, the manager's too where it had.
 func TestPowerCutDuringInit(t *testing.T) {
 	t.Parallel()
 	w := newLabWorld(t)
@@ -214,7 +214,8 @@ func (w *labWorld) certificate(i int) time.Duration {
 	return time.Until(c.NotAfter)
 }
 
-// An engine that is being stopped, for which it waits for a container here, is never taken for one that has left its swarm.
+// An engine that is being stopped, for which it waits for a container here, is never taken for one that has left its
+// swarm.
 func TestEngineThatStops(t *testing.T) {
 	t.Parallel()
 	w := newLabWorld(t)

@@ -85,15 +85,18 @@ func TestNewest(t *testing.T) {
 func bigStub() *stub {
 	var nodes, services, tasks []string
 	for i := range 30 {
-		nodes = append(nodes, fmt.Sprintf(`{"ID":"node%d","Spec":{"Labels":{"pi.serial":"10000000aabbcc%02x"},"Role":"worker","Availability":"active"},`+
-			`"Description":{"Hostname":"pi-%d","Engine":{"EngineVersion":"26.1.5"}},"Status":{"State":"ready","Addr":"169.254.1.%d"}}`, i, i, i, i+1))
+		nodes = append(nodes,
+			fmt.Sprintf(`{"ID":"node%d","Spec":{"Labels":{"pi.serial":"10000000aabbcc%02x"},"Role":"worker","Availability":"active"},`+
+				`"Description":{"Hostname":"pi-%d","Engine":{"EngineVersion":"26.1.5"}},"Status":{"State":"ready","Addr":"169.254.1.%d"}}`, i, i, i, i+1))
 	}
 	for i := range 20 {
-		services = append(services, fmt.Sprintf(`{"ID":"service%d","Spec":{"Name":"web%d","TaskTemplate":{"ContainerSpec":{"Image":"nginx:1@sha256:0"}},`+
-			`"Mode":{"Replicated":{"Replicas":5}}}}`, i, i))
+		services = append(services,
+			fmt.Sprintf(`{"ID":"service%d","Spec":{"Name":"web%d","TaskTemplate":{"ContainerSpec":{"Image":"nginx:1@sha256:0"}},`+
+				`"Mode":{"Replicated":{"Replicas":5}}}}`, i, i))
 		for slot := range 5 {
-			tasks = append(tasks, fmt.Sprintf(`{"ID":"task%d-%d","ServiceID":"service%d","Slot":%d,"NodeID":"node%d","DesiredState":"running",`+
-				`"Status":{"State":"running"}}`, i, slot, i, slot+1, (i+slot)%30))
+			tasks = append(tasks,
+				fmt.Sprintf(`{"ID":"task%d-%d","ServiceID":"service%d","Slot":%d,"NodeID":"node%d","DesiredState":"running",`+
+					`"Status":{"State":"running"}}`, i, slot, i, slot+1, (i+slot)%30))
 		}
 	}
 	list := func(all []string) func(http.ResponseWriter, *http.Request) {
@@ -104,7 +107,8 @@ func bigStub() *stub {
 	}}
 }
 
-// TestOverviewCalls counts what an overview asks of the engine: one call for each kind of object, however many there are.
+// TestOverviewCalls counts what an overview asks of the engine: one call for each kind of object, however many there
+// are.
 func TestOverviewCalls(t *testing.T) {
 	s := bigStub()
 	d := serve(t, s)

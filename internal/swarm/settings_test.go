@@ -23,7 +23,8 @@ func TestExcludedByInfo(t *testing.T) {
 		`"FirewallBackend":{"Driver":"iptables"}`:                                            nil,
 		`"FirewallBackend":{"Driver":"nftables"}`:                                            nil, // it may make no rules
 	} {
-		d := serve(t, &stub{answers: map[string]func(http.ResponseWriter, *http.Request){"GET /info": reply(infoWith(fields))}})
+		d := serve(t, &stub{answers: map[string]func(http.ResponseWriter,
+			*http.Request){"GET /info": reply(infoWith(fields))}})
 		if s := status(t, d); s.Excluded != want {
 			t.Errorf("%s: %v, want %v", fields, s.Excluded, want)
 		}
@@ -49,7 +50,8 @@ func TestExcludedByRefusal(t *testing.T) {
 	}
 	for _, tt := range tests {
 		s := &stub{answers: map[string]func(http.ResponseWriter, *http.Request){
-			"POST /swarm/init": refusal(500, tt.refusal), "POST /swarm/join": refusal(500, tt.refusal), "GET /info": reply(infoWith(tt.fields)),
+			"POST /swarm/init": refusal(500, tt.refusal), "POST /swarm/join": refusal(500,
+				tt.refusal), "GET /info": reply(infoWith(tt.fields)),
 		}}
 		d := serve(t, s)
 		wantErr(t, tt.name+": Init", d.Init(t.Context(), InitRequest{Advertise: netip.MustParseAddr("10.77.0.11")}), tt.want)

@@ -74,7 +74,8 @@ func FuzzText(f *testing.F) {
 			utf8.ValidString(text) && !utf8.ValidString(cut) || len(text) > int(limit) && len(cut) < int(limit)-utf8.UTFMax+1 {
 			t.Errorf("%q to %d bytes: %q", text, limit, cut)
 		}
-		if line := tame.Line(text); !utf8.ValidString(line) || strings.ContainsFunc(line, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		if line := tame.Line(text); !utf8.ValidString(line) ||
+			strings.ContainsFunc(line, func(r rune) bool { return !unicode.IsPrint(r) }) {
 			t.Errorf("%q: %q", text, line)
 		}
 	})

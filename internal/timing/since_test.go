@@ -30,7 +30,8 @@ func TestNotice(t *testing.T) {
 		want bool
 	}{
 		{0, "", false}, {1, "a", false}, {3, "b", false}, {5, "b", false}, {6, "b", true}, {20, "b", false},
-		{21, "", false}, {30, "b", false}, {40, "b", false}, {41, "a", false}, {44, "a", true}, {45, "b", false}, {48, "b", true},
+		{21, "", false}, {30, "b", false}, {40, "b", false}, {41, "a", false}, {44, "a", true}, {45, "b", false}, {48, "b",
+			true},
 	} {
 		if got := n.News(tt.text, time.Unix(int64(tt.at), 0), 3*time.Second); got != tt.want {
 			t.Errorf("at %d %q is news: %v", tt.at, tt.text, got)

@@ -128,8 +128,8 @@ type Timing struct {
 	// Copy is how long after its start a board takes its membership for that of a copy when another board has the same
 	// one. Later each of the two may hold something that the other does not.
 	Copy time.Duration
-	// DuplicateTold is how long two boards may be one node before that is told: a copy that meets its original needs less to
-	// leave, and to be forgotten as that node.
+	// DuplicateTold is how long two boards may be one node before that is told: a copy that meets its original needs less
+	// to leave, and to be forgotten as that node.
 	DuplicateTold time.Duration
 	// Forget is how long root and a restart of the engine may take, on a slow board, until an engine has forgotten its
 	// swarm.

@@ -1,5 +1,5 @@
-// Command changelog turns CHANGELOG.md on its standard input into a Debian changelog on its standard output. The version
-// and the date of a package come from there.
+// Command changelog turns CHANGELOG.md on its standard input into a Debian changelog on its standard output. The
+// version and the date of a package come from there.
 package main
 
 import (

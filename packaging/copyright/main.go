@@ -48,8 +48,8 @@ func main() {
 	fmt.Print(text)
 }
 
-// module is code with one licence: its files, as the copyright file calls them, and the directories to look for licences
-// in.
+// module is code with one licence: its files, as the copyright file calls them, and the directories to look for
+// licences in.
 type module struct {
 	name string
 	dirs []string

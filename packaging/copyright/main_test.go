@@ -10,10 +10,12 @@ import (
 )
 
 const (
-	apache = "\n    Apache License\n    Version 2.0, January 2004\n\n1. Definitions.\n\n   Copyright [yyyy] [name of copyright owner]\n" +
+	apache = "\n    Apache License\n    Version 2.0, January 2004\n\n1. Definitions.\n\n   Copyright [yyyy] [name of " +
+		"copyright owner]\n" +
 		"   See the License for the specific language governing permissions and\n   limitations under the License.\n"
-	bsd2   = "Copyright (c) 2015, A. Person\n\nRedistribution and use in source and binary\nforms, with or without ...\n"
-	bsd3   = "Copyright 2009 The Go Authors.\n" + bsd2 + "Neither the name ... may be used to\nendorse or promote products ...\n"
+	bsd2 = "Copyright (c) 2015, A. Person\n\nRedistribution and use in source and binary\nforms, with or without ...\n"
+	bsd3 = "Copyright 2009 The Go Authors.\n" + bsd2 +
+		"Neither the name ... may be used to\nendorse or promote products ...\n"
 	expat  = "Permission is hereby granted, free of charge, to any person obtaining\na copy of this software ...\n"
 	strict = "Copyright 2020 A Company\nAll rights reserved. You may look at it.\n"
 )
@@ -37,16 +39,19 @@ func TestParagraph(t *testing.T) {
 		files []string
 		want  string
 	}{
-		{"Apache", []string{"LICENSE\n" + apache, "NOTICE\nThe M project\n\nCopyright 2018 M, Inc.\n", "LICENSE.docs\n" + strict},
+		{"Apache", []string{"LICENSE\n" + apache, "NOTICE\nThe M project\n\nCopyright 2018 M, Inc.\n",
+			"LICENSE.docs\n" + strict},
 			"Copyright: 2018 M, Inc.\nComment: The notice that comes with it:\n The M project\n .\n Copyright 2018 M, Inc.\n" +
 				"License: Apache-2.0\n"},
-		{"BSD", []string{"license.md\n" + bsd2}, "Copyright: 2015, A. Person\nLicense: BSD-2-clause\n Copyright (c) 2015, A. Person\n .\n" +
-			" Redistribution and use in source and binary\n forms, with or without ...\n"},
+		{"BSD", []string{"license.md\n" + bsd2},
+			"Copyright: 2015, A. Person\nLicense: BSD-2-clause\n Copyright (c) 2015, A. Person\n .\n" +
+				" Redistribution and use in source and binary\n forms, with or without ...\n"},
 		{"nobody named", []string{"COPYING\n" + expat}, "Copyright: The authors of example.org/m@v1.0.0\nLicense: Expat\n" +
 			" Permission is hereby granted, free of charge, to any person obtaining\n a copy of this software ...\n"},
 		{"two in one file", []string{"LICENSE\n" + apache + "\n----\n\n" + bsd3},
 			"Copyright: 2009 The Go Authors.\n 2015, A. Person\nLicense: Apache-2.0 and BSD-3-clause\n ----\n .\n" +
-				" Copyright 2009 The Go Authors.\n Copyright (c) 2015, A. Person\n .\n Redistribution and use in source and binary\n" +
+				" Copyright 2009 The Go Authors.\n Copyright (c) 2015, A. Person\n .\n Redistribution and use in source and " +
+				"binary\n" +
 				" forms, with or without ...\n Neither the name ... may be used to\n endorse or promote products ...\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -62,8 +67,10 @@ func TestParagraph(t *testing.T) {
 }
 
 func TestUnknownLicence(t *testing.T) {
-	for _, files := range [][]string{{"LICENSE\n" + strict}, {"README\n" + expat}, {"LICENSE\n" + expat, "COPYING\n" + strict}, nil} {
-		if got, err := copyright([]module{moduleOf(t, files...)}); err == nil || !strings.Contains(err.Error(), "example.org/m") {
+	for _, files := range [][]string{{"LICENSE\n" + strict}, {"README\n" + expat},
+		{"LICENSE\n" + expat, "COPYING\n" + strict}, nil} {
+		if got, err := copyright([]module{moduleOf(t, files...)}); err == nil ||
+			!strings.Contains(err.Error(), "example.org/m") {
 			t.Errorf("%q is taken, %v:\n%s", files, err, got)
 		}
 	}

@@ -24,13 +24,15 @@ func TestLogin(t *testing.T) {
 				"boot/firmware/authorized_keys": "ssh-ed25519 A\r\n", "home/pi/.ssh/authorized_keys": "ssh-ed25519 A\n\n",
 				"etc/sudoers.d/pi": "pi ALL=(ALL) NOPASSWD: ALL\n", "etc/NetworkManager/system-connections/home.nmconnection": "[wifi]\n",
 			}},
-		{"from Windows", map[string]string{"authorized_keys.txt": "ssh-ed25519 A", "My Home.nmconnection.txt": "[wifi]", "._x.nmconnection": "x"},
+		{"from Windows", map[string]string{"authorized_keys.txt": "ssh-ed25519 A", "My Home.nmconnection.txt": "[wifi]",
+			"._x.nmconnection": "x"},
 			map[string]string{
 				"boot/firmware/authorized_keys.txt": "ssh-ed25519 A", "home/pi/.ssh/authorized_keys": "ssh-ed25519 A\n",
 				"etc/sudoers.d/pi": "pi ALL=(ALL) NOPASSWD: ALL\n", "etc/NetworkManager/system-connections/My Home.nmconnection": "[wifi]",
 				"boot/firmware/._x.nmconnection": "x",
 			}},
-		{"both", map[string]string{"AUTHORIZED_KEYS": "ssh-ed25519 A", "authorized_keys.TXT": "ssh-ed25519 B", "HOME.NMCONNECTION": "[wifi]"},
+		{"both", map[string]string{"AUTHORIZED_KEYS": "ssh-ed25519 A", "authorized_keys.TXT": "ssh-ed25519 B",
+			"HOME.NMCONNECTION": "[wifi]"},
 			map[string]string{
 				"boot/firmware/AUTHORIZED_KEYS": "ssh-ed25519 A", "boot/firmware/authorized_keys.TXT": "ssh-ed25519 B",
 				"home/pi/.ssh/authorized_keys": "ssh-ed25519 A\nssh-ed25519 B\n", "etc/sudoers.d/pi": "pi ALL=(ALL) NOPASSWD: ALL\n",

@@ -1,5 +1,5 @@
-// Command key prints the cluster key that an image gets: what is in KEY, once it is known to be one, a fresh one when KEY is
-// empty, and nothing when it is "none".
+// Command key prints the cluster key that an image gets: what is in KEY, once it is known to be one, a fresh one when
+// KEY is empty, and nothing when it is "none".
 package main
 
 import (

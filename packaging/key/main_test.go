@@ -9,7 +9,8 @@ import (
 
 func TestKeyFor(t *testing.T) {
 	good := clusterkey.Generate()
-	for want, key := range map[string]string{"none": "", good: good + "\n", "four red raspberries": "four red raspberries\n"} {
+	for want, key := range map[string]string{"none": "", good: good + "\n",
+		"four red raspberries": "four red raspberries\n"} {
 		if got, err := keyFor(want); got != key || err != nil {
 			t.Errorf("keyFor(%q) = %q, %v", want, got, err)
 		}

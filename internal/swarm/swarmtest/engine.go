@@ -37,10 +37,11 @@ type Engine struct {
 	member      *node         // nil when in no swarm; survives power cuts
 	forgotten   *node         // what member was before Forget; the next swarm that the engine enters deletes it
 	alone       bool          // a worker that has not found a manager since its engine started
-	via         netip.Addr    // the manager through which it joined since its engine started; it asks no other for its vote
-	stumbles    bool          // it was made a manager, and asks one that is gone
-	pending     *attempt      // nil when no join is under way
-	calls       Calls
+	// the manager through which it joined since its engine started; it asks no other for its vote
+	via      netip.Addr
+	stumbles bool     // it was made a manager, and asks one that is gone
+	pending  *attempt // nil when no join is under way
+	calls    Calls
 }
 
 var _ swarm.Engine = (*Engine)(nil)

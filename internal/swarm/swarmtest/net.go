@@ -72,7 +72,8 @@ func NewNet() *Net { return &Net{} }
 func (n *Net) NewEngine(hostname string, addr netip.Addr) *Engine {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	e := &Engine{net: n, host: hostname, id: addr.String(), addr: addr, control: make(chan struct{}, 1), on: true, up: true}
+	e := &Engine{net: n, host: hostname, id: addr.String(), addr: addr, control: make(chan struct{}, 1), on: true,
+		up: true}
 	n.engines = append(n.engines, e)
 	return e
 }
