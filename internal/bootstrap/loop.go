@@ -43,6 +43,9 @@ type Loop struct {
 // NewLoop returns the loop of a board.
 func NewLoop(o Options) *Loop {
 	o.Timing = o.Timing.Or(timing.Product())
+	if o.Taken == nil {
+		o.Taken = func() error { return nil }
+	}
 	l := &Loop{decide: policy.Decide, started: time.Now()}
 	known := roster.New(o.Key, o.Timing)
 	known.Recall(o.Known, l.started)

@@ -100,7 +100,7 @@ func (l *Loop) view(heard discovery.Snapshot, now time.Time) policy.View {
 			Listening: l.listening.Time, Inquiring: !n.asked(heard.Asked),
 		},
 		Engine: policy.Engine{
-			Status: e.status, Err: e.err, Taken: l.portTaken(), Pending: e.pending.Time, ForgetAsked: l.actor.forgetAsked,
+			Status: e.status, Err: e.err, Taken: l.Taken(), Pending: e.pending.Time, ForgetAsked: l.actor.forgetAsked,
 		},
 		Boards: policy.Boards{Peers: peers, SameSerial: duplicates, Newest: l.roster.Newest(),
 			Unfollowed: l.roster.Unfollowed(now)},
@@ -118,12 +118,4 @@ func (l *Loop) view(heard discovery.Snapshot, now time.Time) policy.View {
 		v.Election.Unasked = l.roster.Unasked(l.elects.Time)
 	}
 	return v
-}
-
-// portTaken is who has a port of this board that a node needs; nil when nobody has.
-func (l *Loop) portTaken() error {
-	if l.Taken == nil {
-		return nil
-	}
-	return l.Taken()
 }
