@@ -86,7 +86,7 @@ var (
 
 // helloWire is the answer to a hello.
 type helloWire struct {
-	peer.Claim
+	Claim    peer.Claim    `json:"claim"` // not embedded: its methods for JSON would be those of the whole
 	Managers []Fingerprint `json:"managers,omitempty"`
 }
 

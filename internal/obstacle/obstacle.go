@@ -16,14 +16,14 @@ import (
 	"github.com/pi-agent/pi-agent/internal/swarm"
 )
 
-// How often is looked: soon after the start, when the board is about to enter a swarm, and later.
+// How often a Watch looks: at first, while the board may be about to enter a swarm, and later.
 const (
 	paceFirst = 5 * time.Second
 	firstFor  = time.Minute
 	pace      = 30 * time.Second
 )
 
-// Watch is what watches. Its methods may be called from any goroutine.
+// Watch watches one board. Its methods may be called from any goroutine, its fields must be set before.
 type Watch struct {
 	Strangers func() []ports.Holder                      // who has ports of this board
 	Settings  func(ctx context.Context) []*swarm.Setting // what the engine's files have that is in the way

@@ -2,7 +2,11 @@ package peer
 
 // This file says what a swarm holds, which would be lost with it.
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/pi-agent/pi-agent/internal/say"
+)
 
 // Contents is how much of each kind a manager says that its swarm has: what would be lost with it. Zero is not known.
 type Contents struct {
@@ -22,17 +26,10 @@ func (c Contents) Known() bool { return c.Nodes > 0 }
 func (c Contents) Empty() bool { return c == Contents{Nodes: 1} }
 
 // String names each kind, such as "3 nodes, 2 services, 0 secrets and 1 config".
-func (c Contents) String() string {
-	return fmt.Sprintf("%s, %s, %s and %s", count(c.Nodes, "node"), count(c.Services, "service"),
-		count(c.Secrets, "secret"), count(c.Configs, "config"))
-}
+func (c Contents) String() string { return c.Said().En }
 
-func count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
-}
+// Said is that in every language.
+func (c Contents) Said() say.Text { return say.Contents(c.Nodes, c.Services, c.Secrets, c.Configs) }
 
 // validate checks contents that came from outside. The error names the value.
 func (c Contents) validate() error {

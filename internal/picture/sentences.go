@@ -1,6 +1,8 @@
 package picture
 
 import (
+	"encoding/json"
+
 	"github.com/pi-agent/pi-agent/internal/say"
 	"github.com/pi-agent/pi-agent/internal/tame"
 )
@@ -11,12 +13,18 @@ type Sentence struct {
 	Es   string `json:"es,omitempty"`   // in Spanish, where that differs
 }
 
+// sentencesMax bounds what is known of sentences, in bytes of JSON. Those that are over it stay in English.
+const sentencesMax = Max / 4
+
 // codeMax is the longest code of a sentence, in bytes.
 const codeMax = 64
 
-// texts are all sentences of the picture.
+// texts are all sentences of the picture, what matters most first.
 func (p *Picture) texts() []*say.Text {
 	all := []*say.Text{&p.Doing}
+	for i := range p.Warnings {
+		all = append(all, &p.Warnings[i].Text, &p.Warnings[i].Remedy)
+	}
 	for i := range p.Boards {
 		all = append(all, &p.Boards[i].Why)
 	}
@@ -28,21 +36,22 @@ func (p *Picture) texts() []*say.Text {
 			all = append(all, &stacks[i])
 		}
 	}
-	for i := range p.Warnings {
-		all = append(all, &p.Warnings[i].Text, &p.Warnings[i].Remedy)
-	}
 	return all
 }
 
 // sentencesOf is what is known of the sentences of a picture.
 func sentencesOf(p *Picture) map[string]Sentence {
-	known := map[string]Sentence{}
+	known, size := map[string]Sentence{}, 0
 	for _, t := range p.texts() {
 		s := Sentence{Code: t.Code}
 		if t.Es != t.En {
 			s.Es = t.Es
 		}
-		if s != (Sentence{}) {
+		if _, has := known[t.En]; has || s == (Sentence{}) {
+			continue
+		}
+		text, err := json.Marshal(map[string]Sentence{t.En: s})
+		if size += len(text); err == nil && size <= sentencesMax {
 			known[t.En] = s
 		}
 	}

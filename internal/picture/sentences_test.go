@@ -2,6 +2,7 @@ package picture_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -42,6 +43,24 @@ func TestSentencesTravel(t *testing.T) {
 	if err := json.Unmarshal(text, &raw); err != nil ||
 		raw.Sentences["It has no cluster key, and this cluster has one."].Code != "why-it-has-no-key" {
 		t.Errorf("%+v, %v", raw, err)
+	}
+}
+
+// However much is said, a picture is one that other boards read, and has the Spanish of what matters most.
+func TestManySentences(t *testing.T) {
+	p := picture.Picture{Doing: say.Worker.With("pi-1").Dot(), Needs: true}
+	for i := range 300 {
+		why := say.Text{Code: "x", En: fmt.Sprint(i, strings.Repeat(`"`, 509)), Es: fmt.Sprint(i, strings.Repeat(`\`, 509))}
+		p.Boards = append(p.Boards, picture.Board{Name: fmt.Sprint("pi-", i), State: picture.Out, Why: why})
+	}
+	p.Judge()
+	text, err := p.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	read, err := picture.Decode(text)
+	if err != nil || read.Doing != p.Doing || read.Warnings[0].Text != p.Doing || read.Warnings[1].Text != p.Warnings[1].Text {
+		t.Errorf("%d bytes, %v, %+v", len(text), err, read.Doing)
 	}
 }
 

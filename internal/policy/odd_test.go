@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -14,6 +15,9 @@ import (
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/swarm"
 )
+
+// english are words that no Spanish sentence has.
+var english = regexp.MustCompile(`(?i)\b(the|is|it|its|of|and|not|has|that|with|are|nodes|services)\b`)
 
 // oddView is a view as none may ever be: everything in it is by chance.
 func oddView(r *rand.Rand) View {
@@ -150,6 +154,9 @@ func TestDecideInOddViews(t *testing.T) {
 		}
 		if a.Reason.En == "" || strings.Contains(a.Reason.En, "%!") {
 			t.Errorf("seed %d: the reason is %q", seed, a.Reason)
+		}
+		if rest := english.FindString(strings.ReplaceAll(a.Reason.Es, v.Engine.Error, "")); rest != "" || strings.Contains(a.Reason.Es, "%!") {
+			t.Errorf("seed %d: the reason in Spanish is %q", seed, a.Reason.Es)
 		}
 		if !a.Until.IsZero() && !a.Until.After(v.Now) {
 			t.Errorf("seed %d: it waits until %v, which is past", seed, a.Until)

@@ -119,7 +119,7 @@ func Codes(prefix string) (all []string) {
 	return all
 }
 
-// With fills the gaps. Texts, errors that carry one, and time spans are in the language of the sentence.
+// With fills the gaps. Texts, what has a method Said, errors that carry one, and time spans are in the language of the sentence.
 func (s *Sentence) With(gaps ...any) Text {
 	if len(gaps) == 0 {
 		return Text{s.code, s.en, s.es}
@@ -131,6 +131,9 @@ func (s *Sentence) With(gaps ...any) Text {
 			en[i], es[i] = g.En, g.Es
 		case time.Duration:
 			t := Ago(g)
+			en[i], es[i] = t.En, t.Es
+		case interface{ Said() Text }:
+			t := g.Said()
 			en[i], es[i] = t.En, t.Es
 		case error:
 			t := Of(g)
@@ -188,6 +191,30 @@ func Offset(seconds float64) Text {
 		return behind.With(-off)
 	}
 	return ahead.With(off)
+}
+
+// And is a list of names in words: a, b and c.
+func And(names []string) Text {
+	last := len(names) - 1
+	if last < 1 {
+		return Words(strings.Join(names, ""))
+	}
+	return and.With(strings.Join(names[:last], ", "), names[last])
+}
+
+// Contents is how much of each kind a swarm has, such as 3 nodes, 2 services, 0 secrets and 1 config.
+func Contents(nodes, services, secrets, configs int) Text {
+	return contents.With(count(nodes, "node", "nodo"), count(services, "service", "servicio"), count(secrets, "secret", "secreto"),
+		count(configs, "config", "config"))
+}
+
+// count is how many there are of what has an s in the plural, in every language.
+func count(n int, en, es string) Text {
+	end := "s"
+	if n == 1 {
+		end = ""
+	}
+	return Text{En: fmt.Sprintf("%d %s%s", n, en, end), Es: fmt.Sprintf("%d %s%s", n, es, end)}
 }
 
 // namesMax is how many names one sentence lists.

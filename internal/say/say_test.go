@@ -4,6 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -88,6 +91,60 @@ func TestEverySentenceIsSaid(t *testing.T) {
 	}
 }
 
+// TestGapsAreFilled finds sentences that are said with more or less than they have gaps.
+func TestGapsAreFilled(t *testing.T) {
+	codes, n := map[string]string{}, 0 // by name
+	named := func(e ast.Expr) *Sentence {
+		if of, is := e.(*ast.SelectorExpr); is {
+			if pkg, is := of.X.(*ast.Ident); is && pkg.Name == "say" {
+				return catalogue[codes[of.Sel.Name]]
+			}
+		}
+		return nil
+	}
+	for _, pattern := range []string{"*.go", "../*/*.go", "../../cmd/*/*.go"} {
+		paths, err := filepath.Glob(pattern)
+		if err != nil || len(paths) == 0 {
+			t.Fatalf("%d files in %s, %v", len(paths), pattern, err)
+		}
+		for _, path := range paths {
+			file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ast.Inspect(file, func(node ast.Node) bool {
+				if v, is := node.(*ast.ValueSpec); is && pattern == "*.go" && len(v.Values) == 1 {
+					if c, is := v.Values[0].(*ast.CallExpr); is && len(c.Args) == 3 {
+						if code, is := c.Args[0].(*ast.BasicLit); is {
+							codes[v.Names[0].Name] = strings.Trim(code.Value, `"`)
+						}
+					}
+				}
+				call, is := node.(*ast.CallExpr)
+				if !is {
+					return true
+				}
+				fun, is := call.Fun.(*ast.SelectorExpr)
+				if !is || fun.Sel.Name != "With" || named(fun.X) == nil || call.Ellipsis.IsValid() {
+					return true
+				}
+				n++
+				has := map[string]bool{}
+				for _, m := range gap.FindAllStringSubmatch(named(fun.X).en, -1) {
+					has[m[1]] = true
+				}
+				if len(has) != len(call.Args) {
+					t.Errorf("%s: %s has %d gaps and is said with %d", path, named(fun.X).code, len(has), len(call.Args))
+				}
+				return true
+			})
+		}
+	}
+	if n < len(catalogue)/2 {
+		t.Errorf("%d sentences are said, of %d", n, len(catalogue))
+	}
+}
+
 func TestWith(t *testing.T) {
 	shut := Error(EngineSilent.With())
 	for _, tt := range []struct{ got, want Text }{
@@ -110,6 +167,11 @@ func TestWith(t *testing.T) {
 		}},
 		{Join(" ", Text{}, Words("a").Dot(), Text{}, Rootless.With().Capital().Dot()), Text{
 			"", "a. Docker runs rootless, which has no overlay networks.", "a. Docker funciona sin root, y no tiene redes overlay.",
+		}},
+		{And(nil), Text{}}, {And([]string{"a"}), Words("a")}, {And([]string{"a", "b", "c"}), Text{"and", "a, b and c", "a, b y c"}},
+		{RivalYields.With(Contents(3, 2, 0, 1)), Text{
+			"rival-yields", "There are two swarms, and that of 3 nodes, 2 services, 0 secrets and 1 config is empty: it is to yield",
+			"Hay dos enjambres, y el de 3 nodos, 2 servicios, 0 secretos y 1 config está vacío: debe ceder",
 		}},
 		{Words("is it?").Dot(), Words("is it?")}, {Text{}.Dot(), Text{}}, {Text{}.Capital(), Text{}},
 	} {

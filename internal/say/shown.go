@@ -195,6 +195,9 @@ var (
 	ahead  = sentence("ahead", "%[1]s ahead", "%[1]s adelantado")
 	behind = sentence("behind", "%[1]s behind", "%[1]s atrasado")
 	days   = sentence("days", "%.0[1]f days", "%.0[1]f días")
+
+	and      = sentence("and", "%[1]s and %[2]s", "%[1]s y %[2]s")
+	contents = sentence("contents", "%[1]s, %[2]s, %[3]s and %[4]s", "%[1]s, %[2]s, %[3]s y %[4]s")
 )
 
 // Cards that are copied in a computer.

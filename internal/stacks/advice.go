@@ -40,7 +40,7 @@ func advice(stack, path string, text []byte, leftOut []string) (all []say.Text) 
 		if len(names) > 0 {
 			slices.Sort(names)
 			names = slices.Compact(names)
-			all = append(all, say.StackLacks.With(stack, s.key.Value, listed(names), path, line))
+			all = append(all, say.StackLacks.With(stack, s.key.Value, say.And(names), path, line))
 		}
 	}
 	if len(o.services()) == 0 && len(mappings(o.root)) > 0 {
@@ -109,13 +109,4 @@ func twice(n *yaml.Node) (first, again *yaml.Node) {
 		}
 	}
 	return nil, nil
-}
-
-// listed is a, b and c.
-func listed(names []string) string {
-	last := len(names) - 1
-	if last == 0 {
-		return names[0]
-	}
-	return strings.Join(names[:last], ", ") + " and " + names[last]
 }

@@ -14,7 +14,7 @@ const proofHeader = "Pi-Agent-Proof"
 // answer serves whoever asks: it says that it is a manager, hands out a ticket to its own swarm, and sends the asker's
 // proof back as its own.
 func (r *rogue) answer() error {
-	claim := fmt.Sprintf(`{"serial":%q,"cluster":"pi","state":"manager","swarm":%q}`, serial, swarmID)
+	claim := fmt.Sprintf(`{"claim":{"serial":%q,"cluster":"pi","state":"manager","swarm":%q}}`, serial, swarmID)
 	ticket := fmt.Sprintf(`{"token":"SWMTKN-1-rogue","managers":["%s:2377"]}`, r.addr)
 	serve := func(answer string) http.HandlerFunc {
 		return func(w http.ResponseWriter, req *http.Request) {
