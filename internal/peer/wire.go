@@ -19,8 +19,8 @@ type wire struct {
 // plain is a claim without methods.
 type plain Claim
 
-// MarshalJSON implements json.Marshaler. A struct that goes into JSON names its claim as a field: one that embeds it has these
-// methods instead of its own fields.
+// MarshalJSON implements json.Marshaler. A struct that goes into JSON names its claim as a field: one that embeds it
+// has these methods instead of its own fields.
 func (c Claim) MarshalJSON() ([]byte, error) {
 	w := wire{plain: plain(c), TroubleCode: c.Trouble.Code, WaitsCode: c.Waits.Code}
 	if c.Trouble.Es != c.Trouble.En {

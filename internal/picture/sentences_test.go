@@ -59,7 +59,8 @@ func TestManySentences(t *testing.T) {
 		t.Fatal(err)
 	}
 	read, err := picture.Decode(text)
-	if err != nil || read.Doing != p.Doing || read.Warnings[0].Text != p.Doing || read.Warnings[1].Text != p.Warnings[1].Text {
+	if err != nil || read.Doing != p.Doing || read.Warnings[0].Text != p.Doing ||
+		read.Warnings[1].Text != p.Warnings[1].Text {
 		t.Errorf("%d bytes, %v, %+v", len(text), err, read.Doing)
 	}
 }

@@ -155,7 +155,8 @@ func TestDecideInOddViews(t *testing.T) {
 		if a.Reason.En == "" || strings.Contains(a.Reason.En, "%!") {
 			t.Errorf("seed %d: the reason is %q", seed, a.Reason)
 		}
-		if rest := english.FindString(strings.ReplaceAll(a.Reason.Es, v.Engine.Error, "")); rest != "" || strings.Contains(a.Reason.Es, "%!") {
+		if rest := english.FindString(strings.ReplaceAll(a.Reason.Es, v.Engine.Error, "")); rest != "" ||
+			strings.Contains(a.Reason.Es, "%!") {
 			t.Errorf("seed %d: the reason in Spanish is %q", seed, a.Reason.Es)
 		}
 		if !a.Until.IsZero() && !a.Until.After(v.Now) {

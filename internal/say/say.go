@@ -119,7 +119,8 @@ func Codes(prefix string) (all []string) {
 	return all
 }
 
-// With fills the gaps. Texts, what has a method Said, errors that carry one, and time spans are in the language of the sentence.
+// With fills the gaps. Texts, what has a method Said, errors that carry one, and time spans are in the language of the
+// sentence.
 func (s *Sentence) With(gaps ...any) Text {
 	if len(gaps) == 0 {
 		return Text{s.code, s.en, s.es}
@@ -204,7 +205,8 @@ func And(names []string) Text {
 
 // Contents is how much of each kind a swarm has, such as 3 nodes, 2 services, 0 secrets and 1 config.
 func Contents(nodes, services, secrets, configs int) Text {
-	return contents.With(count(nodes, "node", "nodo"), count(services, "service", "servicio"), count(secrets, "secret", "secreto"),
+	return contents.With(count(nodes, "node", "nodo"), count(services, "service", "servicio"),
+		count(secrets, "secret", "secreto"),
 		count(configs, "config", "config"))
 }
 

@@ -168,7 +168,8 @@ func TestWith(t *testing.T) {
 		{Join(" ", Text{}, Words("a").Dot(), Text{}, Rootless.With().Capital().Dot()), Text{
 			"", "a. Docker runs rootless, which has no overlay networks.", "a. Docker funciona sin root, y no tiene redes overlay.",
 		}},
-		{And(nil), Text{}}, {And([]string{"a"}), Words("a")}, {And([]string{"a", "b", "c"}), Text{"and", "a, b and c", "a, b y c"}},
+		{And(nil), Text{}}, {And([]string{"a"}), Words("a")}, {And([]string{"a", "b", "c"}),
+			Text{"and", "a, b and c", "a, b y c"}},
 		{RivalYields.With(Contents(3, 2, 0, 1)), Text{
 			"rival-yields", "There are two swarms, and that of 3 nodes, 2 services, 0 secrets and 1 config is empty: it is to yield",
 			"Hay dos enjambres, y el de 3 nodos, 2 servicios, 0 secretos y 1 config está vacío: debe ceder",
