@@ -55,7 +55,8 @@ func TestCatalogue(t *testing.T) {
 
 // TestEverySentenceIsSaid finds those that nobody says any more.
 func TestEverySentenceIsSaid(t *testing.T) {
-	var source strings.Builder
+	said := map[string]bool{} // names
+	saying := regexp.MustCompile(`\bsay\.([A-Z]\w+)`)
 	for _, dir := range []string{"..", "../../cmd"} {
 		paths, err := filepath.Glob(dir + "/*/*.go")
 		if err != nil || len(paths) == 0 {
@@ -69,7 +70,9 @@ func TestEverySentenceIsSaid(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			source.Write(text)
+			for _, m := range saying.FindAllStringSubmatch(string(text), -1) {
+				said[m[1]] = true
+			}
 		}
 	}
 	names := regexp.MustCompile(`(?m)^\s+([A-Z]\w+)\s+= sentence\(`)
@@ -81,7 +84,7 @@ func TestEverySentenceIsSaid(t *testing.T) {
 		}
 		for _, m := range names.FindAllStringSubmatch(string(text), -1) {
 			n++
-			if !regexp.MustCompile(`\bsay\.` + m[1] + `\b`).MatchString(source.String()) {
+			if !said[m[1]] {
 				t.Errorf("nobody says %s", m[1])
 			}
 		}
