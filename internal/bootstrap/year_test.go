@@ -17,6 +17,7 @@ import (
 
 	"github.com/pi-agent/pi-agent/internal/manager"
 	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/say"
 	"github.com/pi-agent/pi-agent/internal/swarm"
 )
 
@@ -265,6 +266,9 @@ func (w *world) wipe(b *simBoard) {
 
 // settled reports whether all boards are in one swarm, or in several that hold something each.
 func (w *world) settled() bool {
+	if slices.ContainsFunc(w.boards, (*simBoard).isAstray) {
+		return true
+	}
 	for _, b := range w.boards {
 		have, err := b.engine.Contents(context.Background())
 		if len(w.swarms) > 1 && err == nil && (have == peer.Contents{Nodes: 1}) {
@@ -272,15 +276,23 @@ func (w *world) settled() bool {
 			return false
 		}
 		nodes, err := b.engine.Nodes(context.Background())
-		if i := slices.IndexFunc(nodes, func(n swarm.Node) bool {
-			return !n.Ready &&
-				n.Labels[manager.LabelSerial] != ""
-		}); len(w.swarms) == 1 && err == nil && i >= 0 {
+		left := func(n swarm.Node) bool { return !n.Ready && n.Labels[manager.LabelSerial] != "" }
+		if i := slices.IndexFunc(nodes, left); len(w.swarms) == 1 && err == nil && i >= 0 {
 			w.missing = nodes[i].Hostname + " has left a node behind"
 			return false
 		}
 	}
 	return w.formed()
+}
+
+// isAstray reports whether the board tells a person that the swarm knows it by another board's address, as one does with
+// the card of a board that has got another card since. Only a person can say then which node is whose.
+func (b *simBoard) isAstray() bool {
+	if b.running() == nil || b.remembered().From != "" { // which may yet turn out to be a copy
+		return false
+	}
+	says := b.running().Load().action
+	return says.Trouble && (say.AddressLost.Says(says.Reason) || say.AddressGivenUp.Says(says.Reason))
 }
 
 // tally is what was played.
