@@ -124,7 +124,7 @@ func newAgent(s setup) (*agent, error) {
 	}
 	a.loop = bootstrap.NewLoop(a.options(id, engine))
 	a.stacks.Place = a.loop.Place
-	a.server = enroll.NewServer(fmt.Sprintf(":%d", peer.Port), id, a.loop, a.member.trust, s.log.Named("hello"))
+	a.server = enroll.NewServer(fmt.Sprintf(":%d", peer.Port), id, a.loop, a.member.model, s.log.Named("hello"))
 	return a, nil
 }
 
@@ -156,7 +156,7 @@ func (a *agent) options(id *enroll.Identity, engine swarm.Engine) bootstrap.Opti
 		},
 		Stacks: func() (wrong, advice []say.Text) { return a.stacks.Problems(), a.stacks.Advice() },
 		Taken:  a.watch.Taken, Obstacles: a.watch.Warnings,
-		Engine: engine, Discovery: a.found, Asker: enroll.NewClient(id, a.member.trust),
+		Engine: engine, Discovery: a.found, Asker: enroll.NewClient(id, a.member.model),
 		Network: a.network, Notify: a.screen, Pins: a.member.pins, Log: a.log,
 	}
 	if a.cfg.Rename {

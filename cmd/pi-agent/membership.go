@@ -13,15 +13,14 @@ import (
 	"github.com/pi-agent/pi-agent/internal/clusterkey"
 	"github.com/pi-agent/pi-agent/internal/config"
 	"github.com/pi-agent/pi-agent/internal/discovery"
-	"github.com/pi-agent/pi-agent/internal/enroll"
-	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/state"
 	"github.com/pi-agent/pi-agent/internal/timing"
+	"github.com/pi-agent/pi-agent/internal/trust"
 )
 
 // membership is what makes this board one of its cluster.
 type membership struct {
-	trust   enroll.Trust
+	model   trust.Model
 	cluster discovery.Cluster
 	pins    bootstrap.Pins // nil with a key
 	pair    func() (string, error)
@@ -40,7 +39,7 @@ func membershipOf(cfg config.Config, key clusterkey.Phrase, kept *state.File, ru
 			return membership{}, err
 		}
 	}
-	m.trust, m.cluster.Deny = enroll.NewDeny(m.trust, cfg.Deny, log), cfg.Deny
+	m.model, m.cluster.Deny = trust.NewDeny(m.model, cfg.Deny, log), cfg.Deny
 	return m, nil
 }
 
@@ -55,14 +54,14 @@ func strangers(cfg config.Config, kept *state.File, runDir string, onLink func(n
 		log.Warn(fmt.Sprintf("New boards are let in after \"pi-agent pair\" only: %v.", err))
 		started = patience.Pair
 	}
-	save := func(p peer.Pins) error { return kept.Update(func(s *state.State) { s.Pins = p }) }
-	trust := enroll.NewFirstUse(cfg.Cluster, kept.State().Pins, started, patience.Pair, onLink, save, log)
+	save := func(p trust.Pins) error { return kept.Update(func(s *state.State) { s.Pins = p }) }
+	model := trust.NewFirstUse(cfg.Cluster, kept.State().Pins, started, patience.Pair, onLink, save, log)
 	pair := func() (string, error) {
-		trust.Pair()
+		model.Pair()
 		return fmt.Sprintf("For %.0f minutes this board lets new boards in, if it is a manager. It follows the next manager it joins.",
 			patience.Pair.Minutes()), nil
 	}
-	return membership{trust, discovery.Cluster{Name: cfg.Cluster}, trust, pair}
+	return membership{model, discovery.Cluster{Name: cfg.Cluster}, model, pair}
 }
 
 // members is the membership of a board in the cluster of that name with this key.
@@ -75,7 +74,7 @@ func members(cluster string, phrase clusterkey.Phrase, log *zap.Logger) (members
 	if err != nil {
 		return membership{}, err
 	}
-	trust, err := enroll.NewSameKey(cluster, key)
+	model, err := trust.NewSameKey(cluster, key)
 	if err != nil {
 		return membership{}, err
 	}
@@ -90,5 +89,5 @@ func members(cluster string, phrase clusterkey.Phrase, log *zap.Logger) (members
 	pair := func() (string, error) {
 		return "", errors.New("this cluster has a key, which lets boards in at any time: give the new board the same")
 	}
-	return membership{trust, discovery.Cluster{Name: cluster, Tag: tag, Sign: sign}, nil, pair}, nil
+	return membership{model, discovery.Cluster{Name: cluster, Tag: tag, Sign: sign}, nil, pair}, nil
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/pi-agent/pi-agent/internal/policy"
 	"github.com/pi-agent/pi-agent/internal/roster"
 	"github.com/pi-agent/pi-agent/internal/swarm"
+	"github.com/pi-agent/pi-agent/internal/trust"
 )
 
 // asking is the hellos that this board sends to others, and what follows from their answers.
@@ -88,7 +89,7 @@ func (a *asking) hello(ctx context.Context, addr netip.AddrPort) {
 		if stale := a.meet(p, now); !stale {
 			a.toldBy(p)
 		}
-	case report && errors.Is(err, enroll.ErrNotFollowed) && a.saysUnfollowed():
+	case report && errors.Is(err, trust.ErrNotFollowed) && a.saysUnfollowed():
 		a.Log.Debug("A manager is not followed.", zap.Stringer("addr", addr), zap.Error(err))
 	case report && a.roster.IsNamed(addr):
 		a.Log.Warn(fmt.Sprintf("No board answers at %s, which peers in the settings names: is it on, and does the network let boards "+
@@ -102,7 +103,7 @@ func (a *asking) hello(ctx context.Context, addr netip.AddrPort) {
 }
 
 // toldBy takes in which managers there are, in the words of one of them.
-func (a *asking) toldBy(p enroll.Peer) {
+func (a *asking) toldBy(p trust.Peer) {
 	if a.Pins != nil && p.Claim.State == peer.Manager && a.Claim().State != peer.Manager {
 		a.Pins.Told(p.Key, p.Managers)
 	}

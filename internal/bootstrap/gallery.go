@@ -14,11 +14,11 @@ import (
 	"sync"
 	"time"
 
-	"github.com/pi-agent/pi-agent/internal/enroll"
 	"github.com/pi-agent/pi-agent/internal/picture"
 	"github.com/pi-agent/pi-agent/internal/policy"
 	"github.com/pi-agent/pi-agent/internal/say"
 	"github.com/pi-agent/pi-agent/internal/status"
+	"github.com/pi-agent/pi-agent/internal/trust"
 )
 
 const (
@@ -50,7 +50,7 @@ func (g *gallery) Picture(ctx context.Context) picture.Picture {
 }
 
 // Look implements enroll.Host: a manager shows the picture to the boards of its swarm, and to nobody else.
-func (g *gallery) Look(ctx context.Context, p enroll.Peer) (json.RawMessage, error) {
+func (g *gallery) Look(ctx context.Context, p trust.Peer) (json.RawMessage, error) {
 	if g.Load().ticket == nil {
 		return nil, errors.New("this board is not a manager now")
 	}
@@ -70,7 +70,7 @@ func (g *gallery) Look(ctx context.Context, p enroll.Peer) (json.RawMessage, err
 }
 
 // metAt reports whether the board p is at addr, or was met there.
-func (g *gallery) metAt(p enroll.Peer, addr netip.Addr) bool {
+func (g *gallery) metAt(p trust.Peer, addr netip.Addr) bool {
 	if p.Addr.Addr() == addr {
 		return true
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/pi-agent/pi-agent/internal/policy"
 	"github.com/pi-agent/pi-agent/internal/roster"
 	"github.com/pi-agent/pi-agent/internal/swarm"
+	"github.com/pi-agent/pi-agent/internal/trust"
 )
 
 // host is this board as others see it: what the server of package enroll asks of it, from any goroutine. It answers
@@ -59,7 +60,7 @@ func (h *host) peers() []policy.Peer {
 }
 
 // Met implements enroll.Host.
-func (h *host) Met(p enroll.Peer) {
+func (h *host) Met(p trust.Peer) {
 	h.meet(p, time.Now())
 	h.wakeUp()
 }
@@ -69,7 +70,7 @@ func (h *host) Stranger(c peer.Claim) { h.Discovery.Stranger(c) }
 
 // meet takes in what another board says about itself, and logs what is news. It reports whether the board has said
 // something newer before.
-func (h *host) meet(p enroll.Peer, now time.Time) (stale bool) {
+func (h *host) meet(p trust.Peer, now time.Time) (stale bool) {
 	first, trouble, stale := h.roster.Meet(p, now)
 	if stale {
 		return true
@@ -90,7 +91,7 @@ func (h *host) meet(p enroll.Peer, now time.Time) (stale bool) {
 }
 
 // compareNames finds that another board has the name of this one, and lets the one with the higher serial give way.
-func (h *host) compareNames(p enroll.Peer) {
+func (h *host) compareNames(p trust.Peer) {
 	name := h.Hostname()
 	if name == "" || !strings.EqualFold(name, p.Claim.Hostname) || p.Claim.Serial >= h.Serial {
 		return
@@ -110,7 +111,7 @@ func (h *host) compareNames(p enroll.Peer) {
 }
 
 // Answer implements enroll.Host: the claim, and for a node whether it is one of ours, and how many there are.
-func (h *host) Answer(p enroll.Peer) peer.Claim {
+func (h *host) Answer(p trust.Peer) peer.Claim {
 	now := h.Load()
 	c := now.claim
 	c.Unreached = slices.ContainsFunc(now.view.Boards.Unreached, func(u policy.Unreached) bool {
@@ -128,7 +129,7 @@ func (h *host) Answer(p enroll.Peer) peer.Claim {
 }
 
 // Ticket implements enroll.Host: a manager hands out the token for workers to a board that is in no swarm.
-func (h *host) Ticket(ctx context.Context, p enroll.Peer) (enroll.Ticket, error) {
+func (h *host) Ticket(ctx context.Context, p trust.Peer) (enroll.Ticket, error) {
 	base := h.Load().ticket
 	if base == nil {
 		return enroll.Ticket{}, errors.New("this board is not a manager now")
@@ -161,7 +162,7 @@ func (h *host) Ticket(ctx context.Context, p enroll.Peer) (enroll.Ticket, error)
 }
 
 // Managers implements enroll.Host.
-func (h *host) Managers() []enroll.Fingerprint {
+func (h *host) Managers() []peer.Fingerprint {
 	if base := h.Load().ticket; base != nil {
 		return base.keys
 	}
@@ -181,7 +182,7 @@ func (h *host) Standing() (state peer.State, needs bool) {
 // Reconsider asks those boards anew that this one did not follow, for a person has said that it may. It may be called
 // from any goroutine.
 func (h *host) Reconsider() {
-	h.roster.Reschedule(func(c *roster.Contact) bool { return errors.Is(c.Err, enroll.ErrNotFollowed) }, time.Now())
+	h.roster.Reschedule(func(c *roster.Contact) bool { return errors.Is(c.Err, trust.ErrNotFollowed) }, time.Now())
 	h.wakeUp()
 }
 

@@ -10,13 +10,13 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/pi-agent/pi-agent/internal/enroll"
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/ports"
+	"github.com/pi-agent/pi-agent/internal/trust"
 )
 
 // Knock implements enroll.Host.
-func (h *host) Knock(ctx context.Context, p enroll.Peer) (shut map[string]string) {
+func (h *host) Knock(ctx context.Context, p trust.Peer) (shut map[string]string) {
 	return ports.Knock(ctx, p.Addr.Addr(), p.Claim.State == peer.Manager)
 }
 

@@ -8,9 +8,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/zap"
 
-	"github.com/pi-agent/pi-agent/internal/enroll"
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/policy"
+	"github.com/pi-agent/pi-agent/internal/trust"
 )
 
 // knocker is an Asker that has others knock. Those of whom it knows nothing do not answer.
@@ -19,7 +19,7 @@ type knocker struct {
 	shut map[peer.Serial]map[string]string
 }
 
-func (k knocker) Knock(_ context.Context, p enroll.Peer, claim peer.Claim) (map[string]string, error) {
+func (k knocker) Knock(_ context.Context, p trust.Peer, claim peer.Claim) (map[string]string, error) {
 	shut, answers := k.shut[p.Claim.Serial]
 	if !answers || claim.Serial != mine {
 		return nil, errors.New("no answer")

@@ -8,6 +8,7 @@ import (
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/picture"
 	"github.com/pi-agent/pi-agent/internal/policy"
+	"github.com/pi-agent/pi-agent/internal/trust"
 )
 
 // reflash puts a new card into the leader, whose swarm ends with it.
@@ -19,7 +20,7 @@ func reflash(t *testing.T, w *world, old *simBoard) {
 	}
 	old.node, old.swarm, w.swarms = "", "", nil
 	old.engine.Reflash()
-	old.kept, old.pins = peer.Membership{}, peer.Pins{}
+	old.kept, old.pins = peer.Membership{}, trust.Pins{}
 	old.key[1]++
 	old.powerOn(t.Context(), 0)
 }

@@ -12,25 +12,26 @@ import (
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/policy"
 	"github.com/pi-agent/pi-agent/internal/swarm"
+	"github.com/pi-agent/pi-agent/internal/trust"
 )
 
 // asker is managers that give a ticket, or not.
 type asker map[peer.Serial]error
 
-func (a asker) Join(_ context.Context, m enroll.Peer, _ peer.Claim) (enroll.Ticket, error) {
+func (a asker) Join(_ context.Context, m trust.Peer, _ peer.Claim) (enroll.Ticket, error) {
 	return enroll.Ticket{}, a[m.Claim.Serial]
 }
 
-func (asker) Picture(context.Context, enroll.Peer, peer.Claim) ([]byte, error) {
+func (asker) Picture(context.Context, trust.Peer, peer.Claim) ([]byte, error) {
 	return nil, errors.New("not asked here")
 }
 
-func (asker) Knock(context.Context, enroll.Peer, peer.Claim) (map[string]string, error) {
+func (asker) Knock(context.Context, trust.Peer, peer.Claim) (map[string]string, error) {
 	return nil, errors.New("not asked here")
 }
 
-func (asker) Hello(context.Context, netip.AddrPort, peer.Claim) (enroll.Peer, error) {
-	return enroll.Peer{}, errors.New("not asked here")
+func (asker) Hello(context.Context, netip.AddrPort, peer.Claim) (trust.Peer, error) {
+	return trust.Peer{}, errors.New("not asked here")
 }
 
 // A board asks one manager of a swarm after the other, and none of another swarm.

@@ -17,6 +17,7 @@ import (
 	"github.com/pi-agent/pi-agent/internal/say"
 	"github.com/pi-agent/pi-agent/internal/swarm"
 	"github.com/pi-agent/pi-agent/internal/timing"
+	"github.com/pi-agent/pi-agent/internal/trust"
 )
 
 // Pace of the loop. Whatever is heard, asked or changed wakes it earlier.
@@ -39,10 +40,10 @@ type Discovery interface {
 
 // Asker asks other boards. enroll.Client is the real one.
 type Asker interface {
-	Hello(ctx context.Context, addr netip.AddrPort, claim peer.Claim) (enroll.Peer, error)
-	Join(ctx context.Context, manager enroll.Peer, claim peer.Claim) (enroll.Ticket, error)
-	Picture(ctx context.Context, manager enroll.Peer, claim peer.Claim) ([]byte, error)
-	Knock(ctx context.Context, p enroll.Peer, claim peer.Claim) (shut map[string]string, err error)
+	Hello(ctx context.Context, addr netip.AddrPort, claim peer.Claim) (trust.Peer, error)
+	Join(ctx context.Context, manager trust.Peer, claim peer.Claim) (enroll.Ticket, error)
+	Picture(ctx context.Context, manager trust.Peer, claim peer.Claim) ([]byte, error)
+	Knock(ctx context.Context, p trust.Peer, claim peer.Claim) (shut map[string]string, err error)
 }
 
 // Network tells the cluster interface, its addresses and the routes. address.Keeper is the real one, and address.Kernel
@@ -63,22 +64,22 @@ type Network interface {
 	Watch(ctx context.Context, notify func()) error
 }
 
-// Pins are whom a board without a cluster key has learned to trust. enroll.FirstUse is the real one.
+// Pins are whom a board without a cluster key has learned to trust. trust.FirstUse is the real one.
 type Pins interface {
 	// Admit returns nil when this board, a manager, may let p in, else why not.
-	Admit(p enroll.Peer) error
+	Admit(p trust.Peer) error
 	// Follow notes that this board has joined the swarm of the manager with this key.
-	Follow(manager enroll.Fingerprint)
+	Follow(manager peer.Fingerprint)
 	// Told notes the keys of all managers of the swarm, as a manager tells them; only one that is followed is heard.
-	Told(by enroll.Fingerprint, managers []enroll.Fingerprint)
+	Told(by peer.Fingerprint, managers []peer.Fingerprint)
 	// Managed notes what this board, a manager, knows from its swarm: the keys of the other managers and of the boards.
-	Managed(others []enroll.Fingerprint, boards map[peer.Serial]enroll.Fingerprint)
+	Managed(others []peer.Fingerprint, boards map[peer.Serial]peer.Fingerprint)
 	// Forget drops all that was learned.
 	Forget()
 	// Admitted reports whether this board has let in p with its key.
-	Admitted(p enroll.Peer) bool
+	Admitted(p trust.Peer) bool
 	// MayMove returns nil when this board may leave its swarm for that of the manager with this key, else why not.
-	MayMove(manager enroll.Fingerprint) error
+	MayMove(manager peer.Fingerprint) error
 }
 
 // Notifier tells the service manager how it goes. sdnotify.Notifier is the real one.
@@ -91,8 +92,8 @@ type Notifier interface {
 // Options are the parts and settings of a Loop.
 type Options struct {
 	Serial   peer.Serial
-	Key      enroll.Fingerprint // of this board's node key
-	Machine  string             // peer.Mark of its machine id
+	Key      peer.Fingerprint // of this board's node key
+	Machine  string           // peer.Mark of its machine id
 	Model    string
 	Hostname func() string
 	Rename   func(taken string) error // asks for another name than the one that is taken; nil keeps every name

@@ -18,12 +18,12 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/pi-agent/pi-agent/internal/discovery"
-	"github.com/pi-agent/pi-agent/internal/enroll"
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/picture"
 	"github.com/pi-agent/pi-agent/internal/say"
 	"github.com/pi-agent/pi-agent/internal/status"
 	"github.com/pi-agent/pi-agent/internal/swarm"
+	"github.com/pi-agent/pi-agent/internal/trust"
 )
 
 // formedWorld is n boards in one swarm, in virtual time.
@@ -768,8 +768,8 @@ func TestNearby(t *testing.T) {
 	})
 }
 
-func enrollPeer(b *simBoard, claim peer.Claim, at netip.AddrPort) enroll.Peer {
-	return enroll.Peer{Claim: claim, Key: b.key, Addr: at}
+func enrollPeer(b *simBoard, claim peer.Claim, at netip.AddrPort) trust.Peer {
+	return trust.Peer{Claim: claim, Key: b.key, Addr: at}
 }
 
 // The only manager is off: the workers are what they were, and each shows the others so.

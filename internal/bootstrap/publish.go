@@ -5,12 +5,12 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/pi-agent/pi-agent/internal/enroll"
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/policy"
 	"github.com/pi-agent/pi-agent/internal/roster"
 	"github.com/pi-agent/pi-agent/internal/say"
 	"github.com/pi-agent/pi-agent/internal/swarm"
+	"github.com/pi-agent/pi-agent/internal/trust"
 )
 
 // publish brings what the board says about itself in line with what was seen and decided: to those who ask, and to
@@ -29,7 +29,7 @@ func (l *Loop) publish(v policy.View, a policy.Action) {
 	if c != before {
 		l.roster.Reschedule(func(k *roster.Contact) bool {
 			return k.Met && (k.Answer.Claim.State == peer.Manager || !c.State.InSwarm()) ||
-				errors.Is(k.Err, enroll.ErrNotFollowed)
+				errors.Is(k.Err, trust.ErrNotFollowed)
 		}, time.Now())
 	}
 	// A card from another board has that one's address, too, which must be given up if it is a copy.

@@ -4,9 +4,9 @@ import (
 	"net/netip"
 	"sync/atomic"
 
-	"github.com/pi-agent/pi-agent/internal/enroll"
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/policy"
+	"github.com/pi-agent/pi-agent/internal/trust"
 )
 
 // snapshot is what the newest turn has seen, decided and said. Whoever asks from outside the loop is answered from it:
@@ -35,11 +35,11 @@ type nodeIDs struct {
 // ticketBase is what a manager needs to hand out tickets, beside the token.
 type ticketBase struct {
 	advertise netip.Addr
-	managers  []netip.AddrPort     // those that are reachable first
-	keys      []enroll.Fingerprint // of all managers, this board included; none with a cluster key
+	managers  []netip.AddrPort   // those that are reachable first
+	keys      []peer.Fingerprint // of all managers, this board included; none with a cluster key
 }
 
 // verified is a board that was met, as package enroll knows it.
-func verified(p policy.Peer) enroll.Peer {
-	return enroll.Peer{Claim: p.Claim, Key: p.Key, Addr: p.Addr}
+func verified(p policy.Peer) trust.Peer {
+	return trust.Peer{Claim: p.Claim, Key: p.Key, Addr: p.Addr}
 }

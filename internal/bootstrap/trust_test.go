@@ -1,6 +1,6 @@
 package bootstrap
 
-// Trust in the simulation: the real one of enroll, with and without a cluster key. Only the TLS channel is left out.
+// Trust in the simulation: the real one, with and without a cluster key. Only the TLS channel is left out.
 
 import (
 	"fmt"
@@ -15,12 +15,13 @@ import (
 	"github.com/pi-agent/pi-agent/internal/clusterkey"
 	"github.com/pi-agent/pi-agent/internal/enroll"
 	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/trust"
 )
 
-// keys are the Trust of the class, and that of strangers who name the same cluster.
-var keys = sync.OnceValues(func() (class, strangers enroll.Trust) { return newKey(), newKey() })
+// keys are the model of the class, and that of strangers who name the same cluster.
+var keys = sync.OnceValues(func() (class, strangers trust.Model) { return newKey(), newKey() })
 
-func newKey() enroll.Trust {
+func newKey() trust.Model {
 	phrase, err := clusterkey.Parse(clusterkey.Generate())
 	if err != nil {
 		panic(err)
@@ -29,21 +30,21 @@ func newKey() enroll.Trust {
 	if err != nil {
 		panic(err)
 	}
-	trust, err := enroll.NewSameKey("pi", key)
+	model, err := trust.NewSameKey("pi", key)
 	if err != nil {
 		panic(err)
 	}
-	return trust
+	return model
 }
 
 // newTrust is whom an agent of the board that starts believes.
-func (b *simBoard) newTrust(log *zap.Logger) (enroll.Trust, Pins) {
+func (b *simBoard) newTrust(log *zap.Logger) (trust.Model, Pins) {
 	if b.w.keyless {
 		b.w.mu.Lock()
 		kept := b.pins
 		b.w.mu.Unlock()
-		t := enroll.NewFirstUse("pi", kept, time.Since(b.switched), patient.Pair, func(netip.Addr) bool { return true },
-			func(p peer.Pins) error {
+		t := trust.NewFirstUse("pi", kept, time.Since(b.switched), patient.Pair, func(netip.Addr) bool { return true },
+			func(p trust.Pins) error {
 				b.w.mu.Lock()
 				defer b.w.mu.Unlock()
 				b.pins = p
@@ -60,7 +61,7 @@ func (b *simBoard) newTrust(log *zap.Logger) (enroll.Trust, Pins) {
 
 // pair is sudo pi-agent pair.
 func (b *simBoard) pair() {
-	b.trusts().(*enroll.FirstUse).Pair()
+	b.trusts().(*trust.FirstUse).Pair()
 	b.running().Reconsider()
 }
 
@@ -72,21 +73,21 @@ func (w *world) addStranger(serial peer.Serial) *simBoard {
 	return b
 }
 
-func (b *simBoard) trusts() enroll.Trust {
+func (b *simBoard) trusts() trust.Model {
 	b.w.mu.Lock()
 	defer b.w.mu.Unlock()
 	return b.trust
 }
 
 // message is what one board asks another.
-func message(client, server *simBoard) enroll.Message {
-	return enroll.Message{Client: client.key, Server: server.key, Request: []byte("a request")}
+func message(client, server *simBoard) trust.Message {
+	return trust.Message{Client: client.key, Server: server.key, Request: []byte("a request")}
 }
 
 // present shows the board with its claim to other, which it has dialled at an address of that one.
-func (b *simBoard) present(other *simBoard, why enroll.Purpose, at netip.Addr, claim peer.Claim) (enroll.Peer, error) {
+func (b *simBoard) present(other *simBoard, why trust.Purpose, at netip.Addr, claim peer.Claim) (trust.Peer, error) {
 	if err := claim.Validate(); err != nil {
-		return enroll.Peer{}, fmt.Errorf("%w: %w", enroll.ErrRefused, err)
+		return trust.Peer{}, fmt.Errorf("%w: %w", enroll.ErrRefused, err)
 	}
 	claim.Clock = time.Now().Add(b.off())
 	from := b.addr // who dials a link-local address does so from one
@@ -97,16 +98,16 @@ func (b *simBoard) present(other *simBoard, why enroll.Purpose, at netip.Addr, c
 	b.w.mu.Unlock()
 	m := message(b, other)
 	if err := other.trusts().Check(m, b.trusts().Prove(m)); err != nil {
-		return enroll.Peer{}, fmt.Errorf("%w: %w", enroll.ErrRefused, err)
+		return trust.Peer{}, fmt.Errorf("%w: %w", enroll.ErrRefused, err)
 	}
-	if err := other.trusts().Peer(enroll.Contact{Purpose: why, From: from, Key: b.key, Claim: claim}); err != nil {
-		return enroll.Peer{}, fmt.Errorf("%w: %w", enroll.ErrRefused, err)
+	if err := other.trusts().Peer(trust.Contact{Purpose: why, From: from, Key: b.key, Claim: claim}); err != nil {
+		return trust.Peer{}, fmt.Errorf("%w: %w", enroll.ErrRefused, err)
 	}
-	return enroll.Peer{Claim: claim, Key: b.key, Addr: netip.AddrPortFrom(from, peer.Port)}, nil
+	return trust.Peer{Claim: claim, Key: b.key, Addr: netip.AddrPortFrom(from, peer.Port)}, nil
 }
 
 // believe decides on what other has answered.
-func (b *simBoard) believe(other *simBoard, why enroll.Purpose, at netip.Addr, claim peer.Claim) error {
+func (b *simBoard) believe(other *simBoard, why trust.Purpose, at netip.Addr, claim peer.Claim) error {
 	if err := claim.Validate(); err != nil {
 		return err
 	}
@@ -115,7 +116,7 @@ func (b *simBoard) believe(other *simBoard, why enroll.Purpose, at netip.Addr, c
 	if err := b.trusts().Check(m, other.trusts().Prove(m)); err != nil {
 		return fmt.Errorf("%w: %w", enroll.ErrNotPeer, err)
 	}
-	if err := b.trusts().Peer(enroll.Contact{Purpose: why, Asked: true, From: at, Key: other.key,
+	if err := b.trusts().Peer(trust.Contact{Purpose: why, Asked: true, From: at, Key: other.key,
 		Claim: claim}); err != nil {
 		return fmt.Errorf("%w: %w", enroll.ErrNotPeer, err)
 	}
@@ -206,13 +207,13 @@ func simFirstUse(t testing.TB, w *world, rnd *rand.Rand) {
 }
 
 func TestWorldTellsABreach(t *testing.T) {
-	w := &world{admitted: map[enroll.Fingerprint]bool{}}
+	w := &world{admitted: map[peer.Fingerprint]bool{}}
 	member, stranger := &simBoard{serial: "1", switched: time.Now()}, &simBoard{serial: "2", stranger: true,
 		switched: time.Now()}
 	if w.handedOut(member, stranger); w.breach == nil {
 		t.Error("a token for a stranger is no breach")
 	}
-	w = &world{admitted: map[enroll.Fingerprint]bool{}, keyless: true}
+	w = &world{admitted: map[peer.Fingerprint]bool{}, keyless: true}
 	if w.handedOut(member, stranger); w.breach != nil {
 		t.Error("a token in the first minutes is a breach")
 	}

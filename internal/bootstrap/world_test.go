@@ -26,6 +26,7 @@ import (
 	"github.com/pi-agent/pi-agent/internal/policy"
 	"github.com/pi-agent/pi-agent/internal/swarm"
 	"github.com/pi-agent/pi-agent/internal/swarm/swarmtest"
+	"github.com/pi-agent/pi-agent/internal/trust"
 )
 
 // world is a LAN of boards that run the real Loop in virtual time. Only what is below the loop is simulated: the
@@ -65,9 +66,9 @@ type world struct {
 
 	mu       sync.Mutex
 	dice     map[way]*rand.Rand
-	breach   error                       // the first time that a token or a join went wrong
-	admitted map[enroll.Fingerprint]bool // by any manager, where there is no cluster key
-	gains    map[string]time.Time        // when each swarm last gained a member
+	breach   error                     // the first time that a token or a join went wrong
+	admitted map[peer.Fingerprint]bool // by any manager, where there is no cluster key
+	gains    map[string]time.Time      // when each swarm last gained a member
 }
 
 // way is one kind of packet from one board to another, numbered from 1.
@@ -94,7 +95,7 @@ const (
 type simBoard struct {
 	w        *world
 	serial   peer.Serial
-	key      enroll.Fingerprint
+	key      peer.Fingerprint
 	addr     netip.Addr // which stays, and by which its swarm knows it
 	engine   *swarmtest.Engine
 	stranger bool // it has another cluster key, or nobody wants it
@@ -110,13 +111,13 @@ type simBoard struct {
 	shut     atomic.Bool   // a firewall lets no hello through, either way
 
 	// These belong to the goroutine of the test.
-	calm   time.Time                           // since when the board has been on, with its agent and engine
-	kept   peer.Membership                     // on its disk, guarded by w.mu
-	known  map[enroll.Fingerprint][]netip.Addr // on its cards, by the key of the card, guarded by w.mu
-	node   string                              // its node id, once it has one
-	swarm  string                              // the swarm that it manages
-	free   bool                                // its swarm has nothing to lose
-	doomed bool                                // a person has given its swarm up, or its manager is gone for good
+	calm   time.Time                         // since when the board has been on, with its agent and engine
+	kept   peer.Membership                   // on its disk, guarded by w.mu
+	known  map[peer.Fingerprint][]netip.Addr // on its cards, by the key of the card, guarded by w.mu
+	node   string                            // its node id, once it has one
+	swarm  string                            // the swarm that it manages
+	free   bool                              // its swarm has nothing to lose
+	doomed bool                              // a person has given its swarm up, or its manager is gone for good
 
 	switched time.Time // when it was switched on, zero while it is off
 
@@ -136,8 +137,8 @@ type simBoard struct {
 	changed  chan struct{}
 	lease    netip.Addr    // that of DHCP
 	wrote    time.Time     // when it last wrote where it is, by its clock
-	trust    enroll.Trust  // of its agent
-	pins     peer.Pins     // on its disk
+	trust    trust.Model   // of its agent
+	pins     trust.Pins    // on its disk
 	clock    time.Duration // how far its clock is off
 	asked    int           // how often its loop wanted it put forward
 	renamed  []string      // the names that its loop found taken
@@ -161,7 +162,7 @@ func newWorld(t testing.TB, seed uint64) *world {
 		},
 	}
 	w := &world{
-		seed: seed, net: swarmtest.NewNet(), dice: map[way]*rand.Rand{}, admitted: map[enroll.Fingerprint]bool{}, gains: map[string]time.Time{}, step: simStep, settle: simSettle, began: began, faults: map[string]int{},
+		seed: seed, net: swarmtest.NewNet(), dice: map[way]*rand.Rand{}, admitted: map[peer.Fingerprint]bool{}, gains: map[string]time.Time{}, step: simStep, settle: simSettle, began: began, faults: map[string]int{},
 		log: zap.New(zapcore.NewCore(zapcore.NewConsoleEncoder(form), zapcore.Lock(zapcore.AddSync(&text)), zap.InfoLevel)),
 	}
 	w.net.SetReach(func(from, to netip.Addr) bool {
@@ -183,9 +184,9 @@ func newWorld(t testing.TB, seed uint64) *world {
 func (w *world) add(serial peer.Serial) *simBoard {
 	n := len(w.lan) + 1
 	b := &simBoard{
-		w: w, serial: serial, key: enroll.Fingerprint{byte(n), 1}, hostname: serial.Name(),
+		w: w, serial: serial, key: peer.Fingerprint{byte(n), 1}, hostname: serial.Name(),
 		addr:  netip.AddrFrom4([4]byte{10, 77, byte(n >> 8), byte(n)}),
-		known: map[enroll.Fingerprint][]netip.Addr{},
+		known: map[peer.Fingerprint][]netip.Addr{},
 	}
 	b.lease = b.addr
 	b.engine = w.net.NewEngine(serial.Name(), b.addr)
@@ -363,9 +364,9 @@ func (b *simBoard) start(ctx context.Context) {
 		b.lines = append(b.lines, e.Message)
 		return nil
 	}))
-	trust, pins := b.newTrust(log)
+	model, pins := b.newTrust(log)
 	if len(b.deny) > 0 {
-		trust = enroll.NewDeny(trust, b.deny, log)
+		model = trust.NewDeny(model, b.deny, log)
 	}
 	loop := NewLoop(Options{
 		Serial: b.serial, Key: b.key, Machine: b.machine, Model: "Simulated Pi", Cluster: "pi",
@@ -404,7 +405,7 @@ func (b *simBoard) start(ctx context.Context) {
 	}
 	done := make(chan struct{})
 	b.w.mu.Lock()
-	b.loop, b.stop, b.done, b.trust = loop, stop, done, trust
+	b.loop, b.stop, b.done, b.trust = loop, stop, done, model
 	b.hints, b.heard, b.changed = map[netip.Addr]discovery.Hint{}, time.Time{}, make(chan struct{}, 1)
 	b.claim, b.asking, b.linked, b.surveyed = peer.Claim{}, false, address.Link{}, address.Link{}
 	b.inquiry++
@@ -713,40 +714,40 @@ func (*simBoard) Stranger(peer.Claim) {}
 func (b *simBoard) Changed() <-chan struct{} { return b.changed }
 
 // Hello implements Asker.
-func (b *simBoard) Hello(ctx context.Context, addr netip.AddrPort, claim peer.Claim) (enroll.Peer, error) {
+func (b *simBoard) Hello(ctx context.Context, addr netip.AddrPort, claim peer.Claim) (trust.Peer, error) {
 	other := b.w.at(addr.Addr())
 	loop, err := b.reach(ctx, request, other, addr.Addr())
 	if err != nil {
-		return enroll.Peer{}, err
+		return trust.Peer{}, err
 	}
-	p, err := b.present(other, enroll.Hello, addr.Addr(), claim)
+	p, err := b.present(other, trust.Hello, addr.Addr(), claim)
 	if err != nil {
 		loop.Stranger(claim)
-		return enroll.Peer{}, err
+		return trust.Peer{}, err
 	}
 	loop.Met(p)
 	said, managers := loop.Answer(p), loop.Managers()
 	said.Clock = time.Now().Add(other.off())
 	if _, err := other.reach(ctx, answer, b, netip.Addr{}); err != nil {
-		return enroll.Peer{}, err
+		return trust.Peer{}, err
 	}
-	if err := b.believe(other, enroll.Hello, addr.Addr(), said); err != nil {
-		return enroll.Peer{}, err
+	if err := b.believe(other, trust.Hello, addr.Addr(), said); err != nil {
+		return trust.Peer{}, err
 	}
-	return enroll.Peer{Claim: said, Key: other.key, Addr: addr, Managers: managers}, nil
+	return trust.Peer{Claim: said, Key: other.key, Addr: addr, Managers: managers}, nil
 }
 
 // Join implements Asker.
-func (b *simBoard) Join(ctx context.Context, m enroll.Peer, claim peer.Claim) (enroll.Ticket, error) {
+func (b *simBoard) Join(ctx context.Context, m trust.Peer, claim peer.Claim) (enroll.Ticket, error) {
 	other := b.w.at(m.Addr.Addr())
 	loop, err := b.reach(ctx, request, other, m.Addr.Addr())
 	if err != nil {
 		return enroll.Ticket{}, err
 	}
-	if err := b.believe(other, enroll.Join, m.Addr.Addr(), m.Claim); err != nil {
+	if err := b.believe(other, trust.Join, m.Addr.Addr(), m.Claim); err != nil {
 		return enroll.Ticket{}, err
 	}
-	p, err := b.present(other, enroll.Join, m.Addr.Addr(), claim)
+	p, err := b.present(other, trust.Join, m.Addr.Addr(), claim)
 	if err != nil {
 		return enroll.Ticket{}, err
 	}
@@ -759,13 +760,13 @@ func (b *simBoard) Join(ctx context.Context, m enroll.Peer, claim peer.Claim) (e
 }
 
 // Picture implements Asker.
-func (b *simBoard) Picture(ctx context.Context, m enroll.Peer, claim peer.Claim) ([]byte, error) {
+func (b *simBoard) Picture(ctx context.Context, m trust.Peer, claim peer.Claim) ([]byte, error) {
 	other := b.w.at(m.Addr.Addr())
 	loop, err := b.reach(ctx, request, other, m.Addr.Addr())
 	if err != nil {
 		return nil, err
 	}
-	p, err := b.present(other, enroll.Hello, m.Addr.Addr(), claim)
+	p, err := b.present(other, trust.Hello, m.Addr.Addr(), claim)
 	if err != nil {
 		return nil, err
 	}
@@ -777,7 +778,7 @@ func (b *simBoard) Picture(ctx context.Context, m enroll.Peer, claim peer.Claim)
 }
 
 // Knock implements Asker: there is no firewall that lets hellos through.
-func (b *simBoard) Knock(ctx context.Context, p enroll.Peer, _ peer.Claim) (map[string]string, error) {
+func (b *simBoard) Knock(ctx context.Context, p trust.Peer, _ peer.Claim) (map[string]string, error) {
 	_, err := b.reach(ctx, request, b.w.at(p.Addr.Addr()), p.Addr.Addr())
 	return map[string]string{}, err
 }

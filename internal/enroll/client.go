@@ -16,6 +16,7 @@ import (
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/secret"
 	"github.com/pi-agent/pi-agent/internal/tame"
+	"github.com/pi-agent/pi-agent/internal/trust"
 )
 
 // refusalMax is how much of the words of a board that refuses is told, in bytes.
@@ -24,38 +25,38 @@ const refusalMax = 200
 // Client asks other boards. It opens a connection for each request, so that none is left that somebody has to look after.
 type Client struct {
 	id    *Identity
-	trust Trust
+	model trust.Model
 }
 
-// NewClient returns a client that speaks for id and believes whom trust accepts.
-func NewClient(id *Identity, trust Trust) *Client { return &Client{id: id, trust: trust} }
+// NewClient returns a client that speaks for id and believes whom model accepts.
+func NewClient(id *Identity, model trust.Model) *Client { return &Client{id: id, model: model} }
 
 // Hello tells the board at addr our claim and returns it with its own. The error is ErrRefused when the other board says
-// no, ErrNotPeer when trust does, and a network error otherwise. It takes at most 3 s.
-func (c *Client) Hello(ctx context.Context, addr netip.AddrPort, claim peer.Claim) (Peer, error) {
+// no, ErrNotPeer when we do, and a network error otherwise. It takes at most 3 s.
+func (c *Client) Hello(ctx context.Context, addr netip.AddrPort, claim peer.Claim) (trust.Peer, error) {
 	ctx, cancel := context.WithTimeout(ctx, helloMax)
 	defer cancel()
 	var answer helloWire
 	contact, err := c.post(ctx, addr, helloPath, claim, &answer)
 	if err != nil {
-		return Peer{}, fmt.Errorf("hello to %s: %w", addr, err)
+		return trust.Peer{}, fmt.Errorf("hello to %s: %w", addr, err)
 	}
 	contact.Claim = answer.Claim
 	if err := c.believe(contact); err != nil {
-		return Peer{}, fmt.Errorf("hello to %s: %w", addr, err)
+		return trust.Peer{}, fmt.Errorf("hello to %s: %w", addr, err)
 	}
 	if len(answer.Managers) > managersMax {
-		return Peer{}, fmt.Errorf("hello to %s: the answer names %d managers, want at most %d", addr, len(answer.Managers), managersMax)
+		return trust.Peer{}, fmt.Errorf("hello to %s: the answer names %d managers, want at most %d", addr, len(answer.Managers), managersMax)
 	}
-	return Peer{Claim: answer.Claim, Key: contact.Key, Addr: addr, Managers: answer.Managers}, nil
+	return trust.Peer{Claim: answer.Claim, Key: contact.Key, Addr: addr, Managers: answer.Managers}, nil
 }
 
 // Join asks the manager at m.Addr for a ticket. The answer counts only when it comes from the very board that said hello
 // as m. It takes at most 30 s.
-func (c *Client) Join(ctx context.Context, m Peer, claim peer.Claim) (Ticket, error) {
+func (c *Client) Join(ctx context.Context, m trust.Peer, claim peer.Claim) (Ticket, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerMax)
 	defer cancel()
-	if err := c.believe(Contact{Purpose: Join, Asked: true, From: m.Addr.Addr(), Key: m.Key, Claim: m.Claim}); err != nil {
+	if err := c.believe(trust.Contact{Purpose: trust.Join, Asked: true, From: m.Addr.Addr(), Key: m.Key, Claim: m.Claim}); err != nil {
 		return Ticket{}, fmt.Errorf("ask %s for the join token: %w", m.Addr, err)
 	}
 	var wire ticketWire
@@ -72,7 +73,7 @@ func (c *Client) Join(ctx context.Context, m Peer, claim peer.Claim) (Ticket, er
 }
 
 // postTo is post to a board that has said hello before. It fails when another one answers.
-func (c *Client) postTo(ctx context.Context, p Peer, path string, claim peer.Claim, out any) error {
+func (c *Client) postTo(ctx context.Context, p trust.Peer, path string, claim peer.Claim, out any) error {
 	contact, err := c.post(ctx, p.Addr, path, claim, out)
 	if err == nil && contact.Key != p.Key {
 		err = errors.New("another board answers there now")
@@ -81,52 +82,52 @@ func (c *Client) postTo(ctx context.Context, p Peer, path string, claim peer.Cla
 }
 
 // post sends the claim and decodes the answer into out. It returns who answered, with an empty claim.
-func (c *Client) post(ctx context.Context, addr netip.AddrPort, path string, claim peer.Claim, out any) (Contact, error) {
+func (c *Client) post(ctx context.Context, addr netip.AddrPort, path string, claim peer.Claim, out any) (trust.Contact, error) {
 	claim.Clock = time.Now().UTC()
 	body, err := json.Marshal(claim)
 	if err != nil {
-		return Contact{}, err
+		return trust.Contact{}, err
 	}
 	conn, err := c.dial(ctx, addr)
 	if err != nil {
-		return Contact{}, plain(err)
+		return trust.Contact{}, plain(err)
 	}
 	defer func() { _ = conn.Close() }() // it is closed already when all was read
 	state := conn.ConnectionState()
-	m := Message{Client: c.id.Key(), Request: requestText(http.MethodPost, path, body)}
+	m := trust.Message{Client: c.id.Key(), Request: requestText(http.MethodPost, path, body)}
 	if m.Server, err = peerKey(state); err != nil {
-		return Contact{}, err
+		return trust.Contact{}, err
 	}
 	if m.Channel, err = channel(&state); err != nil {
-		return Contact{}, err
+		return trust.Contact{}, err
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+addr.String()+path, bytes.NewReader(body))
 	if err != nil {
-		return Contact{}, err
+		return trust.Contact{}, err
 	}
 	req.Header.Set("Content-Type", "application/json")
-	if proof := c.trust.Prove(m); proof != "" {
+	if proof := c.model.Prove(m); proof != "" {
 		req.Header.Set(proofHeader, proof)
 	}
 	status, proof, answer, err := exchange(conn, req)
 	if err != nil {
-		return Contact{}, plain(err)
+		return trust.Contact{}, plain(err)
 	}
 	m.Answer = answerText(status, answer)
-	if err := c.trust.Check(m, proof); err != nil {
-		return Contact{}, fmt.Errorf("%w: %w (status %d)", ErrNotPeer, err, status)
+	if err := c.model.Check(m, proof); err != nil {
+		return trust.Contact{}, fmt.Errorf("%w: %w (status %d)", ErrNotPeer, err, status)
 	}
 	if status != http.StatusOK {
 		var r refusal
 		if json.Unmarshal(answer, &r) != nil || r.Error == "" {
-			return Contact{}, fmt.Errorf("%w with status %d", ErrRefused, status)
+			return trust.Contact{}, fmt.Errorf("%w with status %d", ErrRefused, status)
 		}
-		return Contact{}, fmt.Errorf("%w: %s", ErrRefused, tame.Cut(tame.Line(r.Error), refusalMax))
+		return trust.Contact{}, fmt.Errorf("%w: %s", ErrRefused, tame.Cut(tame.Line(r.Error), refusalMax))
 	}
 	if err := json.Unmarshal(answer, out); err != nil {
-		return Contact{}, fmt.Errorf("the answer is not understood: %w", err)
+		return trust.Contact{}, fmt.Errorf("the answer is not understood: %w", err)
 	}
-	return Contact{Asked: true, From: addr.Addr(), Key: m.Server}, nil
+	return trust.Contact{Asked: true, From: addr.Addr(), Key: m.Server}, nil
 }
 
 func (c *Client) dial(ctx context.Context, addr netip.AddrPort) (*tls.Conn, error) {
@@ -163,11 +164,11 @@ func exchange(conn net.Conn, req *http.Request) (status int, proof string, answe
 	return res.StatusCode, res.Header.Get(proofHeader), answer, nil
 }
 
-func (c *Client) believe(contact Contact) error {
+func (c *Client) believe(contact trust.Contact) error {
 	if err := contact.Claim.Validate(); err != nil {
 		return fmt.Errorf("its claim is not valid: %w", err)
 	}
-	if err := c.trust.Peer(contact); err != nil {
+	if err := c.model.Peer(contact); err != nil {
 		return fmt.Errorf("%w: %w", ErrNotPeer, err)
 	}
 	return nil

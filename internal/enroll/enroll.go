@@ -1,5 +1,5 @@
 // Package enroll is the channel between boards: HTTPS in which a board says hello, and in which a manager hands out the
-// token to join. It turns hints into verified peers; trust.go is the one place that decides who is a peer.
+// token to join. It turns hints into verified peers; who is a peer is decided by package trust.
 package enroll
 
 import (
@@ -11,6 +11,7 @@ import (
 
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/secret"
+	"github.com/pi-agent/pi-agent/internal/trust"
 )
 
 // Bounds of the channel. A hello has about 300 bytes and takes a few milliseconds on a LAN; the bounds leave room for a
@@ -42,16 +43,6 @@ const (
 	knockPath = "/v1/knock"
 )
 
-// Peer is a board that trust has accepted, with the claim it made over the channel.
-type Peer struct {
-	Claim peer.Claim
-	Key   Fingerprint    // of the board's node key
-	Addr  netip.AddrPort // where its channel is reached
-
-	// of all managers of its swarm, as it has told in answer to a hello; none where that is not needed
-	Managers []Fingerprint
-}
-
 // Ticket is all that a board needs to join a swarm as a worker.
 type Ticket struct {
 	Token    secret.Secret
@@ -61,20 +52,20 @@ type Ticket struct {
 // Host is the board that a Server speaks for. Its methods are called by many goroutines at once.
 type Host interface {
 	// Answer is what the board says about itself to p.
-	Answer(p Peer) peer.Claim
+	Answer(p trust.Peer) peer.Claim
 	// Managers are the node keys of all managers of the swarm that the board manages, for those that follow it; none with
 	// a cluster key.
-	Managers() []Fingerprint
+	Managers() []peer.Fingerprint
 	// Met tells the board that p has said hello.
-	Met(p Peer)
+	Met(p trust.Peer)
 	// Stranger tells the board that one of another cluster has asked. Nothing in the claim is proved.
 	Stranger(c peer.Claim)
 	// Ticket returns what p needs to join, or an error that says in words why not now.
-	Ticket(ctx context.Context, p Peer) (Ticket, error)
+	Ticket(ctx context.Context, p trust.Peer) (Ticket, error)
 	// Look returns the picture of the cluster in JSON for p, or an error that says in words why not.
-	Look(ctx context.Context, p Peer) (json.RawMessage, error)
+	Look(ctx context.Context, p trust.Peer) (json.RawMessage, error)
 	// Knock knocks at the ports of p, which has asked for it, and returns why those are shut that are, by their names.
-	Knock(ctx context.Context, p Peer) (shut map[string]string)
+	Knock(ctx context.Context, p trust.Peer) (shut map[string]string)
 }
 
 // Errors of the asking side, for errors.Is.
@@ -83,14 +74,12 @@ var (
 	ErrRefused = errors.New("refused")
 	// ErrNotPeer: trust does not accept the board at the other end.
 	ErrNotPeer = errors.New("not a peer")
-	// ErrNotFollowed: it is not accepted because it is a manager, and this board follows another one.
-	ErrNotFollowed = errors.New("it says that it is a manager, and this board follows another")
 )
 
 // helloWire is the answer to a hello.
 type helloWire struct {
-	Claim    peer.Claim    `json:"claim"` // not embedded: its methods for JSON would be those of the whole
-	Managers []Fingerprint `json:"managers,omitempty"`
+	Claim    peer.Claim         `json:"claim"` // not embedded: its methods for JSON would be those of the whole
+	Managers []peer.Fingerprint `json:"managers,omitempty"`
 }
 
 // ticketWire is a Ticket as it travels. The token is a plain string here and nowhere else.

@@ -25,6 +25,7 @@ import (
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/say"
 	"github.com/pi-agent/pi-agent/internal/secret"
+	"github.com/pi-agent/pi-agent/internal/trust"
 )
 
 const token = "SWMTKN-1-secret"
@@ -35,23 +36,23 @@ type host struct {
 	err   error // of Ticket and Look
 	size  int   // of what Look shows, about
 
-	managers []enroll.Fingerprint
-	knock    func(enroll.Peer) map[string]string
+	managers []peer.Fingerprint
+	knock    func(trust.Peer) map[string]string
 
 	mu        sync.Mutex
-	met       []enroll.Peer
+	met       []trust.Peer
 	strangers []peer.Claim
 }
 
-func (h *host) Answer(enroll.Peer) peer.Claim { return h.claim }
+func (h *host) Answer(trust.Peer) peer.Claim { return h.claim }
 
-func (h *host) Met(p enroll.Peer) {
+func (h *host) Met(p trust.Peer) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.met = append(h.met, p)
 }
 
-func (h *host) Managers() []enroll.Fingerprint { return h.managers }
+func (h *host) Managers() []peer.Fingerprint { return h.managers }
 
 func (h *host) Stranger(c peer.Claim) {
 	h.mu.Lock()
@@ -59,13 +60,13 @@ func (h *host) Stranger(c peer.Claim) {
 	h.strangers = append(h.strangers, c)
 }
 
-func (h *host) Ticket(context.Context, enroll.Peer) (enroll.Ticket, error) {
+func (h *host) Ticket(context.Context, trust.Peer) (enroll.Ticket, error) {
 	return enroll.Ticket{Token: secret.New(token), Managers: []netip.AddrPort{netip.MustParseAddrPort("10.77.0.1:2377")}}, h.err
 }
 
-func (h *host) Knock(_ context.Context, p enroll.Peer) map[string]string { return h.knock(p) }
+func (h *host) Knock(_ context.Context, p trust.Peer) map[string]string { return h.knock(p) }
 
-func (h *host) Look(_ context.Context, p enroll.Peer) (json.RawMessage, error) {
+func (h *host) Look(_ context.Context, p trust.Peer) (json.RawMessage, error) {
 	return json.RawMessage(fmt.Sprintf(`{"for":%q,"text":%q}`, p.Claim.Serial, strings.Repeat("x", h.size))), h.err
 }
 
@@ -89,13 +90,13 @@ func identity(t *testing.T, serial peer.Serial) *enroll.Identity {
 // serve runs a server for h, in a cluster without a key, on loopback until the test ends.
 func serve(t *testing.T, id *enroll.Identity, h *host) (netip.AddrPort, *observer.ObservedLogs) {
 	t.Helper()
-	return serveWith(t, id, h, enroll.SameName{Cluster: "pi"})
+	return serveWith(t, id, h, trust.SameName{Cluster: "pi"})
 }
 
-func serveWith(t *testing.T, id *enroll.Identity, h *host, trust enroll.Trust) (netip.AddrPort, *observer.ObservedLogs) {
+func serveWith(t *testing.T, id *enroll.Identity, h *host, model trust.Model) (netip.AddrPort, *observer.ObservedLogs) {
 	t.Helper()
 	core, logs := observer.New(zap.DebugLevel)
-	s := enroll.NewServer("127.0.0.1:0", id, h, trust, zap.New(core))
+	s := enroll.NewServer("127.0.0.1:0", id, h, model, zap.New(core))
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
@@ -114,7 +115,7 @@ func serveWith(t *testing.T, id *enroll.Identity, h *host, trust enroll.Trust) (
 }
 
 func client(id *enroll.Identity) *enroll.Client {
-	return enroll.NewClient(id, enroll.SameName{Cluster: "pi"})
+	return enroll.NewClient(id, trust.SameName{Cluster: "pi"})
 }
 
 // The longest claim there can be is heard, and answered with another one.
@@ -137,7 +138,7 @@ func TestLongestClaim(t *testing.T) {
 		return c
 	}
 	h := &host{claim: longest("10000000aabbcc01")}
-	h.managers = make([]enroll.Fingerprint, 16)
+	h.managers = make([]peer.Fingerprint, 16)
 	addr, _ := serve(t, identity(t, "10000000aabbcc01"), h)
 	p, err := client(identity(t, "10000000aabbcc02")).Hello(t.Context(), addr, longest("10000000aabbcc02"))
 	if err != nil || p.Claim.Trouble != h.claim.Trouble || len(h.met) != 1 {
@@ -165,7 +166,7 @@ func TestHelloAndJoin(t *testing.T) {
 	if diff := cmp.Diff(h.claim, p.Claim); diff != "" {
 		t.Errorf("claim (-want +got):\n%s", diff)
 	}
-	want := enroll.Peer{Key: boardID.Key(), Addr: netip.AddrPortFrom(addr.Addr(), peer.Port)}
+	want := trust.Peer{Key: boardID.Key(), Addr: netip.AddrPortFrom(addr.Addr(), peer.Port)}
 	if len(h.met) != 1 || h.met[0].Key != want.Key || h.met[0].Addr != want.Addr || h.met[0].Claim.Serial != "10000000aabbcc02" {
 		t.Errorf("met %+v, want one board %+v", h.met, want)
 	}
@@ -203,7 +204,7 @@ func TestRefusals(t *testing.T) {
 		}
 	})
 	t.Run("the other side belongs to another cluster", func(t *testing.T) {
-		lenient := enroll.NewClient(boardID, enroll.SameName{Cluster: "class-b"})
+		lenient := enroll.NewClient(boardID, trust.SameName{Cluster: "class-b"})
 		if _, err := lenient.Hello(t.Context(), addr, mine); !errors.Is(err, enroll.ErrNotPeer) {
 			t.Errorf("error %v, want ErrNotPeer", err)
 		}
@@ -233,7 +234,7 @@ func TestRefusals(t *testing.T) {
 	})
 	t.Run("the manager was replaced by another board", func(t *testing.T) {
 		h.err = nil
-		p := enroll.Peer{Claim: h.claim, Key: boardID.Key(), Addr: addr}
+		p := trust.Peer{Claim: h.claim, Key: boardID.Key(), Addr: addr}
 		if _, err := c.Join(t.Context(), p, mine); err == nil || !strings.Contains(err.Error(), "another board answers") {
 			t.Errorf("error %v", err)
 		}
@@ -429,7 +430,7 @@ func TestServerWaitsForItsPort(t *testing.T) {
 	core, logs := observer.New(zap.InfoLevel)
 	h := &host{claim: claim("10000000aabbcc01", peer.Blank)}
 	at := stranger.Addr().String()
-	s := enroll.NewServer(at, identity(t, "10000000aabbcc01"), h, enroll.SameName{Cluster: "pi"}, zap.New(core))
+	s := enroll.NewServer(at, identity(t, "10000000aabbcc01"), h, trust.SameName{Cluster: "pi"}, zap.New(core))
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()

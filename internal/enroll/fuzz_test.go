@@ -16,18 +16,19 @@ import (
 
 	"github.com/pi-agent/pi-agent/internal/clusterkey"
 	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/trust"
 )
 
 // strictHost fails the test when the server passes on a claim that is not valid.
 type strictHost struct{ t *testing.T }
 
-func (strictHost) Answer(Peer) peer.Claim {
+func (strictHost) Answer(trust.Peer) peer.Claim {
 	return peer.Claim{Serial: "10000000aabbcc01", Cluster: "pi", State: peer.Blank}
 }
 
-func (h strictHost) Met(p Peer) { h.Stranger(p.Claim) }
+func (h strictHost) Met(p trust.Peer) { h.Stranger(p.Claim) }
 
-func (strictHost) Managers() []Fingerprint { return nil }
+func (strictHost) Managers() []peer.Fingerprint { return nil }
 
 func (h strictHost) Stranger(c peer.Claim) {
 	if err := c.Validate(); err != nil {
@@ -35,10 +36,12 @@ func (h strictHost) Stranger(c peer.Claim) {
 	}
 }
 
-func (strictHost) Knock(context.Context, Peer) map[string]string       { return nil }
-func (strictHost) Look(context.Context, Peer) (json.RawMessage, error) { return nil, errors.New("no") }
+func (strictHost) Knock(context.Context, trust.Peer) map[string]string { return nil }
+func (strictHost) Look(context.Context, trust.Peer) (json.RawMessage, error) {
+	return nil, errors.New("no")
+}
 
-func (h strictHost) Ticket(_ context.Context, p Peer) (Ticket, error) {
+func (h strictHost) Ticket(_ context.Context, p trust.Peer) (Ticket, error) {
 	h.Met(p)
 	return Ticket{}, nil
 }
@@ -73,7 +76,7 @@ func newIdentity(tb testing.TB, serial peer.Serial) *Identity {
 	return id
 }
 
-func newKey(tb testing.TB, text, cluster string) SameKey {
+func newKey(tb testing.TB, text, cluster string) trust.SameKey {
 	tb.Helper()
 	phrase, err := clusterkey.Parse(text)
 	if err != nil {
@@ -83,11 +86,11 @@ func newKey(tb testing.TB, text, cluster string) SameKey {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	trust, err := NewSameKey(cluster, key)
+	model, err := trust.NewSameKey(cluster, key)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return trust
+	return model
 }
 
 // FuzzServer has a third of its requests without a key on either side, a third with the right proof, and a third with any.
@@ -99,29 +102,29 @@ func FuzzServer(f *testing.F) {
 	state := connected(f, id, other)
 	key := newKey(f, "0123-4567-89AB-CDEF-GHJK-MNPQ-RSNP", "pi")
 	f.Fuzz(func(t *testing.T, join bool, mode byte, proof string, body []byte) {
-		var trust Trust = key
+		var model trust.Model = key
 		path := helloPath
 		if join {
 			path = joinPath
 		}
 		switch mode % 3 {
 		case 0:
-			trust, proof = SameName{Cluster: "pi"}, ""
+			model, proof = trust.SameName{Cluster: "pi"}, ""
 		case 1:
 			where, err := channel(&state)
 			if err != nil {
 				t.Fatal(err)
 			}
-			proof = key.Prove(Message{Channel: where, Client: other.Key(), Server: id.Key(), Request: requestText(http.MethodPost, path, body)})
+			proof = key.Prove(trust.Message{Channel: where, Client: other.Key(), Server: id.Key(), Request: requestText(http.MethodPost, path, body)})
 		}
-		s := NewServer("", id, strictHost{t}, trust, zap.NewNop())
+		s := NewServer("", id, strictHost{t}, model, zap.NewNop())
 		r := httptest.NewRequest(http.MethodPost, path, bytes.NewReader(body))
 		r.Header.Set(proofHeader, proof)
 		r.TLS = &state
 		w := httptest.NewRecorder()
-		handler := s.serve(Hello, s.hello)
+		handler := s.serve(trust.Hello, s.hello)
 		if join {
-			handler = s.serve(Join, s.join)
+			handler = s.serve(trust.Join, s.join)
 		}
 		handler(w, r)
 		proved := w.Header().Get(proofHeader) != ""

@@ -15,13 +15,10 @@ import (
 	"github.com/pi-agent/pi-agent/internal/peer"
 )
 
-// Fingerprint is the SHA-256 of a board's public node key.
-type Fingerprint = peer.Fingerprint
-
 // Identity is a board's node key with the certificate that carries it.
 type Identity struct {
 	cert tls.Certificate
-	key  Fingerprint
+	key  peer.Fingerprint
 }
 
 // NewIdentity makes the certificate for a node key. It is valid from 1970 to 9999, because a Pi has no clock that
@@ -53,7 +50,7 @@ func NewIdentity(serial peer.Serial, key ed25519.PrivateKey) (*Identity, error) 
 }
 
 // Key is the fingerprint under which other boards know this one.
-func (id *Identity) Key() Fingerprint { return id.key }
+func (id *Identity) Key() peer.Fingerprint { return id.key }
 
 // tlsConfig serves both sides. The handshake proves that each side holds the key in its certificate; whether that key is
 // a peer's is decided afterwards by trust, which also sees the claim.
@@ -72,17 +69,17 @@ func (id *Identity) tlsConfig() *tls.Config {
 }
 
 // peerKey is the fingerprint of the key that the other end has proved to hold.
-func peerKey(cs tls.ConnectionState) (Fingerprint, error) {
+func peerKey(cs tls.ConnectionState) (peer.Fingerprint, error) {
 	if len(cs.PeerCertificates) != 1 {
-		return Fingerprint{}, fmt.Errorf("%d certificates were sent, want 1", len(cs.PeerCertificates))
+		return peer.Fingerprint{}, fmt.Errorf("%d certificates were sent, want 1", len(cs.PeerCertificates))
 	}
 	return fingerprint(cs.PeerCertificates[0])
 }
 
-func fingerprint(c *x509.Certificate) (Fingerprint, error) {
+func fingerprint(c *x509.Certificate) (peer.Fingerprint, error) {
 	pub, ok := c.PublicKey.(ed25519.PublicKey)
 	if !ok {
-		return Fingerprint{}, errors.New("the node key is not ed25519")
+		return peer.Fingerprint{}, errors.New("the node key is not ed25519")
 	}
 	return sha256.Sum256(pub), nil
 }

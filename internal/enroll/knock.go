@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/trust"
 )
 
 const (
@@ -19,7 +20,7 @@ const (
 
 // Knock asks the board at p.Addr to knock at the ports of this one, and returns why those are shut that are, by their names. The answer
 // counts only when it comes from the very board that said hello as p. It takes at most 8 s.
-func (c *Client) Knock(ctx context.Context, p Peer, claim peer.Claim) (shut map[string]string, err error) {
+func (c *Client) Knock(ctx context.Context, p trust.Peer, claim peer.Claim) (shut map[string]string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, knockMax)
 	defer cancel()
 	if err := c.postTo(ctx, p, knockPath, claim, &shut); err != nil {
@@ -29,7 +30,7 @@ func (c *Client) Knock(ctx context.Context, p Peer, claim peer.Claim) (shut map[
 }
 
 // knock goes to the address where the request came from and to no other: what boards ask for cannot be turned on somebody else.
-func (s *Server) knock(ctx context.Context, p Peer) (status int, answer any) {
+func (s *Server) knock(ctx context.Context, p trust.Peer) (status int, answer any) {
 	select {
 	case s.knocks <- struct{}{}:
 		defer func() { <-s.knocks }()

@@ -11,6 +11,7 @@ import (
 
 	"github.com/pi-agent/pi-agent/internal/enroll"
 	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/trust"
 )
 
 // A board knocks for those that it trusts, where they asked from, and for few at a time.
@@ -18,7 +19,7 @@ func TestKnock(t *testing.T) {
 	askerID, otherID := identity(t, "10000000aabbcc02"), identity(t, "10000000aabbcc01")
 	want := map[string]string{"port 7946/tcp": "no answer"}
 	other := &host{claim: claim("10000000aabbcc01", peer.Manager)}
-	other.knock = func(p enroll.Peer) map[string]string {
+	other.knock = func(p trust.Peer) map[string]string {
 		if p.Addr.Addr() != netip.MustParseAddr("127.0.0.1") || p.Claim.Serial != "10000000aabbcc02" {
 			t.Errorf("it knocks at %+v", p)
 		}
@@ -26,7 +27,7 @@ func TestKnock(t *testing.T) {
 	}
 	addr, _ := serve(t, otherID, other)
 	asker, mine := client(askerID), claim("10000000aabbcc02", peer.Worker)
-	at := enroll.Peer{Claim: other.claim, Key: otherID.Key(), Addr: addr}
+	at := trust.Peer{Claim: other.claim, Key: otherID.Key(), Addr: addr}
 	shut, err := asker.Knock(t.Context(), at, mine)
 	if diff := cmp.Diff(want, shut); err != nil || diff != "" {
 		t.Fatalf("%v, %v", err, diff)
@@ -44,7 +45,7 @@ func TestKnock(t *testing.T) {
 
 	hold := make(chan struct{})
 	entered := make(chan struct{}, 3)
-	other.knock = func(enroll.Peer) map[string]string {
+	other.knock = func(trust.Peer) map[string]string {
 		entered <- struct{}{}
 		<-hold
 		return nil

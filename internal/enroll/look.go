@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/trust"
 )
 
 const (
@@ -27,7 +28,7 @@ func answerLimit(path string) int {
 
 // Picture asks the manager at m.Addr for its picture of the cluster, in JSON. The answer counts only when it comes from the
 // very board that said hello as m. It takes at most 5 s.
-func (c *Client) Picture(ctx context.Context, m Peer, claim peer.Claim) ([]byte, error) {
+func (c *Client) Picture(ctx context.Context, m trust.Peer, claim peer.Claim) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, lookMax)
 	defer cancel()
 	var answer json.RawMessage
@@ -37,7 +38,7 @@ func (c *Client) Picture(ctx context.Context, m Peer, claim peer.Claim) ([]byte,
 	return answer, nil
 }
 
-func (s *Server) look(ctx context.Context, p Peer) (status int, answer any) {
+func (s *Server) look(ctx context.Context, p trust.Peer) (status int, answer any) {
 	shown, err := s.host.Look(ctx, p)
 	if err != nil {
 		return http.StatusConflict, refusal{err.Error()}

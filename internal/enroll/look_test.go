@@ -8,12 +8,13 @@ import (
 	"github.com/pi-agent/pi-agent/internal/clusterkey"
 	"github.com/pi-agent/pi-agent/internal/enroll"
 	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/trust"
 )
 
 func TestPicture(t *testing.T) {
 	managerID, boardID := identity(t, "10000000aabbcc01"), identity(t, "10000000aabbcc02")
 	manager := &host{claim: claim("10000000aabbcc01", peer.Manager), size: 40 << 10} // ten times a hello
-	trust := func(words string) enroll.Trust {
+	modelOf := func(words string) trust.Model {
 		phrase, err := clusterkey.Parse(words)
 		if err != nil {
 			t.Fatal(err)
@@ -22,17 +23,17 @@ func TestPicture(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		same, err := enroll.NewSameKey("pi", key)
+		same, err := trust.NewSameKey("pi", key)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return same
 	}
-	ours := trust("correct horse battery")
+	ours := modelOf("correct horse battery")
 	addr, _ := serveWith(t, managerID, manager, ours)
 	member := enroll.NewClient(boardID, ours)
 	mine := claim("10000000aabbcc02", peer.Worker)
-	m := enroll.Peer{Claim: manager.claim, Key: managerID.Key(), Addr: addr}
+	m := trust.Peer{Claim: manager.claim, Key: managerID.Key(), Addr: addr}
 
 	shown, err := member.Picture(t.Context(), m, mine)
 	if err != nil || !strings.HasPrefix(string(shown), `{"for":"10000000aabbcc02"`) || len(shown) < manager.size {
@@ -43,7 +44,7 @@ func TestPicture(t *testing.T) {
 	if _, err := member.Picture(t.Context(), other, mine); err == nil || !strings.Contains(err.Error(), "another board answers") {
 		t.Errorf("another board in its place: %v", err)
 	}
-	stranger := enroll.NewClient(boardID, trust("another battery horse"))
+	stranger := enroll.NewClient(boardID, modelOf("another battery horse"))
 	if shown, err := stranger.Picture(t.Context(), m, mine); !errors.Is(err, enroll.ErrNotPeer) {
 		t.Errorf("a stranger was shown %.40s, %v", shown, err)
 	}

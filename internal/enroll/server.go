@@ -17,13 +17,14 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/trust"
 )
 
 // Server answers hello and join for one board, shows its picture of the cluster, and knocks at the ports of others.
 type Server struct {
 	id     *Identity
 	host   Host
-	trust  Trust
+	model  trust.Model
 	log    *zap.Logger
 	rates  *rates
 	knocks chan struct{} // one element for each board for which this one knocks
@@ -33,8 +34,8 @@ type Server struct {
 }
 
 // NewServer returns a server that will listen on addr, such as ":2378".
-func NewServer(addr string, id *Identity, host Host, trust Trust, log *zap.Logger) *Server {
-	return &Server{id: id, host: host, trust: trust, log: log, rates: newRates(), knocks: make(chan struct{}, knocksMax), addr: addr, ready: make(chan struct{})}
+func NewServer(addr string, id *Identity, host Host, model trust.Model, log *zap.Logger) *Server {
+	return &Server{id: id, host: host, model: model, log: log, rates: newRates(), knocks: make(chan struct{}, knocksMax), addr: addr, ready: make(chan struct{})}
 }
 
 // Ready is closed when the server accepts connections, or cannot yet, for another program has its port.
@@ -63,10 +64,10 @@ func (s *Server) Run(ctx context.Context) error {
 		close(s.ready)
 	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST "+helloPath, s.serve(Hello, s.hello))
-	mux.HandleFunc("POST "+joinPath, s.serve(Join, s.join))
-	mux.HandleFunc("POST "+lookPath, s.serve(Hello, s.look))
-	mux.HandleFunc("POST "+knockPath, s.serve(Hello, s.knock))
+	mux.HandleFunc("POST "+helloPath, s.serve(trust.Hello, s.hello))
+	mux.HandleFunc("POST "+joinPath, s.serve(trust.Join, s.join))
+	mux.HandleFunc("POST "+lookPath, s.serve(trust.Hello, s.look))
+	mux.HandleFunc("POST "+knockPath, s.serve(trust.Hello, s.knock))
 	h := &http.Server{
 		Handler:           mux,
 		TLSConfig:         s.id.tlsConfig(),
@@ -132,14 +133,14 @@ func (s *Server) quiet() *log.Logger {
 	return std
 }
 
-func (s *Server) hello(_ context.Context, p Peer) (status int, answer any) {
+func (s *Server) hello(_ context.Context, p trust.Peer) (status int, answer any) {
 	s.host.Met(p)
 	claim := s.host.Answer(p)
 	claim.Clock = time.Now().UTC()
 	return http.StatusOK, helloWire{claim, s.host.Managers()}
 }
 
-func (s *Server) join(ctx context.Context, p Peer) (status int, answer any) {
+func (s *Server) join(ctx context.Context, p trust.Peer) (status int, answer any) {
 	t, err := s.host.Ticket(ctx, p)
 	if err != nil {
 		s.log.Debug("Refused the join token.", zap.String("board", p.Claim.Serial.Name()), zap.Error(err))
@@ -149,11 +150,11 @@ func (s *Server) join(ctx context.Context, p Peer) (status int, answer any) {
 }
 
 // reply is what a path does for a board that was let in.
-type reply func(ctx context.Context, p Peer) (status int, answer any)
+type reply func(ctx context.Context, p trust.Peer) (status int, answer any)
 
 // serve makes the handler of a path. Nothing is proved to a board that has not proved itself before: it could test guesses
 // of the key on that.
-func (s *Server) serve(purpose Purpose, reply reply) http.HandlerFunc {
+func (s *Server) serve(purpose trust.Purpose, reply reply) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		req, status, err := s.receive(w, r)
 		if err != nil {
@@ -172,7 +173,7 @@ func (s *Server) serve(purpose Purpose, reply reply) http.HandlerFunc {
 
 // request is one that came with the proof it needs.
 type request struct {
-	Message
+	trust.Message
 	from netip.Addr
 	body []byte
 }
@@ -197,23 +198,23 @@ func (s *Server) receive(w http.ResponseWriter, r *http.Request) (req request, s
 	if req.Channel, err = channel(r.TLS); err != nil {
 		return req, http.StatusForbidden, err
 	}
-	if err := s.trust.Check(req.Message, r.Header.Get(proofHeader)); err != nil {
+	if err := s.model.Check(req.Message, r.Header.Get(proofHeader)); err != nil {
 		claim, _ := readClaim(req.body) // where it is none there is no cluster to count
 		return req, http.StatusForbidden, s.turnAway(req.from, claim, err)
 	}
 	return req, 0, nil
 }
 
-// admit reads the claim of the board that asks and lets trust decide. With an error comes the status of the answer.
-func (s *Server) admit(req request, purpose Purpose) (p Peer, status int, err error) {
+// admit reads the claim of the board that asks and lets the model decide. With an error comes the status of the answer.
+func (s *Server) admit(req request, purpose trust.Purpose) (p trust.Peer, status int, err error) {
 	claim, err := readClaim(req.body)
 	if err != nil {
-		return Peer{}, http.StatusBadRequest, err
+		return trust.Peer{}, http.StatusBadRequest, err
 	}
-	if err := s.trust.Peer(Contact{Purpose: purpose, From: req.from, Key: req.Client, Claim: claim}); err != nil {
-		return Peer{}, http.StatusForbidden, s.turnAway(req.from, claim, err)
+	if err := s.model.Peer(trust.Contact{Purpose: purpose, From: req.from, Key: req.Client, Claim: claim}); err != nil {
+		return trust.Peer{}, http.StatusForbidden, s.turnAway(req.from, claim, err)
 	}
-	return Peer{Claim: claim, Key: req.Client, Addr: netip.AddrPortFrom(req.from, peer.Port)}, 0, nil
+	return trust.Peer{Claim: claim, Key: req.Client, Addr: netip.AddrPortFrom(req.from, peer.Port)}, 0, nil
 }
 
 // readClaim reads the body of a request. The claim is zero when it is not valid.
@@ -238,7 +239,7 @@ func (s *Server) turnAway(from netip.Addr, claim peer.Claim, err error) error {
 }
 
 // send answers a request, with a proof when the request had one.
-func (s *Server) send(w http.ResponseWriter, status int, answer any, m *Message) {
+func (s *Server) send(w http.ResponseWriter, status int, answer any, m *trust.Message) {
 	body, err := json.Marshal(answer)
 	if err != nil { // for a clock in the year 10000, say
 		s.log.Warn(fmt.Sprintf("There is no way to put an answer to another board: %v.", err))
@@ -247,7 +248,7 @@ func (s *Server) send(w http.ResponseWriter, status int, answer any, m *Message)
 	w.Header().Set("Content-Type", "application/json")
 	if m != nil {
 		m.Answer = answerText(status, body)
-		if proof := s.trust.Prove(*m); proof != "" {
+		if proof := s.model.Prove(*m); proof != "" {
 			w.Header().Set(proofHeader, proof)
 		}
 	}

@@ -11,7 +11,7 @@ import (
 // The answer to a hello has the managers beside the claim, whose texts come with their Spanish.
 func TestHelloNamesManagers(t *testing.T) {
 	c := peer.Claim{Serial: "10000000aabbcc01", Cluster: "pi", State: peer.Manager, Waits: say.Looking.With()}
-	text, err := json.Marshal(helloWire{c, []Fingerprint{{1}, {2}}})
+	text, err := json.Marshal(helloWire{c, []peer.Fingerprint{{1}, {2}}})
 	if err != nil {
 		t.Fatal(err)
 	}

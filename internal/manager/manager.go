@@ -26,7 +26,7 @@ type Engine interface {
 	Remove(ctx context.Context, node string, force bool) error
 }
 
-// Pins are whom a board without a cluster key has learned to trust. enroll.FirstUse is the real one.
+// Pins are whom a board without a cluster key has learned to trust. trust.FirstUse is the real one.
 type Pins interface {
 	// Admitted reports whether this board has let in the board p with its key.
 	Admitted(p policy.Peer) bool

@@ -9,21 +9,21 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/pi-agent/pi-agent/internal/enroll"
 	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/trust"
 )
 
 // Where boards are met is written seldom: those that come together at once, a later one after minutes, and nothing anew
 // while the same are met at the same places.
 func TestPlacesAreRememberedSeldom(t *testing.T) {
 	var wrote []string
-	known := New(enroll.Fingerprint{1}, patient)
+	known := New(peer.Fingerprint{1}, patient)
 	m := &Memory{Write: func(addrs []netip.Addr) error {
 		wrote = append(wrote, fmt.Sprint(addrs))
 		return nil
 	}}
 	meet := func(n byte, addr string, at time.Time) {
-		p := enroll.Peer{Key: enroll.Fingerprint{n}, Addr: netip.AddrPortFrom(netip.MustParseAddr(addr), peer.Port)}
+		p := trust.Peer{Key: peer.Fingerprint{n}, Addr: netip.AddrPortFrom(netip.MustParseAddr(addr), peer.Port)}
 		known.Meet(p, at)
 	}
 	for second := range 1200 {

@@ -6,15 +6,15 @@ import (
 	"testing"
 	"time"
 
-	"github.com/pi-agent/pi-agent/internal/enroll"
 	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/trust"
 )
 
 // An address from before is asked for some minutes, and its silence is told to nobody. It is kept as long as it could
 // not be asked, as before there is a network.
 func TestPlacesAreForgotten(t *testing.T) {
 	at := netip.MustParseAddr("10.0.0.2")
-	book := New(enroll.Fingerprint{1}, patient)
+	book := New(peer.Fingerprint{1}, patient)
 	book.Recall([]netip.Addr{at}, now)
 	when := now.Add(time.Hour)
 	book.Forget(when)
@@ -34,7 +34,7 @@ func TestPlacesAreForgotten(t *testing.T) {
 		t.Errorf("asked %d times in %v", asked, took)
 	}
 	book.Recall([]netip.Addr{at}, when)
-	book.Meet(enroll.Peer{Key: enroll.Fingerprint{1}, Addr: netip.AddrPortFrom(at, peer.Port)}, when)
+	book.Meet(trust.Peer{Key: peer.Fingerprint{1}, Addr: netip.AddrPortFrom(at, peer.Port)}, when)
 	if book.Forget(when.Add(time.Hour)); len(book.all) != 0 {
 		t.Error("an address that is this board's own now is kept")
 	}

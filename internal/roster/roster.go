@@ -20,6 +20,7 @@ import (
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/policy"
 	"github.com/pi-agent/pi-agent/internal/timing"
+	"github.com/pi-agent/pi-agent/internal/trust"
 )
 
 // Bounds of what is remembered and told.
@@ -43,7 +44,7 @@ type Contact struct {
 	hinted   time.Time // since when that board has been announced there
 
 	Met      bool
-	Answer   enroll.Peer // its newest claim, valid when met
+	Answer   trust.Peer // its newest claim, valid when met
 	firstMet time.Time
 	bootWas  uint64    // that of the agent before the one that answers,
 	booted   time.Time // which was first heard of then
@@ -76,7 +77,7 @@ func (c *Contact) Mute(now time.Time, tm timing.Timing) bool {
 // use: the server reports boards that say hello while the loop asks.
 type Roster struct {
 	mu      sync.Mutex
-	self    enroll.Fingerprint
+	self    peer.Fingerprint
 	timing  timing.Timing
 	all     map[netip.AddrPort]*Contact
 	lost    time.Time     // when one made way that had not been asked yet
@@ -87,7 +88,7 @@ type Roster struct {
 }
 
 // New returns the roster of the board with this node key. It has met nobody yet.
-func New(self enroll.Fingerprint, t timing.Timing) *Roster {
+func New(self peer.Fingerprint, t timing.Timing) *Roster {
 	return &Roster{
 		self: self, timing: t, all: map[netip.AddrPort]*Contact{},
 		silent: rate.NewLimiter(rate.Every(t.SilentAgain), silentBurst),
@@ -174,7 +175,7 @@ func (r *Roster) Reschedule(which func(*Contact) bool, now time.Time) {
 // Meet takes in a board that has answered, or that said hello by itself. It reports whether this is its first time, and
 // whether it tells of a trouble that is news. What is older than what the board has said before is stale, and not taken
 // in.
-func (r *Roster) Meet(p enroll.Peer, now time.Time) (first, trouble, stale bool) {
+func (r *Roster) Meet(p trust.Peer, now time.Time) (first, trouble, stale bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if p.Key == r.self {
@@ -229,7 +230,7 @@ func (c *Contact) overtook(claim peer.Claim, now time.Time, within time.Duration
 }
 
 // board is the contact at which the board with this key was met last, nil when it never was.
-func (r *Roster) board(key enroll.Fingerprint) (newest *Contact) {
+func (r *Roster) board(key peer.Fingerprint) (newest *Contact) {
 	for _, c := range r.all {
 		if c.Met && c.Answer.Key == key && (newest == nil || c.lastMet.After(newest.lastMet)) {
 			newest = c
@@ -351,7 +352,7 @@ func (r *Roster) Peers(self peer.Serial) (others, duplicates []policy.Peer) {
 
 // boards are all boards that were met.
 func (r *Roster) boards() []policy.Peer {
-	at := map[enroll.Fingerprint][]*Contact{}
+	at := map[peer.Fingerprint][]*Contact{}
 	for _, c := range r.all {
 		if c.Met {
 			at[c.Answer.Key] = append(at[c.Answer.Key], c)

@@ -11,6 +11,7 @@ import (
 	"github.com/pi-agent/pi-agent/internal/enroll"
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/say"
+	"github.com/pi-agent/pi-agent/internal/trust"
 )
 
 // crowd is n boards that announce themselves, each from an address of its own.
@@ -28,13 +29,13 @@ func crowd(n int, state peer.State, now time.Time) (hints []discovery.Hint) {
 
 func TestCrowdShutsNobodyOut(t *testing.T) {
 	now := time.Unix(0, 0)
-	c := New(enroll.Fingerprint{}, patient)
+	c := New(peer.Fingerprint{}, patient)
 	c.Heard(crowd(3*Max, peer.Blank, now), now)
 	if n := len(c.all); n != Max {
 		t.Errorf("%d contacts, want %d", n, Max)
 	}
 	there := netip.MustParseAddrPort("10.78.0.1:2378")
-	c.Meet(enroll.Peer{Claim: peer.Claim{Serial: "10000000aabbcc01"}, Key: enroll.Fingerprint{1}, Addr: there}, now)
+	c.Meet(trust.Peer{Claim: peer.Claim{Serial: "10000000aabbcc01"}, Key: peer.Fingerprint{1}, Addr: there}, now)
 	c.Heard(crowd(3*Max, peer.Manager, now), now)
 	if others, _ := c.Peers("10000000aabbcc02"); len(others) != 1 || others[0].Addr != there || len(c.all) != Max {
 		t.Errorf("of the peers remain %v, of %d contacts", others, len(c.all))
@@ -56,7 +57,7 @@ func TestCrowdIsAskedInItsTurn(t *testing.T) {
 		1:               31, // at 0, 1, 3, 5, ... s, for it may hold up the first swarm
 		AskedAtOnce + 1: 7,  // at 0, 1, 3, 7, 15, 31 s
 	} {
-		c = New(enroll.Fingerprint{}, patient)
+		c = New(peer.Fingerprint{}, patient)
 		total := 0
 		for second := range 60 { // in each of which the boards say something else
 			now = time.Unix(int64(second), 0)
@@ -70,7 +71,7 @@ func TestCrowdIsAskedInItsTurn(t *testing.T) {
 }
 
 func TestCrowdDoesNotFillTheJournal(t *testing.T) {
-	c := New(enroll.Fingerprint{}, patient)
+	c := New(peer.Fingerprint{}, patient)
 	told := 0
 	for minute := range 60 {
 		now := time.Unix(int64(minute)*60, 0)
@@ -90,7 +91,7 @@ func TestCrowdDoesNotFillTheJournal(t *testing.T) {
 
 func TestOnlyAGreatCrowdHoldsUpTheElection(t *testing.T) {
 	proposed := time.Unix(100, 0)
-	c := New(enroll.Fingerprint{}, patient)
+	c := New(peer.Fingerprint{}, patient)
 	c.Heard(crowd(2, peer.Blank, proposed), proposed)
 	c.Heard(crowd(3, peer.Blank, proposed), proposed.Add(patient.AskFirst))
 	c.Heard(crowd(9, peer.Blank, proposed), proposed.Add(patient.AskFirst+time.Second))
@@ -109,13 +110,13 @@ func TestOnlyAGreatCrowdHoldsUpTheElection(t *testing.T) {
 
 // A board is met at the address that DHCP gave it and at its stable one, then DHCP gives another.
 func TestBoardAtTwoAddresses(t *testing.T) {
-	book := New(enroll.Fingerprint{1}, patient)
+	book := New(peer.Fingerprint{1}, patient)
 	claim := peer.Claim{Serial: low, Cluster: "pi", State: peer.Blank}
 	addr := func(text string) netip.AddrPort { return netip.AddrPortFrom(netip.MustParseAddr(text), peer.Port) }
 	const lease, next, stable = "10.77.0.9", "10.99.0.9", "169.254.7.8"
 	meet := func(text string, at time.Time, want bool) {
 		t.Helper()
-		p := enroll.Peer{Claim: claim, Key: enroll.Fingerprint{2}, Addr: addr(text)}
+		p := trust.Peer{Claim: claim, Key: peer.Fingerprint{2}, Addr: addr(text)}
 		if first, trouble, _ := book.Meet(p, at); first != want || trouble {
 			t.Errorf("meeting at %s: first %v, trouble %v", text, first, trouble)
 		}
@@ -152,7 +153,7 @@ func TestBoardAtTwoAddresses(t *testing.T) {
 		t.Error("its silence at all addresses is not reported")
 	}
 	claim.Trouble = say.Words("no engine")
-	p := enroll.Peer{Claim: claim, Key: enroll.Fingerprint{2}, Addr: addr(stable)}
+	p := trust.Peer{Claim: claim, Key: peer.Fingerprint{2}, Addr: addr(stable)}
 	if _, trouble, _ := book.Meet(p, after(201)); !trouble {
 		t.Error("its trouble is no news")
 	}
@@ -164,10 +165,10 @@ func TestBoardAtTwoAddresses(t *testing.T) {
 
 // A board that says hello and cannot be asked, as when somebody sits in between, is told of.
 func TestBoardThatIsHeardAndNotReached(t *testing.T) {
-	book := New(enroll.Fingerprint{1}, patient)
+	book := New(peer.Fingerprint{1}, patient)
 	at := netip.AddrPortFrom(netip.MustParseAddr("10.77.0.9"), peer.Port)
 	claim := peer.Claim{Serial: low, Cluster: "pi", State: peer.Manager}
-	book.Meet(enroll.Peer{Claim: claim, Key: enroll.Fingerprint{2}, Addr: at}, now)
+	book.Meet(trust.Peer{Claim: claim, Key: peer.Fingerprint{2}, Addr: at}, now)
 	told := 0
 	for i := range 10 {
 		when := now.Add(time.Duration(i) * time.Second)
@@ -195,7 +196,7 @@ func TestUnreached(t *testing.T) {
 	}
 	timeout := errors.New("no answer in time")
 	heard := func() *Roster {
-		c := New(enroll.Fingerprint{}, patient)
+		c := New(peer.Fingerprint{}, patient)
 		c.Heard(hints(start, patient.Heard), start)
 		for _, at := range []netip.AddrPort{lease, stays} {
 			c.Answered(at, start, start, timeout)
@@ -204,7 +205,7 @@ func TestUnreached(t *testing.T) {
 	}
 	answers := func(c *Roster, at netip.AddrPort, now time.Time) {
 		c.Answered(at, now, now, nil)
-		c.Meet(enroll.Peer{Claim: peer.Claim{Serial: other, State: peer.Blank}, Key: enroll.Fingerprint{1}, Addr: at}, now)
+		c.Meet(trust.Peer{Claim: peer.Claim{Serial: other, State: peer.Blank}, Key: peer.Fingerprint{1}, Addr: at}, now)
 	}
 	tests := []struct {
 		name string
@@ -229,7 +230,7 @@ func TestUnreached(t *testing.T) {
 			c.Heard(hints(after(30*time.Second), patient.Heard), after(30*time.Second))
 		}, 31 * time.Second, "pi-bbcc02 at 10.77.0.2 since 0s, shut"},
 		{"it asks this board", func(c *Roster) {
-			c.Meet(enroll.Peer{Claim: peer.Claim{Serial: other, State: peer.Blank}, Key: enroll.Fingerprint{1}, Addr: lease},
+			c.Meet(trust.Peer{Claim: peer.Claim{Serial: other, State: peer.Blank}, Key: peer.Fingerprint{1}, Addr: lease},
 				start)
 		}, time.Second, "pi-bbcc02 at 10.77.0.2 since 0s, shut"},
 		{"it has refused", func(c *Roster) { c.Answered(lease, start, start, fmt.Errorf("hello: %w", enroll.ErrRefused)) },
@@ -273,11 +274,11 @@ func TestUnreached(t *testing.T) {
 func TestHeardBeforeMet(t *testing.T) {
 	start := time.Unix(1000, 0)
 	at := netip.MustParseAddrPort("10.77.0.2:2378")
-	c := New(enroll.Fingerprint{}, patient)
+	c := New(peer.Fingerprint{}, patient)
 	hint := discovery.Hint{Claim: peer.Claim{Serial: "10000000aabbcc02"}, Addr: at, Heard: start,
 		Expires: start.Add(patient.Heard)}
 	c.Heard([]discovery.Hint{hint}, start)
-	c.Meet(enroll.Peer{Claim: hint.Claim, Key: enroll.Fingerprint{1}, Addr: at}, start.Add(time.Minute))
+	c.Meet(trust.Peer{Claim: hint.Claim, Key: peer.Fingerprint{1}, Addr: at}, start.Add(time.Minute))
 	if got := c.Newest(); !got.Equal(start) {
 		t.Errorf("the newest board is there since %v, want %v", got, start)
 	}
@@ -313,16 +314,16 @@ func TestOlderClaimIsNotBelieved(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			c := New(enroll.Fingerprint{}, patient)
+			c := New(peer.Fingerprint{}, patient)
 			now := start
 			for i, s := range tt.says {
 				now = now.Add(s.after)
 				claim := peer.Claim{Serial: s.serial, Cluster: "pi", State: s.state, Boot: s.boot, Said: s.said}
 				at := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 77, 0, byte(i%2 + 1)}), peer.Port) // a board has two
-				c.Meet(enroll.Peer{Claim: claim, Key: enroll.Fingerprint{1}, Addr: at}, now)
+				c.Meet(trust.Peer{Claim: claim, Key: peer.Fingerprint{1}, Addr: at}, now)
 				now = now.Add(time.Millisecond)
 			}
-			if got := c.board(enroll.Fingerprint{1}).Answer.Claim.State; got != tt.want {
+			if got := c.board(peer.Fingerprint{1}).Answer.Claim.State; got != tt.want {
 				t.Errorf("it is taken for %s, want %s", got, tt.want)
 			}
 		})

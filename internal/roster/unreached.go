@@ -10,10 +10,10 @@ import (
 	"sort"
 	"time"
 
-	"github.com/pi-agent/pi-agent/internal/enroll"
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/policy"
 	"github.com/pi-agent/pi-agent/internal/timing"
+	"github.com/pi-agent/pi-agent/internal/trust"
 )
 
 // Unreached lists the boards other than self that were heard lately, by an announcement or a hello of theirs, and have
@@ -112,7 +112,7 @@ func (r *Roster) Unfollowed(now time.Time) (all []policy.Unfollowed) {
 		if serial == "" && c.Met {
 			serial = c.Answer.Claim.Serial
 		}
-		if errors.Is(c.Err, enroll.ErrNotFollowed) && now.Sub(c.served) < r.timing.Rival && serial != "" {
+		if errors.Is(c.Err, trust.ErrNotFollowed) && now.Sub(c.served) < r.timing.Rival && serial != "" {
 			all = append(all, policy.Unfollowed{Serial: serial, Addr: c.Addr.Addr()})
 		}
 	}

@@ -19,6 +19,7 @@ import (
 
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/stacks"
+	"github.com/pi-agent/pi-agent/internal/trust"
 )
 
 // version is the form of the file. A file with a greater one was written by a newer pi-agent.
@@ -36,7 +37,7 @@ type State struct {
 	// Membership is where the board was in a swarm when its engine was last asked.
 	Membership peer.Membership `json:"membership,omitzero"`
 	// Pins are whom the board trusts where there is no cluster key.
-	Pins peer.Pins `json:"pins,omitzero"`
+	Pins trust.Pins `json:"pins,omitzero"`
 
 	// Address is the board's stable IPv4 link-local address, invalid before it has one, and Interface where it belongs.
 	Address   netip.Addr `json:"address,omitzero"`

@@ -15,6 +15,7 @@ import (
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/stacks"
 	"github.com/pi-agent/pi-agent/internal/state"
+	"github.com/pi-agent/pi-agent/internal/trust"
 )
 
 const serial = "10000000aabbcc01"
@@ -100,7 +101,7 @@ func TestUpdateInPlace(t *testing.T) {
 			}
 			if err := f.Update(func(s *state.State) {
 				s.Stacks = map[string]stacks.Mark{"web": {Swarm: "s1", Sum: "old"}}
-				s.Pins = peer.Pins{Cluster: "pi", Fellows: []peer.Fingerprint{{1}},
+				s.Pins = trust.Pins{Cluster: "pi", Fellows: []peer.Fingerprint{{1}},
 					Boards: map[peer.Serial]peer.Fingerprint{"10000000aabbcc02": {1}}}
 				s.Peers = []netip.Addr{netip.MustParseAddr("10.0.0.1")}
 			}); err != nil {

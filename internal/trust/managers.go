@@ -1,4 +1,4 @@
-package enroll
+package trust
 
 import (
 	"maps"
@@ -15,11 +15,11 @@ import (
 
 // Told takes in what a manager has told over the channel: the node keys of all managers of its swarm. It counts only from
 // a manager that the board follows, and then replaces what was known before.
-func (t *FirstUse) Told(by Fingerprint, managers []Fingerprint) {
+func (t *FirstUse) Told(by peer.Fingerprint, managers []peer.Fingerprint) {
 	if len(managers) == 0 {
 		return
 	}
-	t.change(func(p *peer.Pins) {
+	t.change(func(p *Pins) {
 		if p.Follows(by) {
 			p.FollowOnly(append(slices.Clone(managers), by))
 		}
@@ -29,15 +29,15 @@ func (t *FirstUse) Told(by Fingerprint, managers []Fingerprint) {
 // Managed takes in what a manager reads in its swarm: the node keys of the other managers, whom it follows from now on and
 // nobody else, and of the boards that any of them has let in. What it knows of a board itself counts more. A swarm with
 // nobody else in it says nothing.
-func (t *FirstUse) Managed(others []Fingerprint, boards map[peer.Serial]Fingerprint) {
-	t.change(func(p *peer.Pins) {
+func (t *FirstUse) Managed(others []peer.Fingerprint, boards map[peer.Serial]peer.Fingerprint) {
+	t.change(func(p *Pins) {
 		if len(others)+len(boards) > 0 {
 			p.FollowOnly(others)
 		}
-		all := map[peer.Serial]Fingerprint{}
+		all := map[peer.Serial]peer.Fingerprint{}
 		maps.Copy(all, boards)
 		maps.Copy(all, p.Boards)
-		if len(all) > len(p.Boards) && len(all) <= peer.PinsMax {
+		if len(all) > len(p.Boards) && len(all) <= PinsMax {
 			p.Boards = all
 		}
 	})
@@ -53,11 +53,11 @@ func (t *FirstUse) Admitted(p Peer) bool {
 
 // Forget makes the board trust nobody that it has met so far.
 func (t *FirstUse) Forget() {
-	t.change(func(p *peer.Pins) { *p = peer.Pins{Cluster: t.Cluster} })
+	t.change(func(p *Pins) { *p = Pins{Cluster: t.Cluster} })
 }
 
 // change changes the pins, and keeps them if that is news. While pairing, whom the board follows is for a person to say.
-func (t *FirstUse) change(f func(*peer.Pins)) {
+func (t *FirstUse) change(f func(*Pins)) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if time.Now().Before(t.paired) {

@@ -17,11 +17,12 @@ import (
 	"github.com/pi-agent/pi-agent/internal/clusterkey"
 	"github.com/pi-agent/pi-agent/internal/enroll"
 	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/trust"
 )
 
 const proofHeader = "Pi-Agent-Proof"
 
-func sameKey(t *testing.T, text string) enroll.SameKey {
+func sameKey(t *testing.T, text string) trust.SameKey {
 	t.Helper()
 	phrase, err := clusterkey.Parse(text)
 	if err != nil {
@@ -31,11 +32,11 @@ func sameKey(t *testing.T, text string) enroll.SameKey {
 	if err != nil {
 		t.Fatal(err)
 	}
-	trust, err := enroll.NewSameKey("pi", key)
+	model, err := trust.NewSameKey("pi", key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return trust
+	return model
 }
 
 // pair is a manager and the board that asks it.
@@ -55,8 +56,8 @@ func newPair(t *testing.T) pair {
 }
 
 // manages is what the board believes the one at addr to be.
-func (p pair) manages(addr netip.AddrPort) enroll.Peer {
-	return enroll.Peer{Claim: p.host.claim, Key: p.manager.Key(), Addr: addr}
+func (p pair) manages(addr netip.AddrPort) trust.Peer {
+	return trust.Peer{Claim: p.host.claim, Key: p.manager.Key(), Addr: addr}
 }
 
 func TestSameKey(t *testing.T) {
@@ -82,10 +83,10 @@ func TestSameKey(t *testing.T) {
 }
 
 func TestOtherKeyIsNoPeer(t *testing.T) {
-	one, other, none := sameKey(t, clusterkey.Generate()), sameKey(t, clusterkey.Generate()), enroll.SameName{Cluster: "pi"}
+	one, other, none := sameKey(t, clusterkey.Generate()), sameKey(t, clusterkey.Generate()), trust.SameName{Cluster: "pi"}
 	for _, tt := range []struct {
 		name           string
-		server, client enroll.Trust
+		server, client trust.Model
 		want           error
 		word           string
 	}{
@@ -113,37 +114,37 @@ func TestOtherKeyIsNoPeer(t *testing.T) {
 
 // altered makes the proofs of a board that says something else than what the proof is for, as after a change on the way.
 type altered struct {
-	enroll.Trust
-	change func(*enroll.Message)
+	trust.Model
+	change func(*trust.Message)
 }
 
-func (a altered) Prove(m enroll.Message) string {
+func (a altered) Prove(m trust.Message) string {
 	m.Request, m.Answer = bytes.Clone(m.Request), bytes.Clone(m.Answer)
 	a.change(&m)
-	return a.Trust.Prove(m)
+	return a.Model.Prove(m)
 }
 
 func TestProofIsOfTheWholeMessage(t *testing.T) {
 	key := sameKey(t, clusterkey.Generate())
-	changes := map[string]func(*enroll.Message){
-		"channel":            func(m *enroll.Message) { m.Channel = make([]byte, 32) },
-		"client":             func(m *enroll.Message) { m.Client[0]++ },
-		"server":             func(m *enroll.Message) { m.Server[31]++ },
-		"ends exchanged":     func(m *enroll.Message) { m.Client, m.Server = m.Server, m.Client },
-		"method":             func(m *enroll.Message) { m.Request[0]++ },
-		"path":               func(m *enroll.Message) { m.Request = bytes.Replace(m.Request, []byte("/v1/"), []byte("/v2/"), 1) },
-		"request":            func(m *enroll.Message) { m.Request[len(m.Request)-1]++ },
-		"truncated request":  func(m *enroll.Message) { m.Request = m.Request[:len(m.Request)-1] },
-		"longer request":     func(m *enroll.Message) { m.Request = append(m.Request, ' ') },
-		"request as answer":  func(m *enroll.Message) { m.Answer = []byte{} },
-		"everything at once": func(m *enroll.Message) { *m = enroll.Message{} },
+	changes := map[string]func(*trust.Message){
+		"channel":            func(m *trust.Message) { m.Channel = make([]byte, 32) },
+		"client":             func(m *trust.Message) { m.Client[0]++ },
+		"server":             func(m *trust.Message) { m.Server[31]++ },
+		"ends exchanged":     func(m *trust.Message) { m.Client, m.Server = m.Server, m.Client },
+		"method":             func(m *trust.Message) { m.Request[0]++ },
+		"path":               func(m *trust.Message) { m.Request = bytes.Replace(m.Request, []byte("/v1/"), []byte("/v2/"), 1) },
+		"request":            func(m *trust.Message) { m.Request[len(m.Request)-1]++ },
+		"truncated request":  func(m *trust.Message) { m.Request = m.Request[:len(m.Request)-1] },
+		"longer request":     func(m *trust.Message) { m.Request = append(m.Request, ' ') },
+		"request as answer":  func(m *trust.Message) { m.Answer = []byte{} },
+		"everything at once": func(m *trust.Message) { *m = trust.Message{} },
 	}
-	answers := map[string]func(*enroll.Message){
-		"status":            func(m *enroll.Message) { m.Answer[0]++ },
-		"answer":            func(m *enroll.Message) { m.Answer[len(m.Answer)-1]++ },
-		"truncated answer":  func(m *enroll.Message) { m.Answer = m.Answer[:len(m.Answer)-1] },
-		"longer answer":     func(m *enroll.Message) { m.Answer = append(m.Answer, ' ') },
-		"answer as request": func(m *enroll.Message) { m.Answer = nil },
+	answers := map[string]func(*trust.Message){
+		"status":            func(m *trust.Message) { m.Answer[0]++ },
+		"answer":            func(m *trust.Message) { m.Answer[len(m.Answer)-1]++ },
+		"truncated answer":  func(m *trust.Message) { m.Answer = m.Answer[:len(m.Answer)-1] },
+		"longer answer":     func(m *trust.Message) { m.Answer = append(m.Answer, ' ') },
+		"answer as request": func(m *trust.Message) { m.Answer = nil },
 	}
 	p := newPair(t)
 	addr, _ := serveWith(t, p.manager, p.host, key)
@@ -275,17 +276,17 @@ func TestRelay(t *testing.T) {
 
 // recorder keeps the proofs that a member makes.
 type recorder struct {
-	enroll.SameKey
+	trust.SameKey
 	mu    sync.Mutex
 	wrote []recorded
 }
 
 type recorded struct {
-	enroll.Message
+	trust.Message
 	proof string
 }
 
-func (r *recorder) Prove(m enroll.Message) string {
+func (r *recorder) Prove(m trust.Message) string {
 	proof := r.SameKey.Prove(m)
 	r.mu.Lock()
 	defer r.mu.Unlock()

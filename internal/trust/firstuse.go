@@ -1,4 +1,4 @@
-package enroll
+package trust
 
 import (
 	"errors"
@@ -16,32 +16,32 @@ import (
 // refusalsMax bounds the boards whose refusal was logged.
 const refusalsMax = 64
 
-// FirstUse is the Trust of a cluster without a key: trust on first use. Whoever names the same cluster on the same network
+// FirstUse is the Model of a cluster without a key: trust on first use. Whoever names the same cluster on the same network
 // is a peer, but a board follows for good the manager it has once joined, with those that this one names as managers of the
 // same swarm, and a manager lets new boards in for a while only. What it cannot know is whether the first manager, or a new board, is one of ours.
 type FirstUse struct {
 	SameName
 	window time.Duration // how long new boards are let in
 	onLink func(netip.Addr) bool
-	save   func(peer.Pins) error
+	save   func(Pins) error
 	log    *zap.Logger
 
 	mu      sync.Mutex
-	pins    peer.Pins
+	pins    Pins
 	open    time.Time            // until when new boards are let in
 	paired  time.Time            // until when Pair has effect
 	refused map[peer.Serial]bool // boards whose refusal was logged
 }
 
-var _ Trust = (*FirstUse)(nil)
+var _ Model = (*FirstUse)(nil)
 
-// NewFirstUse returns the Trust of a board that has remembered pins and whose agent was started such a time ago, not counting
+// NewFirstUse returns the Model of a board that has remembered pins and whose agent was started such a time ago, not counting
 // restarts. New boards are let in for as long as window after that, and after Pair. onLink tells whether an address is reached without a router, and save keeps the pins through a power cut.
-func NewFirstUse(cluster string, pins peer.Pins, started, window time.Duration, onLink func(netip.Addr) bool, save func(peer.Pins) error,
+func NewFirstUse(cluster string, pins Pins, started, window time.Duration, onLink func(netip.Addr) bool, save func(Pins) error,
 	log *zap.Logger,
 ) *FirstUse {
 	if pins.Cluster != cluster { // the board was moved
-		pins = peer.Pins{Cluster: cluster}
+		pins = Pins{Cluster: cluster}
 	}
 	return &FirstUse{
 		SameName: SameName{cluster}, window: window, onLink: onLink, save: save, log: log,
@@ -49,7 +49,7 @@ func NewFirstUse(cluster string, pins peer.Pins, started, window time.Duration, 
 	}
 }
 
-// Peer implements Trust.
+// Peer implements Model.
 func (t *FirstUse) Peer(c Contact) error {
 	if err := t.SameName.Peer(c); err != nil {
 		return err
@@ -65,7 +65,7 @@ func (t *FirstUse) Peer(c Contact) error {
 	switch pin := t.pins.Manager; {
 	case t.pins.Follows(c.Key):
 		return nil
-	case pin != Fingerprint{}:
+	case pin != peer.Fingerprint{}:
 		return fmt.Errorf("%w, with key %s; \"sudo pi-agent pair\" on both makes this board follow it", ErrNotFollowed, pin)
 	case c.Asked && c.Purpose == Join && len(t.pins.Boards) > 0 && !time.Now().Before(t.paired):
 		return errors.New("this board has let others into a swarm of its own and follows nobody; " +
@@ -75,25 +75,25 @@ func (t *FirstUse) Peer(c Contact) error {
 }
 
 // Follow notes that the board has joined the swarm of the manager with this key.
-func (t *FirstUse) Follow(manager Fingerprint) {
+func (t *FirstUse) Follow(manager peer.Fingerprint) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.pins.Manager == (Fingerprint{}) {
+	if t.pins.Manager == (peer.Fingerprint{}) {
 		t.log.Info("This board follows this manager from now on, and no other.", zap.Stringer("key", manager))
-		t.pins = peer.Pins{Cluster: t.Cluster, Manager: manager}
+		t.pins = Pins{Cluster: t.Cluster, Manager: manager}
 		t.keep()
 	}
 }
 
 // MayMove returns nil when this board may leave its swarm for that of the manager with this key, and else an error that says
 // in words why not. Beside the one that it follows that is one it meets while it is new itself, or after Pair.
-func (t *FirstUse) MayMove(manager Fingerprint) error {
+func (t *FirstUse) MayMove(manager peer.Fingerprint) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := time.Now()
 	switch {
-	case t.pins.Manager == manager, t.pins.Manager == (Fingerprint{}) && now.Before(t.paired),
-		t.pins.Manager == (Fingerprint{}) && len(t.pins.Boards) == 0 && now.Before(t.open):
+	case t.pins.Manager == manager, t.pins.Manager == (peer.Fingerprint{}) && now.Before(t.paired),
+		t.pins.Manager == (peer.Fingerprint{}) && len(t.pins.Boards) == 0 && now.Before(t.open):
 		return nil
 	}
 	return errors.New("without a cluster key this board follows it only after \"sudo pi-agent pair\" here, and on its manager")
@@ -117,14 +117,14 @@ func (t *FirstUse) Admit(p Peer) error {
 			t.log.Warn(fmt.Sprintf("%s may not join: %v.", serial.Name(), err), zap.Stringer("addr", p.Addr.Addr()), zap.Stringer("key", p.Key))
 		}
 		return err
-	case !before && len(t.pins.Boards) >= peer.PinsMax:
-		return fmt.Errorf("%d boards were let in, which is the most without a cluster key", peer.PinsMax)
+	case !before && len(t.pins.Boards) >= PinsMax:
+		return fmt.Errorf("%d boards were let in, which is the most without a cluster key", PinsMax)
 	case before:
 		t.log.Warn(fmt.Sprintf("%s has another node key than when it was let in: it is a new card, or another board.", serial.Name()))
 	}
 	boards := maps.Clone(t.pins.Boards)
 	if boards == nil {
-		boards = map[peer.Serial]Fingerprint{}
+		boards = map[peer.Serial]peer.Fingerprint{}
 	}
 	boards[serial] = p.Key
 	t.pins.Boards = boards

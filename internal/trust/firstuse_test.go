@@ -1,4 +1,4 @@
-package enroll_test
+package trust_test
 
 import (
 	"errors"
@@ -12,74 +12,78 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
-	"github.com/pi-agent/pi-agent/internal/enroll"
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/timing"
+	"github.com/pi-agent/pi-agent/internal/trust"
 )
 
 // memory is a board's state file, and the boards that are started on it.
 type memory struct {
-	pins peer.Pins
+	pins trust.Pins
 	logs *observer.ObservedLogs
 }
 
-func (m *memory) start(on time.Duration) *enroll.FirstUse {
+func (m *memory) start(on time.Duration) *trust.FirstUse {
 	core, logs := observer.New(zap.InfoLevel)
 	m.logs = logs
 	near := func(a netip.Addr) bool { return netip.MustParsePrefix("10.77.0.0/24").Contains(a) }
-	return enroll.NewFirstUse("pi", m.pins, on, timing.Product().Pair, near, func(p peer.Pins) error { m.pins = p; return nil }, zap.New(core))
+	return trust.NewFirstUse("pi", m.pins, on, timing.Product().Pair, near, func(p trust.Pins) error { m.pins = p; return nil }, zap.New(core))
 }
 
 var (
-	keyA, keyB = enroll.Fingerprint{1}, enroll.Fingerprint{2}
+	keyA, keyB = peer.Fingerprint{1}, peer.Fingerprint{2}
 	addrA      = netip.MustParseAddr("10.77.0.1")
 )
 
 // asked is what a board sees of the manager that it asks.
-func asked(purpose enroll.Purpose, key enroll.Fingerprint, state peer.State) enroll.Contact {
-	return enroll.Contact{Purpose: purpose, Asked: true, From: addrA, Key: key, Claim: claim("10000000aabbcc01", state)}
+func asked(purpose trust.Purpose, key peer.Fingerprint, state peer.State) trust.Contact {
+	return trust.Contact{Purpose: purpose, Asked: true, From: addrA, Key: key, Claim: claim("10000000aabbcc01", state)}
 }
 
-func boardWith(serial peer.Serial, key enroll.Fingerprint) enroll.Peer {
-	return enroll.Peer{Claim: claim(serial, peer.Blank), Key: key, Addr: netip.AddrPortFrom(addrA, peer.Port)}
+func claim(serial peer.Serial, state peer.State) peer.Claim {
+	return peer.Claim{Serial: serial, Cluster: "pi", State: state}
+}
+
+func boardWith(serial peer.Serial, key peer.Fingerprint) trust.Peer {
+	return trust.Peer{Claim: claim(serial, peer.Blank), Key: key, Addr: netip.AddrPortFrom(addrA, peer.Port)}
 }
 
 func TestFirstManagerIsFollowedForGood(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var m memory
-		trust := m.start(0)
-		for _, key := range []enroll.Fingerprint{keyA, keyB} {
-			if err := trust.Peer(asked(enroll.Join, key, peer.Manager)); err != nil {
+		model := m.start(0)
+		for _, key := range []peer.Fingerprint{keyA, keyB} {
+			if err := model.Peer(asked(trust.Join, key, peer.Manager)); err != nil {
 				t.Errorf("a board that follows nobody: %v", err)
 			}
 		}
-		trust.Follow(keyA)
-		trust.Follow(keyB) // no effect
+		model.Follow(keyA)
+		model.Follow(keyB) // no effect
 		for range 2 {
-			for _, purpose := range []enroll.Purpose{enroll.Hello, enroll.Join} {
-				if err := trust.Peer(asked(purpose, keyA, peer.Manager)); err != nil {
+			for _, purpose := range []trust.Purpose{trust.Hello, trust.Join} {
+				if err := model.Peer(asked(purpose, keyA, peer.Manager)); err != nil {
 					t.Errorf("its manager: %v", err)
 				}
-				if err := trust.Peer(asked(purpose, keyB, peer.Manager)); !errors.Is(err, enroll.ErrNotFollowed) ||
+				if err := model.Peer(asked(purpose, keyB, peer.Manager)); !errors.Is(err, trust.ErrNotFollowed) ||
 					!strings.Contains(err.Error(), keyA.String()) || !strings.Contains(err.Error(), `"sudo pi-agent pair" on both`) {
 					t.Errorf("another manager: %v", err)
 				}
 			}
-			if err := trust.Peer(asked(enroll.Hello, keyB, peer.Blank)); err != nil {
+			if err := model.Peer(asked(trust.Hello, keyB, peer.Blank)); err != nil {
 				t.Errorf("another board: %v", err)
 			}
-			trust = m.start(time.Hour) // after a power cut
+			model = m.start(time.Hour) // after a power cut
 		}
-		trust.Pair()
-		if err := trust.Peer(asked(enroll.Join, keyB, peer.Manager)); err != nil {
+		model.Pair()
+		if err := model.Peer(asked(trust.Join, keyB, peer.Manager)); err != nil {
 			t.Errorf("another manager after pair: %v", err)
 		}
-		trust.Follow(keyB)
-		if err := trust.Peer(asked(enroll.Hello, keyA, peer.Manager)); err == nil {
+		model.Follow(keyB)
+		if err := model.Peer(asked(trust.Hello, keyA, peer.Manager)); err == nil {
 			t.Error("the former manager is followed after pair")
 		}
 		m.pins.Cluster = "class-b"
-		if err := m.start(0).Peer(asked(enroll.Join, keyA, peer.Manager)); err != nil {
+		if err := m.start(0).Peer(asked(trust.Join, keyA, peer.Manager)); err != nil {
 			t.Errorf("a board that was moved to this cluster: %v", err)
 		}
 	})
@@ -88,18 +92,18 @@ func TestFirstManagerIsFollowedForGood(t *testing.T) {
 func TestNewBoardsAreLetInForAWhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var m memory
-		trust := m.start(time.Minute)
+		model := m.start(time.Minute)
 		first, second := boardWith("10000000aabbcc02", keyA), boardWith("10000000aabbcc03", keyB)
-		if err := trust.Admit(first); err != nil {
+		if err := model.Admit(first); err != nil {
 			t.Errorf("in time: %v", err)
 		}
 		time.Sleep(timing.Product().Pair - time.Minute - time.Nanosecond) // virtual
-		if err := trust.Admit(boardWith("10000000aabbcc04", keyA)); err != nil {
+		if err := model.Admit(boardWith("10000000aabbcc04", keyA)); err != nil {
 			t.Errorf("just in time: %v", err)
 		}
 		time.Sleep(time.Nanosecond)
 		for range 3 {
-			if err := trust.Admit(second); err == nil || !strings.Contains(err.Error(), "sudo pi-agent pair") {
+			if err := model.Admit(second); err == nil || !strings.Contains(err.Error(), "sudo pi-agent pair") {
 				t.Errorf("a new board later: %v", err)
 			}
 		}
@@ -108,21 +112,21 @@ func TestNewBoardsAreLetInForAWhile(t *testing.T) {
 		}
 		imposter := first
 		imposter.Key = keyB
-		if err := trust.Admit(imposter); err == nil {
+		if err := model.Admit(imposter); err == nil {
 			t.Error("another board under a known serial was let in later")
 		}
-		trust = m.start(time.Hour) // after a restart of the agent
-		if err := trust.Admit(first); err != nil {
+		model = m.start(time.Hour) // after a restart of the agent
+		if err := model.Admit(first); err != nil {
 			t.Errorf("a known board later: %v", err)
 		}
-		if err := trust.Admit(second); err == nil {
+		if err := model.Admit(second); err == nil {
 			t.Error("a restart of the agent lets new boards in")
 		}
-		trust.Pair()
-		if err := trust.Admit(second); err != nil {
+		model.Pair()
+		if err := model.Admit(second); err != nil {
 			t.Errorf("a new board after pair: %v", err)
 		}
-		if err := trust.Admit(imposter); err != nil || m.logs.FilterMessageSnippet("another node key").Len() != 1 {
+		if err := model.Admit(imposter); err != nil || m.logs.FilterMessageSnippet("another node key").Len() != 1 {
 			t.Errorf("a new card after pair: %v, logged %v", err, m.logs.All())
 		}
 		if err := m.pins.Validate(); err != nil {
@@ -134,22 +138,22 @@ func TestNewBoardsAreLetInForAWhile(t *testing.T) {
 func TestALeaderIsNotTakenOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var m memory
-		trust := m.start(0)
-		if err := trust.Admit(boardWith("10000000aabbcc02", keyA)); err != nil {
+		model := m.start(0)
+		if err := model.Admit(boardWith("10000000aabbcc02", keyA)); err != nil {
 			t.Fatal(err)
 		}
-		if err := trust.Peer(asked(enroll.Hello, keyB, peer.Manager)); err != nil {
+		if err := model.Peer(asked(trust.Hello, keyB, peer.Manager)); err != nil {
 			t.Errorf("another manager cannot be told from: %v", err) // two swarms are to be reported
 		}
-		if err := trust.Peer(asked(enroll.Join, keyB, peer.Manager)); err == nil {
+		if err := model.Peer(asked(trust.Join, keyB, peer.Manager)); err == nil {
 			t.Error("a leader joins another swarm")
 		}
-		trust.Pair()
-		if err := trust.Peer(asked(enroll.Join, keyB, peer.Manager)); err != nil {
+		model.Pair()
+		if err := model.Peer(asked(trust.Join, keyB, peer.Manager)); err != nil {
 			t.Errorf("after pair: %v", err)
 		}
 		time.Sleep(timing.Product().Pair) // virtual
-		if err := trust.Peer(asked(enroll.Join, keyB, peer.Manager)); err == nil {
+		if err := model.Peer(asked(trust.Join, keyB, peer.Manager)); err == nil {
 			t.Error("a leader joins another swarm long after pair")
 		}
 	})
@@ -157,45 +161,45 @@ func TestALeaderIsNotTakenOver(t *testing.T) {
 
 func TestFirstUseBounds(t *testing.T) {
 	var m memory
-	trust := m.start(0)
-	for i := range 2 * peer.PinsMax {
-		err := trust.Admit(boardWith(peer.Serial(fmt.Sprintf("2%015x", i)), keyA))
-		if (err == nil) != (i < peer.PinsMax) {
+	model := m.start(0)
+	for i := range 2 * trust.PinsMax {
+		err := model.Admit(boardWith(peer.Serial(fmt.Sprintf("2%015x", i)), keyA))
+		if (err == nil) != (i < trust.PinsMax) {
 			t.Fatalf("board %d: %v", i, err)
 		}
 	}
 	if err := m.pins.Validate(); err != nil {
 		t.Error(err)
 	}
-	trust = m.start(time.Hour)
+	model = m.start(time.Hour)
 	for i := range 1000 {
-		if err := trust.Admit(boardWith(peer.Serial(fmt.Sprintf("3%015x", i)), keyA)); err == nil {
+		if err := model.Admit(boardWith(peer.Serial(fmt.Sprintf("3%015x", i)), keyA)); err == nil {
 			t.Fatal("let in too late")
 		}
 	}
 	if n := m.logs.Len(); n > 64 {
 		t.Errorf("%d refusals were logged", n)
 	}
-	far := asked(enroll.Hello, keyA, peer.Blank)
+	far := asked(trust.Hello, keyA, peer.Blank)
 	far.Asked, far.From = false, netip.MustParseAddr("192.0.2.1")
-	if err := trust.Peer(far); err == nil {
+	if err := model.Peer(far); err == nil {
 		t.Error("a board beyond a router is a peer")
 	}
 	far.Claim.Cluster = "class-b"
-	if err := trust.Peer(far); err == nil {
+	if err := model.Peer(far); err == nil {
 		t.Error("a board of another cluster is a peer")
 	}
 }
 
 func TestFirstUseSaysWhenPinsAreLost(t *testing.T) {
 	core, logs := observer.New(zap.InfoLevel)
-	trust := enroll.NewFirstUse("pi", peer.Pins{}, 0, timing.Product().Pair, func(netip.Addr) bool { return true },
-		func(peer.Pins) error { return errors.New("no space left") }, zap.New(core))
-	trust.Follow(keyA)
+	model := trust.NewFirstUse("pi", trust.Pins{}, 0, timing.Product().Pair, func(netip.Addr) bool { return true },
+		func(trust.Pins) error { return errors.New("no space left") }, zap.New(core))
+	model.Follow(keyA)
 	if logs.FilterMessageSnippet("no space left").Len() != 1 {
 		t.Errorf("logged %v", logs.All())
 	}
-	if err := trust.Peer(asked(enroll.Join, keyB, peer.Manager)); err == nil {
+	if err := model.Peer(asked(trust.Join, keyB, peer.Manager)); err == nil {
 		t.Error("pins that cannot be saved have no effect")
 	}
 }
@@ -204,9 +208,9 @@ func TestFirstUseSaysWhenPinsAreLost(t *testing.T) {
 func TestMayMove(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var m memory
-		want := func(what string, trust *enroll.FirstUse, key enroll.Fingerprint, may bool) {
+		want := func(what string, model *trust.FirstUse, key peer.Fingerprint, may bool) {
 			t.Helper()
-			if err := trust.MayMove(key); (err == nil) != may {
+			if err := model.MayMove(key); (err == nil) != may {
 				t.Errorf("%s: %v", what, err)
 			}
 		}
