@@ -26,7 +26,7 @@ func (asker) Picture(context.Context, trust.Peer, peer.Claim) ([]byte, error) {
 	return nil, errors.New("not asked here")
 }
 
-func (asker) Knock(context.Context, trust.Peer, peer.Claim) (map[string]string, error) {
+func (asker) Probe(context.Context, trust.Peer, peer.Claim) (map[string]string, error) {
 	return nil, errors.New("not asked here")
 }
 

@@ -43,7 +43,7 @@ type Asker interface {
 	Hello(ctx context.Context, addr netip.AddrPort, claim peer.Claim) (trust.Peer, error)
 	Join(ctx context.Context, manager trust.Peer, claim peer.Claim) (enroll.Ticket, error)
 	Picture(ctx context.Context, manager trust.Peer, claim peer.Claim) ([]byte, error)
-	Knock(ctx context.Context, p trust.Peer, claim peer.Claim) (shut map[string]string, err error)
+	Probe(ctx context.Context, p trust.Peer, claim peer.Claim) (shut map[string]string, err error)
 }
 
 // Network tells the cluster interface, its addresses and the routes. address.Keeper is the real one, and address.Kernel

@@ -777,8 +777,8 @@ func (b *simBoard) Picture(ctx context.Context, m trust.Peer, claim peer.Claim) 
 	return shown, nil
 }
 
-// Knock implements Asker: there is no firewall that lets hellos through.
-func (b *simBoard) Knock(ctx context.Context, p trust.Peer, _ peer.Claim) (map[string]string, error) {
+// Probe implements Asker: there is no firewall that lets hellos through.
+func (b *simBoard) Probe(ctx context.Context, p trust.Peer, _ peer.Claim) (map[string]string, error) {
 	_, err := b.reach(ctx, request, b.w.at(p.Addr.Addr()), p.Addr.Addr())
 	return map[string]string{}, err
 }

@@ -40,7 +40,7 @@ type Server struct {
 	Reset func(ctx context.Context, swarmID string) (string, error)
 	// Yield gives up the swarm with this id, or says what would be lost when the id is empty. Its results are as those of Pair.
 	Yield func(ctx context.Context, swarmID string) (string, error)
-	// Reached lets the other boards knock at the ports of this one, and returns by their names what each found shut, and why.
+	// Reached lets the other boards probe the ports of this one, and returns by their names what each found shut, and why.
 	Reached func(ctx context.Context) (map[string]map[string]string, error)
 	// Listening is called once commands are taken; nil tells nobody.
 	Listening func()
@@ -56,7 +56,7 @@ func (s Server) Run(ctx context.Context, path string) error {
 	mux.HandleFunc("POST "+pairPath, answer(func(*http.Request) (string, error) { return s.Pair() }))
 	mux.HandleFunc("POST "+resetPath, s.serveReset)
 	mux.HandleFunc("POST "+yieldPath, answer(s.yield))
-	mux.HandleFunc("POST "+knockPath, answer(s.knock))
+	mux.HandleFunc("POST "+probePath, answer(s.probe))
 	h := &http.Server{Handler: mux, ReadTimeout: callMax, WriteTimeout: callMax, IdleTimeout: callMax}
 	stop := context.AfterFunc(ctx, func() { _ = h.Close() }) // no command is worth waiting for
 	defer stop()

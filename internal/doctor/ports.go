@@ -80,7 +80,7 @@ func checkPort(ctx context.Context, p *Patient, port ports.Port) []Result {
 	return pass(port.String(), "It answers, for %s, on %s.", port.Use, others(asked))
 }
 
-// asked are the boards whose port is knocked at: for that of the agents also those that are in no swarm and announce themselves,
+// asked are the boards whose port is probed: for that of the agents also those that are in no swarm and announce themselves,
 // which may be because it is shut.
 func (p *Patient) asked(port ports.Port) []picture.Board {
 	all := p.peers()
@@ -127,7 +127,7 @@ func others(n int) string {
 	return fmt.Sprintf("all %d other boards that have it", n)
 }
 
-// checkOwnPorts lets the other boards knock at the ports of this one.
+// checkOwnPorts lets the other boards probe the ports of this one.
 func checkOwnPorts(ctx context.Context, p *Patient) []Result {
 	const name = "own ports"
 	if p.Agent != nil || len(p.peers()) == 0 {
@@ -150,7 +150,7 @@ func checkOwnPorts(ctx context.Context, p *Patient) []Result {
 	}
 	switch {
 	case len(by) == 0:
-		return skip(name, "No other board could be asked to knock at them.")
+		return skip(name, "No other board could be asked to probe them.")
 	case len(bad) > 0 && len(bad) == strangers:
 		return fail(name, "sudo pi-agent doctor names the program", "Taken are %s.", strings.Join(bad, ", "))
 	case len(bad) > 0:

@@ -40,7 +40,7 @@ const (
 	helloPath = "/v1/hello"
 	joinPath  = "/v1/join"
 	lookPath  = "/v1/picture"
-	knockPath = "/v1/knock"
+	probePath = "/v1/probe"
 )
 
 // Ticket is all that a board needs to join a swarm as a worker.
@@ -64,8 +64,8 @@ type Host interface {
 	Ticket(ctx context.Context, p trust.Peer) (Ticket, error)
 	// Look returns the picture of the cluster in JSON for p, or an error that says in words why not.
 	Look(ctx context.Context, p trust.Peer) (json.RawMessage, error)
-	// Knock knocks at the ports of p, which has asked for it, and returns why those are shut that are, by their names.
-	Knock(ctx context.Context, p trust.Peer) (shut map[string]string)
+	// Probe probes the ports of p, which has asked for it, and returns why those are shut that are, by their names.
+	Probe(ctx context.Context, p trust.Peer) (shut map[string]string)
 }
 
 // Errors of the asking side, for errors.Is.

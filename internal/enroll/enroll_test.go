@@ -37,7 +37,7 @@ type host struct {
 	size  int   // of what Look shows, about
 
 	managers []peer.Fingerprint
-	knock    func(trust.Peer) map[string]string
+	probe    func(trust.Peer) map[string]string
 
 	mu        sync.Mutex
 	met       []trust.Peer
@@ -64,7 +64,7 @@ func (h *host) Ticket(context.Context, trust.Peer) (enroll.Ticket, error) {
 	return enroll.Ticket{Token: secret.New(token), Managers: []netip.AddrPort{netip.MustParseAddrPort("10.77.0.1:2377")}}, h.err
 }
 
-func (h *host) Knock(_ context.Context, p trust.Peer) map[string]string { return h.knock(p) }
+func (h *host) Probe(_ context.Context, p trust.Peer) map[string]string { return h.probe(p) }
 
 func (h *host) Look(_ context.Context, p trust.Peer) (json.RawMessage, error) {
 	return json.RawMessage(fmt.Sprintf(`{"for":%q,"text":%q}`, p.Claim.Serial, strings.Repeat("x", h.size))), h.err

@@ -36,7 +36,7 @@ func (h strictHost) Stranger(c peer.Claim) {
 	}
 }
 
-func (strictHost) Knock(context.Context, trust.Peer) map[string]string { return nil }
+func (strictHost) Probe(context.Context, trust.Peer) map[string]string { return nil }
 func (strictHost) Look(context.Context, trust.Peer) (json.RawMessage, error) {
 	return nil, errors.New("no")
 }

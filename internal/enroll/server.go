@@ -20,14 +20,14 @@ import (
 	"github.com/pi-agent/pi-agent/internal/trust"
 )
 
-// Server answers hello and join for one board, shows its picture of the cluster, and knocks at the ports of others.
+// Server answers hello and join for one board, shows its picture of the cluster, and probes the ports of others.
 type Server struct {
 	id     *Identity
 	host   Host
 	model  trust.Model
 	log    *zap.Logger
 	rates  *rates
-	knocks chan struct{} // one element for each board for which this one knocks
+	probes chan struct{} // one element for each board whose ports this one probes
 	addr   string
 	ready  chan struct{}
 	listen net.Addr // set before ready is closed
@@ -35,7 +35,7 @@ type Server struct {
 
 // NewServer returns a server that will listen on addr, such as ":2378".
 func NewServer(addr string, id *Identity, host Host, model trust.Model, log *zap.Logger) *Server {
-	return &Server{id: id, host: host, model: model, log: log, rates: newRates(), knocks: make(chan struct{}, knocksMax), addr: addr, ready: make(chan struct{})}
+	return &Server{id: id, host: host, model: model, log: log, rates: newRates(), probes: make(chan struct{}, probesMax), addr: addr, ready: make(chan struct{})}
 }
 
 // Ready is closed when the server accepts connections, or cannot yet, for another program has its port.
@@ -67,7 +67,7 @@ func (s *Server) Run(ctx context.Context) error {
 	mux.HandleFunc("POST "+helloPath, s.serve(trust.Hello, s.hello))
 	mux.HandleFunc("POST "+joinPath, s.serve(trust.Join, s.join))
 	mux.HandleFunc("POST "+lookPath, s.serve(trust.Hello, s.look))
-	mux.HandleFunc("POST "+knockPath, s.serve(trust.Hello, s.knock))
+	mux.HandleFunc("POST "+probePath, s.serve(trust.Hello, s.probe))
 	h := &http.Server{
 		Handler:           mux,
 		TLSConfig:         s.id.tlsConfig(),

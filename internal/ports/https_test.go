@@ -24,6 +24,6 @@ func TestHTTPSServerIsNoAgent(t *testing.T) {
 	s.StartTLS()
 	defer s.Close()
 	if err := Probe(t.Context(), "tcp", netip.AddrPortFrom(netip.MustParseAddr("127.0.0.77"), peer.Port)); err == nil {
-		t.Error("the knock at an HTTPS server of somebody else is: it answers, for hello and join")
+		t.Error("the probe of an HTTPS server of somebody else is: it answers, for hello and join")
 	}
 }

@@ -1,4 +1,4 @@
-// Package ports has the ports at which the boards of a cluster reach each other, and knocks at them. A firewall that
+// Package ports has the ports at which the boards of a cluster reach each other, and probes them. A firewall that
 // drops what they need is the commonest reason why a board that is found is not in.
 package ports
 
@@ -34,7 +34,7 @@ type Port struct {
 	IPv4 bool
 }
 
-// The ports that boards are not knocked at.
+// The ports that boards do not probe.
 const (
 	Page = 7380 // of the agent's page
 	MDNS = 5353 // of announcements
@@ -46,7 +46,7 @@ var Own = append(slices.Clone(All),
 	Port{Network: "udp", Number: MDNS, Use: say.ForMDNS.With(), Agent: true, IPv4: true},
 )
 
-// All are the ports at which boards knock.
+// All are the ports that boards probe.
 var All = []Port{
 	{Network: "tcp", Number: peer.Port, Use: say.ForHello.With(), Agent: true, IPv4: true},
 	{Network: "tcp", Number: swarm.Port, Use: say.ForManagers.With(), Managers: true},
@@ -68,9 +68,9 @@ func (p Port) Shut(err error) error {
 	return err
 }
 
-// Knock knocks at the ports of a node of the swarm, or of one that manages it, all at once. It returns why those are
+// ProbeAll probes the ports of a node of the swarm, or of one that manages it, all at once. It returns why those are
 // shut that are, by the name of the port. It takes at most 4 s.
-func Knock(ctx context.Context, at netip.Addr, manager bool) map[string]string {
+func ProbeAll(ctx context.Context, at netip.Addr, manager bool) map[string]string {
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	shut := map[string]string{}
@@ -93,7 +93,7 @@ func Knock(ctx context.Context, at netip.Addr, manager bool) map[string]string {
 // probeMax is how long a port may take to answer.
 const probeMax = 2 * time.Second
 
-// Probe knocks at a port. One that has a stranger behind it is as shut as one that refuses, as far as strangers can be
+// Probe tries a port. One that has a stranger behind it is as shut as one that refuses, as far as strangers can be
 // told. UDP has no answer that can be waited for: silence is well, only a refusal is an error. It takes at most 4 s.
 func Probe(ctx context.Context, network string, addr netip.AddrPort) error {
 	conn, err := (&net.Dialer{Timeout: probeMax}).DialContext(ctx, network, addr.String())
@@ -132,7 +132,7 @@ const (
 func known(ctx context.Context, conn net.Conn, port uint16) error {
 	switch port {
 	case peer.Port, swarm.Port:
-		// Whose certificate it is does not matter to a knock. Managers want one, too, and say so only afterwards.
+		// Whose certificate it is does not matter to a probe. Managers want one, too, and say so only afterwards.
 		c := tls.Client(conn, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12})
 		if err := c.HandshakeContext(ctx); err != nil {
 			return strange(err)

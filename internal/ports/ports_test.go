@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// TestProbe knocks at real ports of loopback.
+// TestProbe probes real ports of loopback.
 func TestProbe(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -53,10 +53,10 @@ func TestShut(t *testing.T) {
 	}
 }
 
-// TestKnock knocks at an address of loopback where nobody listens: a worker is not asked for the port of managers.
-func TestKnock(t *testing.T) {
+// TestProbeAll probes an address of loopback where nobody listens: a worker is not asked for the port of managers.
+func TestProbeAll(t *testing.T) {
 	nobody := netip.MustParseAddr("127.77.66.55")
-	worker, manager := Knock(t.Context(), nobody, false), Knock(t.Context(), nobody, true)
+	worker, manager := ProbeAll(t.Context(), nobody, false), ProbeAll(t.Context(), nobody, true)
 	if len(manager) != 4 || manager["port 2377/tcp"] != "connection refused" || manager["port 7946/udp"] != "connection refused" {
 		t.Errorf("a manager: %v", manager)
 	}
@@ -86,7 +86,7 @@ func speaker(t *testing.T, port uint16, speak func(net.Conn)) netip.AddrPort {
 	return at
 }
 
-// A stranger who accepts a knock is not taken for ours.
+// A stranger who accepts a probe is not taken for ours.
 func TestProbeStranger(t *testing.T) {
 	public, key, err := ed25519.GenerateKey(nil)
 	if err != nil {
@@ -100,7 +100,7 @@ func TestProbeStranger(t *testing.T) {
 		}
 		config := &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
 		return func(c net.Conn) {
-			go func() { _ = tls.Server(c, config).Handshake() }() // who knocks says no more
+			go func() { _ = tls.Server(c, config).Handshake() }() // who probes says no more
 		}
 	}
 	silent := func(net.Conn) {} // as nc -l is

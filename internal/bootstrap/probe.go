@@ -1,6 +1,6 @@
 package bootstrap
 
-// Knocking: boards knock at the ports of each other when one asks for it, for doctor.
+// Boards probe the ports of each other when one asks for it, for doctor.
 
 import (
 	"cmp"
@@ -15,12 +15,12 @@ import (
 	"github.com/pi-agent/pi-agent/internal/trust"
 )
 
-// Knock implements enroll.Host.
-func (h *host) Knock(ctx context.Context, p trust.Peer) (shut map[string]string) {
-	return ports.Knock(ctx, p.Addr.Addr(), p.Claim.State == peer.Manager)
+// Probe implements enroll.Host.
+func (h *host) Probe(ctx context.Context, p trust.Peer) (shut map[string]string) {
+	return ports.ProbeAll(ctx, p.Addr.Addr(), p.Claim.State == peer.Manager)
 }
 
-// Reached lets the other boards of the swarm knock at the ports of this one, and returns by their names what each found shut, and
+// Reached lets the other boards of the swarm probe the ports of this one, and returns by their names what each found shut, and
 // why. Those that do not answer are left out. It may be called from any goroutine, and takes up to 8 s.
 func (h *host) Reached(ctx context.Context) (map[string]map[string]string, error) {
 	claim := h.Claim()
@@ -36,7 +36,7 @@ func (h *host) Reached(ctx context.Context) (map[string]map[string]string, error
 		}
 		name := cmp.Or(p.Claim.Hostname, p.Claim.Serial.Name())
 		wg.Go(func() {
-			shut, err := h.Asker.Knock(ctx, verified(p), claim)
+			shut, err := h.Asker.Probe(ctx, verified(p), claim)
 			if err != nil {
 				h.Log.Debug("A board did not probe the ports of this one.", zap.String("board", name), zap.Error(err))
 				return

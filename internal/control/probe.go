@@ -7,10 +7,10 @@ import (
 	"net/http"
 )
 
-const knockPath = "/v1/knock"
+const probePath = "/v1/probe"
 
-// knock answers the command with that name.
-func (s Server) knock(r *http.Request) (string, error) {
+// probe answers the command with that name.
+func (s Server) probe(r *http.Request) (string, error) {
 	reached, err := s.Reached(r.Context())
 	if err != nil {
 		return "", err
@@ -21,7 +21,7 @@ func (s Server) knock(r *http.Request) (string, error) {
 
 // Reached calls Server.Reached of the agent that listens at path.
 func Reached(ctx context.Context, path string) (reached map[string]map[string]string, err error) {
-	text, err := call(ctx, path, knockPath, callMax)
+	text, err := call(ctx, path, probePath, callMax)
 	if err != nil {
 		return nil, err
 	}

@@ -14,38 +14,38 @@ import (
 	"github.com/pi-agent/pi-agent/internal/trust"
 )
 
-// A board knocks for those that it trusts, where they asked from, and for few at a time.
-func TestKnock(t *testing.T) {
+// A board probes the ports of those that it trusts, where they asked from, and for few at a time.
+func TestProbe(t *testing.T) {
 	askerID, otherID := identity(t, "10000000aabbcc02"), identity(t, "10000000aabbcc01")
 	want := map[string]string{"port 7946/tcp": "no answer"}
 	other := &host{claim: claim("10000000aabbcc01", peer.Manager)}
-	other.knock = func(p trust.Peer) map[string]string {
+	other.probe = func(p trust.Peer) map[string]string {
 		if p.Addr.Addr() != netip.MustParseAddr("127.0.0.1") || p.Claim.Serial != "10000000aabbcc02" {
-			t.Errorf("it knocks at %+v", p)
+			t.Errorf("it probes %+v", p)
 		}
 		return want
 	}
 	addr, _ := serve(t, otherID, other)
 	asker, mine := client(askerID), claim("10000000aabbcc02", peer.Worker)
 	at := trust.Peer{Claim: other.claim, Key: otherID.Key(), Addr: addr}
-	shut, err := asker.Knock(t.Context(), at, mine)
+	shut, err := asker.Probe(t.Context(), at, mine)
 	if diff := cmp.Diff(want, shut); err != nil || diff != "" {
 		t.Fatalf("%v, %v", err, diff)
 	}
 	replaced := at
 	replaced.Key = askerID.Key()
-	if _, err := asker.Knock(t.Context(), replaced, mine); err == nil || !strings.Contains(err.Error(), "another board answers") {
+	if _, err := asker.Probe(t.Context(), replaced, mine); err == nil || !strings.Contains(err.Error(), "another board answers") {
 		t.Errorf("another board in its place: %v", err)
 	}
 	stranger := mine
 	stranger.Cluster = "class-b"
-	if _, err := asker.Knock(t.Context(), at, stranger); !errors.Is(err, enroll.ErrRefused) {
+	if _, err := asker.Probe(t.Context(), at, stranger); !errors.Is(err, enroll.ErrRefused) {
 		t.Errorf("a board of another cluster: %v", err)
 	}
 
 	hold := make(chan struct{})
 	entered := make(chan struct{}, 3)
-	other.knock = func(trust.Peer) map[string]string {
+	other.probe = func(trust.Peer) map[string]string {
 		entered <- struct{}{}
 		<-hold
 		return nil
@@ -53,7 +53,7 @@ func TestKnock(t *testing.T) {
 	var all sync.WaitGroup
 	for range cap(entered) {
 		all.Go(func() {
-			if _, err := asker.Knock(t.Context(), at, mine); err != nil {
+			if _, err := asker.Probe(t.Context(), at, mine); err != nil {
 				t.Error(err)
 			}
 		})
@@ -61,7 +61,7 @@ func TestKnock(t *testing.T) {
 	for range cap(entered) {
 		<-entered
 	}
-	if _, err := asker.Knock(t.Context(), at, mine); !errors.Is(err, enroll.ErrRefused) || !strings.Contains(err.Error(), "knocks for others") {
+	if _, err := asker.Probe(t.Context(), at, mine); !errors.Is(err, enroll.ErrRefused) || !strings.Contains(err.Error(), "probes the ports of others") {
 		t.Errorf("one more: %v", err)
 	}
 	close(hold)

@@ -13,14 +13,14 @@ import (
 	"github.com/pi-agent/pi-agent/internal/trust"
 )
 
-// knocker is an Asker that has others knock. Those of whom it knows nothing do not answer.
-type knocker struct {
+// prober is an Asker that has others probe ports. Those of whom it knows nothing do not answer.
+type prober struct {
 	asker
 	shut map[peer.Serial]map[string]string
 }
 
-func (k knocker) Knock(_ context.Context, p trust.Peer, claim peer.Claim) (map[string]string, error) {
-	shut, answers := k.shut[p.Claim.Serial]
+func (a prober) Probe(_ context.Context, p trust.Peer, claim peer.Claim) (map[string]string, error) {
+	shut, answers := a.shut[p.Claim.Serial]
 	if !answers || claim.Serial != mine {
 		return nil, errors.New("no answer")
 	}
@@ -30,11 +30,11 @@ func (k knocker) Knock(_ context.Context, p trust.Peer, claim peer.Claim) (map[s
 // outside is the serial of a board in no swarm.
 const outside = peer.Serial("100000000000000a")
 
-// The boards of the swarm are asked to knock, by the names that people know them by, and no others.
+// The boards of the swarm are asked to probe, by the names that people know them by, and no others.
 func TestReached(t *testing.T) {
 	l := NewLoop(Options{
 		Serial: mine, Hostname: func() string { return "" }, Log: zap.NewNop(),
-		Asker: knocker{shut: map[peer.Serial]map[string]string{low: {}, mid: {"port 7946/tcp": "no answer"}, outside: {"port 2378/tcp": "no answer"}}},
+		Asker: prober{shut: map[peer.Serial]map[string]string{low: {}, mid: {"port 7946/tcp": "no answer"}, outside: {"port 2378/tcp": "no answer"}}},
 	})
 	for _, p := range []policy.Peer{
 		board(low, peer.Manager, in("aaa"), at("10.77.0.1:2378")),
@@ -45,7 +45,7 @@ func TestReached(t *testing.T) {
 		l.roster.Meet(verified(p), now)
 	}
 	if _, err := l.Reached(t.Context()); err == nil {
-		t.Error("a board outside a swarm, whose ports are shut for that reason, has others knock")
+		t.Error("a board outside a swarm, whose ports are shut for that reason, has others probe them")
 	}
 	l.Store(&snapshot{claim: peer.Claim{Serial: mine, State: peer.Worker}})
 	reached, err := l.Reached(t.Context())
