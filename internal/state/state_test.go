@@ -88,7 +88,7 @@ func TestUpdateInPlace(t *testing.T) {
 	changes := map[string]func(*state.State){
 		"a stack":      func(s *state.State) { s.Stacks["web"] = stacks.Mark{Swarm: "s1", Sum: "new"} },
 		"a pin":        func(s *state.State) { s.Pins.Boards["10000000aabbcc02"] = peer.Fingerprint{2} },
-		"a fellow":     func(s *state.State) { s.Pins.Fellows[0] = peer.Fingerprint{3} },
+		"a manager":    func(s *state.State) { s.Pins.OtherManagers[0] = peer.Fingerprint{3} },
 		"a peer":       func(s *state.State) { s.Peers[0] = netip.MustParseAddr("10.0.0.2") },
 		"the node key": func(s *state.State) { s.NodeKey[0]++ },
 	}
@@ -101,7 +101,7 @@ func TestUpdateInPlace(t *testing.T) {
 			}
 			if err := f.Update(func(s *state.State) {
 				s.Stacks = map[string]stacks.Mark{"web": {Swarm: "s1", Sum: "old"}}
-				s.Pins = trust.Pins{Cluster: "pi", Fellows: []peer.Fingerprint{{1}},
+				s.Pins = trust.Pins{Cluster: "pi", OtherManagers: []peer.Fingerprint{{1}},
 					Boards: map[peer.Serial]peer.Fingerprint{"10000000aabbcc02": {1}}}
 				s.Peers = []netip.Addr{netip.MustParseAddr("10.0.0.1")}
 			}); err != nil {

@@ -10,7 +10,7 @@ import (
 )
 
 // This file is how a board without a cluster key gets to follow several managers, and how managers come to know whom the
-// others have let in: a manager that is followed tells its followers of its fellows, and the managers tell each other
+// others have let in: a manager that is followed names the other managers to its followers, and the managers tell each other
 // through the swarm, which they alone can write to.
 
 // Told takes in what a manager has told over the channel: the node keys of all managers of its swarm. It counts only from

@@ -21,7 +21,7 @@ func followed(model *trust.FirstUse) (who string) {
 	return who
 }
 
-func TestAManagerTellsOfItsFellows(t *testing.T) {
+func TestAManagerNamesTheOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var m memory
 		model := m.start(time.Hour)
@@ -88,7 +88,7 @@ func TestManagersShareWhomTheyLetIn(t *testing.T) {
 		}
 		model.Managed([]peer.Fingerprint{keyB, keyC}, nil)
 		if is := followed(model); is != "bc" {
-			t.Errorf("a manager follows %q, want its fellows", is)
+			t.Errorf("a manager follows %q, want the other managers", is)
 		}
 		model.Managed(nil, map[peer.Serial]peer.Fingerprint{"10000000aabbcc02": keyB})
 		if err := model.Peer(asked(trust.Hello, keyA, peer.Manager)); err != nil {

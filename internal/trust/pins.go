@@ -13,15 +13,15 @@ import (
 // PinsMax is how many boards one manager lets into a swarm without a cluster key.
 const PinsMax = 256
 
-// fellowsMax is how many managers a board follows beside the one that it has joined. Docker advises at most 7 in all.
-const fellowsMax = 15
+// otherManagersMax is how many managers a board follows beside the one that it has joined. Docker advises at most 7 in all.
+const otherManagersMax = 15
 
 // Pins are the node keys that a board in a cluster without a key has learned to trust.
 type Pins struct {
-	Cluster string                           `json:"cluster"`           // name of the cluster where that was
-	Manager peer.Fingerprint                 `json:"manager,omitzero"`  // whom the board follows; zero is nobody so far
-	Fellows []peer.Fingerprint               `json:"fellows,omitempty"` // the other managers of that swarm, at most fellowsMax
-	Boards  map[peer.Serial]peer.Fingerprint `json:"boards,omitempty"`  // whom it has let in as a manager, at most PinsMax
+	Cluster       string                           `json:"cluster"`                  // name of the cluster where that was
+	Manager       peer.Fingerprint                 `json:"manager,omitzero"`         // whom the board follows; zero is nobody so far
+	OtherManagers []peer.Fingerprint               `json:"other_managers,omitempty"` // the other managers of that swarm, at most otherManagersMax
+	Boards        map[peer.Serial]peer.Fingerprint `json:"boards,omitempty"`         // whom it has let in as a manager, at most PinsMax
 }
 
 // Validate checks pins that were read. The error names the field and its value.
@@ -34,8 +34,8 @@ func (p Pins) Validate() error {
 	if len(p.Boards) > PinsMax {
 		return fmt.Errorf("%d boards are pinned, at most %d are allowed", len(p.Boards), PinsMax)
 	}
-	if len(p.Fellows) > fellowsMax {
-		return fmt.Errorf("%d further managers are pinned, at most %d are allowed", len(p.Fellows), fellowsMax)
+	if len(p.OtherManagers) > otherManagersMax {
+		return fmt.Errorf("%d further managers are pinned, at most %d are allowed", len(p.OtherManagers), otherManagersMax)
 	}
 	for s := range p.Boards {
 		if got, err := peer.ParseSerial(string(s)); err != nil || got != s {
@@ -47,12 +47,12 @@ func (p Pins) Validate() error {
 
 // Follows reports whether the board follows the manager with this key.
 func (p Pins) Follows(key peer.Fingerprint) bool {
-	return key != peer.Fingerprint{} && (key == p.Manager || slices.Contains(p.Fellows, key))
+	return key != peer.Fingerprint{} && (key == p.Manager || slices.Contains(p.OtherManagers, key))
 }
 
 // FollowOnly makes the board follow these managers and no other, or nobody.
 func (p *Pins) FollowOnly(managers []peer.Fingerprint) {
-	p.Fellows = nil
+	p.OtherManagers = nil
 	if len(managers) == 0 {
 		p.Manager = peer.Fingerprint{}
 		return
@@ -61,8 +61,8 @@ func (p *Pins) FollowOnly(managers []peer.Fingerprint) {
 		p.Manager = slices.MinFunc(managers, compareKeys)
 	}
 	for _, m := range slices.SortedFunc(slices.Values(managers), compareKeys) {
-		if !p.Follows(m) && len(p.Fellows) < fellowsMax {
-			p.Fellows = append(p.Fellows, m)
+		if !p.Follows(m) && len(p.OtherManagers) < otherManagersMax {
+			p.OtherManagers = append(p.OtherManagers, m)
 		}
 	}
 }

@@ -164,11 +164,13 @@ func TestThreeManagersWithoutAKey(t *testing.T) {
 	l, first, second, third, worker := threeOfFour(t)
 	await(t, later, func(context.Context) error { // the worker has met the others as managers
 		var state struct {
-			Pins struct{ Fellows []string }
+			Pins struct {
+				OtherManagers []string `json:"other_managers"`
+			}
 		}
 		err := readState(worker, &state)
-		if err == nil && len(state.Pins.Fellows) != 2 {
-			err = fmt.Errorf("%s follows %d managers beside the first", worker.Name, len(state.Pins.Fellows))
+		if err == nil && len(state.Pins.OtherManagers) != 2 {
+			err = fmt.Errorf("%s follows %d managers beside the first", worker.Name, len(state.Pins.OtherManagers))
 		}
 		return err
 	})
