@@ -19,9 +19,6 @@ import (
 	"github.com/pi-agent/pi-agent/internal/trust"
 )
 
-// refusalMax is how much of the words of a board that refuses is told, in bytes.
-const refusalMax = 200
-
 // Client asks other boards. It opens a connection for each request, so that none is left that somebody has to look after.
 type Client struct {
 	id    *Identity
@@ -122,10 +119,10 @@ func (c *Client) post(ctx context.Context, addr netip.AddrPort, path string, cla
 		if json.Unmarshal(answer, &r) != nil || r.Error == "" {
 			return trust.Contact{}, fmt.Errorf("%w with status %d", ErrRefused, status)
 		}
-		return trust.Contact{}, fmt.Errorf("%w: %s", ErrRefused, tame.Cut(tame.Line(r.Error), refusalMax))
+		return trust.Contact{}, fmt.Errorf("%w: %s", ErrRefused, words(r.Error))
 	}
 	if err := json.Unmarshal(answer, out); err != nil {
-		return trust.Contact{}, fmt.Errorf("the answer is not understood: %w", err)
+		return trust.Contact{}, fmt.Errorf("the answer is not understood: %s", words(err.Error()))
 	}
 	return trust.Contact{Asked: true, From: addr.Addr(), Key: m.Server}, nil
 }
@@ -174,7 +171,8 @@ func (c *Client) believe(contact trust.Contact) error {
 	return nil
 }
 
-// plain drops what net/http puts before a cause: the method and the URL, which the caller names better.
+// plain drops what net/http puts before a cause: the method and the URL, which the caller names better. A cause that
+// quotes much of what the other board has sent is cut.
 func plain(err error) error {
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) {
 		return errors.New("no answer in time")
@@ -182,6 +180,9 @@ func plain(err error) error {
 	for {
 		inner := errors.Unwrap(err)
 		if inner == nil {
+			if text := err.Error(); len(text) > wordsMax {
+				return errors.New(words(text))
+			}
 			return err
 		}
 		err = inner

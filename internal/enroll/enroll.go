@@ -11,6 +11,7 @@ import (
 
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/secret"
+	"github.com/pi-agent/pi-agent/internal/tame"
 	"github.com/pi-agent/pi-agent/internal/trust"
 )
 
@@ -92,3 +93,9 @@ type ticketWire struct {
 type refusal struct {
 	Error string `json:"error"`
 }
+
+// wordsMax is how much is told of what another board has sent, in bytes.
+const wordsMax = 200
+
+// words are the beginning of what another board has sent, or of an error of a parser, which quotes that.
+func words(text string) string { return tame.Cut(tame.Line(text), wordsMax) }

@@ -16,6 +16,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/zap"
@@ -459,5 +460,43 @@ func TestServerWaitsForItsPort(t *testing.T) {
 	}
 	if all := logs.All(); len(all) != 2 || !strings.Contains(all[0].Message, "address already in use") {
 		t.Errorf("%v", all)
+	}
+}
+
+// What a board says in another form than ours is told in few words: parsers quote what they were given.
+func TestLongNonsenseIsToldInFewWords(t *testing.T) {
+	nonsense := strings.Repeat("ä", 1800)
+	answers := map[string]http.HandlerFunc{
+		"a clock": func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = fmt.Fprintf(w, `{"serial":"10000000aabbcc01","cluster":"pi","state":"blank","clock":%q}`, nonsense)
+		},
+		"a status line": func(w http.ResponseWriter, _ *http.Request) {
+			conn, _, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			_, _ = fmt.Fprintf(conn, "HTTP/9 %s\r\n\r\n", nonsense)
+			_ = conn.Close()
+		},
+	}
+	for name, answer := range answers {
+		c := client(identity(t, "10000000aabbcc02"))
+		_, err := c.Hello(t.Context(), rogue(t, answer), claim("10000000aabbcc02", peer.Blank))
+		if err == nil || len(err.Error()) > 300 || !utf8.ValidString(err.Error()) {
+			t.Errorf("%s: %d bytes: %.80s", name, len(err.Error()), err)
+		}
+	}
+
+	h := &host{claim: claim("10000000aabbcc01", peer.Manager)}
+	addr, _ := serve(t, identity(t, "10000000aabbcc01"), h)
+	res := post(t, addr, "/v1/hello", "", fmt.Appendf(nil, `{"serial":"10000000aabbcc03","clock":%q}`, nonsense))
+	if res == nil {
+		return
+	}
+	defer func() { _ = res.Body.Close() }()
+	text, err := io.ReadAll(res.Body)
+	if err != nil || res.StatusCode != http.StatusBadRequest || len(text) > 300 || !utf8.Valid(text) {
+		t.Errorf("%s, %d bytes: %.80s, %v", res.Status, len(text), text, err)
 	}
 }

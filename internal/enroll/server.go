@@ -221,7 +221,7 @@ func (s *Server) admit(req request, purpose trust.Purpose) (p trust.Peer, status
 func readClaim(body []byte) (peer.Claim, error) {
 	var claim peer.Claim
 	if err := json.Unmarshal(body, &claim); err != nil {
-		return peer.Claim{}, fmt.Errorf("the request is not understood: %w", err)
+		return peer.Claim{}, fmt.Errorf("the request is not understood: %s", words(err.Error()))
 	}
 	if err := claim.Validate(); err != nil {
 		return peer.Claim{}, fmt.Errorf("the claim is not valid: %w", err)
