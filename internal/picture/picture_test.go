@@ -249,6 +249,14 @@ func TestDecodeRefuses(t *testing.T) {
 }
 
 // What keeps a board from any swarm is said once, as the trouble that it is.
+// Parsers quote what they were given, which a manager may have made long.
+func TestDecodeIsBrief(t *testing.T) {
+	_, err := picture.Decode(fmt.Appendf(nil, `{"version":1,"drawn":"%s"}`, strings.Repeat("ä", 10_000)))
+	if err == nil || len(err.Error()) > 600 || !utf8.ValidString(err.Error()) {
+		t.Errorf("%d bytes: %.80v", len(err.Error()), err)
+	}
+}
+
 func TestOwnTrouble(t *testing.T) {
 	const deaf = "This board does not hear its own announcements: put that right."
 	p := picture.Picture{
