@@ -1,5 +1,5 @@
-// Package control is the local socket, over which commands on this board speak to the agent that runs on it. Only root and
-// group pi-agent can open it.
+// Package control is the local socket, over which commands on this board speak to the agent that runs on it. Only root
+// and group pi-agent can open it.
 package control
 
 import (
@@ -36,11 +36,14 @@ const (
 type Server struct {
 	// Pair lets new boards in for a while. It returns what was done in a sentence, or an error that says why not.
 	Pair func() (string, error)
-	// Reset takes the board out of its swarm, also when it is the only manager of the swarm with this id. It answers as Pair.
+	// Reset takes the board out of its swarm, also when it is the only manager of the swarm with this id. It answers as
+	// Pair.
 	Reset func(ctx context.Context, swarmID string) (string, error)
-	// Yield gives up the swarm with this id, or says what would be lost when the id is empty. Its results are as those of Pair.
+	// Yield gives up the swarm with this id, or says what would be lost when the id is empty. Its results are as those
+	// of Pair.
 	Yield func(ctx context.Context, swarmID string) (string, error)
-	// Reached lets the other boards probe the ports of this one, and returns by their names what each found shut, and why.
+	// Reached lets the other boards probe the ports of this one, and returns by their names what each found shut, and
+	// why.
 	Reached func(ctx context.Context) (map[string]map[string]string, error)
 	// Listening is called once commands are taken; nil tells nobody.
 	Listening func()
@@ -138,8 +141,8 @@ func call(ctx context.Context, path, command string, limit time.Duration) (strin
 	return strings.TrimSpace(string(text)), nil
 }
 
-// ask makes one request of the agent that listens at path. The answer has at most so many bytes, and is an error in words
-// where it is not ok.
+// ask makes one request of the agent that listens at path. The answer has at most so many bytes, and is an error in
+// words where it is not ok.
 func ask(ctx context.Context, path, method, command string, most int) (answer []byte, ok bool, err error) {
 	transport := &http.Transport{
 		DisableKeepAlives: true,

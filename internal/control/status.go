@@ -9,8 +9,8 @@ import (
 	"os"
 )
 
-// StatusName is the name of the second socket, in the directory of the first one. It only shows the picture of the cluster,
-// in which there is no secret, so everybody on the board may open it: pi-agent status needs no sudo.
+// StatusName is the name of the second socket, in the directory of the first one. It only shows the picture of the
+// cluster, in which there is no secret, so everybody on the board may open it: pi-agent status needs no sudo.
 const StatusName = "status.sock"
 
 const (
@@ -21,8 +21,8 @@ const (
 // ErrNotRunning is the error when nobody listens on the socket.
 var ErrNotRunning = errors.New("the agent does not run")
 
-// Show listens on the socket at path until ctx ends and then returns nil; an error means that it could not listen. status
-// returns the picture in JSON.
+// Show listens on the socket at path until ctx ends and then returns nil; an error means that it could not listen.
+// status returns the picture in JSON.
 func Show(ctx context.Context, path string, status func(context.Context) ([]byte, error)) error {
 	l, err := listen(ctx, path, func(path string) error { return os.Chmod(path, 0o666) })
 	if err != nil {
@@ -47,8 +47,8 @@ func Show(ctx context.Context, path string, status func(context.Context) ([]byte
 	return nil
 }
 
-// Status asks the agent that listens at path for the picture of the cluster, in JSON. It takes at most 10 s. The error is
-// ErrNotRunning when there is no agent.
+// Status asks the agent that listens at path for the picture of the cluster, in JSON. It takes at most 10 s. The error
+// is ErrNotRunning when there is no agent.
 func Status(ctx context.Context, path string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, callMax)
 	defer cancel()

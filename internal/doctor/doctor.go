@@ -1,5 +1,5 @@
-// Package doctor looks for what keeps a board from being a good node of its swarm. Each check is a small function over what
-// it is given, so that tests can give it a board on which all is well, and one that is ill.
+// Package doctor looks for what keeps a board from being a good node of its swarm. Each check is a small function over
+// what it is given, so that tests can give it a board on which all is well, and one that is ill.
 package doctor
 
 import (
@@ -63,7 +63,8 @@ type Patient struct {
 	Synced func() (bool, error)                                                 // whether a time server sets the clock
 	Free   func(path string) (free, total uint64, err error)                    // bytes of a file system
 	Probe  func(ctx context.Context, network string, addr netip.AddrPort) error // nil unless the port refuses, or TCP gets no answer
-	// Reached lets the other boards probe the ports of this one, and returns by their names what each found shut, and why.
+	// Reached lets the other boards probe the ports of this one, and returns by their names what each found shut, and
+	// why.
 	Reached func(ctx context.Context) (map[string]map[string]string, error)
 	Run     func(ctx context.Context, name string, args ...string) (string, error) // runs a command that changes nothing
 	// Strangers lists who has ports that are meant for the engine or the agent.

@@ -111,8 +111,8 @@ func upstream(version string) string {
 	return ""
 }
 
-// enginePackage is the package with an engine that is installed: its name and its entry in the list of packages, both empty
-// when there is none.
+// enginePackage is the package with an engine that is installed: its name and its entry in the list of packages, both
+// empty when there is none.
 func enginePackage(status string) (name, entry string) {
 	for _, pkg := range enginePackages {
 		for entry := range strings.SplitSeq("\n"+status, "\n\n") {

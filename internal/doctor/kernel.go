@@ -1,7 +1,7 @@
 package doctor
 
-// The kernel: what overlay networks and limits of memory need of it. Where a module is missing, services are deployed and
-// silently do not work.
+// The kernel: what overlay networks and limits of memory need of it. Where a module is missing, services are deployed
+// and silently do not work.
 
 import (
 	"context"

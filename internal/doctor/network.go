@@ -117,8 +117,8 @@ func checkOverlayPool(_ context.Context, p *Patient) []Result {
 // ofDocker matches the bridges of Docker's own networks, which are of this board alone.
 var ofDocker = regexp.MustCompile(`^(docker0|docker_gwbridge|br-[0-9a-f]{12})$`)
 
-// checkDockerNetworks looks whether the networks that Docker makes on this board have addresses of others: their boards are not
-// reached then, and Docker does not notice when the board gets such an address later.
+// checkDockerNetworks looks whether the networks that Docker makes on this board have addresses of others: their boards
+// are not reached then, and Docker does not notice when the board gets such an address later.
 func checkDockerNetworks(_ context.Context, p *Patient) []Result {
 	const name = "networks of docker"
 	all, err := p.Routes()

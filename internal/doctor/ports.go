@@ -80,8 +80,8 @@ func checkPort(ctx context.Context, p *Patient, port ports.Port) []Result {
 	return pass(port.String(), "It answers, for %s, on %s.", port.Use, others(asked))
 }
 
-// asked are the boards whose port is probed: for that of the agents also those that are in no swarm and announce themselves,
-// which may be because it is shut.
+// asked are the boards whose port is probed: for that of the agents also those that are in no swarm and announce
+// themselves, which may be because it is shut.
 func (p *Patient) asked(port ports.Port) []picture.Board {
 	all := p.peers()
 	for _, b := range p.Picture.Boards {
@@ -100,8 +100,8 @@ func firewallCommands(p *Patient) []Result {
 	}}
 }
 
-// checkStrangers looks for programs that have ports of this board which others need. What this process may not see the agent
-// has seen, perhaps.
+// checkStrangers looks for programs that have ports of this board which others need. What this process may not see the
+// agent has seen, perhaps.
 func checkStrangers(_ context.Context, p *Patient) (all []Result) {
 	const name = "programs at ports"
 	seen := map[string]bool{}

@@ -19,7 +19,8 @@ import (
 	"github.com/pi-agent/pi-agent/internal/trust"
 )
 
-// Client asks other boards. It opens a connection for each request, so that none is left that somebody has to look after.
+// Client asks other boards. It opens a connection for each request, so that none is left that somebody has to look
+// after.
 type Client struct {
 	id    *Identity
 	model trust.Model
@@ -28,8 +29,8 @@ type Client struct {
 // NewClient returns a client that speaks for id and believes whom model accepts.
 func NewClient(id *Identity, model trust.Model) *Client { return &Client{id: id, model: model} }
 
-// Hello tells the board at addr our claim and returns it with its own. The error is ErrRefused when the other board says
-// no, ErrNotPeer when we do, and a network error otherwise. It takes at most 3 s.
+// Hello tells the board at addr our claim and returns it with its own. The error is ErrRefused when the other board
+// says no, ErrNotPeer when we do, and a network error otherwise. It takes at most 3 s.
 func (c *Client) Hello(ctx context.Context, addr netip.AddrPort, claim peer.Claim) (trust.Peer, error) {
 	ctx, cancel := context.WithTimeout(ctx, helloMax)
 	defer cancel()
@@ -48,8 +49,8 @@ func (c *Client) Hello(ctx context.Context, addr netip.AddrPort, claim peer.Clai
 	return trust.Peer{Claim: answer.Claim, Key: contact.Key, Addr: addr, Managers: answer.Managers}, nil
 }
 
-// Join asks the manager at m.Addr for a ticket. The answer counts only when it comes from the very board that said hello
-// as m. It takes at most 30 s.
+// Join asks the manager at m.Addr for a ticket. The answer counts only when it comes from the very board that said
+// hello as m. It takes at most 30 s.
 func (c *Client) Join(ctx context.Context, m trust.Peer, claim peer.Claim) (Ticket, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerMax)
 	defer cancel()

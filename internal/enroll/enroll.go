@@ -18,22 +18,20 @@ import (
 // Bounds of the channel. A hello has about 300 bytes and takes a few milliseconds on a LAN; the bounds leave room for a
 // slow board and none for a flood.
 const (
-	// bytes of a request or an answer; the longest claim has less, see TestLongestClaim
-	bodyMax       = 16 << 10
-	headerMax     = 4 << 10 // bytes of request headers, besides the 4 KiB that net/http adds
-	connMax       = 64      // connections served at once; a further one takes the place of the oldest
-	connPerSource = 4       // of which from one address: a silent client cannot shut the others out
-	// until a board takes a connection; a packet that was lost is sent again after 1 s
-	connectMax     = 3 * time.Second / 2
-	handshakeMax   = 5 * time.Second  // TLS handshake
-	requestMax     = 10 * time.Second // reading one request
-	answerMax      = 30 * time.Second // serving one request; a join asks the engine for its token
-	idleMax        = 20 * time.Second // a connection without a request
-	sourceRate     = 10               // connections, and requests, a second from one address
-	sourceBurst    = 30               // the same at once
-	sourcesTracked = 512              // addresses whose rate is remembered
-	helloMax       = 3 * time.Second  // one hello, as the asker sees it
-	managersMax    = 16               // managers named in a ticket; Docker advises at most 7
+	bodyMax        = 16 << 10            // bytes of a request or an answer; the longest claim has less, see TestLongestClaim
+	headerMax      = 4 << 10             // bytes of request headers, besides the 4 KiB that net/http adds
+	connMax        = 64                  // connections served at once; a further one takes the place of the oldest
+	connPerSource  = 4                   // of which from one address: a silent client cannot shut the others out
+	connectMax     = 3 * time.Second / 2 // until a board takes a connection; a packet that was lost is sent again after 1 s
+	handshakeMax   = 5 * time.Second     // TLS handshake
+	requestMax     = 10 * time.Second    // reading one request
+	answerMax      = 30 * time.Second    // serving one request; a join asks the engine for its token
+	idleMax        = 20 * time.Second    // a connection without a request
+	sourceRate     = 10                  // connections, and requests, a second from one address
+	sourceBurst    = 30                  // the same at once
+	sourcesTracked = 512                 // addresses whose rate is remembered
+	helloMax       = 3 * time.Second     // one hello, as the asker sees it
+	managersMax    = 16                  // managers named in a ticket; Docker advises at most 7
 )
 
 // The paths of version 1 of the protocol.
@@ -54,8 +52,8 @@ type Ticket struct {
 type Host interface {
 	// Answer is what the board says about itself to p.
 	Answer(p trust.Peer) peer.Claim
-	// Managers are the node keys of all managers of the swarm that the board manages, for those that follow it; none with
-	// a cluster key.
+	// Managers are the node keys of all managers of the swarm that the board manages, for those that follow it; none
+	// with a cluster key.
 	Managers() []peer.Fingerprint
 	// Met tells the board that p has said hello.
 	Met(p trust.Peer)

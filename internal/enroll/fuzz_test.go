@@ -93,7 +93,8 @@ func newKey(tb testing.TB, text, cluster string) trust.SameKey {
 	return model
 }
 
-// FuzzServer has a third of its requests without a key on either side, a third with the right proof, and a third with any.
+// FuzzServer has a third of its requests without a key on either side, a third with the right proof, and a third with
+// any.
 func FuzzServer(f *testing.F) {
 	f.Add(false, byte(0), "", []byte(`{"serial":"10000000aabbcc03","cluster":"pi","state":"blank","clock":"2026-11-23T07:00:00Z"}`))
 	f.Add(true, byte(1), "", []byte(`{"serial":"10000000aabbcc03","cluster":"pi","state":"manager","swarm":"abc","model":"\u001b"}`))

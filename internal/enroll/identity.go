@@ -52,8 +52,8 @@ func NewIdentity(serial peer.Serial, key ed25519.PrivateKey) (*Identity, error) 
 // Key is the fingerprint under which other boards know this one.
 func (id *Identity) Key() peer.Fingerprint { return id.key }
 
-// tlsConfig serves both sides. The handshake proves that each side holds the key in its certificate; whether that key is
-// a peer's is decided afterwards by trust, which also sees the claim.
+// tlsConfig serves both sides. The handshake proves that each side holds the key in its certificate; whether that key
+// is a peer's is decided afterwards by trust, which also sees the claim.
 func (id *Identity) tlsConfig() *tls.Config {
 	return &tls.Config{
 		MinVersion:             tls.VersionTLS13,

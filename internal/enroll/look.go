@@ -26,8 +26,8 @@ func answerLimit(path string) int {
 	return bodyMax
 }
 
-// Picture asks the manager at m.Addr for its picture of the cluster, in JSON. The answer counts only when it comes from the
-// very board that said hello as m. It takes at most 5 s.
+// Picture asks the manager at m.Addr for its picture of the cluster, in JSON. The answer counts only when it comes from
+// the very board that said hello as m. It takes at most 5 s.
 func (c *Client) Picture(ctx context.Context, m trust.Peer, claim peer.Claim) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, lookMax)
 	defer cancel()

@@ -112,7 +112,8 @@ func TestOtherKeyIsNoPeer(t *testing.T) {
 	}
 }
 
-// altered makes the proofs of a board that says something else than what the proof is for, as after a change on the way.
+// altered makes the proofs of a board that says something else than what the proof is for, as after a change on the
+// way.
 type altered struct {
 	trust.Model
 	change func(*trust.Message)

@@ -152,8 +152,8 @@ func (s *Server) join(ctx context.Context, p trust.Peer) (status int, answer any
 // reply is what a path does for a board that was let in.
 type reply func(ctx context.Context, p trust.Peer) (status int, answer any)
 
-// serve makes the handler of a path. Nothing is proved to a board that has not proved itself before: it could test guesses
-// of the key on that.
+// serve makes the handler of a path. Nothing is proved to a board that has not proved itself before: it could test
+// guesses of the key on that.
 func (s *Server) serve(purpose trust.Purpose, reply reply) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		req, status, err := s.receive(w, r)

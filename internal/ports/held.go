@@ -207,7 +207,8 @@ func programs(root fs.FS) map[uint64]Holder {
 			}
 			comm, _ := fs.ReadFile(root, dir+"/comm") // it may have ended; then it has no name, and no port
 			group, _ := fs.ReadFile(root, dir+"/cgroup")
-			// A socket that was handed on is that of the process that was there last: systemd keeps those of docker.socket.
+			// A socket that was handed on is that of the process that was there last: systemd keeps those of
+			// docker.socket.
 			if all[inode].PID < pid {
 				all[inode] = Holder{PID: pid, Program: strings.TrimSpace(string(comm)), Unit: unitOf(string(group))}
 			}

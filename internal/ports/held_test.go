@@ -20,8 +20,8 @@ import (
 
 const tableHead = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
 
-// tables are the files of a board on which somebody has ports: each entry is a table, an address as the kernel writes it, a port,
-// a state, a user, an inode, and the process that has it and its cgroup, where that is to be seen.
+// tables are the files of a board on which somebody has ports: each entry is a table, an address as the kernel writes
+// it, a port, a state, a user, an inode, and the process that has it and its cgroup, where that is to be seen.
 type entry struct {
 	table, addr  string
 	port         uint16

@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// What to open is said where a board is heard and not reached: each port that there is, and the commands that open them all.
+// What to open is said where a board is heard and not reached: each port that there is, and the commands that open them
+// all.
 func TestOpenIsDocumented(t *testing.T) {
 	text, err := os.ReadFile("../../docs/troubleshooting.md")
 	if err != nil {

@@ -16,8 +16,8 @@ import (
 // errDenied is what a board is told whose serial is denied.
 var errDenied = errors.New(`its serial is in "deny", in the settings`)
 
-// Deny is a Model that accepts no board with one of some serials, whatever it proves. A board may say another serial than
-// its own: against one that has the key, and is not what it was, only another key helps.
+// Deny is a Model that accepts no board with one of some serials, whatever it proves. A board may say another serial
+// than its own: against one that has the key, and is not what it was, only another key helps.
 type Deny struct {
 	Model
 	serials []peer.Serial

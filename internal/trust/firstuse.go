@@ -16,9 +16,10 @@ import (
 // refusalsMax bounds the boards whose refusal was logged.
 const refusalsMax = 64
 
-// FirstUse is the Model of a cluster without a key: trust on first use. Whoever names the same cluster on the same network
-// is a peer, but a board follows for good the manager it has once joined, with those that this one names as managers of the
-// same swarm, and a manager lets new boards in for a while only. What it cannot know is whether the first manager, or a new board, is one of ours.
+// FirstUse is the Model of a cluster without a key: trust on first use. Whoever names the same cluster on the same
+// network is a peer, but a board follows for good the manager it has once joined, with those that this one names as
+// managers of the same swarm, and a manager lets new boards in for a while only. What it cannot know is whether the
+// first manager, or a new board, is one of ours.
 type FirstUse struct {
 	SameName
 	window time.Duration // how long new boards are let in
@@ -35,8 +36,9 @@ type FirstUse struct {
 
 var _ Model = (*FirstUse)(nil)
 
-// NewFirstUse returns the Model of a board that has remembered pins and whose agent was started such a time ago, not counting
-// restarts. New boards are let in for as long as window after that, and after Pair. onLink tells whether an address is reached without a router, and save keeps the pins through a power cut.
+// NewFirstUse returns the Model of a board that has remembered pins and whose agent was started such a time ago, not
+// counting restarts. New boards are let in for as long as window after that, and after Pair. onLink tells whether an
+// address is reached without a router, and save keeps the pins through a power cut.
 func NewFirstUse(cluster string, pins Pins, started, window time.Duration, onLink func(netip.Addr) bool, save func(Pins) error,
 	log *zap.Logger,
 ) *FirstUse {
@@ -85,8 +87,8 @@ func (t *FirstUse) Follow(manager peer.Fingerprint) {
 	}
 }
 
-// MayMove returns nil when this board may leave its swarm for that of the manager with this key, and else an error that says
-// in words why not. Beside the one that it follows that is one it meets while it is new itself, or after Pair.
+// MayMove returns nil when this board may leave its swarm for that of the manager with this key, and else an error that
+// says in words why not. Beside the one that it follows that is one it meets while it is new itself, or after Pair.
 func (t *FirstUse) MayMove(manager peer.Fingerprint) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -99,8 +101,8 @@ func (t *FirstUse) MayMove(manager peer.Fingerprint) error {
 	return errors.New("without a cluster key this board follows it only after \"sudo pi-agent pair\" here, and on its manager")
 }
 
-// Admit returns nil when this board, a manager, may let p in, and else an error that says in words why not. A board that it
-// has let in before it lets in again.
+// Admit returns nil when this board, a manager, may let p in, and else an error that says in words why not. A board
+// that it has let in before it lets in again.
 func (t *FirstUse) Admit(p Peer) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()

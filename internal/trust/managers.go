@@ -9,12 +9,12 @@ import (
 	"github.com/pi-agent/pi-agent/internal/peer"
 )
 
-// This file is how a board without a cluster key gets to follow several managers, and how managers come to know whom the
-// others have let in: a manager that is followed names the other managers to its followers, and the managers tell each other
-// through the swarm, which they alone can write to.
+// This file is how a board without a cluster key gets to follow several managers, and how managers come to know whom
+// the others have let in: a manager that is followed names the other managers to its followers, and the managers tell
+// each other through the swarm, which they alone can write to.
 
-// Told takes in what a manager has told over the channel: the node keys of all managers of its swarm. It counts only from
-// a manager that the board follows, and then replaces what was known before.
+// Told takes in what a manager has told over the channel: the node keys of all managers of its swarm. It counts only
+// from a manager that the board follows, and then replaces what was known before.
 func (t *FirstUse) Told(by peer.Fingerprint, managers []peer.Fingerprint) {
 	if len(managers) == 0 {
 		return
@@ -26,9 +26,9 @@ func (t *FirstUse) Told(by peer.Fingerprint, managers []peer.Fingerprint) {
 	})
 }
 
-// Managed takes in what a manager reads in its swarm: the node keys of the other managers, whom it follows from now on and
-// nobody else, and of the boards that any of them has let in. What it knows of a board itself counts more. A swarm with
-// nobody else in it says nothing.
+// Managed takes in what a manager reads in its swarm: the node keys of the other managers, whom it follows from now on
+// and nobody else, and of the boards that any of them has let in. What it knows of a board itself counts more. A swarm
+// with nobody else in it says nothing.
 func (t *FirstUse) Managed(others []peer.Fingerprint, boards map[peer.Serial]peer.Fingerprint) {
 	t.change(func(p *Pins) {
 		if len(others)+len(boards) > 0 {
@@ -56,7 +56,8 @@ func (t *FirstUse) Forget() {
 	t.change(func(p *Pins) { *p = Pins{Cluster: t.Cluster} })
 }
 
-// change changes the pins, and keeps them if that is news. While pairing, whom the board follows is for a person to say.
+// change changes the pins, and keeps them if that is news. While pairing, whom the board follows is for a person to
+// say.
 func (t *FirstUse) change(f func(*Pins)) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -13,7 +13,8 @@ import (
 // PinsMax is how many boards one manager lets into a swarm without a cluster key.
 const PinsMax = 256
 
-// otherManagersMax is how many managers a board follows beside the one that it has joined. Docker advises at most 7 in all.
+// otherManagersMax is how many managers a board follows beside the one that it has joined. Docker advises at most 7 in
+// all.
 const otherManagersMax = 15
 
 // Pins are the node keys that a board in a cluster without a key has learned to trust.

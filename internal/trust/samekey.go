@@ -12,8 +12,8 @@ import (
 	"github.com/pi-agent/pi-agent/internal/secret"
 )
 
-// Uses of the cluster key in version 1 of the protocol. With a key for each direction no proof can be sent back as one's
-// own.
+// Uses of the cluster key in version 1 of the protocol. With a key for each direction no proof can be sent back as
+// one's own.
 const (
 	clientUse = "v1 client"
 	serverUse = "v1 server"

@@ -1,6 +1,6 @@
 // Package trust decides who is a peer: which boards belong to this cluster, and which of them may lead it or be let in.
-// There are two models. In a cluster with a key whoever has that key is a peer; without one a board trusts whom it meets
-// first. How boards talk is the business of package enroll, which asks a Model about each message.
+// There are two models. In a cluster with a key whoever has that key is a peer; without one a board trusts whom it
+// meets first. How boards talk is the business of package enroll, which asks a Model about each message.
 package trust
 
 import (
@@ -12,12 +12,13 @@ import (
 )
 
 // Model decides who is a peer. Both ends ask it in every exchange: for the proof that goes with each message, about the
-// proof that came with one, before anything in that message is used, and last about the board, before a token is sent or
-// accepted.
+// proof that came with one, before anything in that message is used, and last about the board, before a token is sent
+// or accepted.
 type Model interface {
 	// Prove returns the proof that goes with a message of ours; empty in a cluster without a key.
 	Prove(m Message) string
-	// Check returns nil when the proof that came with m is as it must be, else an error that says in words what it is not.
+	// Check returns nil when the proof that came with m is as it must be, else an error that says in words what it is
+	// not.
 	Check(m Message, proof string) error
 	// Peer returns nil for a peer, else an error that says in words why the board is none.
 	Peer(c Contact) error
