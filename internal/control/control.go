@@ -134,7 +134,8 @@ func call(ctx context.Context, path, command string, limit time.Duration) (strin
 	case errors.Is(err, os.ErrPermission):
 		return "", fmt.Errorf("only root and group %s may do that: try with sudo", groupName)
 	case err != nil:
-		return "", fmt.Errorf("the agent does not answer, is it running? \"sudo systemctl restart pi-agent\" starts it anew: %w", err)
+		return "", fmt.Errorf("the agent does not answer, is it running? "+
+			"\"sudo systemctl restart pi-agent\" starts it anew: %w", err)
 	case !ok:
 		return "", errors.New(strings.TrimSpace(string(text)))
 	}

@@ -17,7 +17,8 @@ import (
 
 func TestCommands(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "run", "agent.sock")
-	if _, err := control.Pair(t.Context(), path); err == nil || !strings.Contains(err.Error(), "systemctl restart pi-agent") {
+	if _, err := control.Pair(t.Context(), path); err == nil ||
+		!strings.Contains(err.Error(), "systemctl restart pi-agent") {
 		t.Errorf("without an agent: %v", err)
 	}
 	answer, failure := "Done.", error(nil)

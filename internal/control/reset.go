@@ -16,7 +16,8 @@ const (
 func (s Server) serveReset(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), resetMax)
 	defer cancel()
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(resetMax)) // without it the answer is late, and lost
+	// Without it the answer is late, and lost.
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(resetMax))
 	answer(func(r *http.Request) (string, error) { return s.Reset(ctx, r.URL.Query().Get("swarm")) })(w, r)
 }
 

@@ -38,7 +38,9 @@ func Show(ctx context.Context, path string, status func(context.Context) ([]byte
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write(text) // who does not wait for the answer does not want it
 	})
-	h := &http.Server{Handler: mux, ReadTimeout: callMax, WriteTimeout: callMax, IdleTimeout: callMax, MaxHeaderBytes: headerMax}
+	h := &http.Server{
+		Handler: mux, ReadTimeout: callMax, WriteTimeout: callMax, IdleTimeout: callMax, MaxHeaderBytes: headerMax,
+	}
 	stop := context.AfterFunc(ctx, func() { _ = h.Close() }) // nobody misses an answer
 	defer stop()
 	if err := h.Serve(l); !errors.Is(err, http.ErrServerClosed) {

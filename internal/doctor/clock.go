@@ -16,11 +16,13 @@ const (
 )
 
 func checkClock(_ context.Context, p *Patient) []Result {
-	const name, remedy = "clock", "sudo timedatectl set-ntp true, and connect the board to the internet or give it a time server"
+	const name = "clock"
+	const remedy = "sudo timedatectl set-ntp true, and connect the board to the internet or give it a time server"
 	synced, err := p.Synced()
 	switch {
 	case p.Now.Before(p.Built):
-		return with(fail(name, "sudo timedatectl set-ntp true, and connect it to the internet; or set the clock with sudo timedatectl set-time",
+		return with(fail(name, "sudo timedatectl set-ntp true, and connect it to the internet; "+
+			"or set the clock with sudo timedatectl set-time",
 			"It says %s, when there was no such pi-agent yet.", p.Now.Format(time.DateOnly)), "timedatectl", "set-ntp", "true")
 	case err != nil:
 		return skip(name, "The kernel does not say: %v.", err)

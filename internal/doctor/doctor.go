@@ -62,7 +62,7 @@ type Patient struct {
 	Has    func(netip.Addr) (bool, error)                                       // whether an address is the board's own
 	Synced func() (bool, error)                                                 // whether a time server sets the clock
 	Free   func(path string) (free, total uint64, err error)                    // bytes of a file system
-	Probe  func(ctx context.Context, network string, addr netip.AddrPort) error // nil unless the port refuses, or TCP gets no answer
+	Probe  func(ctx context.Context, network string, addr netip.AddrPort) error // why a port is shut; see ports.Probe
 	// Reached lets the other boards probe the ports of this one, and returns by their names what each found shut, and
 	// why.
 	Reached func(ctx context.Context) (map[string]map[string]string, error)

@@ -22,7 +22,8 @@ func checkAgent(_ context.Context, p *Patient) []Result {
 	const name = "agent"
 	switch {
 	case p.Agent != nil:
-		return with(fail(name, "sudo systemctl restart pi-agent, and see journalctl -u pi-agent", "It draws no picture of the cluster: %v.", p.Agent),
+		return with(fail(name, "sudo systemctl restart pi-agent, and see journalctl -u pi-agent",
+			"It draws no picture of the cluster: %v.", p.Agent),
 			"systemctl", "restart", "pi-agent")
 	case p.Picture.Needs:
 		return fail(name, "journalctl -u pi-agent tells more", "%s", p.Picture.Doing)
@@ -43,12 +44,14 @@ func checkEngine(_ context.Context, p *Patient) []Result {
 		return skip(name, "Whoever may not use Docker cannot look at it: run sudo pi-agent doctor.")
 	case p.EngineErr != nil:
 		reason := strings.TrimPrefix(p.EngineErr.Error(), swarm.ErrUnreachable.Error()+": ")
-		return with(fail(name, "sudo systemctl start docker, and see journalctl -u docker", "The Docker Engine does not answer: %s", reason),
+		return with(fail(name, "sudo systemctl start docker, and see journalctl -u docker",
+			"The Docker Engine does not answer: %s", reason),
 			"systemctl", "start", "docker")
 	}
 	major, minor := version(p.Engine.Version)
 	if major < oldestMajor || major == oldestMajor && minor < oldestMinor {
-		return fail(name, "install docker.io of Debian bookworm or newer", "Docker Engine %s is too old, %d.%d is the oldest that will do.",
+		return fail(name, "install docker.io of Debian bookworm or newer",
+			"Docker Engine %s is too old, %d.%d is the oldest that will do.",
 			p.Engine.Version, oldestMajor, oldestMinor)
 	}
 	if p.Engine.State == swarm.Failed || p.Engine.State == swarm.Locked {
@@ -145,12 +148,16 @@ func checkPackage(_ context.Context, p *Patient) []Result {
 		return warn(name, remedy, "The engine is from no package that is known here.")
 	case known && !owned:
 		return warn(name, "let docker.service start that of the package: systemctl cat docker.service shows what it starts",
-			"The package %s is installed, and the engine is another one, %s, which gets no security updates from it.", pkg, program)
+			"The package %s is installed, and the engine is another one, %s, which gets no security updates from it.",
+			pkg, program)
 	case runs != "" && upstream(has) != "" && runs != upstream(has) && known:
-		return warn(name, "sudo systemctl restart docker", "The package %s is of version %s, and the engine that runs is still %s.", pkg, has, runs)
+		return warn(name, "sudo systemctl restart docker",
+			"The package %s is of version %s, and the engine that runs is still %s.", pkg, has, runs)
 	case runs != "" && upstream(has) != "" && runs != upstream(has):
-		return warn(name, "sudo systemctl restart docker, where the package was upgraded; else find out where the engine is from: ps -C dockerd -o args",
-			"The package %s is of version %s, and the engine that runs is %s: it is another one, or from before an upgrade.", pkg, has, runs)
+		return warn(name, "sudo systemctl restart docker, where the package was upgraded; "+
+			"else find out where the engine is from: ps -C dockerd -o args",
+			"The package %s is of version %s, and the engine that runs is %s: it is another one, or from before an upgrade.",
+			pkg, has, runs)
 	case strings.Contains(entry, "\nStatus: hold "):
 		return warn(name, "sudo apt-mark unhold "+pkg, "The package %s is held back, and gets no security updates.", pkg)
 	}
@@ -208,11 +215,13 @@ func checkCertificate(_ context.Context, p *Patient) []Result {
 	}
 	block, _ := pem.Decode([]byte(pemText))
 	if block == nil {
-		return fail(name, "docker swarm leave, after which the board joins anew", "The certificate of this node cannot be read.")
+		return fail(name, "docker swarm leave, after which the board joins anew",
+			"The certificate of this node cannot be read.")
 	}
 	c, err := x509.ParseCertificate(block.Bytes)
 	if err != nil {
-		return fail(name, "docker swarm leave, after which the board joins anew", "The certificate of this node cannot be read: %v.", err)
+		return fail(name, "docker swarm leave, after which the board joins anew",
+			"The certificate of this node cannot be read: %v.", err)
 	}
 	left := c.NotAfter.Sub(p.Now)
 	switch days := left.Hours() / 24; {
@@ -220,7 +229,8 @@ func checkCertificate(_ context.Context, p *Patient) []Result {
 		return fail(name, "set the clock right if it is wrong; else docker swarm leave, after which the board joins anew",
 			"The certificate of this node has ended, %s ago.", say.Ago(-left))
 	case days < certificateSoon:
-		return warn(name, "see that the managers run: they renew it", "The certificate of this node ends in %s.", say.Ago(left))
+		return warn(name, "see that the managers run: they renew it", "The certificate of this node ends in %s.",
+			say.Ago(left))
 	case p.Now.Before(c.NotBefore):
 		return fail(name, "set the clock right", "The certificate of this node begins in %s: the clock is behind.",
 			say.Ago(c.NotBefore.Sub(p.Now)))

@@ -76,9 +76,12 @@ func checkLinkLocalRoute(_ context.Context, p *Patient) []Result {
 	case taken.Device == p.Link.Name:
 		return pass(name, "%s is reached over %s.", address.LinkLocal, taken.Device)
 	case p.Agent != nil: // it may be the agent's own, of before
-		return fail(name, restart, "%s is routed over %s, and the other boards are behind %s.", address.LinkLocal, taken.Device, p.Link.Name)
+		return fail(name, restart, "%s is routed over %s, and the other boards are behind %s.",
+			address.LinkLocal, taken.Device, p.Link.Name)
 	}
-	return fail(name, fmt.Sprintf("turn link-local addresses off on %s, or give interface = %q in pi-agent.toml", taken.Device, taken.Device),
+	off := fmt.Sprintf("turn link-local addresses off on %s, or give interface = %q in pi-agent.toml",
+		taken.Device, taken.Device)
+	return fail(name, off,
 		"%s is routed over %s, and the other boards are behind %s.", address.LinkLocal, taken.Device, p.Link.Name)
 }
 
@@ -86,7 +89,8 @@ func checkLinkLocalRoute(_ context.Context, p *Patient) []Result {
 const subnetBits = 24
 
 func checkOverlayPool(_ context.Context, p *Patient) []Result {
-	const name, remedy = "overlay pool", "use another subnet on the LAN, or make the swarm anew: pi-agent chooses a pool that is clear"
+	const name = "overlay pool"
+	const remedy = "use another subnet on the LAN, or make the swarm anew: pi-agent chooses a pool that is clear"
 	if p.Picture.Swarm == nil || len(p.Picture.Swarm.Pools) == 0 {
 		return nil
 	}
@@ -100,7 +104,8 @@ func checkOverlayPool(_ context.Context, p *Patient) []Result {
 		for _, r := range all {
 			switch {
 			case r.To.Overlaps(ingress):
-				return fail(name, remedy, "%s is a route over %s, and the first overlay network of the swarm has the same addresses.",
+				return fail(name, remedy,
+					"%s is a route over %s, and the first overlay network of the swarm has the same addresses.",
 					r.To, r.Device)
 			case r.To.Overlaps(pool):
 				near = warn(name, remedy, "%s is a route over %s, and overlay networks may get the same addresses, of %s.",
@@ -151,13 +156,16 @@ func checkPowerSave(ctx context.Context, p *Patient) []Result {
 		return skip(name, "iw does not tell: %v.", err)
 	case strings.Contains(out, "on"):
 		return with(warn(name, "sudo iw dev "+p.Link.Name+" set power_save off, until the next boot",
-			"It is on: the radio sleeps, and loses announcements of other boards."), "iw", "dev", p.Link.Name, "set", "power_save", "off")
+			"It is on: the radio sleeps, and loses announcements of other boards."),
+			"iw", "dev", p.Link.Name, "set", "power_save", "off")
 	}
 	return pass(name, "It is off.")
 }
 
 func checkMulticast(_ context.Context, p *Patient) []Result {
-	const name, remedy = "multicast", "look for a firewall that drops 5353/udp, turn off client isolation and IGMP snooping, or name another board in peers"
+	const name = "multicast"
+	const remedy = "look for a firewall that drops 5353/udp, turn off client isolation and IGMP snooping, " +
+		"or name another board in peers"
 	self := p.Picture.Board(p.Picture.Self)
 	switch {
 	case p.Agent != nil || self == nil:
@@ -170,7 +178,8 @@ func checkMulticast(_ context.Context, p *Patient) []Result {
 
 func checkMulticastOfPeers(_ context.Context, p *Patient) (all []Result) {
 	const name = "multicast of peers"
-	const remedy = "look for a firewall on that board, turn off client isolation and IGMP snooping, or name one board in peers on all others"
+	const remedy = "look for a firewall on that board, turn off client isolation and IGMP snooping, " +
+		"or name one board in peers on all others"
 	if p.Agent != nil {
 		return nil
 	}

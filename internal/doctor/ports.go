@@ -70,9 +70,11 @@ func checkPort(ctx context.Context, p *Patient, port ports.Port) []Result {
 	case asked == 0:
 		return nil
 	case len(bad) > 0 && len(bad) == strangers:
-		return fail(port.String(), "sudo pi-agent doctor there names the program", "It is needed for %s, and is taken on %s.", port.Use, strings.Join(bad, ", "))
+		return fail(port.String(), "sudo pi-agent doctor there names the program",
+			"It is needed for %s, and is taken on %s.", port.Use, strings.Join(bad, ", "))
 	case len(bad) > 0:
-		return behindFirewall(fail(port.String(), firewall, "It is needed for %s, and does not answer on %s.", port.Use, strings.Join(bad, ", ")))
+		return behindFirewall(fail(port.String(), firewall, "It is needed for %s, and does not answer on %s.",
+			port.Use, strings.Join(bad, ", ")))
 	case port.Network == "udp":
 		return pass(port.String(), "Nothing refuses packets for %s on %s. Whether they are dropped cannot be seen.",
 			port.Use, others(asked))

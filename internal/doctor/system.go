@@ -16,7 +16,8 @@ import (
 // OnThisBoard fills in the ways to look at the board that the program runs on.
 func (p *Patient) OnThisBoard() {
 	p.Root, p.Now = os.DirFS("/"), time.Now()
-	p.Routes, p.Has, p.Synced, p.Free, p.Probe, p.Run = address.Kernel{}.Table, address.Kernel{}.Has, board.ClockSynced, free, ports.Probe, run
+	p.Routes, p.Has, p.Synced = address.Kernel{}.Table, address.Kernel{}.Has, board.ClockSynced
+	p.Free, p.Probe, p.Run = free, ports.Probe, run
 	p.Strangers = func() []ports.Holder {
 		l := ports.Here(p.Root)
 		l.Engine, l.EngineErr = p.Engine, p.EngineErr

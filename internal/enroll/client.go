@@ -44,7 +44,8 @@ func (c *Client) Hello(ctx context.Context, addr netip.AddrPort, claim peer.Clai
 		return trust.Peer{}, fmt.Errorf("hello to %s: %w", addr, err)
 	}
 	if len(answer.Managers) > managersMax {
-		return trust.Peer{}, fmt.Errorf("hello to %s: the answer names %d managers, want at most %d", addr, len(answer.Managers), managersMax)
+		return trust.Peer{}, fmt.Errorf("hello to %s: the answer names %d managers, want at most %d",
+			addr, len(answer.Managers), managersMax)
 	}
 	return trust.Peer{Claim: answer.Claim, Key: contact.Key, Addr: addr, Managers: answer.Managers}, nil
 }
@@ -54,7 +55,8 @@ func (c *Client) Hello(ctx context.Context, addr netip.AddrPort, claim peer.Clai
 func (c *Client) Join(ctx context.Context, m trust.Peer, claim peer.Claim) (Ticket, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerMax)
 	defer cancel()
-	if err := c.believe(trust.Contact{Purpose: trust.Join, Asked: true, From: m.Addr.Addr(), Key: m.Key, Claim: m.Claim}); err != nil {
+	asked := trust.Contact{Purpose: trust.Join, Asked: true, From: m.Addr.Addr(), Key: m.Key, Claim: m.Claim}
+	if err := c.believe(asked); err != nil {
 		return Ticket{}, fmt.Errorf("ask %s for the join token: %w", m.Addr, err)
 	}
 	var wire ticketWire
@@ -65,7 +67,8 @@ func (c *Client) Join(ctx context.Context, m trust.Peer, claim peer.Claim) (Tick
 	case wire.Token == "":
 		return Ticket{}, fmt.Errorf("ask %s for the join token: the answer has no token", m.Addr)
 	case len(wire.Managers) == 0 || len(wire.Managers) > managersMax:
-		return Ticket{}, fmt.Errorf("ask %s for the join token: the answer names %d managers, want 1 to %d", m.Addr, len(wire.Managers), managersMax)
+		return Ticket{}, fmt.Errorf("ask %s for the join token: the answer names %d managers, want 1 to %d",
+			m.Addr, len(wire.Managers), managersMax)
 	}
 	return Ticket{Token: secret.New(wire.Token), Managers: wire.Managers}, nil
 }
@@ -80,7 +83,8 @@ func (c *Client) postTo(ctx context.Context, p trust.Peer, path string, claim pe
 }
 
 // post sends the claim and decodes the answer into out. It returns who answered, with an empty claim.
-func (c *Client) post(ctx context.Context, addr netip.AddrPort, path string, claim peer.Claim, out any) (trust.Contact, error) {
+func (c *Client) post(ctx context.Context, addr netip.AddrPort, path string, claim peer.Claim, out any,
+) (trust.Contact, error) {
 	claim.Clock = time.Now().UTC()
 	body, err := json.Marshal(claim)
 	if err != nil {
@@ -155,7 +159,8 @@ func exchange(conn net.Conn, req *http.Request) (status int, proof string, answe
 		return 0, "", nil, err
 	}
 	defer func() { _ = res.Body.Close() }() // a failed close of a body that was read loses nothing
-	answer, err = tame.Read(res.Body, answerLimit(req.URL.Path), "the answer", "install the same version of pi-agent on all boards")
+	answer, err = tame.Read(res.Body, answerLimit(req.URL.Path), "the answer",
+		"install the same version of pi-agent on all boards")
 	if err != nil {
 		return 0, "", nil, err
 	}

@@ -18,11 +18,11 @@ import (
 // Bounds of the channel. A hello has about 300 bytes and takes a few milliseconds on a LAN; the bounds leave room for a
 // slow board and none for a flood.
 const (
-	bodyMax        = 16 << 10            // bytes of a request or an answer; the longest claim has less, see TestLongestClaim
+	bodyMax        = 16 << 10            // bytes of a request or an answer; see TestLongestClaim
 	headerMax      = 4 << 10             // bytes of request headers, besides the 4 KiB that net/http adds
 	connMax        = 64                  // connections served at once; a further one takes the place of the oldest
 	connPerSource  = 4                   // of which from one address: a silent client cannot shut the others out
-	connectMax     = 3 * time.Second / 2 // until a board takes a connection; a packet that was lost is sent again after 1 s
+	connectMax     = 3 * time.Second / 2 // until a board takes a connection; a lost packet is sent again after 1 s
 	handshakeMax   = 5 * time.Second     // TLS handshake
 	requestMax     = 10 * time.Second    // reading one request
 	answerMax      = 30 * time.Second    // serving one request; a join asks the engine for its token

@@ -62,7 +62,8 @@ func (h *host) Stranger(c peer.Claim) {
 }
 
 func (h *host) Ticket(context.Context, trust.Peer) (enroll.Ticket, error) {
-	return enroll.Ticket{Token: secret.New(token), Managers: []netip.AddrPort{netip.MustParseAddrPort("10.77.0.1:2377")}}, h.err
+	manager := netip.MustParseAddrPort("10.77.0.1:2377")
+	return enroll.Ticket{Token: secret.New(token), Managers: []netip.AddrPort{manager}}, h.err
 }
 
 func (h *host) Probe(_ context.Context, p trust.Peer) map[string]string { return h.probe(p) }
@@ -127,9 +128,12 @@ func TestLongestClaim(t *testing.T) {
 			others = append(others, netip.AddrFrom4([4]byte{192, 168, 100, byte(100 + i)}))
 		}
 		c := peer.Claim{
-			Serial: serial, Cluster: "pi", Tag: strings.Repeat("0", 16), State: peer.Electing, Swarm: strings.Repeat("s", 64), Node: strings.Repeat("n", 64),
-			Model: strings.Repeat("<", 128), Hostname: strings.Repeat("&", 128), Machine: strings.Repeat("0", 16), Engine: strings.Repeat("0", 16),
-			Peers: peer.JoinOthers(others), Trouble: say.Words(strings.Repeat("<", peer.TroubleMax)), Waits: say.Words(strings.Repeat(">", peer.TroubleMax)),
+			Serial: serial, Cluster: "pi", Tag: strings.Repeat("0", 16), State: peer.Electing,
+			Swarm: strings.Repeat("s", 64), Node: strings.Repeat("n", 64),
+			Model: strings.Repeat("<", 128), Hostname: strings.Repeat("&", 128),
+			Machine: strings.Repeat("0", 16), Engine: strings.Repeat("0", 16), Peers: peer.JoinOthers(others),
+			Trouble:  say.Words(strings.Repeat("<", peer.TroubleMax)),
+			Waits:    say.Words(strings.Repeat(">", peer.TroubleMax)),
 			Contents: peer.Contents{Nodes: 1_000_000, Services: 1_000_000, Secrets: 1_000_000, Configs: 1_000_000},
 			Unlisted: true, Nodes: 1_000_000, Ready: 1_000_000, Orphan: true, Moving: true,
 		}
@@ -168,7 +172,8 @@ func TestHelloAndJoin(t *testing.T) {
 		t.Errorf("claim (-want +got):\n%s", diff)
 	}
 	want := trust.Peer{Key: boardID.Key(), Addr: netip.AddrPortFrom(addr.Addr(), peer.Port)}
-	if len(h.met) != 1 || h.met[0].Key != want.Key || h.met[0].Addr != want.Addr || h.met[0].Claim.Serial != "10000000aabbcc02" {
+	if len(h.met) != 1 || h.met[0].Key != want.Key || h.met[0].Addr != want.Addr ||
+		h.met[0].Claim.Serial != "10000000aabbcc02" {
 		t.Errorf("met %+v, want one board %+v", h.met, want)
 	}
 
@@ -229,7 +234,8 @@ func TestRefusals(t *testing.T) {
 		defer func() { h.err = was }()
 		h.err = errors.New("\x1b[J" + strings.Repeat("ä", 300))
 		_, err = c.Join(t.Context(), p, mine)
-		if !errors.Is(err, enroll.ErrRefused) || !strings.HasSuffix(err.Error(), ":  [J"+strings.Repeat("ä", 98)) || len(err.Error()) > 400 {
+		if !errors.Is(err, enroll.ErrRefused) || !strings.HasSuffix(err.Error(), ":  [J"+strings.Repeat("ä", 98)) ||
+			len(err.Error()) > 400 {
 			t.Errorf("error %q", err)
 		}
 	})
@@ -261,7 +267,8 @@ func TestRefusals(t *testing.T) {
 		defer func() { _ = l.Close() }()
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		defer cancel()
-		if _, err := c.Hello(ctx, netip.MustParseAddrPort(l.Addr().String()), mine); err == nil || !strings.HasSuffix(err.Error(), "no answer in time") {
+		if _, err := c.Hello(ctx, netip.MustParseAddrPort(l.Addr().String()), mine); err == nil ||
+			!strings.HasSuffix(err.Error(), "no answer in time") {
 			t.Errorf("error %v", err)
 		}
 	})

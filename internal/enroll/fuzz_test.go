@@ -96,9 +96,12 @@ func newKey(tb testing.TB, text, cluster string) trust.SameKey {
 // FuzzServer has a third of its requests without a key on either side, a third with the right proof, and a third with
 // any.
 func FuzzServer(f *testing.F) {
-	f.Add(false, byte(0), "", []byte(`{"serial":"10000000aabbcc03","cluster":"pi","state":"blank","clock":"2026-11-23T07:00:00Z"}`))
-	f.Add(true, byte(1), "", []byte(`{"serial":"10000000aabbcc03","cluster":"pi","state":"manager","swarm":"abc","model":"\u001b"}`))
-	f.Add(true, byte(2), "YWJj", []byte(`{"serial":"10000000aabbcc03","cluster":"pi","state":"blank","tag":"b95870fe8d71"}`))
+	f.Add(false, byte(0), "",
+		[]byte(`{"serial":"10000000aabbcc03","cluster":"pi","state":"blank","clock":"2026-11-23T07:00:00Z"}`))
+	f.Add(true, byte(1), "",
+		[]byte(`{"serial":"10000000aabbcc03","cluster":"pi","state":"manager","swarm":"abc","model":"\u001b"}`))
+	f.Add(true, byte(2), "YWJj",
+		[]byte(`{"serial":"10000000aabbcc03","cluster":"pi","state":"blank","tag":"b95870fe8d71"}`))
 	id, other := newIdentity(f, "10000000aabbcc01"), newIdentity(f, "10000000aabbcc03")
 	state := connected(f, id, other)
 	key := newKey(f, "0123-4567-89AB-CDEF-GHJK-MNPQ-RSNP", "pi")
@@ -116,7 +119,9 @@ func FuzzServer(f *testing.F) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			proof = key.Prove(trust.Message{Channel: where, Client: other.Key(), Server: id.Key(), Request: requestText(http.MethodPost, path, body)})
+			m := trust.Message{Channel: where, Client: other.Key(), Server: id.Key()}
+			m.Request = requestText(http.MethodPost, path, body)
+			proof = key.Prove(m)
 		}
 		s := NewServer("", id, strictHost{t}, model, zap.NewNop())
 		r := httptest.NewRequest(http.MethodPost, path, bytes.NewReader(body))

@@ -41,7 +41,8 @@ func TestPicture(t *testing.T) {
 	}
 	other := m
 	other.Key = boardID.Key()
-	if _, err := member.Picture(t.Context(), other, mine); err == nil || !strings.Contains(err.Error(), "another board answers") {
+	if _, err := member.Picture(t.Context(), other, mine); err == nil ||
+		!strings.Contains(err.Error(), "another board answers") {
 		t.Errorf("another board in its place: %v", err)
 	}
 	stranger := enroll.NewClient(boardID, modelOf("another battery horse"))
@@ -56,7 +57,8 @@ func TestPicture(t *testing.T) {
 		t.Errorf("a picture without bounds: %v", err)
 	}
 	manager.err = errors.New("this board is not a manager now")
-	if _, err := member.Picture(t.Context(), m, mine); !errors.Is(err, enroll.ErrRefused) || !strings.Contains(err.Error(), "not a manager now") {
+	if _, err := member.Picture(t.Context(), m, mine); !errors.Is(err, enroll.ErrRefused) ||
+		!strings.Contains(err.Error(), "not a manager now") {
 		t.Errorf("a board that is no manager: %v", err)
 	}
 }

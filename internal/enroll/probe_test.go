@@ -34,7 +34,8 @@ func TestProbe(t *testing.T) {
 	}
 	replaced := at
 	replaced.Key = askerID.Key()
-	if _, err := asker.Probe(t.Context(), replaced, mine); err == nil || !strings.Contains(err.Error(), "another board answers") {
+	if _, err := asker.Probe(t.Context(), replaced, mine); err == nil ||
+		!strings.Contains(err.Error(), "another board answers") {
 		t.Errorf("another board in its place: %v", err)
 	}
 	stranger := mine
@@ -61,7 +62,8 @@ func TestProbe(t *testing.T) {
 	for range cap(entered) {
 		<-entered
 	}
-	if _, err := asker.Probe(t.Context(), at, mine); !errors.Is(err, enroll.ErrRefused) || !strings.Contains(err.Error(), "probes the ports of others") {
+	if _, err := asker.Probe(t.Context(), at, mine); !errors.Is(err, enroll.ErrRefused) ||
+		!strings.Contains(err.Error(), "probes the ports of others") {
 		t.Errorf("one more: %v", err)
 	}
 	close(hold)

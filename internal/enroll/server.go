@@ -35,7 +35,10 @@ type Server struct {
 
 // NewServer returns a server that will listen on addr, such as ":2378".
 func NewServer(addr string, id *Identity, host Host, model trust.Model, log *zap.Logger) *Server {
-	return &Server{id: id, host: host, model: model, log: log, rates: newRates(), probes: make(chan struct{}, probesMax), addr: addr, ready: make(chan struct{})}
+	return &Server{
+		id: id, host: host, model: model, log: log, rates: newRates(), probes: make(chan struct{}, probesMax),
+		addr: addr, ready: make(chan struct{}),
+	}
 }
 
 // Ready is closed when the server accepts connections, or cannot yet, for another program has its port.

@@ -39,8 +39,8 @@ var _ Model = (*FirstUse)(nil)
 // NewFirstUse returns the Model of a board that has remembered pins and whose agent was started such a time ago, not
 // counting restarts. New boards are let in for as long as window after that, and after Pair. onLink tells whether an
 // address is reached without a router, and save keeps the pins through a power cut.
-func NewFirstUse(cluster string, pins Pins, started, window time.Duration, onLink func(netip.Addr) bool, save func(Pins) error,
-	log *zap.Logger,
+func NewFirstUse(cluster string, pins Pins, started, window time.Duration, onLink func(netip.Addr) bool,
+	save func(Pins) error, log *zap.Logger,
 ) *FirstUse {
 	if pins.Cluster != cluster { // the board was moved
 		pins = Pins{Cluster: cluster}
@@ -98,7 +98,8 @@ func (t *FirstUse) MayMove(manager peer.Fingerprint) error {
 		t.pins.Manager == (peer.Fingerprint{}) && len(t.pins.Boards) == 0 && now.Before(t.open):
 		return nil
 	}
-	return errors.New("without a cluster key this board follows it only after \"sudo pi-agent pair\" here, and on its manager")
+	return errors.New("without a cluster key this board follows it only after \"sudo pi-agent pair\" here, " +
+		"and on its manager")
 }
 
 // Admit returns nil when this board, a manager, may let p in, and else an error that says in words why not. A board
@@ -112,17 +113,19 @@ func (t *FirstUse) Admit(p Peer) error {
 	case before && known == p.Key:
 		return nil
 	case !time.Now().Before(t.open):
-		err := fmt.Errorf("new boards are let in for %.0f minutes after the manager was switched on, or after \"sudo pi-agent pair\" on it",
-			t.window.Minutes())
+		err := fmt.Errorf("new boards are let in for %.0f minutes after the manager was switched on, "+
+			"or after \"sudo pi-agent pair\" on it", t.window.Minutes())
 		if !t.refused[serial] && len(t.refused) < refusalsMax {
 			t.refused[serial] = true
-			t.log.Warn(fmt.Sprintf("%s may not join: %v.", serial.Name(), err), zap.Stringer("addr", p.Addr.Addr()), zap.Stringer("key", p.Key))
+			t.log.Warn(fmt.Sprintf("%s may not join: %v.", serial.Name(), err), zap.Stringer("addr", p.Addr.Addr()),
+				zap.Stringer("key", p.Key))
 		}
 		return err
 	case !before && len(t.pins.Boards) >= PinsMax:
 		return fmt.Errorf("%d boards were let in, which is the most without a cluster key", PinsMax)
 	case before:
-		t.log.Warn(fmt.Sprintf("%s has another node key than when it was let in: it is a new card, or another board.", serial.Name()))
+		t.log.Warn(fmt.Sprintf("%s has another node key than when it was let in: it is a new card, or another board.",
+			serial.Name()))
 	}
 	boards := maps.Clone(t.pins.Boards)
 	if boards == nil {
@@ -143,8 +146,8 @@ func (t *FirstUse) Pair() {
 	t.paired = t.open
 	t.pins.FollowOnly(nil)
 	t.keep()
-	t.log.Info(fmt.Sprintf("Pairing: for %.0f minutes this board lets new boards in, if it is a manager; it follows the next manager it joins.",
-		t.window.Minutes()))
+	t.log.Info(fmt.Sprintf("Pairing: for %.0f minutes this board lets new boards in, if it is a manager; "+
+		"it follows the next manager it joins.", t.window.Minutes()))
 }
 
 // keep saves the pins. The caller must hold t.mu.

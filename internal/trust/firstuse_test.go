@@ -27,7 +27,8 @@ func (m *memory) start(on time.Duration) *trust.FirstUse {
 	core, logs := observer.New(zap.InfoLevel)
 	m.logs = logs
 	near := func(a netip.Addr) bool { return netip.MustParsePrefix("10.77.0.0/24").Contains(a) }
-	return trust.NewFirstUse("pi", m.pins, on, timing.Product().Pair, near, func(p trust.Pins) error { m.pins = p; return nil }, zap.New(core))
+	return trust.NewFirstUse("pi", m.pins, on, timing.Product().Pair, near,
+		func(p trust.Pins) error { m.pins = p; return nil }, zap.New(core))
 }
 
 var (

@@ -82,7 +82,8 @@ func TestManagersShareWhomTheyLetIn(t *testing.T) {
 		}
 		imposter := known
 		imposter.Key = keyC
-		model.Managed([]peer.Fingerprint{keyA}, map[peer.Serial]peer.Fingerprint{"10000000aabbcc02": keyC, "10000000aabbcc04": keyC})
+		model.Managed([]peer.Fingerprint{keyA},
+			map[peer.Serial]peer.Fingerprint{"10000000aabbcc02": keyC, "10000000aabbcc04": keyC})
 		if model.Admit(imposter) == nil || model.Admitted(imposter) {
 			t.Error("what it knows itself was replaced")
 		}

@@ -19,10 +19,14 @@ const otherManagersMax = 15
 
 // Pins are the node keys that a board in a cluster without a key has learned to trust.
 type Pins struct {
-	Cluster       string                           `json:"cluster"`                  // name of the cluster where that was
-	Manager       peer.Fingerprint                 `json:"manager,omitzero"`         // whom the board follows; zero is nobody so far
-	OtherManagers []peer.Fingerprint               `json:"other_managers,omitempty"` // the other managers of that swarm, at most otherManagersMax
-	Boards        map[peer.Serial]peer.Fingerprint `json:"boards,omitempty"`         // whom it has let in as a manager, at most PinsMax
+	// Cluster is the name of the cluster where that was.
+	Cluster string `json:"cluster"`
+	// Manager is whom the board follows; zero is nobody so far.
+	Manager peer.Fingerprint `json:"manager,omitzero"`
+	// OtherManagers are those of that swarm, at most otherManagersMax.
+	OtherManagers []peer.Fingerprint `json:"other_managers,omitempty"`
+	// Boards are whom it has let in as a manager, at most PinsMax.
+	Boards map[peer.Serial]peer.Fingerprint `json:"boards,omitempty"`
 }
 
 // Validate checks pins that were read. The error names the field and its value.

@@ -84,7 +84,8 @@ func TestCheckSaysWhatIsWrong(t *testing.T) {
 		{"no key on either side", none, none.Prove(m), ""},
 		{"no proof", ours, none.Prove(m), "it does not show that it has a cluster key, this board has one"},
 		{"another key", ours, sameKey(t, other, "pi").Prove(m), "it has another cluster key than this board"},
-		{"the key of another cluster", ours, sameKey(t, text, "class-b").Prove(m), "it has another cluster key than this board"},
+		{"the key of another cluster", ours, sameKey(t, text, "class-b").Prove(m),
+			"it has another cluster key than this board"},
 		{"rubbish", ours, "\x00", "it has another cluster key than this board"},
 		{"a key where there is none", none, ours.Prove(m), "it has a cluster key, this board has none"},
 	} {
