@@ -20,8 +20,8 @@ func (h *host) Probe(ctx context.Context, p trust.Peer) (shut map[string]string)
 	return ports.ProbeAll(ctx, p.Addr.Addr(), p.Claim.State == peer.Manager)
 }
 
-// Reached lets the other boards of the swarm probe the ports of this one, and returns by their names what each found shut, and
-// why. Those that do not answer are left out. It may be called from any goroutine, and takes up to 8 s.
+// Reached lets the other boards of the swarm probe the ports of this one, and returns by their names what each found
+// shut, and why. Those that do not answer are left out. It may be called from any goroutine, and takes up to 8 s.
 func (h *host) Reached(ctx context.Context) (map[string]map[string]string, error) {
 	claim := h.Claim()
 	if !claim.State.InSwarm() {

@@ -475,7 +475,7 @@ func TestLongNonsenseIsToldInFewWords(t *testing.T) {
 	nonsense := strings.Repeat("ä", 1800)
 	answers := map[string]http.HandlerFunc{
 		"a clock": func(w http.ResponseWriter, _ *http.Request) {
-			_, _ = fmt.Fprintf(w, `{"serial":"10000000aabbcc01","cluster":"pi","state":"blank","clock":%q}`, nonsense)
+			_, _ = fmt.Fprintf(w, `{"claim":{"serial":"10000000aabbcc01","cluster":"pi","state":"blank","clock":%q}}`, nonsense)
 		},
 		"a status line": func(w http.ResponseWriter, _ *http.Request) {
 			conn, _, err := http.NewResponseController(w).Hijack()

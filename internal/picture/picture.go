@@ -181,7 +181,8 @@ func Decode(b []byte) (p Picture, err error) {
 		return Picture{}, fmt.Errorf("the picture of the cluster has %d bytes, at most %d are read", len(b), Max)
 	}
 	if err := json.Unmarshal(b, &p); err != nil {
-		return Picture{}, fmt.Errorf("the picture of the cluster is not understood: %s", tame.Cut(tame.Line(err.Error()), textMax))
+		return Picture{}, fmt.Errorf("the picture of the cluster is not understood: %s",
+			tame.Cut(tame.Line(err.Error()), textMax))
 	}
 	if p.Version != Version {
 		return Picture{}, fmt.Errorf("the picture of the cluster has version %d, this pi-agent understands %d: "+
