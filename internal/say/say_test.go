@@ -166,10 +166,10 @@ func TestWith(t *testing.T) {
 			Text{"know-clock-off", "The clock of pi-1 is 10 min behind.", "El reloj de pi-1 va 10 min atrasado."}},
 		{Orphaned.With(15.0, "pi-2"), Text{
 			"orphaned", "No manager of this board has answered for 15 minutes: moving to the swarm of pi-2",
-			"Ninguna gestora de esta placa responde desde hace 15 minutos: se pasa al enjambre de pi-2",
+			"Ninguna gestora de esta placa responde desde hace 15 minutos: esta placa se pasa al enjambre de pi-2",
 		}},
 		{Join(" ", Text{}, Words("a").Dot(), Text{}, Rootless.With().Capital().Dot()), Text{
-			"", "a. Docker runs rootless, which has no overlay networks.", "a. Docker funciona sin root, y no tiene redes overlay.",
+			"", "a. Docker runs rootless, which has no overlay networks.", "a. Docker se ejecuta en modo rootless, que no tiene redes overlay.",
 		}},
 		{And(nil), Text{}}, {And([]string{"a"}), Words("a")}, {And([]string{"a", "b", "c"}),
 			Text{"and", "a, b and c", "a, b y c"}},
@@ -183,7 +183,7 @@ func TestWith(t *testing.T) {
 			t.Errorf("%+v\nwant %+v", tt.got, tt.want)
 		}
 	}
-	if RemoveSetting.With().Capital().Es != "Quítalo de /etc/docker/daemon.json, o de la línea de órdenes de docker.service, y reinicia docker" {
+	if RemoveSetting.With().Capital().Es != "Quítalo de /etc/docker/daemon.json, o de la línea de comandos de docker.service, y reinicia docker" {
 		t.Errorf("%+v", RemoveSetting.With().Capital())
 	}
 }

@@ -4,7 +4,7 @@ package say
 var (
 	Unheard = sentence("why-unheard",
 		"It has not been heard from for %[1]s: is it on, and on this network?",
-		"No se oye nada de ella desde hace %[1]s: ¿está encendida y en esta red?")
+		"No hay noticias de ella desde hace %[1]s: ¿está encendida y en esta red?")
 	ManagerSilent = sentence("why-manager-silent",
 		"It is a worker, and its manager does not answer.",
 		"Es trabajadora, y su gestora no responde.")
@@ -31,22 +31,22 @@ var (
 		"Está lista y a punto de unirse.")
 	SaysItIsIn = sentence("why-says-it-is-in",
 		"It says that it is in this swarm, which does not list it: docker swarm leave on it lets it join anew.",
-		"Dice que está en este enjambre, que no la tiene en su lista: docker swarm leave en ella le permite unirse de nuevo.")
+		"Dice que está en este enjambre, que no la tiene en su lista: ejecuta docker swarm leave en ella, y podrá "+
+			"unirse de nuevo.")
 	ManagesAnother = sentence("why-manages-another",
 		"It manages another swarm%[1]s.",
 		"Gestiona otro enjambre%[1]s.")
 	InAnotherKeyless = sentence("why-in-another-keyless",
 		"It is in another swarm%[1]s. If that one is lost, \"sudo pi-agent pair\" on it and on the manager of this one "+
 			"lets it move.",
-		"Está en otro enjambre%[1]s. Si ese se ha perdido, 'sudo pi-agent pair' en ella y en la gestora de este le permite "+
-			"pasar.")
+		"Está en otro enjambre%[1]s. Si ese se ha perdido, 'sudo pi-agent pair' en ella y en la gestora de este le "+
+			"permite pasarse.")
 	InAnother = sentence("why-in-another",
 		"It is in another swarm%[1]s. It moves to this one when that one is lost, or when no manager of that one has "+
 			"answered for "+
 			"%.0[2]f minutes.",
-		"Está en otro enjambre%[1]s. Pasa a este cuando aquel se pierde, o cuando ninguna gestora suya responde durante "+
-			"%.0[2]f "+
-			"minutos.")
+		"Está en otro enjambre%[1]s. Se pasará a este cuando aquel se pierda, o cuando ninguna gestora suya haya "+
+			"respondido en %.0[2]f minutos.")
 	JustAnnounced = sentence("why-just-announced",
 		"It has just announced itself.",
 		"Acaba de anunciarse.")
@@ -55,7 +55,7 @@ var (
 		"Se anuncia y no dice nada más: sudo pi-agent doctor en ella busca la causa.")
 	NotTrusted = sentence("why-not-trusted",
 		"It is not trusted, or does not trust this board: %[1]s.",
-		"No se confía en ella, o ella no confía en esta placa: %[1]s.")
+		"Esta placa no confía en ella, o ella no confía en esta: %[1]s.")
 	ItsPortSilent = sentence("why-its-port-silent",
 		"It announces itself, and its port %[1]d does not answer: look for a firewall on it, or for an access point that "+
 			"keeps its "+
@@ -68,13 +68,13 @@ var (
 		"Es lo que %[1]s era antes de grabar de nuevo su tarjeta: docker node rm %[2]s en una gestora.")
 	NeverHeard = sentence("why-never-heard",
 		"Nobody has heard of it: is it on, and on this network?",
-		"Nadie ha oído nada de ella: ¿está encendida y en esta red?")
+		"Nadie ha tenido noticias de ella: ¿está encendida y en esta red?")
 	DownJustHeard = sentence("why-down-just-heard",
 		"Its agent was heard of less than a minute ago: if it is on, sudo pi-agent doctor on it looks for the cause.",
-		"Se oyó a su agente hace menos de un minuto: si está encendida, sudo pi-agent doctor en ella busca la causa.")
+		"Su agente dio señales hace menos de un minuto: si está encendida, sudo pi-agent doctor en ella busca la causa.")
 	DownUnheard = sentence("why-down-unheard",
 		"Its agent has not been heard from for %[1]s either: is it on, and on this network?",
-		"Tampoco se oye a su agente desde hace %[1]s: ¿está encendida y en esta red?")
+		"Su agente tampoco da señales desde hace %[1]s: ¿está encendida y en esta red?")
 	OtherCluster = sentence("why-other-cluster",
 		"It belongs to cluster %[1]q.",
 		"Pertenece al clúster %[1]q.")
@@ -96,7 +96,7 @@ var (
 		"El agente no está en marcha en esta placa: sudo systemctl start pi-agent.")
 	AgentHangs = sentence("agent-hangs",
 		"The agent of this board hangs: sudo systemctl restart pi-agent.",
-		"El agente de esta placa se ha quedado colgado: sudo systemctl restart pi-agent.")
+		"El agente de esta placa no responde: sudo systemctl restart pi-agent.")
 	AgentCannotRun = sentence("agent-cannot-run",
 		"The agent does not run on this board, and cannot with its settings: %[1]s.",
 		"El agente no está en marcha en esta placa, ni puede estarlo con sus ajustes: %[1]s.")
@@ -160,7 +160,7 @@ var (
 		"Enciende las gestoras. Los contenedores siguen en marcha mientras tanto.")
 	ManagersReachable = sentence("know-managers-reachable",
 		"%[1]d of %[2]d managers are reachable.",
-		"%[1]d de %[2]d gestoras accesibles.")
+		"Responden %[1]d de %[2]d gestoras.")
 	ManagersReachableHelp = sentence("know-managers-reachable-help",
 		"Switch the others on.",
 		"Enciende las demás.")
@@ -175,13 +175,13 @@ var (
 		"Pon managers = 3 en pi-agent.toml en todas las placas.")
 	CertificatesShort = sentence("know-certificates-short",
 		"Certificates of the nodes are valid for %[1]d days: boards that are off for longer do not come back.",
-		"Los certificados de los nodos valen %[1]d días: las placas apagadas más tiempo no vuelven.")
+		"Los certificados de los nodos son válidos %[1]d días: las placas que pasen más tiempo apagadas no volverán.")
 	CertificatesShortHelp = sentence("know-certificates-short-help",
 		"docker swarm update --cert-expiry 43800h on a manager.",
 		"docker swarm update --cert-expiry 43800h en una gestora.")
 	AuthorityEnds = sentence("know-authority-ends",
 		"The certificate authority of the swarm ends on %[1]s.",
-		"La autoridad de certificación del enjambre termina el %[1]s.")
+		"La autoridad de certificación del enjambre caduca el %[1]s.")
 	AuthorityEndsHelp = sentence("know-authority-ends-help",
 		"docker swarm ca --rotate on a manager.",
 		"docker swarm ca --rotate en una gestora.")
@@ -233,12 +233,11 @@ var (
 		"Stack %[1]s: service %[2]s is started again whenever it ends, for Docker ignores restart in a swarm "+
 			"(%[3]s:%[4]d): write "+
 			"deploy: {restart_policy: {condition: %[5]s}}.",
-		"Stack %[1]s: el servicio %[2]s vuelve a empezar siempre que termina, porque Docker pasa por alto restart en un "+
-			"enjambre "+
+		"Stack %[1]s: el servicio %[2]s se reinicia siempre que termina, porque Docker ignora restart en un enjambre "+
 			"(%[3]s:%[4]d): escribe deploy: {restart_policy: {condition: %[5]s}}.")
 	StackLacks = sentence("stack-lacks",
 		"Stack %[1]s: service %[2]s runs without %[3]s, which Docker ignores in a swarm (%[4]s:%[5]d).",
-		"Stack %[1]s: el servicio %[2]s funciona sin %[3]s, que Docker pasa por alto en un enjambre (%[4]s:%[5]d).")
+		"Stack %[1]s: el servicio %[2]s funciona sin %[3]s, que Docker ignora en un enjambre (%[4]s:%[5]d).")
 	StackEmpty = sentence("stack-empty",
 		"Stack %[1]s: there is no service in %[2]s.",
 		"Stack %[1]s: no hay ningún servicio en %[2]s.")
@@ -249,15 +248,14 @@ var (
 		"Stack %[1]s: Docker reads %[2]s only up to line %[3]d: a second document begins there, or it is not indented as "+
 			"the first "+
 			"line is.",
-		"Stack %[1]s: Docker lee %[2]s solo hasta la línea %[3]d: allí empieza un segundo documento, o no está sangrada "+
-			"como la "+
-			"primera línea.")
+		"Stack %[1]s: Docker lee %[2]s solo hasta la línea %[3]d: allí empieza un segundo documento, o esa línea no "+
+			"tiene la misma sangría que la primera.")
 	StackHelp = sentence("stack-help",
 		"Put the file on %[1]s right: it is then deployed by itself.",
-		"Corrige el fichero en %[1]s: entonces se despliega por sí solo.")
+		"Corrige el archivo en %[1]s: se desplegará por sí solo.")
 	StackLacksHelp = sentence("stack-lacks-help",
 		"A container that cannot do without runs on one board with docker run, outside the swarm.",
-		"Un contenedor que no pueda prescindir de ello va en una sola placa con docker run, fuera del enjambre.")
+		"Un contenedor que no pueda prescindir de ello se ejecuta en una sola placa con docker run, fuera del enjambre.")
 	LeadingBoard = sentence("leading-board",
 		"the board that leads",
 		"la placa que dirige")
@@ -272,17 +270,17 @@ var (
 
 	ForHello    = sentence("port-for-hello", "hello and join", "saludarse y unirse")
 	ForManagers = sentence("port-for-managers", "the managers of the swarm", "las gestoras del enjambre")
-	ForGossip   = sentence("port-for-gossip", "news between nodes", "las noticias entre nodos")
+	ForGossip   = sentence("port-for-gossip", "news between nodes", "la comunicación entre nodos")
 	ForOverlay  = sentence("port-for-overlay", "overlay networks", "redes overlay")
 	ForPage     = sentence("port-for-page", "the page of this board", "la página de esta placa")
 	ForMDNS     = sentence("port-for-mdns", "finding the other boards", "encontrar las otras placas")
 
 	StopProgram = sentence("port-stop-program",
 		"Stop that program, or give it another port",
-		"Para ese programa, o dale otro puerto")
+		"Detén ese programa, o dale otro puerto")
 	StopUnknown = sentence("port-stop-unknown",
 		"Stop that program, or give it another port: sudo pi-agent doctor names it",
-		"Para ese programa, o dale otro puerto: sudo pi-agent doctor dice cuál es")
+		"Detén ese programa, o dale otro puerto: sudo pi-agent doctor dice cuál es")
 	MovePublished = sentence("port-move-published",
 		"Let that container publish another port: docker ps shows which it is",
 		"Haz que ese contenedor publique otro puerto: docker ps muestra cuál es")
@@ -291,7 +289,7 @@ var (
 		", y después sudo systemctl restart docker.")
 	ThenByItself = sentence("port-then-by-itself",
 		"; pi-agent takes the port by itself then.",
-		"; pi-agent toma entonces el puerto por sí solo.")
+		"; después pi-agent ocupa el puerto por sí solo.")
 )
 
 // Settings of an engine that exclude swarm mode or cripple it, without a capital and a full stop.
@@ -307,7 +305,7 @@ var (
 		"Docker tiene %[1]q o %[2]q, y el modo enjambre no los admite")
 	Rootless = sentence("engine-set-rootless",
 		"docker runs rootless, which has no overlay networks",
-		"Docker funciona sin root, y no tiene redes overlay")
+		"Docker se ejecuta en modo rootless, que no tiene redes overlay")
 	Snap = sentence("engine-set-snap",
 		"docker is installed as a snap, which is shut off from the board and will not do",
 		"Docker está instalado como snap, que está aislado de la placa y no sirve")
@@ -323,11 +321,12 @@ var (
 			"publicados")
 	RemoveSetting = sentence("engine-set-remove-setting",
 		"remove it from /etc/docker/daemon.json, or from the command line of docker.service, and restart docker",
-		"quítalo de /etc/docker/daemon.json, o de la línea de órdenes de docker.service, y reinicia docker")
+		"quítalo de /etc/docker/daemon.json, o de la línea de comandos de docker.service, y reinicia docker")
 	RemoveBoth = sentence("engine-set-remove-both",
 		"remove both from /etc/docker/daemon.json, or from the command line of docker.service, and restart docker and "+
 			"pi-agent",
-		"quita los dos de /etc/docker/daemon.json, o de la línea de órdenes de docker.service, y reinicia docker y pi-agent")
+		"quita los dos de /etc/docker/daemon.json, o de la línea de comandos de docker.service, y reinicia docker y "+
+			"pi-agent")
 	UseSystemEngine = sentence("engine-set-use-system-engine",
 		"let pi-agent use the engine of the system: sudo systemctl enable --now docker, and no other docker in pi-agent.toml",
 		"haz que pi-agent use el Docker del sistema: sudo systemctl enable --now docker, y ningún otro docker en "+

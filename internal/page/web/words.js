@@ -26,7 +26,7 @@ export const words = {
     nearby: "Otros clústeres cerca", waiting: "A la espera de una placa", noServices: "Aún no hay servicios.",
     noEvents: "Nada desde que se abrió esta página.", live: "● en vivo", connecting: "○ conectando …",
     cluster: (n) => `Clúster ${n}`, headline: (r, n) => `${r} de ${n} ${n == 1 ? "placa lista" : "placas listas"}`,
-    managers: (r, n) => (r == n ? `${n} ${n == 1 ? "gestor" : "gestores"}` : `${r} de ${n} gestores accesibles`),
+    managers: (r, n) => (r == n ? `${n} ${n == 1 ? "gestora" : "gestoras"}` : `${r} de ${n} gestoras accesibles`),
     keyed: (k) => (k ? "con clave" : "sin clave"), noSwarm: "Aún no hay enjambre", self: "estás aquí",
     tasks: (r, n) => `${r} de ${n} en marcha`, trouble: "Problema:", note: "Nota:", open: "Abrir la página de esta placa",
     source: (self, of) => `Mostrado por ${self}` + (of && of != self ? `, según ${of}.` : "."),
