@@ -151,6 +151,9 @@ func (a *agent) options(id *enroll.Identity, engine swarm.Engine) bootstrap.Opti
 		Remember: func(m peer.Membership) error {
 			return a.kept.Update(func(s *state.State) { s.Membership = m })
 		},
+		Commit: func(m peer.Membership) error {
+			return a.kept.Commit(func(s *state.State) { s.Membership = m })
+		},
 		RememberKnown: func(addrs []netip.Addr) error {
 			return a.kept.Update(func(s *state.State) { s.Peers = addrs })
 		},

@@ -24,7 +24,7 @@ func (l *Loop) act(ctx context.Context, v policy.View, a policy.Action, said pee
 			l.show(v, a, l.Claim())
 		}
 		return false
-	case a.Kind == policy.Wait, a.Kind == policy.Stay, a.Kind == policy.Propose, time.Now().Before(l.refused.until):
+	case a.Kind == policy.Wait, a.Kind == policy.Stay, a.Kind == policy.Propose, l.refused.pauses(a, time.Now()):
 		return false
 	case a.Kind == policy.Init && said != peer.Founding:
 		// Two boards that elect at the same time have either seen each other electing by the next turn, and the higher serial
@@ -37,7 +37,7 @@ func (l *Loop) act(ctx context.Context, v policy.View, a policy.Action, said pee
 	l.engine.expire()
 	l.ties.expire()
 	if (done || err != nil) && ctx.Err() == nil {
-		l.refused.note(err, l.Timing, l.Log)
+		l.refused.note(a, err, l.Timing, l.Log)
 	}
 	return true
 }
@@ -47,11 +47,31 @@ type refused struct {
 	why   error // nil when it did not fail
 	until time.Time
 	times int // in a row
+	what  policy.Kind
+	by    peer.Fingerprint // the key of the target
 }
 
-func (r *refused) note(err error, t timing.Timing, log *zap.Logger) {
-	if err == nil {
+// is reports whether that is what failed.
+func (r *refused) is(a policy.Action) bool {
+	return r.why != nil && r.what == a.Kind && r.by == a.Target.Key
+}
+
+// pauses reports whether that failed, and must not be tried again yet.
+func (r *refused) pauses(a policy.Action, now time.Time) bool { return r.is(a) && now.Before(r.until) }
+
+// of is why that failed; nil when it did not.
+func (r *refused) of(a policy.Action) error {
+	if !r.is(a) {
+		return nil
+	}
+	return r.why
+}
+
+func (r *refused) note(a policy.Action, err error, t timing.Timing, log *zap.Logger) {
+	if err == nil || !r.is(a) {
 		*r = refused{}
+	}
+	if err == nil {
 		return
 	}
 	wait := min(t.RetryFirst<<min(r.times, 10), t.RetryMax)
@@ -59,6 +79,6 @@ func (r *refused) note(err error, t timing.Timing, log *zap.Logger) {
 	if r.why != nil && r.why.Error() == err.Error() {
 		tell = log.Debug
 	}
-	*r = refused{why: err, until: time.Now().Add(wait), times: r.times + 1}
+	*r = refused{why: err, until: time.Now().Add(wait), times: r.times + 1, what: a.Kind, by: a.Target.Key}
 	tell(fmt.Sprintf("That did not work, and will be tried again: %v.", err), zap.Duration("next_try_in", wait))
 }

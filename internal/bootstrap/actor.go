@@ -29,6 +29,7 @@ type actor struct {
 	left        time.Time        // when this board last left a swarm to move
 	clockAsked  time.Time        // see policy.Clock
 	forgetAsked time.Time        // see policy.Engine
+	leaving     *policy.Action   // the move for which the engine was asked to leave, until it has
 	granted     peer.Fingerprint // the key of the manager that takes this board, as it said in the last turn
 	loss        loss             // the swarm that this board has left last because it was lost
 }
@@ -50,10 +51,7 @@ func (a *actor) step(ctx context.Context, what policy.Action) (done bool, err er
 	case policy.ForceNewCluster:
 		return true, a.forceNewCluster(ctx)
 	case policy.Abandon:
-		if err := a.engine.Leave(ctx, false); err != nil {
-			return true, fmt.Errorf("end the pending join: %w", err)
-		}
-		return true, nil
+		return true, a.abandon(ctx)
 	}
 	return true, fmt.Errorf("nothing is known of how to %s", what.Kind)
 }
@@ -129,16 +127,36 @@ func (a *actor) move(ctx context.Context, what policy.Action) (done bool, err er
 		a.granted = what.Target.Key
 		return false, nil
 	}
-	a.granted = peer.Fingerprint{}
+	a.granted, a.leaving = peer.Fingerprint{}, &what
 	err = a.engine.Leave(ctx, a.engine.status.Manager)
 	if err != nil && !errors.Is(err, swarm.ErrNotMember) {
 		return false, fmt.Errorf("leave the swarm for that of %s: %w", name, err)
 	}
-	a.left = time.Now()
-	if what.Lost {
-		a.noteLoss(a.left)
-	}
+	a.noteLeft(time.Now())
 	return true, nil
+}
+
+// noteLeft notes that the board has left the swarm that it was to leave: also an engine that took too long to say so.
+func (a *actor) noteLeft(now time.Time) {
+	if a.leaving == nil {
+		return
+	}
+	a.left = now
+	if a.leaving.Lost {
+		a.noteLoss(now)
+	}
+	a.leaving = nil
+}
+
+// abandon ends a join that does not get anywhere, or the membership of an engine that cannot go on with it.
+func (a *actor) abandon(ctx context.Context) error {
+	if err := a.engine.Leave(ctx, false); err != nil {
+		return fmt.Errorf("end the pending join: %w", err)
+	}
+	if a.card.Node != "" {
+		a.left = time.Now()
+	}
+	return nil
 }
 
 // leaveCopy leaves the swarm without a word to it.
@@ -160,7 +178,9 @@ func (a *actor) forceNewCluster(ctx context.Context) error {
 		return nil
 	}
 	m := a.card.Membership
-	m.Revive = a.engine.status.Addr
+	if addr := a.engine.status.Addr; addr.IsValid() {
+		m.Revive = addr
+	}
 	if !m.Revive.IsValid() {
 		return errors.New("bring the swarm back: the Docker Engine does not say at which address it was")
 	}

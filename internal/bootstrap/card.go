@@ -14,10 +14,11 @@ import (
 type card struct {
 	peer.Membership
 	remember func(peer.Membership) error
+	commit   func(peer.Membership) error
 	log      *zap.Logger
 }
 
-// note takes in what the engine says, which answers. A worker's engine does not know the id of its swarm, and its
+// note takes in the status of an engine that answers. A worker's engine does not know the id of its swarm, and its
 // manager does: swarmOf asks for it. An engine that stumbles on the way back into its swarm, or is brought back,
 // changes nothing.
 func (c *card) note(s swarm.Status, swarmOf func(swarm.Status) string) {
@@ -65,7 +66,7 @@ func (c *card) keep(m peer.Membership) {
 
 // write keeps it, or changes nothing.
 func (c *card) write(m peer.Membership) error {
-	if err := c.remember(m); err != nil {
+	if err := c.commit(m); err != nil {
 		return err
 	}
 	c.Membership = m

@@ -49,7 +49,7 @@ func NewLoop(o Options) *Loop {
 	l := &Loop{decide: policy.Decide, started: time.Now()}
 	known := roster.New(o.Key, o.Timing)
 	known.Recall(o.Known, l.started)
-	l.card = &card{Membership: o.Member, remember: o.Remember, log: o.Log}
+	l.card = &card{Membership: o.Member, remember: o.Remember, commit: o.Commit, log: o.Log}
 	l.engine = newEngine(o.Engine, l.started)
 	l.network = newNetwork(o.Network)
 	l.ties = &ties{timing: o.Timing, answered: l.started}
@@ -88,6 +88,7 @@ func (l *Loop) Run(ctx context.Context) error {
 		case <-timer.C:
 		case o := <-l.orders:
 			o.carryOut(ctx)
+			l.Notify.Watchdog()
 		}
 		pause := l.turn(ctx)
 		if ctx.Err() != nil {
@@ -98,7 +99,7 @@ func (l *Loop) Run(ctx context.Context) error {
 	}
 }
 
-// turn is one round: observe, decide, publish, act. It returns how long the next one may wait.
+// turn is one round: observe, decide, tell, publish, ask, act. It returns how long the next one may wait.
 func (l *Loop) turn(ctx context.Context) time.Duration {
 	v := l.observe(ctx)
 	a := l.decide(v)

@@ -25,6 +25,9 @@ func (l *Loop) observe(ctx context.Context) policy.View {
 	now := time.Now()
 	l.observeBoards(heard, now)
 	if l.engine.err == nil {
+		if l.engine.status.State == swarm.Inactive {
+			l.actor.noteLeft(now)
+		}
 		l.card.note(l.engine.status, l.swarmOf)
 		l.card.adopt(l.engine.status, now.Sub(l.started), l.Timing.Copy)
 	}

@@ -24,7 +24,7 @@ import (
 const (
 	statusAge = 500 * time.Millisecond // how old the engine's status may be, so that a flood of hellos does not reach it
 	nodesMax  = 10 * time.Second       // time for a call that a manager without majority leaves hanging
-	actMax    = 40 * time.Second       // time for one action; a turn must end well before systemd's watchdog
+	actMax    = 30 * time.Second       // time for one action or command; a turn must end before systemd's watchdog bites
 )
 
 // Discovery finds hints. discovery.Service is the real one.
@@ -105,7 +105,8 @@ type Options struct {
 	// managers of the swarm: 1, 3, 5 or 7; 0 leaves them as they are, negative follows the number of boards
 	Wanted   int
 	Member   peer.Membership             // where the board was when it last ran
-	Remember func(peer.Membership) error // keeps that through a power cut
+	Remember func(peer.Membership) error // keeps that through a power cut, as soon as the card can be written
+	Commit   func(peer.Membership) error // keeps that through a power cut, or changes nothing
 	// asks for an engine that has forgotten the swarm it is in, and returns before it has
 	ForgetSwarm func() error
 	Deny        []peer.Serial            // whose nodes a manager removes

@@ -18,7 +18,7 @@ import (
 func (l *Loop) publish(v policy.View, a policy.Action) {
 	before := l.Claim()
 	c := policy.ClaimOf(v, a, policy.Said{
-		Before: before, Told: l.told, Hostname: l.Hostname(), Met: l.toldOf(v.Now), Refused: l.refused.why, Paused: v.Now.Before(l.refused.until),
+		Before: before, Told: l.told, Hostname: l.Hostname(), Met: l.toldOf(v.Now), Refused: l.refused.of(a), Paused: l.refused.pauses(a, v.Now),
 		Restarts: l.engine.restarts(v.Now, l.Timing.Remembered), Lost: l.actor.lostBefore(v.Now),
 	})
 	if c != before {

@@ -6,6 +6,7 @@ package bootstrap
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/pi-agent/pi-agent/internal/manager"
 	"github.com/pi-agent/pi-agent/internal/peer"
@@ -31,6 +32,9 @@ func (c *commands) reset(ctx context.Context, swarmID string) error {
 	switch {
 	case err != nil:
 		return err
+	case s.State == swarm.Inactive && c.card.Revive.IsValid() && swarmID != c.card.Swarm:
+		return fmt.Errorf("this board is the only manager of swarm %s and is bringing it back; if the swarm is to end with its "+
+			"services and secrets: sudo pi-agent reset -swarm %s", c.card.Swarm, c.card.Swarm)
 	case s.State == swarm.Inactive:
 	case s.Manager:
 		err = manager.Resign(ctx, c.engine, s, swarmID, c.Timing.Resign)

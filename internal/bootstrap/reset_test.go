@@ -1,12 +1,15 @@
 package bootstrap
 
 import (
+	"context"
 	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/swarm"
 )
 
@@ -101,4 +104,38 @@ func simResetOfALockedManager(t testing.TB, w *world, rnd *rand.Rand) {
 	if s, err := b.engine.Status(t.Context()); err != nil || s.State != swarm.Locked {
 		t.Errorf("it is %s, %v", s.State, err)
 	}
+}
+
+// The only manager of a swarm that is just brought back is not reset by the way: its swarm would be deleted.
+func TestResetWhileASwarmIsBroughtBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		b := w.add(mine)
+		b.kept = peer.Membership{Swarm: "aaa", Node: "n1", Manager: true, Sole: true, Revive: b.addr}
+		w.noRoot = true
+		b.powerOn(t.Context(), 0)
+		b.engine.StopEngine()
+		w.run(t, nil, 10*time.Second, nil)
+		if _, err := b.running().Reset(t.Context(), ""); err == nil {
+			t.Error("it is reset with an engine that does not answer")
+		}
+		c := b.running().commands
+		c.engine.status, c.engine.err = swarm.Status{State: swarm.Inactive}, nil
+		c.engine.Engine = inactive{c.engine.Engine}
+		for _, named := range []string{"", "bbb"} {
+			if err := c.reset(t.Context(), named); err == nil || !strings.Contains(err.Error(), "reset -swarm aaa") {
+				t.Errorf("told %q: %v", named, err)
+			}
+		}
+		if b.remembered().Revive != b.addr {
+			t.Errorf("it remembers %+v", b.remembered())
+		}
+	})
+}
+
+// inactive is an engine in no swarm.
+type inactive struct{ swarm.Engine }
+
+func (inactive) Status(context.Context) (swarm.Status, error) {
+	return swarm.Status{State: swarm.Inactive}, nil
 }

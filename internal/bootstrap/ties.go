@@ -23,7 +23,7 @@ type ties struct {
 	counted   time.Time     // when that was; zero makes the next turn count
 }
 
-// note takes in what v shows. It reports whether the managers of this board have just begun to say that they are not.
+// note takes in what v shows. It reports whether the managers of this board have just begun to disown it.
 func (t *ties) note(v policy.View) (begun bool) {
 	e := v.Engine
 	answered := slices.ContainsFunc(v.Boards.Peers, v.Leads) || e.Err != nil || e.Manager || e.State == swarm.Inactive

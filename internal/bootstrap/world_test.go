@@ -372,12 +372,7 @@ func (b *simBoard) start(ctx context.Context) {
 		Serial: b.serial, Key: b.key, Machine: b.machine, Model: "Simulated Pi", Cluster: "pi",
 		Hostname: func() string { return b.hostname },
 		Member:   b.remembered(),
-		Remember: func(m peer.Membership) error {
-			b.w.mu.Lock()
-			defer b.w.mu.Unlock()
-			b.kept, b.wrote = m, time.Now().Add(b.clock)
-			return nil
-		},
+		Remember: b.remember, Commit: b.remember,
 		Known: b.recalled(),
 		RememberKnown: func(addrs []netip.Addr) error {
 			b.w.mu.Lock()
@@ -432,6 +427,13 @@ func (b *simBoard) remembered() peer.Membership {
 	b.w.mu.Lock()
 	defer b.w.mu.Unlock()
 	return b.kept
+}
+
+func (b *simBoard) remember(m peer.Membership) error {
+	b.w.mu.Lock()
+	defer b.w.mu.Unlock()
+	b.kept, b.wrote = m, time.Now().Add(b.clock)
+	return nil
 }
 
 func (b *simBoard) recalled() []netip.Addr {

@@ -28,7 +28,7 @@ func (c Claim) Sound() Claim {
 			*mark = ""
 		}
 	}
-	for _, id := range []*string{&c.Swarm, &c.Node} {
+	for _, id := range []*string{&c.Swarm, &c.Node, &c.Manages} {
 		if !idForm.MatchString(*id) {
 			*id = ""
 		}

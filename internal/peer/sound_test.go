@@ -41,6 +41,7 @@ func TestSound(t *testing.T) {
 			func(c *peer.Claim) { c.Waits = say.Words(strings.Repeat("ü", peer.TroubleMax/2)) }},
 		{"swarm", func(c *peer.Claim) { c.Swarm = "VKS8" }, func(c *peer.Claim) { c.Swarm = "" }},
 		{"node", func(c *peer.Claim) { c.Node = "../x" }, func(c *peer.Claim) { c.Node = "" }},
+		{"managed swarm", func(c *peer.Claim) { c.Manages = "VKS8" }, func(c *peer.Claim) { c.Manages = "" }},
 		{"marks", func(c *peer.Claim) { c.Machine, c.Engine = "x", strings.Repeat("0", 17) },
 			func(c *peer.Claim) { c.Machine, c.Engine = "", "" }},
 		{"peers", func(c *peer.Claim) { c.Peers = "8.8.8.8" }, func(c *peer.Claim) { c.Peers = "" }},

@@ -22,7 +22,7 @@ type Said struct {
 	Lost     say.Text     // of the swarm that it was in before
 }
 
-// ClaimOf is what a board says about itself that sees v and has decided a.
+// ClaimOf returns the claim of a board that sees v and has decided a.
 func ClaimOf(v View, a Action, s Said) peer.Claim {
 	c := s.Before
 	e, m := v.Engine, v.Member

@@ -18,7 +18,7 @@ import (
 // Text is something said to a person. It is the same text as another one when it is the same sentence with the same in
 // its gaps. The zero Text says nothing.
 type Text struct {
-	Code string // of the sentence that it begins with; empty for words from elsewhere
+	Code string // of the sentence that it begins with, or that it carries; empty for words from elsewhere
 	En   string // in English
 	Es   string // in Spanish
 }

@@ -106,7 +106,11 @@ var (
 	EngineUp = sentence("engine-up",
 		"Docker Engine %[1]s is up, in no swarm.",
 		"Docker %[1]s está en marcha, en ningún enjambre.")
-	EngineUpIn = sentence("engine-up-in",
+	StateActive  = sentence("state-active", "active", "activo")
+	StatePending = sentence("state-pending", "pending", "pendiente")
+	StateFailed  = sentence("state-failed", "error", "en error")
+	StateLocked  = sentence("state-locked", "locked", "bloqueado")
+	EngineUpIn   = sentence("engine-up-in",
 		"Docker Engine %[1]s is up, and its swarm is %[2]s.",
 		"Docker %[1]s está en marcha, y su enjambre está %[2]s.")
 )

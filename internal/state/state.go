@@ -82,6 +82,20 @@ func (f *File) Update(change func(*State)) error {
 	return f.write()
 }
 
+// Commit changes the state if the change can be written, and changes nothing otherwise. change must replace what it
+// changes, and not alter maps and lists in place.
+func (f *File) Commit(change func(*State)) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	before := f.now
+	change(&f.now)
+	err := f.write()
+	if err != nil {
+		f.now = before
+	}
+	return err
+}
+
 // ErrUnusable says that the file is there and cannot be used. Its content was moved aside and nothing was deleted.
 var ErrUnusable = errors.New("state file is unusable")
 

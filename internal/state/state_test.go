@@ -207,6 +207,10 @@ func TestOpenGoesOnWhereNothingCanBeWritten(t *testing.T) {
 	if err := f.Update(join); err == nil || f.State().Membership.Node != "n1" {
 		t.Errorf("an update gives %v and %+v, want an error and the new state", err, f.State().Membership)
 	}
+	give := func(s *state.State) { s.Membership.Yields = true }
+	if err := f.Commit(give); err == nil || f.State().Membership.Yields {
+		t.Errorf("a commit gives %v and %+v, want an error and nothing new", err, f.State().Membership)
+	}
 }
 
 func FuzzOpen(f *testing.F) {

@@ -34,7 +34,7 @@ func Alone(ctx context.Context, self picture.Board, cluster string, doing say.Te
 			self.Role = picture.Manager
 		}
 		p.Swarm = &picture.Swarm{ID: s.SwarmID, Node: s.NodeID, Managers: len(s.Managers)}
-		p.Doing = say.Join(" ", p.Doing, say.EngineUpIn.With(s.Version, s.State))
+		p.Doing = say.Join(" ", p.Doing, say.EngineUpIn.With(s.Version, inWords(s.State)))
 		if o, err := engine.Overview(ctx); err == nil {
 			fromEngine(&p, o, self.Name)
 		} else {
@@ -54,4 +54,17 @@ func Alone(ctx context.Context, self picture.Board, cluster string, doing say.Te
 	}
 	p.Judge()
 	return p
+}
+
+// inWords is the state of an engine that is in a swarm, or on its way into one.
+func inWords(s swarm.State) say.Text {
+	switch s {
+	case swarm.Pending:
+		return say.StatePending.With()
+	case swarm.Failed:
+		return say.StateFailed.With()
+	case swarm.Locked:
+		return say.StateLocked.With()
+	}
+	return say.StateActive.With()
 }

@@ -85,7 +85,11 @@ func (s Sources) fetch(ctx context.Context, p *picture.Picture, f Facts) error {
 		p.Swarm.Node = node
 		p.Nearby, p.StackErrors, p.StackAdvice = lent.Nearby, lent.StackErrors, lent.StackAdvice
 		if lent.Needs { // the manager's own trouble is everybody's
-			p.Doing, p.Needs = lent.Doing, true
+			if p.Needs {
+				p.Doing = say.Join(" ", p.Doing, lent.Doing)
+			} else {
+				p.Doing, p.Needs = lent.Doing, true
+			}
 		}
 		return nil
 	}

@@ -182,8 +182,8 @@ func (d *Docker) Init(ctx context.Context, r InitRequest) error {
 	return nil
 }
 
-// Revive implements Engine. It must be asked of no engine that still knows of a swarm: where that is not a running
-// manager, version 20.10 refuses, and keeps a lock so that it answers no call any more.
+// ForceNewCluster implements Engine. It must be asked of no engine that still knows of a swarm: where that is not a
+// running manager, version 20.10 refuses, and keeps a lock so that it answers no call any more.
 func (d *Docker) ForceNewCluster(ctx context.Context, advertise netip.Addr) error {
 	return d.call(ctx, callMax, func(ctx context.Context, c *client.Client) error {
 		_, err := c.SwarmInit(ctx, api.InitRequest{
