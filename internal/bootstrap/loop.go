@@ -106,6 +106,7 @@ func (l *Loop) turn(ctx context.Context) time.Duration {
 	l.tell(v, a)
 	said := l.Claim().State
 	l.publish(v, a)
+	l.notices.tell(v)
 	pause := l.asking.ask(ctx, v, l.elects.Time)
 	soon := l.serving.tooSoon()
 	switch {

@@ -21,10 +21,11 @@ type notices struct {
 	strays timing.Notice // boards that would join if a person let them
 	near   timing.Notice // other clusters
 	ids    sameIDs
+	others int // clusters that are heard
 }
 
-// tell logs what is news in a view. others is how many other clusters are heard.
-func (n *notices) tell(v policy.View, others int) {
+// tell logs what is news in a view.
+func (n *notices) tell(v policy.View) {
 	if text := n.multicastLost(v.Now); n.reach.News(text, v.Now, n.Timing.ReachCalm) {
 		n.Log.Warn(text)
 	}
@@ -34,7 +35,7 @@ func (n *notices) tell(v policy.View, others int) {
 	for _, text := range n.ids.news(status.SharedIDs(n.Claim(), v.Boards.Peers), v.Now, n.Timing.ReachCalm) {
 		n.Log.Warn(text)
 	}
-	if text := n.nearby(others); n.near.News(text, v.Now, n.Timing.NeighboursCalm) {
+	if text := n.nearby(n.others); n.near.News(text, v.Now, n.Timing.NeighboursCalm) {
 		n.Log.Info(text)
 	}
 }

@@ -46,7 +46,7 @@ func (l *Loop) observe(ctx context.Context) policy.View {
 		Contents: l.ties.contents, Answered: l.ties.answered, Disowned: l.ties.disowned.Time, Duplicate: l.ties.duplicate.Time,
 		Left: l.actor.left,
 	}
-	l.notices.tell(v, heard.Others)
+	l.notices.others = heard.Others
 	l.memory.Keep(l.roster.Places(), now, l.Timing, l.Log)
 	return v
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/pi-agent/pi-agent/internal/trust"
 )
 
-// A board probes the ports of those that it trusts, where they asked from, and for few at a time.
+// A board probes the ports of those that it trusts, where they asked from.
 func TestProbe(t *testing.T) {
 	askerID, otherID := identity(t, "10000000aabbcc02"), identity(t, "10000000aabbcc01")
 	want := map[string]string{"port 7946/tcp": "no answer"}
@@ -43,14 +43,23 @@ func TestProbe(t *testing.T) {
 	if _, err := asker.Probe(t.Context(), at, stranger); !errors.Is(err, enroll.ErrRefused) {
 		t.Errorf("a board of another cluster: %v", err)
 	}
+}
 
+// A board probes the ports of three others at the same time. One address may have four connections, so these are on a
+// server of their own, where no former one counts.
+func TestProbesAtTheSameTime(t *testing.T) {
+	askerID, otherID := identity(t, "10000000aabbcc02"), identity(t, "10000000aabbcc01")
 	hold := make(chan struct{})
 	entered := make(chan struct{}, 3)
+	other := &host{claim: claim("10000000aabbcc01", peer.Manager)}
 	other.probe = func(trust.Peer) map[string]string {
 		entered <- struct{}{}
 		<-hold
 		return nil
 	}
+	addr, _ := serve(t, otherID, other)
+	asker, mine := client(askerID), claim("10000000aabbcc02", peer.Worker)
+	at := trust.Peer{Claim: other.claim, Key: otherID.Key(), Addr: addr}
 	var all sync.WaitGroup
 	for range cap(entered) {
 		all.Go(func() {
