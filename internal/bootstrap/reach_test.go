@@ -55,6 +55,8 @@ func simMulticastLost(t testing.TB, w *world, rnd *rand.Rand) {
 			}
 		}
 	}
+	// long enough outside a swarm to tell how the others are met, also with an engine that is late
+	w.settle = 2 * simSettle
 	w.run(t, w.startAll(t, rnd), 3*time.Minute, w.formed)
 	if len(w.swarms) != 1 {
 		t.Errorf("%d swarms, want one", len(w.swarms))
