@@ -9,6 +9,7 @@ import (
 
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/policy"
+	"github.com/pi-agent/pi-agent/internal/swarm"
 	"github.com/pi-agent/pi-agent/internal/timing"
 )
 
@@ -17,6 +18,9 @@ import (
 func (l *Loop) act(ctx context.Context, v policy.View, a policy.Action, said peer.State) bool {
 	if a.Kind != policy.Move {
 		l.actor.granted = peer.Fingerprint{}
+		if v.Engine.Err == nil && v.Engine.State != swarm.Inactive {
+			l.actor.leaving = nil
+		}
 	}
 	switch {
 	case a.Kind == policy.Serve:
@@ -53,7 +57,8 @@ type refused struct {
 
 // is reports whether that is what failed.
 func (r *refused) is(a policy.Action) bool {
-	return r.why != nil && r.what == a.Kind && r.by == a.Target.Key
+	same := r.what == a.Kind || r.what == policy.Init && a.Kind == policy.Propose
+	return r.why != nil && same && r.by == a.Target.Key
 }
 
 // pauses reports whether that failed, and must not be tried again yet.

@@ -33,6 +33,10 @@ func TestRefused(t *testing.T) {
 	if r.note(clock, shut, patient, zap.NewNop()); r.times != 1 || r.of(join) != nil {
 		t.Errorf("another thing that fails: %+v", r)
 	}
+	found, propose := policy.Action{Kind: policy.Init}, policy.Action{Kind: policy.Propose}
+	if r.note(found, shut, patient, zap.NewNop()); !r.pauses(propose, time.Now()) {
+		t.Error("a board whose init has failed proposes at once, and everybody yields to it again")
+	}
 	if r.note(clock, nil, patient, zap.NewNop()); r != (refused{}) {
 		t.Errorf("after a success: %+v", r)
 	}

@@ -119,6 +119,7 @@ func (a *actor) ticketFrom(ctx context.Context, m policy.Peer) (enroll.Ticket, p
 func (a *actor) move(ctx context.Context, what policy.Action) (done bool, err error) {
 	name := what.Target.Claim.Serial.Name()
 	if a.granted != what.Target.Key {
+		a.granted = peer.Fingerprint{}
 		claim := a.Claim()
 		claim.Moving = true
 		if _, err := a.Asker.Join(ctx, verified(what.Target), claim); err != nil {

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/picture"
 	"github.com/pi-agent/pi-agent/internal/policy"
 	"github.com/pi-agent/pi-agent/internal/say"
@@ -51,7 +52,7 @@ func (g *gallery) Picture(ctx context.Context) picture.Picture {
 
 // Look implements enroll.Host: a manager shows the picture to the boards of its swarm, and to nobody else.
 func (g *gallery) Look(ctx context.Context, p trust.Peer) (json.RawMessage, error) {
-	if g.Load().ticket == nil {
+	if g.Claim().State != peer.Manager {
 		return nil, errors.New("this board is not a manager now")
 	}
 	shown := g.Picture(ctx)

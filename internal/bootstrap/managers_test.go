@@ -81,3 +81,32 @@ func TestMemberWhoseEngineStumbles(t *testing.T) {
 		t.Errorf("it says %+v", claim)
 	}
 }
+
+// A board whose engine fails right after it has founded a swarm does not say for ever that it is founding it.
+func TestFoundingEnds(t *testing.T) {
+	v := policy.View{
+		Timing: patient, Now: now, Member: peer.Membership{Swarm: "aaa", Node: "n1", Manager: true},
+		Engine: policy.Engine{Status: swarm.Status{State: swarm.Failed, NodeID: "n1", Error: "it fails"}, Pending: now},
+	}
+	before := peer.Claim{Serial: mine, State: peer.Founding}
+	if c := policy.ClaimOf(v, policy.Decide(v), policy.Said{Before: before}); c.State != peer.Worker || c.Node != "n1" {
+		t.Errorf("it says %+v", c)
+	}
+}
+
+// That a manager takes this board counts once: it is asked again before the board leaves for it later.
+func TestGrantCountsOnce(t *testing.T) {
+	a := &actor{
+		host:   &host{Options: Options{Asker: asker{high: errors.New("no leader")}, Timing: patient, Log: zap.NewNop()}},
+		engine: newEngine(nil, now), card: &card{},
+	}
+	a.Store(&snapshot{})
+	to := func(p policy.Peer) policy.Action { return policy.Action{Kind: policy.Move, Target: p} }
+	if done, err := a.move(t.Context(), to(board(low, peer.Manager))); done || err != nil ||
+		a.granted == (peer.Fingerprint{}) {
+		t.Fatalf("%v, %v, granted %v", done, err, a.granted)
+	}
+	if _, err := a.move(t.Context(), to(board(high, peer.Manager))); err == nil || a.granted != (peer.Fingerprint{}) {
+		t.Errorf("%v, granted %v after another manager has refused", err, a.granted)
+	}
+}

@@ -45,10 +45,13 @@ func (l *Loop) publish(v policy.View, a policy.Action) {
 // show makes what was seen, decided and said the newest snapshot.
 func (l *Loop) show(v policy.View, a policy.Action, c peer.Claim) {
 	s := &snapshot{view: v, action: a, claim: c}
-	if v.Engine.Err == nil && c.State == peer.Manager {
-		s.nodes, s.place = l.serving.nodes, l.serving.place
-		if leaves := a.Kind == policy.Move || a.Kind == policy.LeaveCopy; v.Settings.Err == nil && !leaves {
-			s.ticket = l.serving.ticket(v.Engine.Status)
+	if v.Engine.Err == nil && v.Engine.State == swarm.Active && c.State == peer.Manager {
+		s.place = l.serving.place
+		if leaves := a.Kind == policy.Move || a.Kind == policy.LeaveCopy; !leaves {
+			s.nodes = l.serving.nodes // else they are not looked at
+			if v.Settings.Err == nil {
+				s.ticket = l.serving.ticket(v.Engine.Status)
+			}
 		}
 	} else {
 		l.serving.forget()

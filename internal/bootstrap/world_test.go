@@ -482,6 +482,13 @@ func (b *simBoard) setClock(to time.Time) error {
 	return nil
 }
 
+// nodeKey is that of the card that is in the board now.
+func (b *simBoard) nodeKey() peer.Fingerprint {
+	b.w.mu.Lock()
+	defer b.w.mu.Unlock()
+	return b.key
+}
+
 // running is the agent, nil when it is not running.
 func (b *simBoard) running() *Loop {
 	b.w.mu.Lock()
@@ -736,7 +743,7 @@ func (b *simBoard) Hello(ctx context.Context, addr netip.AddrPort, claim peer.Cl
 	if err := b.believe(other, trust.Hello, addr.Addr(), said); err != nil {
 		return trust.Peer{}, err
 	}
-	return trust.Peer{Claim: said, Key: other.key, Addr: addr, Managers: managers}, nil
+	return trust.Peer{Claim: said, Key: other.nodeKey(), Addr: addr, Managers: managers}, nil
 }
 
 // Join implements Asker.

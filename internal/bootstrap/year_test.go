@@ -261,7 +261,9 @@ func (w *world) wipe(b *simBoard) {
 		w.swarms = slices.DeleteFunc(w.swarms, func(s string) bool { return s == id })
 	}
 	b.kept, b.node, b.swarm, b.free, b.doomed = peer.Membership{}, "", "", false, false
+	b.w.mu.Lock()
 	b.key[1]++
+	b.w.mu.Unlock()
 }
 
 // settled reports whether all boards are in one swarm, or in several that hold something each.
@@ -285,8 +287,8 @@ func (w *world) settled() bool {
 	return w.formed()
 }
 
-// isAstray reports whether the board tells a person that the swarm knows it by another board's address, as one does with
-// the card of a board that has got another card since. Only a person can say then which node is whose.
+// isAstray reports whether the board tells a person that the swarm knows it by another board's address, as one does
+// with the card of a board that has got another card since. Only a person can say then which node is whose.
 func (b *simBoard) isAstray() bool {
 	if b.running() == nil || b.remembered().From != "" { // which may yet turn out to be a copy
 		return false

@@ -31,7 +31,7 @@ func ClaimOf(v View, a Action, s Said) peer.Claim {
 	switch {
 	case e.Err != nil && c.State.InSwarm() && s.Restarts:
 		return s.Before // an engine that starts or restarts is still in its swarm
-	case e.Err == nil && (e.State == swarm.Failed && m.Node != "" || e.State == swarm.Inactive && m.Revive.IsValid()):
+	case e.Err == nil && c.State.InSwarm() && (e.State == swarm.Failed && m.Node != "" || e.State == swarm.Inactive && m.Revive.IsValid()):
 		return s.Before // and so is one that stumbles on the way back, or is brought back
 	}
 	c.Swarm, c.Node, c.Trouble, c.Waits, c.Contents, c.Orphan, c.Manages = "", "", say.Text{}, say.Text{}, peer.Contents{}, false, ""
@@ -62,7 +62,7 @@ func stateOf(v View, a Action, paused bool) peer.State {
 	case answers && e.State == swarm.Active && e.Manager:
 		return peer.Manager
 	case answers && (e.State == swarm.Active || e.NodeID != ""),
-		answers && e.State == swarm.Locked && v.Member.Node != "":
+		answers && (e.State == swarm.Locked || e.State == swarm.Failed) && v.Member.Node != "":
 		return peer.Worker
 	case a.Kind == Init && !paused:
 		return peer.Founding

@@ -85,7 +85,7 @@ func (s Sources) fetch(ctx context.Context, p *picture.Picture, f Facts) error {
 		p.Swarm.Node = node
 		p.Nearby, p.StackErrors, p.StackAdvice = lent.Nearby, lent.StackErrors, lent.StackAdvice
 		if lent.Needs { // the manager's own trouble is everybody's
-			if p.Needs {
+			if p.Needs && p.Doing != lent.Doing {
 				p.Doing = say.Join(" ", p.Doing, lent.Doing)
 			} else {
 				p.Doing, p.Needs = lent.Doing, true
