@@ -145,7 +145,7 @@ func (e *Engine) Init(ctx context.Context, r swarm.InitRequest) error {
 	})
 }
 
-// Revive implements swarm.Engine.
+// ForceNewCluster implements swarm.Engine.
 func (e *Engine) ForceNewCluster(ctx context.Context, advertise netip.Addr) error {
 	return e.found(ctx, &e.calls.Revive, func(was *node, _ bool) error {
 		if was == nil {
