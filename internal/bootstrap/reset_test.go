@@ -120,10 +120,13 @@ func TestResetWhileASwarmIsBroughtBack(t *testing.T) {
 			t.Error("it is reset with an engine that does not answer")
 		}
 		c := b.running().commands
-		c.engine.status, c.engine.err = swarm.Status{State: swarm.Inactive}, nil
-		c.engine.Engine = inactive{c.engine.Engine}
 		for _, named := range []string{"", "bbb"} {
-			if err := c.reset(t.Context(), named); err == nil || !strings.Contains(err.Error(), "reset -swarm aaa") {
+			// All of it belongs to the loop.
+			_, err := c.order(t.Context(), func(ctx context.Context) (string, error) {
+				c.engine.Engine = inactive{b.engine}
+				return "", c.reset(ctx, named)
+			})
+			if err == nil || !strings.Contains(err.Error(), "reset -swarm aaa") {
 				t.Errorf("told %q: %v", named, err)
 			}
 		}
