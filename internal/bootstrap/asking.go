@@ -14,7 +14,6 @@ import (
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/policy"
 	"github.com/pi-agent/pi-agent/internal/roster"
-	"github.com/pi-agent/pi-agent/internal/swarm"
 	"github.com/pi-agent/pi-agent/internal/trust"
 )
 
@@ -32,7 +31,7 @@ func (a *asking) ask(ctx context.Context, v policy.View, elects time.Time) time.
 		return a.Timing.Turn
 	}
 	state := a.Claim().State
-	addrs, next := a.roster.Due(func(c *roster.Contact) time.Duration { return pace(c, v, state) }, elects, time.Now())
+	addrs, next := a.roster.Due(func(c *roster.Contact) time.Duration { return roster.Pace(c, v, state) }, elects, time.Now())
 	for _, addr := range addrs {
 		a.background.Go(func() {
 			if !a.roster.Answers(addr) { // one that does answer need not wait for those that may be invented
@@ -43,33 +42,6 @@ func (a *asking) ask(ctx context.Context, v policy.View, elects time.Time) time.
 		})
 	}
 	return next
-}
-
-// pace says how often a board in that state asks a contact: outside a swarm everybody knows everybody, in a swarm the
-// workers keep in touch with their manager and managers look after managers of other swarms. A board outside the swarm
-// says hello by itself; one that only announces itself is asked by the managers, who can tell then why it is not in.
-func pace(c *roster.Contact, v policy.View, self peer.State) time.Duration {
-	manager := c.Hint.State == peer.Manager || c.Met && c.Answer.Claim.State == peer.Manager
-	switch {
-	case !self.InSwarm(), v.Member.From != "": // whose original may be among the workers
-		return v.Timing.Ask
-	case !v.Swarm.Disowned.IsZero() && isOwnManager(c, v.Engine.Status): // the next answers decide
-		return v.Timing.Ask
-	case c.Named, c.Recalled && !c.Met:
-		return v.Timing.AskIn
-	case self == peer.Worker && !c.Met && c.Hint.Serial == "": // an address that only the engine knows
-		return v.Timing.AskIn
-	case self == peer.Worker && isOwnManager(c, v.Engine.Status): // also one that has moved
-		return v.Timing.AskIn
-	case manager, self == peer.Manager && c.Mute(v.Now, v.Timing):
-		return v.Timing.AskIn
-	}
-	return 0
-}
-
-// isOwnManager reports whether the engine of this board knows a manager at that address.
-func isOwnManager(c *roster.Contact, s swarm.Status) bool {
-	return policy.Peer{Addrs: []netip.Addr{c.Addr.Addr()}}.IsManagerOf(s)
 }
 
 func (a *asking) hello(ctx context.Context, addr netip.AddrPort) {

@@ -8,7 +8,6 @@ import (
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/policy"
 	"github.com/pi-agent/pi-agent/internal/roster"
-	"github.com/pi-agent/pi-agent/internal/say"
 	"github.com/pi-agent/pi-agent/internal/status"
 	"github.com/pi-agent/pi-agent/internal/swarm"
 	"github.com/pi-agent/pi-agent/internal/timing"
@@ -20,7 +19,7 @@ type notices struct {
 	reach  timing.Notice // how the boards outside a swarm are reached
 	strays timing.Notice // boards that would join if a person let them
 	near   timing.Notice // other clusters
-	ids    sameIDs
+	ids    status.ToldIDs
 	others int // clusters that are heard
 }
 
@@ -32,7 +31,7 @@ func (n *notices) tell(v policy.View) {
 	if text := n.straying(v); n.strays.News(text, v.Now, n.Timing.ReachCalm) {
 		n.Log.Warn(text)
 	}
-	for _, text := range n.ids.news(status.SharedIDs(n.Claim(), v.Boards.Peers), v.Now, n.Timing.ReachCalm) {
+	for _, text := range n.ids.News(n.Claim(), v.Boards.Peers, v.Now, n.Timing.ReachCalm) {
 		n.Log.Warn(text)
 	}
 	if text := n.nearby(n.others); n.near.News(text, v.Now, n.Timing.NeighboursCalm) {
@@ -90,41 +89,4 @@ func (n *notices) nearby(others int) string {
 		return "1 other cluster nearby, of another name or key: it is left alone."
 	}
 	return fmt.Sprintf("%d other clusters nearby, of other names or keys: they are left alone.", others)
-}
-
-// sameIDs is what was told of boards that share an id.
-type sameIDs struct {
-	now   string
-	since time.Time
-	told  map[string]bool // by id and board
-}
-
-// news takes in which boards share an id, and returns what to tell of it. Each is told once; those that come within a
-// moment, together.
-func (ids *sameIDs) news(shared []status.Sharing, now time.Time, calm time.Duration) []string {
-	var texts, news []string
-	for _, s := range shared {
-		before := len(news)
-		for _, serial := range s.Serials {
-			if key := s.Mark + string(serial); !ids.told[key] {
-				news = append(news, key)
-			}
-		}
-		if len(news) > before {
-			texts = append(texts, say.Join(" ", s.Text(), s.Help()).En)
-		}
-	}
-	if text := strings.Join(texts, "\n"); text != ids.now {
-		ids.now, ids.since = text, now
-	}
-	if len(texts) == 0 || now.Sub(ids.since) < calm || len(ids.told)+len(news) > roster.Max { // boards may be invented
-		return nil
-	}
-	if ids.told == nil {
-		ids.told = map[string]bool{}
-	}
-	for _, key := range news {
-		ids.told[key] = true
-	}
-	return texts
 }

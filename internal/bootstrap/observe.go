@@ -35,7 +35,7 @@ func (l *Loop) observe(ctx context.Context) policy.View {
 
 	v := l.view(heard, now)
 	if begun := l.ties.note(v); begun {
-		l.roster.Reschedule(func(c *roster.Contact) bool { return isOwnManager(c, l.engine.status) }, now)
+		l.roster.Reschedule(func(c *roster.Contact) bool { return c.ManagerOf(l.engine.status) }, now)
 	}
 	if l.engine.manages() && v.Engine.SwarmID != "" && l.ties.due(now) {
 		if err := l.ties.count(ctx, l.engine); err != nil {

@@ -4,9 +4,11 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/policy"
+	"github.com/pi-agent/pi-agent/internal/roster"
 	"github.com/pi-agent/pi-agent/internal/say"
 )
 
@@ -83,4 +85,41 @@ func SharedIDs(self peer.Claim, peers []policy.Peer) (all []Sharing) {
 		}
 	}
 	return all
+}
+
+// ToldIDs is what was told of boards that share an id.
+type ToldIDs struct {
+	now   string
+	since time.Time
+	told  map[string]bool // by id and board
+}
+
+// News returns what to tell of the boards that share an id, see SharedIDs. Each is told once; those that come within a
+// moment, calm, together.
+func (ids *ToldIDs) News(self peer.Claim, peers []policy.Peer, now time.Time, calm time.Duration) []string {
+	var texts, news []string
+	for _, s := range SharedIDs(self, peers) {
+		before := len(news)
+		for _, serial := range s.Serials {
+			if key := s.Mark + string(serial); !ids.told[key] {
+				news = append(news, key)
+			}
+		}
+		if len(news) > before {
+			texts = append(texts, say.Join(" ", s.Text(), s.Help()).En)
+		}
+	}
+	if text := strings.Join(texts, "\n"); text != ids.now {
+		ids.now, ids.since = text, now
+	}
+	if len(texts) == 0 || now.Sub(ids.since) < calm || len(ids.told)+len(news) > roster.Max { // boards may be invented
+		return nil
+	}
+	if ids.told == nil {
+		ids.told = map[string]bool{}
+	}
+	for _, key := range news {
+		ids.told[key] = true
+	}
+	return texts
 }
