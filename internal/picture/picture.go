@@ -141,37 +141,55 @@ const (
 	servicesMax = 128
 	stacksMax   = 16
 	tasksMax    = 1024 // of all services
-	textMax     = 512  // bytes
+	warningsMax = 64
+	textMax     = 512 // bytes of what one board or task says
 )
 
-// Encode is the picture in JSON, with everything within its bounds.
+// Encode is the picture in JSON, with everything within its bounds. What boards and tasks say may still be too much,
+// for JSON writes a character in up to six bytes, and is cut until the picture has at most Max bytes.
 func (p Picture) Encode() ([]byte, error) {
-	p = p.bounded()
-	p.Sentences = sentencesOf(&p)
-	return json.Marshal(p)
+	for limit := textMax; ; limit /= 2 {
+		small := p.bounded(limit)
+		small.Sentences = sentencesOf(&small)
+		b, err := json.Marshal(small)
+		if err != nil || len(b) <= Max || limit == 0 {
+			return b, err
+		}
+	}
 }
 
-func (p Picture) bounded() Picture {
+// bounded is the picture with at most limit bytes of what one board or task says, and more where many may be named.
+func (p Picture) bounded(limit int) Picture {
 	p.Version = Version
+	p.Cluster, p.Source, p.Doing = tame.Cut(p.Cluster, limit), tame.Cut(p.Source, limit), cut(p.Doing, 4*limit)
 	p.Boards = append([]Board{}, p.Boards[:min(len(p.Boards), boardsMax)]...)
-	for i := range p.Boards {
-		p.Boards[i].Why = cut(p.Boards[i].Why)
-		p.Boards[i].Addrs = append([]netip.Addr{}, p.Boards[i].Addrs[:min(len(p.Boards[i].Addrs), 8)]...)
+	for i, b := range p.Boards {
+		b.Name, b.Model, b.Engine = tame.Cut(b.Name, limit), tame.Cut(b.Model, limit), tame.Cut(b.Engine, limit)
+		b.Why = cut(b.Why, limit)
+		b.Addrs = append([]netip.Addr{}, b.Addrs[:min(len(b.Addrs), 8)]...)
+		p.Boards[i] = b
 	}
 	p.Services = append([]Service{}, p.Services[:min(len(p.Services), servicesMax)]...)
 	left := tasksMax
 	for i, s := range p.Services {
+		s.Name, s.Image = tame.Cut(s.Name, limit), tame.Cut(s.Image, limit)
 		n := min(len(s.Tasks), left)
 		left -= n
 		s.Tasks = append([]Task{}, s.Tasks[:n]...)
 		for j := range s.Tasks {
-			s.Tasks[j].Error = tame.Cut(s.Tasks[j].Error, textMax)
+			s.Tasks[j].Error = tame.Cut(s.Tasks[j].Error, limit)
 		}
 		p.Services[i] = s
 	}
 	p.StackErrors, p.StackAdvice = boundedTexts(p.StackErrors), boundedTexts(p.StackAdvice)
 	p.Nearby = append([]Nearby{}, p.Nearby[:min(len(p.Nearby), boardsMax)]...)
-	p.Warnings = append([]Warning{}, p.Warnings...)
+	for i, n := range p.Nearby {
+		p.Nearby[i].Cluster, p.Nearby[i].Why = tame.Cut(n.Cluster, limit), cut(n.Why, limit)
+	}
+	p.Warnings = append([]Warning{}, p.Warnings[:min(len(p.Warnings), warningsMax)]...)
+	for i, w := range p.Warnings {
+		p.Warnings[i].Text, p.Warnings[i].Remedy = cut(w.Text, 4*limit), cut(w.Remedy, 4*limit)
+	}
 	return p
 }
 

@@ -301,6 +301,22 @@ func TestBounds(t *testing.T) {
 	if err != nil || len(encoded) > picture.Max {
 		t.Errorf("%d bytes, %v", len(encoded), err)
 	}
+	// JSON writes each of these characters in six bytes, and many boards may all be strangers.
+	p = class()
+	p.Doing, p.Cluster = say.Words(strings.Repeat("<", 10_000)), strings.Repeat("&", 10_000)
+	for i := range 300 {
+		long := strings.Repeat("<", 2000)
+		p.Boards = append(p.Boards, picture.Board{Name: long, Model: long, State: picture.Out, Why: say.Words(fmt.Sprint(i) + long)})
+		p.Nearby = append(p.Nearby, picture.Nearby{Serial: "1", Cluster: long, Why: say.Words(long)})
+		p.Warnings = append(p.Warnings, picture.Warning{Text: say.Words(long), Remedy: say.Words(long)})
+	}
+	encoded, err = p.Encode()
+	if err != nil || len(encoded) > picture.Max {
+		t.Errorf("%d bytes of hostile boards, %v", len(encoded), err)
+	}
+	if read, err := picture.Decode(encoded); err != nil || len(read.Boards) != 256 || len(read.Warnings) != 64 {
+		t.Errorf("%d boards, %d warnings, %v", len(read.Boards), len(read.Warnings), err)
+	}
 	p = class()
 	for range 3000 {
 		p.StackErrors, p.StackAdvice = append(p.StackErrors, say.Words(evil)), append(p.StackAdvice, say.Words(evil))

@@ -70,5 +70,7 @@ func (p *Picture) complete() {
 	p.Sentences = nil
 }
 
-// cut is a text within its bounds: it may come from another board.
-func cut(t say.Text) say.Text { return t.Map(func(s string) string { return tame.Cut(s, textMax) }) }
+// cut is a text of at most limit bytes: it may come from another board.
+func cut(t say.Text, limit int) say.Text {
+	return t.Map(func(s string) string { return tame.Cut(s, limit) })
+}

@@ -8,7 +8,7 @@ import (
 func boundedTexts(texts []say.Text) []say.Text {
 	all := append([]say.Text{}, texts[:min(len(texts), stacksMax)]...)
 	for i := range all {
-		all[i] = cut(all[i])
+		all[i] = cut(all[i], textMax)
 	}
 	return all
 }
