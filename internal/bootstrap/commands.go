@@ -10,6 +10,7 @@ type commands struct {
 	*host
 	engine   *engine
 	card     *card
+	actor    *actor
 	ties     *ties
 	orders   chan order
 	wasReset bool // see policy.View

@@ -61,7 +61,8 @@ func NewLoop(o Options) *Loop {
 	l.notices = &notices{host: l.host}
 	l.memory = roster.Memory{Known: o.Known, Write: o.RememberKnown}
 	l.gallery = &gallery{host: l.host}
-	l.commands = &commands{host: l.host, engine: l.engine, card: l.card, ties: l.ties, orders: make(chan order)}
+	l.commands = &commands{host: l.host, engine: l.engine, card: l.card, actor: l.actor, ties: l.ties,
+		orders: make(chan order)}
 	return l
 }
 

@@ -43,6 +43,9 @@ func (h *host) Reached(ctx context.Context) (map[string]map[string]string, error
 			}
 			mu.Lock()
 			defer mu.Unlock()
+			if _, twice := reached[name]; twice {
+				name += " (" + p.Claim.Serial.Name() + ")"
+			}
 			reached[name] = shut
 		})
 	}

@@ -27,18 +27,23 @@ func (a prober) Probe(_ context.Context, p trust.Peer, claim peer.Claim) (map[st
 	return shut, nil
 }
 
-// outside is the serial of a board in no swarm.
-const outside = peer.Serial("100000000000000a")
+const (
+	outside = peer.Serial("100000000000000a") // in no swarm
+	twin    = peer.Serial("100000000000000b") // named as another board is
+)
 
 // The boards of the swarm are asked to probe, by the names that people know them by, and no others.
 func TestReached(t *testing.T) {
+	shut := map[string]string{"port 7946/tcp": "no answer"}
 	l := NewLoop(Options{
 		Serial: mine, Hostname: func() string { return "" }, Log: zap.NewNop(),
-		Asker: prober{shut: map[peer.Serial]map[string]string{low: {}, mid: {"port 7946/tcp": "no answer"}, outside: {"port 2378/tcp": "no answer"}}},
+		Asker: prober{shut: map[peer.Serial]map[string]string{low: {}, mid: shut, twin: shut, outside: {"port 2378/tcp": "no answer"}}},
 	})
+	teacher := func(p *policy.Peer) { p.Claim.Hostname = "teacher" }
 	for _, p := range []policy.Peer{
 		board(low, peer.Manager, in("aaa"), at("10.77.0.1:2378")),
-		board(mid, peer.Worker, in("aaa"), at("10.77.0.2:2378"), func(p *policy.Peer) { p.Claim.Hostname = "teacher" }),
+		board(mid, peer.Worker, in("aaa"), at("10.77.0.2:2378"), teacher),
+		board(twin, peer.Worker, in("aaa"), at("10.77.0.5:2378"), teacher),
 		board(high, peer.Worker, in("aaa"), at("10.77.0.3:2378")),
 		board(outside, peer.Blank, at("10.77.0.4:2378")),
 	} {
@@ -52,7 +57,12 @@ func TestReached(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]map[string]string{"pi-000001": {}, "teacher": {"port 7946/tcp": "no answer"}}
+	// Which of the two answers first is chance.
+	want := map[string]map[string]string{"pi-000001": {}, "teacher": shut, "teacher (pi-00000b)": shut}
+	if _, first := reached["teacher (pi-00000b)"]; !first {
+		delete(want, "teacher (pi-00000b)")
+		want["teacher ("+mid.Name()+")"] = shut
+	}
 	if diff := cmp.Diff(want, reached); diff != "" {
 		t.Error(diff)
 	}

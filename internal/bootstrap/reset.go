@@ -49,7 +49,7 @@ func (c *commands) reset(ctx context.Context, swarmID string) error {
 	if err != nil {
 		return err
 	}
-	c.wasReset = true
+	c.wasReset, c.actor.leaving = true, nil // it has not left for another swarm, as it may have wanted to
 	c.Log.Info("This board was reset: it is in no swarm and forgets the one it was in.")
 	if c.Pins != nil {
 		c.Pins.Forget()

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/pi-agent/pi-agent/internal/peer"
+	"github.com/pi-agent/pi-agent/internal/policy"
 	"github.com/pi-agent/pi-agent/internal/swarm"
 )
 
@@ -132,6 +133,28 @@ func TestResetWhileASwarmIsBroughtBack(t *testing.T) {
 		}
 		if b.remembered().Revive != b.addr {
 			t.Errorf("it remembers %+v", b.remembered())
+		}
+	})
+}
+
+// A board is reset while it wants to leave a swarm that is lost for another one, and its engine has not left yet: it has
+// not gone there.
+func TestResetWhileItMoves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		b := w.add(mine)
+		b.powerOn(t.Context(), 0)
+		w.run(t, nil, time.Minute, func() bool { return b.swarm != "" })
+		c := b.running().commands
+		if _, err := c.order(t.Context(), func(ctx context.Context) (string, error) {
+			c.actor.leaving = &policy.Action{Kind: policy.Move, Lost: true}
+			return "", c.reset(ctx, b.swarm)
+		}); err != nil {
+			t.Fatal(err)
+		}
+		w.run(t, nil, 10*time.Second, nil)
+		if all := strings.Join(b.lines, "\n"); strings.Contains(all, "which is lost") || !strings.Contains(all, "was reset") {
+			t.Error(all)
 		}
 	})
 }

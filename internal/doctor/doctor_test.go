@@ -404,8 +404,8 @@ func TestEngineRemedies(t *testing.T) {
 		{swarm.ErrNoPermission, "", Skip, "Whoever may not use Docker cannot look at it: run sudo pi-agent doctor.", ""},
 		{nil, "x509: certificate has expired or is not yet valid: current time is after", Fail, "", "pi-agent status says what becomes of it"},
 		{nil, "error while loading TLS certificate in x: certificate has expired", Fail, "", "pi-agent status says what becomes of it"},
-		{nil, "manager stopped: can't initialize raft node: no permission", Fail, "", "journalctl -u docker tells more"},
-		{nil, "x509: certificate has expired or is not yet valid: current time is before", Fail, "", "journalctl -u docker tells more"},
+		{nil, "manager stopped: can't initialize raft node: no permission", Fail, "", "journalctl -u docker says more"},
+		{nil, "x509: certificate has expired or is not yet valid: current time is before", Fail, "", "journalctl -u docker says more"},
 	} {
 		p, _ := body(t)
 		p.EngineErr, p.Engine.State, p.Engine.Error = tt.err, swarm.Failed, tt.said

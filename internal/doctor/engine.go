@@ -26,7 +26,7 @@ func checkAgent(_ context.Context, p *Patient) []Result {
 			"It draws no picture of the cluster: %v.", p.Agent),
 			"systemctl", "restart", "pi-agent")
 	case p.Picture.Needs:
-		return fail(name, "journalctl -u pi-agent tells more", "%s", p.Picture.Doing)
+		return fail(name, "journalctl -u pi-agent says more", "%s", p.Picture.Doing)
 	}
 	return pass(name, "%s", p.Picture.Doing)
 }
@@ -55,7 +55,7 @@ func checkEngine(_ context.Context, p *Patient) []Result {
 			p.Engine.Version, oldestMajor, oldestMinor)
 	}
 	if p.Engine.State == swarm.Failed || p.Engine.State == swarm.Locked {
-		remedy := "journalctl -u docker tells more"
+		remedy := "journalctl -u docker says more"
 		if fault := p.Engine.Fault(); fault == swarm.Expired || fault == swarm.OwnExpired {
 			remedy = "pi-agent status says what becomes of it"
 		}

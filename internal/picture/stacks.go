@@ -21,13 +21,13 @@ func (j *judge) stacks() {
 		}
 	}
 	for _, text := range boundedTexts(j.StackErrors) {
-		j.trouble(say.StackHelp.With(where), text)
+		j.trouble(text, say.StackHelp.With(where))
 	}
 	for _, text := range boundedTexts(j.StackAdvice) {
 		var remedy say.Text
 		if say.StackLacks.Says(text) {
 			remedy = say.StackLacksHelp.With()
 		}
-		j.note(remedy, text)
+		j.note(text, remedy)
 	}
 }

@@ -53,17 +53,17 @@ type judge struct {
 // none is where nothing helps, or what does was said.
 var none say.Text
 
-func (j *judge) trouble(remedy, what say.Text) {
+func (j *judge) trouble(what, remedy say.Text) {
 	j.troubles = append(j.troubles, Warning{Text: what, Remedy: remedy, Trouble: true})
 }
 
-func (j *judge) note(remedy, what say.Text) {
+func (j *judge) note(what, remedy say.Text) {
 	j.notes = append(j.notes, Warning{Text: what, Remedy: remedy})
 }
 
 func (j *judge) agent() {
 	if j.Needs {
-		j.trouble(none, j.Doing)
+		j.trouble(j.Doing, none)
 	}
 }
 
@@ -77,12 +77,12 @@ func (j *judge) boards() {
 	for _, b := range j.Boards {
 		switch {
 		case b.State == Down:
-			j.trouble(none, say.BoardDown.With(b.Name, b.Why))
+			j.trouble(say.BoardDown.With(b.Name, b.Why), none)
 		case b.State == Out && j.Needs && (b.Serial == j.Self && b.Why.IsZero() || b.Why == j.Doing): // it is said already
 		case b.State == Out:
-			j.trouble(none, say.BoardOut.With(b.Name, b.Why))
+			j.trouble(say.BoardOut.With(b.Name, b.Why), none)
 		case noted[b.Why] != nil:
-			j.note(none, say.BoardNote.With(say.List(noted[b.Why]), b.Why))
+			j.note(say.BoardNote.With(say.List(noted[b.Why]), b.Why), none)
 			delete(noted, b.Why)
 		}
 	}
@@ -114,7 +114,7 @@ func (j *judge) services() {
 		if getting := s.preparing(); getting.on != nil {
 			text = append(text, say.Fetching.With(s.Image, getting.boards()))
 		}
-		j.trouble(remedy, say.Join("", append(text, say.Words("."))...))
+		j.trouble(say.Join("", append(text, say.Words("."))...), remedy)
 	}
 }
 
@@ -127,10 +127,10 @@ func (j *judge) swarm() {
 	case s.Lost: // what the board does says it
 		return
 	case s.Leaderless:
-		j.trouble(say.LeaderlessHelp.With(), say.Leaderless.With())
+		j.trouble(say.Leaderless.With(), say.LeaderlessHelp.With())
 		return
 	case j.Source == "":
-		j.trouble(say.NoManagerAnswersHelp.With(), say.NoManagerAnswers.With())
+		j.trouble(say.NoManagerAnswers.With(), say.NoManagerAnswersHelp.With())
 		return
 	}
 	var managers []string
@@ -149,17 +149,17 @@ func (j *judge) swarm() {
 	}
 	switch {
 	case s.Reachable < s.Managers:
-		j.trouble(say.ManagersReachableHelp.With(), say.ManagersReachable.With(s.Reachable, s.Managers))
+		j.trouble(say.ManagersReachable.With(s.Reachable, s.Managers), say.ManagersReachableHelp.With())
 	case s.Managers == 1 && len(managers) == 1 && len(j.Boards) > 1:
-		j.note(more, say.OneManager.With(managers[0]))
+		j.note(say.OneManager.With(managers[0]), more)
 	case s.Managers == 2 && len(managers) == 2:
-		j.note(more, say.TwoManagers.With(managers[0], managers[1]))
+		j.note(say.TwoManagers.With(managers[0], managers[1]), more)
 	}
 	if s.CertDays > 0 && s.CertDays < certDaysLow {
-		j.note(say.CertificatesShortHelp.With(), say.CertificatesShort.With(s.CertDays))
+		j.note(say.CertificatesShort.With(s.CertDays), say.CertificatesShortHelp.With())
 	}
 	if left := s.RootEnds.Sub(j.Drawn); !s.RootEnds.IsZero() && left < rootEndsSoon {
-		j.trouble(say.AuthorityEndsHelp.With(), say.AuthorityEnds.With(s.RootEnds.Format(time.DateOnly)))
+		j.trouble(say.AuthorityEnds.With(s.RootEnds.Format(time.DateOnly)), say.AuthorityEndsHelp.With())
 	}
 }
 
@@ -168,6 +168,6 @@ func (j *judge) clocks() {
 		if b.Clock == nil || math.Abs(*b.Clock) < clockOff.Seconds() {
 			continue
 		}
-		j.note(say.ClockOffHelp.With(), say.ClockOff.With(b.Name, say.Offset(*b.Clock)))
+		j.note(say.ClockOff.With(b.Name, say.Offset(*b.Clock)), say.ClockOffHelp.With())
 	}
 }

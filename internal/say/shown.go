@@ -145,7 +145,7 @@ var (
 		": %[1]s is being fetched on %[2]s",
 		": se está descargando %[1]s en %[2]s")
 	TasksHelp = sentence("know-tasks-help",
-		"docker service ps --no-trunc %[1]s on a manager tells more.",
+		"docker service ps --no-trunc %[1]s on a manager says more.",
 		"docker service ps --no-trunc %[1]s en una gestora dice más.")
 	VxlanHelp = sentence("know-vxlan-help",
 		"The kernel of that board has no vxlan. On Ubuntu: sudo apt install linux-modules-extra-raspi, and reboot.",

@@ -44,7 +44,7 @@ func (s Sources) Draw(ctx context.Context, f Facts) picture.Picture {
 	}
 	render{&p, f}.boards()
 	p.Judge()
-	s.obstruct(&p)
+	s.addObstacles(&p)
 	for _, shared := range SharedIDs(f.Claim, f.View.Boards.Peers) {
 		p.Warnings = append(p.Warnings, picture.Warning{Text: shared.Text(), Remedy: shared.Help()})
 	}
@@ -127,8 +127,8 @@ func (s Sources) pictureOf(ctx context.Context, m policy.Peer) (picture.Picture,
 	return picture.Decode(shown)
 }
 
-// obstruct adds what is in the way on this board to its picture. What is told there already is left out.
-func (s Sources) obstruct(p *picture.Picture) {
+// addObstacles adds what is in the way on this board to its picture. What is told there already is left out.
+func (s Sources) addObstacles(p *picture.Picture) {
 	if s.Obstacles == nil {
 		return
 	}
