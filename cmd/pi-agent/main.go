@@ -28,7 +28,8 @@ var commands = []command{
 	{"reset", "take this board out of its swarm, a manager too (with sudo)", resetCommand},
 	{"yield", "of two swarms give up the one that this board manages: pi-agent yield SWARM-ID (with sudo)", yieldCommand},
 	{"prepare",
-		"give this board its own name, a clock that is not in the past, and its user docker without sudo (as root, at boot)", prepareCommand},
+		"give this board its own name, a clock that is not in the past, and its user docker without sudo (as root, at " +
+			"boot)", prepareCommand},
 	{"version", "print the version", versionCommand},
 }
 

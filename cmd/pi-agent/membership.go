@@ -27,7 +27,8 @@ type membership struct {
 }
 
 // membershipOf is that of a board with these settings and this key, which may be none. It may take seconds.
-func membershipOf(cfg config.Config, key clusterkey.Phrase, kept *state.File, runDir string, onLink func(netip.Addr) bool,
+func membershipOf(cfg config.Config, key clusterkey.Phrase, kept *state.File, runDir string,
+	onLink func(netip.Addr) bool,
 	patience timing.Timing, log *zap.Logger,
 ) (membership, error) {
 	m := membership{}
@@ -47,7 +48,8 @@ func membershipOf(cfg config.Config, key clusterkey.Phrase, kept *state.File, ru
 func strangers(cfg config.Config, kept *state.File, runDir string, onLink func(netip.Addr) bool, patience timing.Timing,
 	log *zap.Logger,
 ) membership {
-	log.Warn(fmt.Sprintf("There is no cluster key: when boards first meet, every machine on this network that names cluster %q is trusted.",
+	log.Warn(fmt.Sprintf("There is no cluster key: when boards first meet, every machine on this network that names "+
+		"cluster %q is trusted.",
 		cfg.Cluster))
 	started, err := board.Started(filepath.Join(runDir, "started"))
 	if err != nil {
@@ -58,7 +60,8 @@ func strangers(cfg config.Config, kept *state.File, runDir string, onLink func(n
 	model := trust.NewFirstUse(cfg.Cluster, kept.State().Pins, started, patience.Pair, onLink, save, log)
 	pair := func() (string, error) {
 		model.Pair()
-		return fmt.Sprintf("For %.0f minutes this board lets new boards in, if it is a manager. It follows the next manager it joins.",
+		return fmt.Sprintf("For %.0f minutes this board lets new boards in, if it is a manager. It follows the next "+
+			"manager it joins.",
 			patience.Pair.Minutes()), nil
 	}
 	return membership{model, discovery.Cluster{Name: cfg.Cluster}, model, pair}
@@ -67,8 +70,8 @@ func strangers(cfg config.Config, kept *state.File, runDir string, onLink func(n
 // members is the membership of a board in the cluster of that name with this key.
 func members(cluster string, phrase clusterkey.Phrase, log *zap.Logger) (membership, error) {
 	if phrase.Weak() {
-		log.Warn("The cluster key is a passphrase, which is weak: whoever listens to this network can take it home and guess. " +
-			"\"pi-agent key new\" prints a strong one.")
+		log.Warn("The cluster key is a passphrase, which is weak: whoever listens to this network can take it home and " +
+			"guess. \"pi-agent key new\" prints a strong one.")
 	}
 	key, err := phrase.Key(cluster)
 	if err != nil {

@@ -213,7 +213,8 @@ type loss struct {
 // noteLoss tells that this board has left a swarm that was lost.
 func (a *actor) noteLoss(now time.Time) {
 	a.loss = loss{cmp.Or(a.card.Swarm, "?"), now}
-	a.Log.Warn(fmt.Sprintf("This board has left swarm %s, which is lost with its services, secrets and configs: its containers are stopped.",
+	a.Log.Warn(fmt.Sprintf("This board has left swarm %s, which is lost with its services, secrets and configs: its "+
+		"containers are stopped.",
 		a.loss.swarm))
 }
 

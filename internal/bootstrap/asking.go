@@ -31,7 +31,8 @@ func (a *asking) ask(ctx context.Context, v policy.View, elects time.Time) time.
 		return a.Timing.Turn
 	}
 	state := a.Claim().State
-	addrs, next := a.roster.Due(func(c *roster.Contact) time.Duration { return roster.Pace(c, v, state) }, elects, time.Now())
+	addrs, next := a.roster.Due(func(c *roster.Contact) time.Duration { return roster.Pace(c, v, state) }, elects,
+		time.Now())
 	for _, addr := range addrs {
 		a.background.Go(func() {
 			if !a.roster.Answers(addr) { // one that does answer need not wait for those that may be invented
@@ -64,8 +65,8 @@ func (a *asking) hello(ctx context.Context, addr netip.AddrPort) {
 	case report && errors.Is(err, trust.ErrNotFollowed) && a.saysUnfollowed():
 		a.Log.Debug("A manager is not followed.", zap.Stringer("addr", addr), zap.Error(err))
 	case report && a.roster.IsNamed(addr):
-		a.Log.Warn(fmt.Sprintf("No board answers at %s, which peers in the settings names: is it on, and does the network let boards "+
-			"reach one another? Client isolation of an access point must be off.", addr.Addr()), zap.Error(err))
+		a.Log.Warn(fmt.Sprintf("No board answers at %s, which peers in the settings names: is it on, and does the network "+
+			"let boards reach one another? Client isolation of an access point must be off.", addr.Addr()), zap.Error(err))
 	case report:
 		a.Log.Warn(fmt.Sprintf("A board announces itself at %s and is not understood or not reached: %v.", addr.Addr(), err))
 	default:

@@ -79,7 +79,8 @@ func (c *card) adopt(s swarm.Status, on, copied time.Duration) {
 	if c.From == "" || s.NodeID == "" || on < copied {
 		return
 	}
-	c.log.Info(fmt.Sprintf("The card of this board was in %s, which has not been met: its place in the swarm is this board's now.",
+	c.log.Info(fmt.Sprintf("The card of this board was in %s, which has not been met: its place in the swarm is this "+
+		"board's now.",
 		c.From.Name()))
 	m := c.Membership
 	m.From = ""

@@ -99,7 +99,8 @@ func (g *gallery) draw(ctx context.Context) picture.Picture {
 func (g *gallery) facts(seen *snapshot) status.Facts {
 	heard, now := g.Discovery.Snapshot(), time.Now()
 	f := status.Facts{
-		Now: now, Cluster: g.Cluster, Tag: g.Tag, Keyless: g.Pins != nil, View: seen.view, Action: seen.action, Claim: seen.claim,
+		Now: now, Cluster: g.Cluster, Tag: g.Tag, Keyless: g.Pins != nil, View: seen.view, Action: seen.action,
+		Claim: seen.claim,
 		Hints: heard.Hints, SelfHeard: heard.SelfHeard, Neighbours: g.Discovery.Nearby(), Unmet: g.roster.Unmet(now),
 	}
 	f.View.Boards.Peers, f.View.Boards.SameSerial = g.roster.Peers(g.Serial)

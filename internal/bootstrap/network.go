@@ -75,8 +75,8 @@ func (n *network) compare(s swarm.Status, now time.Time, log *zap.Logger) {
 	}
 	if s.Manager && !n.warned && n.advertise.IsLinkLocalUnicast() && !s.Addr.IsLinkLocalUnicast() {
 		n.warned = true
-		log.Warn(fmt.Sprintf("The swarm relies on %s, and loses its workers if this board gets another address: give it a fixed lease "+
-			"in the router. A swarm that is made anew relies on %s, which stays.", s.Addr, n.advertise))
+		log.Warn(fmt.Sprintf("The swarm relies on %s, and loses its workers if this board gets another address: give it a "+
+			"fixed lease in the router. A swarm that is made anew relies on %s, which stays.", s.Addr, n.advertise))
 	}
 }
 
@@ -98,7 +98,8 @@ func (n *network) addressFor(manager netip.Addr) (netip.Addr, error) {
 	case manager.IsLinkLocalUnicast() == n.advertise.IsLinkLocalUnicast():
 		return n.advertise, nil
 	case manager.IsLinkLocalUnicast():
-		return netip.Addr{}, fmt.Errorf("its manager is at %s, and this board has address = \"interface\": give all boards the same",
+		return netip.Addr{}, fmt.Errorf("its manager is at %s, and this board has address = \"interface\": give all "+
+			"boards the same",
 			manager)
 	case !n.link.Addr.IsValid():
 		return netip.Addr{}, fmt.Errorf("its manager is at %s, and %s has no address but %s", manager, n.link.Name,

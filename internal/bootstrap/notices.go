@@ -3,11 +3,9 @@ package bootstrap
 import (
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/policy"
-	"github.com/pi-agent/pi-agent/internal/roster"
 	"github.com/pi-agent/pi-agent/internal/status"
 	"github.com/pi-agent/pi-agent/internal/swarm"
 	"github.com/pi-agent/pi-agent/internal/timing"
@@ -25,8 +23,12 @@ type notices struct {
 
 // tell logs what is news in a view.
 func (n *notices) tell(v policy.View) {
-	if text := n.multicastLost(v.Now); n.reach.News(text, v.Now, n.Timing.ReachCalm) {
-		n.Log.Warn(text)
+	lost := "" // in a swarm nobody asks all the others
+	if !n.Claim().State.InSwarm() {
+		lost = n.roster.MulticastLost(v.Now)
+	}
+	if n.reach.News(lost, v.Now, n.Timing.ReachCalm) {
+		n.Log.Warn(lost)
 	}
 	if text := n.straying(v); n.strays.News(text, v.Now, n.Timing.ReachCalm) {
 		n.Log.Warn(text)
@@ -37,23 +39,6 @@ func (n *notices) tell(v policy.View) {
 	if text := n.nearby(n.others); n.near.News(text, v.Now, n.Timing.NeighboursCalm) {
 		n.Log.Info(text)
 	}
-}
-
-// multicastLost says which boards are met that multicast does not tell of, and what leads to them instead.
-func (n *notices) multicastLost(now time.Time) string {
-	_, boards, unheard := n.roster.ByAddress(now)
-	if unheard == [roster.Ways]int{} || n.Claim().State.InSwarm() {
-		return ""
-	}
-	all := 0
-	var ways []string
-	for way, count := range unheard {
-		if all += count; count > 0 {
-			ways = append(ways, fmt.Sprintf("%d %s", count, roster.Way(way)))
-		}
-	}
-	return fmt.Sprintf("Multicast does not pass this network: %d of %d boards are met by address only, %s. Turn off client isolation "+
-		"and IGMP snooping, or name one board in peers on all others.", all, boards, strings.Join(ways, ", "))
 }
 
 // straying names the boards that would join this manager's swarm if a person said that they may. Each says so of
@@ -73,8 +58,8 @@ func (n *notices) straying(v policy.View) string {
 	if len(names) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("Still in a swarm that is lost, and without a cluster key not in that of this board: %s. \"sudo pi-agent pair\" "+
-		"here and on each of them lets them join.", strings.Join(names, ", "))
+	return fmt.Sprintf("Still in a swarm that is lost, and without a cluster key not in that of this board: %s. \"sudo "+
+		"pi-agent pair\" here and on each of them lets them join.", strings.Join(names, ", "))
 }
 
 // nearby says how many other clusters are heard. Boards are heard one after the other, and whoever wants to fill the

@@ -43,8 +43,9 @@ func (l *Loop) observe(ctx context.Context) policy.View {
 		}
 	}
 	v.Swarm = policy.Swarm{
-		Contents: l.ties.contents, Answered: l.ties.answered, Disowned: l.ties.disowned.Time, Duplicate: l.ties.duplicate.Time,
-		Left: l.actor.left,
+		Contents: l.ties.contents, Answered: l.ties.answered, Disowned: l.ties.disowned.Time,
+		Duplicate: l.ties.duplicate.Time,
+		Left:      l.actor.left,
 	}
 	l.notices.others = heard.Others
 	l.memory.Keep(l.roster.Places(), now, l.Timing, l.Log)

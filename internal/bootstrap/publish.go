@@ -2,7 +2,6 @@ package bootstrap
 
 import (
 	"errors"
-	"net/netip"
 	"time"
 
 	"github.com/pi-agent/pi-agent/internal/peer"
@@ -18,7 +17,8 @@ import (
 func (l *Loop) publish(v policy.View, a policy.Action) {
 	before := l.Claim()
 	c := policy.ClaimOf(v, a, policy.Said{
-		Before: before, Told: l.told, Hostname: l.Hostname(), Met: l.toldOf(v.Now), Refused: l.refused.of(a), Paused: l.refused.pauses(a, v.Now),
+		Before: before, Told: l.told, Hostname: l.Hostname(), Met: l.roster.ToldOf(v.Now),
+		Refused: l.refused.of(a), Paused: l.refused.pauses(a, v.Now),
 		Restarts: l.engine.restarts(v.Now, l.Timing.Remembered), Lost: l.actor.lostBefore(v.Now),
 	})
 	if c != before {
@@ -57,14 +57,4 @@ func (l *Loop) show(v policy.View, a policy.Action, c peer.Claim) {
 		l.serving.forget()
 	}
 	l.Store(s)
-}
-
-// toldOf are the boards that a board in no swarm tells others of: those that it met, once it has met one that multicast
-// does not tell of.
-func (l *Loop) toldOf(now time.Time) []netip.Addr {
-	addrs, _, unheard := l.roster.ByAddress(now)
-	if unheard == [roster.Ways]int{} {
-		return nil
-	}
-	return addrs
 }

@@ -18,8 +18,9 @@ import (
 // by its id. Reset returns what was done in a sentence, within a minute.
 func (c *commands) Reset(ctx context.Context, swarmID string) (string, error) {
 	return c.order(ctx, func(ctx context.Context) (string, error) {
-		return "This board has left its swarm and forgotten it. It stays out until it is switched off and on, or its agent is " +
-				"restarted. \"docker node ls\" on a manager still shows it; \"docker node rm\" takes it off the list.", c.reset(ctx,
+		return "This board has left its swarm and forgotten it. It stays out until it is switched off and on, or its " +
+				"agent is restarted. \"docker node ls\" on a manager still shows it; \"docker node rm\" takes it off the " +
+				"list.", c.reset(ctx,
 				swarmID)
 	})
 }
@@ -33,8 +34,8 @@ func (c *commands) reset(ctx context.Context, swarmID string) error {
 	case err != nil:
 		return err
 	case s.State == swarm.Inactive && c.card.Revive.IsValid() && swarmID != c.card.Swarm:
-		return fmt.Errorf("this board is the only manager of swarm %s and is bringing it back; if the swarm is to end with its "+
-			"services and secrets: sudo pi-agent reset -swarm %s", c.card.Swarm, c.card.Swarm)
+		return fmt.Errorf("this board is the only manager of swarm %s and is bringing it back; if the swarm is to end "+
+			"with its services and secrets: sudo pi-agent reset -swarm %s", c.card.Swarm, c.card.Swarm)
 	case s.State == swarm.Inactive:
 	case s.Manager:
 		err = manager.Resign(ctx, c.engine, s, swarmID, c.Timing.Resign)

@@ -27,11 +27,13 @@ func (c *commands) yield(ctx context.Context, swarmID string) (string, error) {
 	case c.engine.err != nil:
 		return "", c.engine.err
 	case !c.engine.manages() || own == "":
-		return "", errors.New("this board does not manage a swarm: give the command on the manager of the swarm that is to be given up")
+		return "", errors.New("this board does not manage a swarm: give the command on the manager of the swarm that is " +
+			"to be given up")
 	case swarmID != "" && swarmID != own:
 		return "", fmt.Errorf("this board manages swarm %s: only that one can be given up here", own)
 	case len(c.engine.status.Managers) > 1:
-		return "", errors.New("the swarm has other managers: give managers = 1 on every board, or \"docker node demote\" them, first")
+		return "", errors.New("the swarm has other managers: give managers = 1 on every board, or \"docker node demote\" " +
+			"them, first")
 	}
 	if err := c.ties.count(ctx, c.engine); err != nil {
 		return "", err
@@ -45,7 +47,8 @@ func (c *commands) yield(ctx context.Context, swarmID string) (string, error) {
 	}
 	name := rival.Claim.Serial.Name()
 	if swarmID == "" {
-		return fmt.Sprintf("This board manages swarm %s with %s. They are lost, and its boards move to the swarm of %s, with:\n"+
+		return fmt.Sprintf("This board manages swarm %s with %s. They are lost, and its boards move to the swarm of %s, "+
+			"with:\n"+
 			"  sudo pi-agent yield %s\nWithout a cluster key give \"sudo pi-agent pair\" on each of its boards and on %s as "+
 			"well.",
 			own, c.ties.contents, name, own, name), nil
@@ -56,8 +59,8 @@ func (c *commands) yield(ctx context.Context, swarmID string) (string, error) {
 		return "", fmt.Errorf("keep the order on the card: %w", err)
 	}
 	c.Log.Warn(fmt.Sprintf("A person has given up swarm %s with %s.", own, c.ties.contents))
-	return fmt.Sprintf("Swarm %s is given up. This board moves to the swarm of %s within seconds, its workers within minutes; "+
-		"journalctl -fu pi-agent tells how it goes.", own, name), nil
+	return fmt.Sprintf("Swarm %s is given up. This board moves to the swarm of %s within seconds, its workers within "+
+		"minutes; journalctl -fu pi-agent tells how it goes.", own, name), nil
 }
 
 // rival is the manager of the other swarm that the rule "two swarms" is about.

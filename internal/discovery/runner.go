@@ -372,7 +372,8 @@ func (r *runner) show(now time.Time) {
 	}
 	hints, duplicates := r.cache.split(r.got.claim.Serial)
 	r.shown.shot.Store(&Snapshot{
-		Hints: hints, SelfHeard: r.draft.selfHeard, Duplicates: duplicates, Others: r.others.count(now), Asked: r.inquiry.asked,
+		Hints: hints, SelfHeard: r.draft.selfHeard, Duplicates: duplicates, Others: r.others.count(now),
+		Asked: r.inquiry.asked,
 	})
 	if r.draft.news {
 		signal(r.shown.changed)

@@ -31,10 +31,12 @@ func ClaimOf(v View, a Action, s Said) peer.Claim {
 	switch {
 	case e.Err != nil && c.State.InSwarm() && s.Restarts:
 		return s.Before // an engine that starts or restarts is still in its swarm
-	case e.Err == nil && c.State.InSwarm() && (e.State == swarm.Failed && m.Node != "" || e.State == swarm.Inactive && m.Revive.IsValid()):
+	case e.Err == nil && c.State.InSwarm() &&
+		(e.State == swarm.Failed && m.Node != "" || e.State == swarm.Inactive && m.Revive.IsValid()):
 		return s.Before // and so is one that stumbles on the way back, or is brought back
 	}
-	c.Swarm, c.Node, c.Trouble, c.Waits, c.Contents, c.Orphan, c.Manages = "", "", say.Text{}, say.Text{}, peer.Contents{}, false, ""
+	c.Swarm, c.Node, c.Trouble, c.Waits, c.Contents, c.Orphan, c.Manages = "", "", say.Text{}, say.Text{},
+		peer.Contents{}, false, ""
 	c.State = stateOf(v, a, s.Paused)
 	switch {
 	case c.State == peer.Manager:

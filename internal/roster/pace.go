@@ -11,8 +11,8 @@ import (
 
 // Pace says how often a board in that state asks a contact: outside a swarm everybody knows everybody, in a swarm the
 // workers keep in touch with their manager and managers look after managers of other swarms. A board outside the swarm
-// says hello by itself; one that only announces itself is asked by the managers, who can tell then why it is not in. Zero
-// stands for a contact that need not be asked.
+// says hello by itself; one that only announces itself is asked by the managers, who can tell then why it is not in.
+// Zero stands for a contact that need not be asked.
 func Pace(c *Contact, v policy.View, self peer.State) time.Duration {
 	manager := c.Hint.State == peer.Manager || c.Met && c.Answer.Claim.State == peer.Manager
 	switch {

@@ -5,8 +5,10 @@ package roster
 // asked.
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/pi-agent/pi-agent/internal/peer"
@@ -15,29 +17,29 @@ import (
 // recallAsks is how often an address from before is asked in vain before it is forgotten: for some four minutes.
 const recallAsks = 10
 
-// Way is how a board is met of which multicast does not tell: the first of these that holds.
-type Way int
+// way is how a board is met of which multicast does not tell: the first of these that holds.
+type way int
 
-// The ways.
+// The ways, the most certain first.
 const (
-	bySettings Way = iota
+	bySettings way = iota
 	byMemory
 	byOther
 	byItself
 
-	// Ways is how many there are.
-	Ways = iota
+	// ways is how many there are.
+	ways = iota
 )
 
 // String follows a number of boards.
-func (w Way) String() string {
+func (w way) String() string {
 	return [...]string{
 		"named in the settings", "remembered from last time", "named by another board", "that asked this one",
 	}[w]
 }
 
 // way is the way to a contact.
-func (c *Contact) way() Way {
+func (c *Contact) way() way {
 	switch {
 	case c.Named:
 		return bySettings
@@ -81,9 +83,38 @@ func (r *Roster) Unanswered() (addrs []netip.Addr) {
 	return addrs
 }
 
-// ByAddress lists where boards outside a swarm were met lately, and counts those that were met though no announcement
+// MulticastLost says which boards outside a swarm are met that multicast does not tell of, and what leads to them
+// instead; empty where there are none.
+func (r *Roster) MulticastLost(now time.Time) string {
+	_, boards, unheard := r.byAddress(now)
+	all := 0
+	var parts []string
+	for w, count := range unheard {
+		if all += count; count > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", count, way(w)))
+		}
+	}
+	if all == 0 {
+		return ""
+	}
+	return fmt.Sprintf("Multicast does not pass this network: %d of %d boards are met by address only, %s. Turn off "+
+		"client isolation and IGMP snooping, or name one board in peers on all "+
+		"others.", all, boards, strings.Join(parts, ", "))
+}
+
+// ToldOf are the boards that a board in no swarm tells others of: those that it met, once it has met one that multicast
+// does not tell of.
+func (r *Roster) ToldOf(now time.Time) []netip.Addr {
+	addrs, _, unheard := r.byAddress(now)
+	if unheard == [ways]int{} {
+		return nil
+	}
+	return addrs
+}
+
+// byAddress lists where boards outside a swarm were met lately, and counts those that were met though no announcement
 // of theirs is heard.
-func (r *Roster) ByAddress(now time.Time) (addrs []netip.Addr, boards int, unheard [Ways]int) {
+func (r *Roster) byAddress(now time.Time) (addrs []netip.Addr, boards int, unheard [ways]int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	heard := map[peer.Serial]bool{}

@@ -61,7 +61,8 @@ func serviceOf(s swarm.Service, names map[string]string) picture.Service {
 			out.Running++
 		}
 		out.Tasks = append(out.Tasks, picture.Task{
-			ID: t.ID, Slot: t.Slot, Node: t.Node, Board: names[t.Node], State: t.State, Error: t.Error, ErrorBoard: names[t.On], Since: t.Since,
+			ID: t.ID, Slot: t.Slot, Node: t.Node, Board: names[t.Node], State: t.State, Error: t.Error,
+			ErrorBoard: names[t.On], Since: t.Since,
 		})
 	}
 	return out
