@@ -160,7 +160,7 @@ func TestStatusOfAnAgentThatHangs(t *testing.T) {
 func TestStatusWatchGoesOn(t *testing.T) {
 	good := settingsIn(t, "")
 	for name, socket := range map[string]string{
-		"hangs": hanging(t),
+		"hangs":          hanging(t),
 		"not understood": answering(t, func() ([]byte, error) { return []byte("{"), nil }),
 	} {
 		t.Run(name, func(t *testing.T) {
