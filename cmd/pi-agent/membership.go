@@ -28,8 +28,7 @@ type membership struct {
 
 // membershipOf is that of a board with these settings and this key, which may be none. It may take seconds.
 func membershipOf(cfg config.Config, key clusterkey.Phrase, kept *state.File, runDir string,
-	onLink func(netip.Addr) bool,
-	patience timing.Timing, log *zap.Logger,
+	onLink func(netip.Addr) bool, patience timing.Timing, log *zap.Logger,
 ) (membership, error) {
 	m := membership{}
 	if key.None() {

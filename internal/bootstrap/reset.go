@@ -19,9 +19,8 @@ import (
 func (c *commands) Reset(ctx context.Context, swarmID string) (string, error) {
 	return c.order(ctx, func(ctx context.Context) (string, error) {
 		return "This board has left its swarm and forgotten it. It stays out until it is switched off and on, or its " +
-				"agent is restarted. \"docker node ls\" on a manager still shows it; \"docker node rm\" takes it off the " +
-				"list.", c.reset(ctx,
-				swarmID)
+				"agent is restarted. \"docker node ls\" on a manager still shows it; \"docker node rm\" takes it off the list.",
+			c.reset(ctx, swarmID)
 	})
 }
 

@@ -48,9 +48,8 @@ func (c *commands) yield(ctx context.Context, swarmID string) (string, error) {
 	name := rival.Claim.Serial.Name()
 	if swarmID == "" {
 		return fmt.Sprintf("This board manages swarm %s with %s. They are lost, and its boards move to the swarm of %s, "+
-			"with:\n"+
-			"  sudo pi-agent yield %s\nWithout a cluster key give \"sudo pi-agent pair\" on each of its boards and on %s as "+
-			"well.",
+			"with:\n  sudo pi-agent yield %s\n"+
+			"Without a cluster key give \"sudo pi-agent pair\" on each of its boards and on %s as well.",
 			own, c.ties.contents, name, own, name), nil
 	}
 	m := c.card.Membership

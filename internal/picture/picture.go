@@ -140,9 +140,9 @@ const (
 	boardsMax   = 256
 	servicesMax = 128
 	stacksMax   = 16
-	tasksMax    = 1024 // of all services
-	warningsMax = 64
-	textMax     = 512 // bytes of what one board or task says
+	tasksMax    = 1024          // of all services
+	warningsMax = 3 * boardsMax // that many boards must not hide what is wrong with this one
+	textMax     = 512           // bytes of what one board or task says
 )
 
 // Encode is the picture in JSON, with everything within its bounds. What boards and tasks say may still be too much,
@@ -176,8 +176,9 @@ func (p Picture) bounded(limit int) Picture {
 		n := min(len(s.Tasks), left)
 		left -= n
 		s.Tasks = append([]Task{}, s.Tasks[:n]...)
-		for j := range s.Tasks {
-			s.Tasks[j].Error = tame.Cut(s.Tasks[j].Error, limit)
+		for j, t := range s.Tasks {
+			t.Board, t.Error, t.ErrorBoard = tame.Cut(t.Board, limit), tame.Cut(t.Error, limit), tame.Cut(t.ErrorBoard, limit)
+			s.Tasks[j] = t
 		}
 		p.Services[i] = s
 	}

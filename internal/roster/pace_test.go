@@ -2,12 +2,9 @@ package roster
 
 import (
 	"errors"
-	"fmt"
-	"net/netip"
 	"testing"
 	"time"
 
-	"github.com/pi-agent/pi-agent/internal/discovery"
 	"github.com/pi-agent/pi-agent/internal/peer"
 	"github.com/pi-agent/pi-agent/internal/policy"
 )
@@ -19,7 +16,7 @@ func TestMuteBoardsCostLittle(t *testing.T) {
 	begun, asks := time.Now(), 0
 	now := begun
 	for ; now.Sub(begun) < 10*time.Minute; now = now.Add(time.Second) {
-		known.Heard(invented(now), now)
+		known.Heard(crowd(Max, peer.Blank, now), now)
 		addrs, _ := known.Due(func(c *Contact) time.Duration {
 			return Pace(c, policy.View{Timing: patient, Now: now}, peer.Manager)
 		}, time.Time{}, now)
@@ -34,16 +31,4 @@ func TestMuteBoardsCostLittle(t *testing.T) {
 	if perSecond := float64(asks) / now.Sub(begun).Seconds(); perSecond > 10 || asks == 0 {
 		t.Errorf("%.1f hellos a second, want at most 10", perSecond)
 	}
-}
-
-// invented are announcements of as many blank boards as are remembered, none of which exists.
-func invented(now time.Time) (hints []discovery.Hint) {
-	for i := range Max {
-		hints = append(hints, discovery.Hint{
-			Claim:   peer.Claim{Serial: peer.Serial(fmt.Sprintf("20000000%08x", i)), Cluster: "pi", State: peer.Blank},
-			Addr:    netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 77, byte(i >> 8), byte(i)}), peer.Port),
-			Expires: now.Add(time.Minute),
-		})
-	}
-	return hints
 }

@@ -98,8 +98,8 @@ func (r *Roster) MulticastLost(now time.Time) string {
 		return ""
 	}
 	return fmt.Sprintf("Multicast does not pass this network: %d of %d boards are met by address only, %s. Turn off "+
-		"client isolation and IGMP snooping, or name one board in peers on all "+
-		"others.", all, boards, strings.Join(parts, ", "))
+		"client isolation and IGMP snooping, or name one board in peers on all others.",
+		all, boards, strings.Join(parts, ", "))
 }
 
 // ToldOf are the boards that a board in no swarm tells others of: those that it met, once it has met one that multicast
